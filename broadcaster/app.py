@@ -47,8 +47,8 @@ class SharedClock:
     async def follow(self, database: Database) -> None:
         """Read the clock of the database."""
         asked = time.time()
-        told = await database.read(database_now)
-        self._ahead = told - (asked + time.time()) / 2 if not database.sqlite else 0.0
+        database_seconds = await database.read(database_now)
+        self._ahead = database_seconds - (asked + time.time()) / 2 if not database.sqlite else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

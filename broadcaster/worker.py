@@ -79,7 +79,7 @@ PUBLISHED = {
 
 
 class LaneWorker:
-    """One process's work on one lane. `stop()` ends it: messages already written get their
+    """Work of one process on one lane. `stop()` ends it: messages already written get their
     outcome, the others are returned.
     """
 

@@ -148,16 +148,16 @@ def read_agency_names(names: Iterable[str]) -> tuple[str, ...]:
     Raises BadAccount.
     """
     given = list(names)
-    found = sorted({one_line(name) for name in given} - {""})
+    agencies = sorted({one_line(name) for name in given} - {""})
     for name in given:
         _require_readable(name)
-    if not all(map(has_letter, found)):
+    if not all(map(has_letter, agencies)):
         raise BadAccount(AccountCode.AGENCY_NO_LETTERS)
-    if len(found) > AGENCIES_LIMIT or any(
-        len(name) > AGENCY_LIMIT or not name.isprintable() for name in found
+    if len(agencies) > AGENCIES_LIMIT or any(
+        len(name) > AGENCY_LIMIT or not name.isprintable() for name in agencies
     ):
         raise BadAccount(AccountCode.AGENCIES_LIMIT, limit=AGENCIES_LIMIT, length=AGENCY_LIMIT)
-    return tuple(found)
+    return tuple(agencies)
 
 
 ROLE_WORDS: Mapping[str, AccountRole] = {
@@ -217,7 +217,7 @@ def read_role_mapping(text: str) -> Mapping[str, AccountRole]:
         pairs = shlex.split(text)
     except ValueError as error:
         raise BadAccount(AccountCode.MAPPING_QUOTES) from error
-    for pair in (one for joined in pairs for one in _apart(joined)):
+    for pair in (pair for joined in pairs for pair in _apart(joined)):
         value, _, role = pair.rpartition("=")
         role = _role_word(role)
         if not value or role not in _ROLES:
@@ -256,8 +256,10 @@ def _plain(value: str) -> str:
 def name_from(text: str) -> str:
     """Derive an ASCII sign-in name from a name used elsewhere; "akun" if no character is usable."""
     plain = unicodedata.normalize("NFKD", text).strip().lower()
-    kept = "".join(character for character in plain if character.isascii() and _in_names(character))
-    return kept[: NAME_LIMIT - 4] or "akun"
+    allowed = "".join(
+        character for character in plain if character.isascii() and _in_names(character)
+    )
+    return allowed[: NAME_LIMIT - 4] or "akun"
 
 
 # --- stored forms -----------------------------------------------------------------------------------

@@ -50,5 +50,5 @@ def _of(form: Form) -> Mapping[str, Mapping[str, Any]]:
 def _with(form: Form, channel: str, own: Mapping[str, Any] | None) -> dict[str, Any]:
     others = {name: words for name, words in _of(form).items() if name != channel}
     overrides = others if own is None else {**others, channel: dict(own)}
-    kept = {name: value for name, value in form.items() if name != "overrides"}
-    return {**kept, "overrides": overrides} if overrides else kept
+    rest = {name: value for name, value in form.items() if name != "overrides"}
+    return {**rest, "overrides": overrides} if overrides else rest

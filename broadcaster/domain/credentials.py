@@ -102,12 +102,12 @@ def totp_step(secret: str, code: str, now: datetime, *, last: int) -> int | None
     """
     current = int(now.timestamp()) // TOTP_SECONDS
     given = "".join(code.split())
-    found = None
+    match = None
     for step in range(current - TOTP_DRIFT, current + TOTP_DRIFT + 1):
         right = pyotp.TOTP(secret).at(step * TOTP_SECONDS)
         if hmac.compare_digest(right.encode(), given.encode()) and step > last:
-            found = step
-    return found
+            match = step
+    return match
 
 
 def new_recovery_codes() -> list[str]:

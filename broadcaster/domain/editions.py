@@ -172,9 +172,9 @@ def _claim(fields: Fields) -> Claim:
 
 def _withdrawn_id(edition: Edition, reason: str) -> Wording:
     at = moment_text(edition.first_published_at)
-    what = f"{kind_text(edition)} {at}"
+    description = f"{kind_text(edition)} {at}"
     return Wording(
-        title=_title(f"{edition.topic.label('id')}: {what}", what),
+        title=_title(f"{edition.topic.label('id')}: {description}", description),
         summary=cut(reason, SUMMARY_LIMIT),
         body=f"Pengumuman dengan kode {edition.code}, terbit {at}.",
     )
@@ -182,9 +182,9 @@ def _withdrawn_id(edition: Edition, reason: str) -> Wording:
 
 def _withdrawn_en(edition: Edition, reason: str) -> Wording:
     at = moment_text(edition.first_published_at, "en")
-    what = f"{kind_text(edition, 'en')} of {at}"
+    description = f"{kind_text(edition, 'en')} of {at}"
     return Wording(
-        title=_title(f"{edition.topic.label('en')}: {what}", what),
+        title=_title(f"{edition.topic.label('en')}: {description}", description),
         summary=cut(reason, SUMMARY_LIMIT),
         body=f"The announcement with the code {edition.code}, published {at}.",
     )

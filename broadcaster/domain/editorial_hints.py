@@ -48,7 +48,7 @@ class Known:
 def advise(fields: Fields, *, now: datetime, known: Known) -> list[Problem]:
     """List everything worth a second look."""
     rules = (waits, _night, _doubtful_times, _repeated, _undated, _shouted, _links, _phones)
-    return [found for rule in rules for found in rule(fields, now, known)]
+    return [problem for rule in rules for problem in rule(fields, now, known)]
 
 
 def _texts(fields: Fields) -> str:

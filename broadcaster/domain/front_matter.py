@@ -49,16 +49,16 @@ def checked(text: str, check: Callable[[Mapping[str, Any]], T]) -> T:
     """
     values, problems, unread = _salvaged(text)
     try:
-        found = check(values)
-    except InvalidAnnouncement as refused:
-        told = {problem.field for problem in problems} | unread
+        result = check(values)
+    except InvalidAnnouncement as error:
+        reported = {problem.field for problem in problems} | unread
         problems += [
-            problem for problem in refused.problems if problem.field.split(".")[0] not in told
+            problem for problem in error.problems if problem.field.split(".")[0] not in reported
         ]
         raise InvalidAnnouncement(problems) from None
     if problems:
         raise InvalidAnnouncement(problems)
-    return found
+    return result
 
 
 def _salvaged(text: str) -> tuple[dict[str, Any], list[Problem], set[str]]:
@@ -72,10 +72,10 @@ def _salvaged(text: str) -> tuple[dict[str, Any], list[Problem], set[str]]:
     while True:
         try:
             return parse(text), problems, unread
-        except InvalidAnnouncement as refused:
-            problems += refused.problems
+        except InvalidAnnouncement as error:
+            problems += error.problems
             lines = text.removeprefix("\ufeff").splitlines()
-            number = int(str(refused.problems[0].parameters.get("line", 0))) - 1
+            number = int(str(error.problems[0].parameters.get("line", 0))) - 1
             if (
                 not 0 <= number < len(lines)
                 or len(problems) >= MOST_LINES_LEFT_OUT
@@ -101,9 +101,9 @@ def _mapping(yaml_text: str, first_line: int) -> dict[str, Any]:
     """Parse the mapping in `yaml_text`, whose first line is line `first_line` of the file."""
     try:
         values = _document(yaml.parse(yaml_text, Loader=yaml.SafeLoader))
-    except _Unwanted as unwanted:
-        line = str(first_line + unwanted.line)
-        raise _refused(unwanted.code, line=line, name=unwanted.name) from None
+    except _Unwanted as error:
+        line = str(first_line + error.line)
+        raise _refused(error.code, line=line, name=error.name) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         if mark is None:

@@ -47,7 +47,7 @@ def bond(controls: Collection[Control], approver: int, writers: Iterable[int]) -
         for hand, since in _hands(controls, writer).items()
         if hand in above and writer != approver
     ]
-    return max(bonds, key=lambda one: (one.until, -one.hand), default=None)
+    return max(bonds, key=lambda bond: (bond.until, -bond.hand), default=None)
 
 
 def _hands(controls: Collection[Control], account: int) -> Mapping[int, float]:

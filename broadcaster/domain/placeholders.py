@@ -314,11 +314,11 @@ def _texts(fields: Fields) -> Iterator[tuple[str, str]]:
         if name not in NOT_PROSE and isinstance(value, str):
             yield name, value
     for kind, sets in (("translations", fields.translations), ("overrides", fields.overrides)):
-        for which, words in sets.items():
+        for owner, words in sets.items():
             for name in type(words).model_fields:
                 value = getattr(words, name)
                 if name not in NOT_PROSE and isinstance(value, str):
-                    yield f"{kind}.{which}.{name}", value
+                    yield f"{kind}.{owner}.{name}", value
 
 
 def _prose(value: Any) -> Iterator[str]:

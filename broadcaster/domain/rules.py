@@ -97,7 +97,7 @@ def examine(
     together.
     """
     fields, problems = read_leniently(raw)
-    told = {problem.field.split(".")[0] for problem in problems}
+    reported = {problem.field.split(".")[0] for problem in problems}
     try:
         checked = check(
             fields,
@@ -108,9 +108,9 @@ def examine(
             link_hosts=link_hosts,
             since=since,
         )
-    except InvalidAnnouncement as refused:
+    except InvalidAnnouncement as error:
         problems += [
-            problem for problem in refused.problems if problem.field.split(".")[0] not in told
+            problem for problem in error.problems if problem.field.split(".")[0] not in reported
         ]
         raise InvalidAnnouncement(problems) from None
     if problems:
@@ -128,19 +128,19 @@ def as_it_stands(fields: Fields, *, tree: AreaTree, topics: Sequence[Topic]) -> 
 
     Unknown areas are omitted, an unknown topic becomes the last one; `areas` may be empty.
     """
-    found = {area.code: area for area in named_areas(fields.areas, tree)}
+    areas_by_code = {area.code: area for area in named_areas(fields.areas, tree)}
     topic = next((topic for topic in topics if topic.slug == fields.category), topics[-1])
     return CheckedAnnouncement(
-        fields=fields, kind=_kind_of(fields), topic=topic, areas=_outermost(found)
+        fields=fields, kind=_kind_of(fields), topic=topic, areas=_outermost(areas_by_code)
     )
 
 
-def _outermost(found: Mapping[str, Area]) -> tuple[Area, ...]:
+def _outermost(areas_by_code: Mapping[str, Area]) -> tuple[Area, ...]:
     """Areas by code, without those that lie within another."""
     return tuple(
         area
-        for area in found.values()
-        if not any(area.code.startswith(f"{code}.") for code in found)
+        for area in areas_by_code.values()
+        if not any(area.code.startswith(f"{code}.") for code in areas_by_code)
     )
 
 
@@ -161,11 +161,11 @@ def named_areas(names: Sequence[str], tree: AreaTree) -> tuple[Area, ...]:
     """Resolve names to areas where the match is certain, as for residents' own words; one name
     may mean several areas.
     """
-    found = [area for name in names for area in _certain(name, tree)]
+    areas = [area for name in names for area in _certain(name, tree)]
     whole = (
         _certain(" ".join(names), tree) if any(not _certain(name, tree) for name in names) else ()
     )
-    return whole or tuple(found)
+    return whole or tuple(areas)
 
 
 def _certain(name: str, tree: AreaTree) -> tuple[Area, ...]:
@@ -177,7 +177,7 @@ def _certain(name: str, tree: AreaTree) -> tuple[Area, ...]:
 
 
 def _resolve(names: Sequence[str], tree: AreaTree) -> tuple[tuple[Area, ...], list[Problem]]:
-    found = {area.code: area for area in named_areas(names, tree)}
+    areas_by_code = {area.code: area for area in named_areas(names, tree)}
     problems: list[Problem] = []
     for name in names if not _certain(" ".join(names), tree) else ():
         if not _certain(name, tree):
@@ -187,7 +187,7 @@ def _resolve(names: Sequence[str], tree: AreaTree) -> tuple[tuple[Area, ...], li
             problems.append(
                 Problem(field="areas", code=RuleCode.AREA_UNKNOWN, parameters=parameters)
             )
-    return _outermost(found), problems
+    return _outermost(areas_by_code), problems
 
 
 def _visible_words(fields: Fields) -> Iterator[Problem]:

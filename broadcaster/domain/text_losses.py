@@ -15,17 +15,17 @@ SHARE = 5
 
 def loss(before: Mapping[str, Any], after: Mapping[str, Any]) -> int:
     """Count the characters of `before` that `after` no longer contains."""
-    kept = dict(_texts(after))
-    return sum(_lost(text, kept.get(name, "")) for name, text in _texts(before))
+    remaining = dict(_texts(after))
+    return sum(_lost(text, remaining.get(name, "")) for name, text in _texts(before))
 
 
 def is_small(before: Mapping[str, Any], after: Mapping[str, Any], lost: int = 0) -> bool:
     """True if a change may be folded into the version before it, which has already lost `lost`
     characters.
     """
-    kept = dict(_texts(after))
+    remaining = dict(_texts(after))
     for name, text in _texts(before):
-        gone = _lost(text, kept.get(name, ""))
+        gone = _lost(text, remaining.get(name, ""))
         lost += gone
         if lost > SMALL or (len(text) > SMALL and gone * SHARE > len(text)):
             return False

@@ -30,18 +30,18 @@ def read(data: bytes, bounds: Bounds | None = None) -> Picture:
     """Apply `images.read` in a child that is killed when it exceeds the bounds. Raises
     BadPicture. Blocks: call it in a thread.
     """
-    held = bounds or Bounds()
+    limits = bounds or Bounds()
     images.require_size(data)  # a refusal by size alone needs no child
-    command = [sys.executable, "-m", __name__, str(held.memory_bytes), str(held.cpu_seconds)]
+    command = [sys.executable, "-m", __name__, str(limits.memory_bytes), str(limits.cpu_seconds)]
     try:
-        done = subprocess.run(  # noqa: S603  our own module
-            command, input=data, stdout=subprocess.PIPE, timeout=held.wall_seconds, check=False
+        result = subprocess.run(  # noqa: S603  our own module
+            command, input=data, stdout=subprocess.PIPE, timeout=limits.wall_seconds, check=False
         )
-    except subprocess.TimeoutExpired as late:
-        raise BadPicture(PictureCode.PICTURE_TOO_COSTLY) from late
-    if done.returncode != 0 or not done.stdout:
+    except subprocess.TimeoutExpired as timeout:
+        raise BadPicture(PictureCode.PICTURE_TOO_COSTLY) from timeout
+    if result.returncode != 0 or not result.stdout:
         raise BadPicture(PictureCode.PICTURE_TOO_COSTLY)
-    return _unpacked(done.stdout)
+    return _unpacked(result.stdout)
 
 
 def _packed(picture: Picture) -> bytes:
@@ -56,14 +56,14 @@ def _refusal(refused: BadPicture) -> bytes:
 
 
 def _unpacked(answer: bytes) -> Picture:
-    head, _, bodies = answer.partition(b"\n")
-    told = json.loads(head)
-    if "problem" in told:
-        raise BadPicture(PictureCode(told["problem"]), **told["parameters"])
+    header, _, bodies = answer.partition(b"\n")
+    summary = json.loads(header)
+    if "problem" in summary:
+        raise BadPicture(PictureCode(summary["problem"]), **summary["parameters"])
     files: dict[str, bytes] = {}
-    for name, size in told["sizes"].items():
+    for name, size in summary["sizes"].items():
         files[name], bodies = bodies[:size], bodies[size:]
-    return Picture(id=told["id"], width=told["width"], height=told["height"], files=files)
+    return Picture(id=summary["id"], width=summary["width"], height=summary["height"], files=files)
 
 
 def _bind(memory_bytes: int, cpu_seconds: int) -> None:

@@ -63,8 +63,8 @@ async def take(app: App, upload: Upload, *, actor: Actor) -> Stored:
             await app.depot.put(name_of(picture.id, variant), body)
     except StoreDown as down:
         raise NotKept(PictureCode.PICTURE_NOT_KEPT) from down
-    kept = await app.database.write(_remember, picture, actor)
-    return stored_as(app, kept)
+    row = await app.database.write(_remember, picture, actor)
+    return stored_as(app, row)
 
 
 async def _decoded(upload: Upload) -> Picture:
@@ -84,7 +84,7 @@ async def _decoded(upload: Upload) -> Picture:
 
 def _remember(connection: Connection, picture: Picture, actor: Actor) -> Kept:
     sizes = {variant: len(body) for variant, body in picture.files.items()}
-    kept = Kept(
+    row = Kept(
         id=picture.id,
         width=picture.width,
         height=picture.height,
@@ -92,21 +92,21 @@ def _remember(connection: Connection, picture: Picture, actor: Actor) -> Kept:
         at=actor.at,
         actor=actor.name,
     )
-    if media.add(connection, kept):
-        details = {"width": kept.width, "height": kept.height, "bytes": sizes["web"]}
-        audit.append(connection, actor, Act.UPLOAD, kept.id, **details)
-    return kept
+    if media.add(connection, row):
+        details = {"width": row.width, "height": row.height, "bytes": sizes["web"]}
+        audit.append(connection, actor, Act.UPLOAD, row.id, **details)
+    return row
 
 
-def stored_as(app: App, kept: Kept) -> Stored:
+def stored_as(app: App, row: Kept) -> Stored:
     """Describe a stored picture as pages name it."""
-    url = f"{app.site.base_url.rstrip('/')}{pictures.path(kept.id, 'web')}"
+    url = f"{app.site.base_url.rstrip('/')}{pictures.path(row.id, 'web')}"
     return Stored(
-        id=kept.id,
+        id=row.id,
         url=url,
-        thumbnail=pictures.path(kept.id, "kecil"),
-        width=kept.width,
-        height=kept.height,
+        thumbnail=pictures.path(row.id, "kecil"),
+        width=row.width,
+        height=row.height,
     )
 
 
@@ -127,9 +127,9 @@ async def forget_unused(app: App) -> int:
     rest is deleted next time.
     """
     count = 0
-    for kept in await app.database.read(media.unused, (app.clock() - UNUSED_FOR).timestamp()):
-        if await app.database.write(media.forget, kept):
-            for variant in kept.sizes:
-                await app.depot.delete(name_of(kept.id, variant))
+    for row in await app.database.read(media.unused, (app.clock() - UNUSED_FOR).timestamp()):
+        if await app.database.write(media.forget, row):
+            for variant in row.sizes:
+                await app.depot.delete(name_of(row.id, variant))
             count += 1
     return count

@@ -447,18 +447,18 @@ def _missing(settings: Settings, per_channel: Mapping[str, ChannelSettings]) -> 
 
 def _sentences(prefix: str, error: ValidationError) -> list[str]:
     """Describe each error; `prefix` is that of a channel, "" for the program's own settings."""
-    named = [("_".join(str(part) for part in found["loc"]), found) for found in error.errors()]
+    named = [("_".join(str(part) for part in detail["loc"]), detail) for detail in error.errors()]
     return [
-        f"{prefix + name.upper() if prefix else variable(name)}: {_sentence(found)}."
-        for name, found in named
+        f"{prefix + name.upper() if prefix else variable(name)}: {_sentence(detail)}."
+        for name, detail in named
     ]
 
 
-def _sentence(found: ErrorDetails) -> str:
+def _sentence(detail: ErrorDetails) -> str:
     """Describe the expected value; pydantic's own message for error types that our settings do
     not have.
     """
-    limits = found.get("ctx", {})
+    limits = detail.get("ctx", {})
     words = {
         "int_parsing": "harus bilangan bulat",
         "float_parsing": "harus bilangan",
@@ -469,7 +469,7 @@ def _sentence(found: ErrorDetails) -> str:
         "string_pattern_mismatch": f"harus cocok dengan {limits.get('pattern')}",
         "value_error": str(limits.get("error")),
     }
-    return words.get(found["type"], found["msg"])
+    return words.get(detail["type"], detail["msg"])
 
 
 def channel_modules() -> dict[str, ModuleType]:

@@ -164,27 +164,27 @@ def settled(connection: Connection, settings: Settings) -> Verdict:
 
 
 def _judged(known: Custody | None, connection: Connection, settings: Settings) -> Verdict:
-    found = here(connection, settings)
+    place = here(connection, settings)
     if known is None:
-        return Verdict(home=_written(found, secrets.token_hex(8)), news=True)
+        return Verdict(home=_written(place, secrets.token_hex(8)), news=True)
     if (away := _held(known)) is not None:
         return Verdict(home=known.home, held=away)
     was = msgspec.json.decode(known.home, type=Home)
-    because = _because(was, found, known.mark, settings)
+    because = _because(was, place, known.mark, settings)
     if (
         because is not None
         and not _ran_on(was, known.mark, settings)
         and not store.may_send(connection)
     ):
         # nothing can be sent twice: a new life begins here
-        return Verdict(home=_written(found, secrets.token_hex(8)), news=True)
+        return Verdict(home=_written(place, secrets.token_hex(8)), news=True)
     if because is not None:
         return Verdict(
             home=known.home,
             held=Held(since=datetime.fromtimestamp(now(connection), UTC), because=because),
             news=True,
         )
-    merged = _written(_merged(was, found), was.identity)
+    merged = _written(_merged(was, place), was.identity)
     return Verdict(home=merged, news=merged != known.home)
 
 
@@ -212,8 +212,8 @@ def _raised(connection: Connection) -> tuple[str, int]:
     return identity, store.raise_mark(connection)
 
 
-def _because(was: Home, found: Home, mark: int, settings: Settings) -> Because | None:
-    if is_elsewhere(was, found):
+def _because(was: Home, place: Home, mark: int, settings: Settings) -> Because | None:
+    if is_elsewhere(was, place):
         return "moved"
     return "older" if _ran_on(was, mark, settings) else None
 
@@ -223,13 +223,13 @@ def _ran_on(was: Home, mark: int, settings: Settings) -> bool:
     return read_mark(settings.data_dir, was.identity) > mark
 
 
-def _merged(was: Home, found: Home) -> Home:
+def _merged(was: Home, place: Home) -> Home:
     """Merge the current place with earlier values for what is unknown now."""
     return Home(
-        name=found.name or was.name,
-        machine=found.machine or was.machine,
-        file=found.file,
-        disk=found.disk,
+        name=place.name or was.name,
+        machine=place.machine or was.machine,
+        file=place.file,
+        disk=place.disk,
     )
 
 

@@ -59,8 +59,8 @@ class InboxAlarm:
         if self._look_at - LOOK_SECONDS <= now < self._look_at:
             return
         self._look_at = now + LOOK_SECONDS
-        found = await database.read(late, now)
-        if found and not self._raise_at - REPEAT_SECONDS <= now < self._raise_at:
+        overdue = await database.read(late, now)
+        if overdue and not self._raise_at - REPEAT_SECONDS <= now < self._raise_at:
             self._raise_at = now + REPEAT_SECONDS
-            for each in found:
-                log.error("inbox_late", kind=each.kind, seconds=round(each.seconds, 1))
+            for events in overdue:
+                log.error("inbox_late", kind=events.kind, seconds=round(events.seconds, 1))

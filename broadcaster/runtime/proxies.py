@@ -23,10 +23,10 @@ RECENT_SECONDS = 3600.0
 def peer_of(address: str) -> str:
     """Name a peer for logs: its address within our own network, INTERNET beyond."""
     try:
-        found = ip_address(address)
+        network_address = ip_address(address)
     except ValueError:
         return INTERNET
-    return str(found) if found.is_private else INTERNET
+    return str(network_address) if network_address.is_private else INTERNET
 
 
 def trusts(settings: Settings, peer: str) -> bool:
@@ -38,10 +38,10 @@ async def findings(settings: Settings) -> AsyncIterator[Finding]:
     """Yield the proxy problems of the last hour that the settings do not explain."""
     database = Database(settings.database)
     try:
-        seen = await database.read(proxy_sightings.since, time.time() - RECENT_SECONDS)
+        sightings = await database.read(proxy_sightings.since, time.time() - RECENT_SECONDS)
     finally:
         database.close()
-    for sighting in seen:
+    for sighting in sightings:
         if sighting.kind == "silent" or not trusts(settings, sighting.peer):
             yield _finding(sighting)
 

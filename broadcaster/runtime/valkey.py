@@ -112,8 +112,8 @@ def _answers(path: Path) -> bool:
 
 
 class _Valkey:
-    """One server process; a file that it cannot read is moved aside, as the doorbell holds
-    nothing that must not be lost.
+    """A server process; a file that it cannot read is moved aside, as the doorbell holds nothing
+    that must not be lost.
     """
 
     def __init__(self, binary: Path, folder: Path, path: Path, say: Say) -> None:
