@@ -166,7 +166,7 @@ class LaneWorker:
         except Exception as error:  # noqa: BLE001  one failure must not end the worker
             log.error(event, lane=self.lane, error=told(error))
 
-    # --- the doorbell ---------------------------------------------------------------------------
+    # --- the doorbell -------------------------------------------------------------------------
 
     async def _listen(self) -> None:
         while self.app.queue.url and not self._stop.is_set():
@@ -201,7 +201,7 @@ class LaneWorker:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
 
-    # --- the sweeper ----------------------------------------------------------------------------
+    # --- the sweeper --------------------------------------------------------------------------
 
     async def _sweep(self) -> None:
         while not self._stop.is_set():

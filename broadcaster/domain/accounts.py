@@ -262,7 +262,7 @@ def name_from(text: str) -> str:
     return allowed[: NAME_LIMIT - 4] or "akun"
 
 
-# --- stored forms -----------------------------------------------------------------------------------
+# --- stored forms -----------------------------------------------------------------------------
 
 
 def agencies_text(agencies: Iterable[str]) -> str:

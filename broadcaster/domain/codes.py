@@ -14,10 +14,11 @@ CODE_LENGTH = 6
 """Five random characters and one check character: 6,436,343 codes per city."""
 
 
-# all different and none 0 modulo 23: any one wrong character and any two swapped ones change the sum
+# all different and none 0 modulo 23: one wrong character or two swapped ones change the sum
 _WEIGHTS = (1, 2, 3, 9, 15, 16)
 _LOOKALIKES = {
-    "0": "DQ", "O": "DQ", "1": "7J", "I": "7J", "L": "7J", "S": "5", "Z": "2", "B": "8", "G": "6", "U": "WY", "V": "YW",
+    "0": "DQ", "O": "DQ", "1": "7J", "I": "7J", "L": "7J",
+    "S": "5", "Z": "2", "B": "8", "G": "6", "U": "WY", "V": "YW",
 }  # fmt: skip
 Choose = Callable[[str], str]
 """Draws one character of an alphabet."""

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import msgspec
 
 STATES = (
-    "pending", "sending", "sent", "delivered", "read", "failed", "skipped", "cancelled", "expired", "unconfirmed",
+    "pending", "sending", "sent", "delivered", "read",
+    "failed", "skipped", "cancelled", "expired", "unconfirmed",
 )  # fmt: skip
 PENDING, SENDING, SENT, DELIVERED, READ, FAILED, SKIPPED, CANCELLED, EXPIRED, UNCONFIRMED = range(
     10

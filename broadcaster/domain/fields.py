@@ -30,7 +30,7 @@ Verdict = Literal["Hoaks", "Menyesatkan", "Konten lama", "Benar"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
-# --- how a value is read ------------------------------------------------------------------------------
+# --- how a value is read ----------------------------------------------------------------------
 
 
 def _line(value: object) -> object:
@@ -102,7 +102,7 @@ KindName = Annotated[Kind, BeforeValidator(_lower)]
 VerdictName = Annotated[Verdict, BeforeValidator(_verdict)]
 
 
-# --- the model ----------------------------------------------------------------------------------------
+# --- the model --------------------------------------------------------------------------------
 
 
 class _Given(BaseModel):
@@ -273,7 +273,7 @@ def changed(before: Fields, after: Fields) -> dict[str, dict[str, Any]]:
     }
 
 
-# --- refusals of pydantic's ---------------------------------------------------------------------------
+# --- errors of pydantic -------------------------------------------------------------------
 
 
 def _problems(error: ValidationError) -> list[Problem]:

@@ -30,28 +30,44 @@ _LISTED = (
         slug="banjir",
         name="Banjir",
         title=f"Banjir di {PLACE}, pindah ke tempat tinggi",
-        instruction="1. Pindah ke tempat tinggi sekarang.\n2. Matikan listrik bila aman.\n3. Jangan menyeberangi arus.",
+        instruction=(
+            "1. Pindah ke tempat tinggi sekarang.\n"
+            "2. Matikan listrik bila aman.\n"
+            "3. Jangan menyeberangi arus."
+        ),
         lasts=timedelta(hours=3),
     ),
     Hazard(
         slug="longsor",
         name="Tanah longsor",
         title=f"Tanah longsor di {PLACE}, jauhi lereng",
-        instruction="1. Jauhi lereng dan tebing.\n2. Ikuti petugas ke tempat aman.\n3. Jangan kembali sebelum ada kabar.",
+        instruction=(
+            "1. Jauhi lereng dan tebing.\n"
+            "2. Ikuti petugas ke tempat aman.\n"
+            "3. Jangan kembali sebelum ada kabar."
+        ),
         lasts=timedelta(hours=6),
     ),
     Hazard(
         slug="gempa",
         name="Gempa bumi",
         title=f"Gempa terasa di {PLACE}, waspada gempa susulan",
-        instruction="1. Keluar dari bangunan yang retak.\n2. Jauhi kaca, tiang, dan tembok.\n3. Waspada gempa susulan.",
+        instruction=(
+            "1. Keluar dari bangunan yang retak.\n"
+            "2. Jauhi kaca, tiang, dan tembok.\n"
+            "3. Waspada gempa susulan."
+        ),
         lasts=timedelta(hours=6),
     ),
     Hazard(
         slug="kebakaran",
         name="Kebakaran",
         title=f"Kebakaran di {PLACE}, jauhi lokasi",
-        instruction="1. Jauhi lokasi dan asap.\n2. Beri jalan mobil pemadam.\n3. Tutup pintu dan jendela bila rumah Anda dekat.",
+        instruction=(
+            "1. Jauhi lokasi dan asap.\n"
+            "2. Beri jalan mobil pemadam.\n"
+            "3. Tutup pintu dan jendela bila rumah Anda dekat."
+        ),
         lasts=timedelta(hours=3),
         category="lainnya",
     ),
@@ -59,14 +75,22 @@ _LISTED = (
         slug="angin",
         name="Angin kencang, hujan lebat",
         title=f"Angin kencang di {PLACE}, tetap di dalam rumah",
-        instruction="1. Tetap di dalam rumah.\n2. Jauhi pohon, papan iklan, dan kabel.\n3. Simpan barang yang mudah terbang.",
+        instruction=(
+            "1. Tetap di dalam rumah.\n"
+            "2. Jauhi pohon, papan iklan, dan kabel.\n"
+            "3. Simpan barang yang mudah terbang."
+        ),
         lasts=timedelta(hours=3),
     ),
     Hazard(
         slug="gas",
         name="Kebocoran gas atau bahan kimia",
         title=f"Kebocoran gas di {PLACE}, jangan nyalakan api",
-        instruction="1. Jangan nyalakan api atau saklar.\n2. Menjauh, lawan arah angin.\n3. Tutup hidung dengan kain basah.",
+        instruction=(
+            "1. Jangan nyalakan api atau saklar.\n"
+            "2. Menjauh, lawan arah angin.\n"
+            "3. Tutup hidung dengan kain basah."
+        ),
         lasts=timedelta(hours=3),
         category="lainnya",
     ),

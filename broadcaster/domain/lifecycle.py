@@ -21,8 +21,9 @@ State = Literal[
     "archived",
 ]
 Action = Literal[
-    "edit", "submit", "send_back", "reject", "approve", "call_back", "lapse", "schedule", "unschedule",
-    "publish", "rehearse", "miss", "correct", "withdraw", "end", "archive",
+    "edit", "submit", "send_back", "reject", "approve", "call_back", "lapse",
+    "schedule", "unschedule", "publish", "rehearse", "miss", "correct", "withdraw",
+    "end", "archive",
 ]  # fmt: skip
 Role = Literal["author", "approver", "grant", "breaker", "clock"]
 """author and approver: two different people; grant: the program, or a token with scope publish,

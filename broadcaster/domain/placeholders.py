@@ -121,8 +121,8 @@ _BESIDE = frozenset(
 )
 """Words that may accompany those."""
 _ASKING = (
-    "antara|at|bulan|dari|di|from|gang|gg|hari|hingga|hp|in|jalan|jam|jl|jln|kampung|ke|kec|kecamatan|kel|kelurahan|kontak|nama|no|"
-    "nomor|oleh|on|pada|pukul|rp|rt|rw|s/d|sampai|tanggal|telepon|telp|tgl|until"
+    "antara|at|bulan|dari|di|from|gang|gg|hari|hingga|hp|in|jalan|jam|jl|jln|kampung|ke|kec|"
+    "kecamatan|kel|kelurahan|kontak|nama|no|nomor|oleh|on|pada|pukul|rp|rt|rw|s/d|sampai|tanggal|telepon|telp|tgl|until"
 )
 """Words after which dots stand for something missing."""
 _SHORT = "{1,60}"
@@ -157,12 +157,14 @@ _MASKS = (
     re.compile(r"(?<![\w-])20xx(?!\w)", re.IGNORECASE),
     re.compile(r"(?<!\w)rp\.?[ \t]*(?:x{2,}|x(?=\.))(?:\.[x0]{3})*(?!\w)", re.IGNORECASE),
     re.compile(
-        rf"(?<!\w)(?:{_ASKING})(?<!\bke)\b\.?:?[ \t]*[(\[]?(?:x{{2,}}(?:[.:]x{{2,}})?|0x+|_(?=[\W_]|$)_*)(?!\w)",
+        rf"(?<!\w)(?:{_ASKING})(?<!\bke)\b\.?:?[ \t]*[(\[]?"
+        r"(?:x{2,}(?:[.:]x{2,})?|0x+|_(?=[\W_]|$)_*)(?!\w)",
         re.IGNORECASE,
     ),
     re.compile(rf"{_BEFORE_MASK}{_PLACE}(?:{_BETWEEN}{_PLACE})+(?!\w)", re.IGNORECASE),
     re.compile(
-        r"(?<![\w.:/-])(?:yyyy|tttt)(?!\w)|(?<!\w)(?:tanggal|tgl|pukul|jam)\b\.?:?[ \t]+(?:dd|tt|hh|jj)(?!\w)",
+        r"(?<![\w.:/-])(?:yyyy|tttt)(?!\w)"
+        r"|(?<!\w)(?:tanggal|tgl|pukul|jam)\b\.?:?[ \t]+(?:dd|tt|hh|jj)(?!\w)",
         re.IGNORECASE,
     ),
 )
@@ -202,7 +204,8 @@ _PLAIN_SHAPES = (
         re.IGNORECASE | re.MULTILINE,
     ),
     re.compile(
-        r"[□▢▯☐]{2,}|[\[{<]\s*[-–—]+\s*[\]}>]|[(\[{<]\s*(?:[-–—]{2,}|[□▢▯☐]|tba|tbd|n/a)\s*[)\]}>]",
+        r"[□▢▯☐]{2,}|[\[{<]\s*[-–—]+\s*[\]}>]"
+        r"|[(\[{<]\s*(?:[-–—]{2,}|[□▢▯☐]|tba|tbd|n/a)\s*[)\]}>]",
         re.IGNORECASE,
     ),
     re.compile(rf"^[ \t•-]*[^\W\d_][\w /]{{0,30}}:\s*{_DOTS}[ \t]*$", re.MULTILINE),

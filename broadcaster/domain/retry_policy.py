@@ -28,7 +28,7 @@ from channels.base.contract import (
     Skipped,
 )
 
-# --- waits --------------------------------------------------------------------------------------
+# --- waits ------------------------------------------------------------------------------------
 
 EMERGENCY_WAITS = (5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds before the next attempt of an emergency; the last one repeats."""
@@ -57,7 +57,7 @@ TIER_WAIT = 60.0
 PROBE_WAIT = 60.0
 """Seconds between probes of a halted channel."""
 
-# --- limits -------------------------------------------------------------------------------------
+# --- limits -----------------------------------------------------------------------------------
 
 REJECTIONS = 3
 """Distinct addresses (email: domains) with the same rejection and no success in between, after
@@ -82,7 +82,7 @@ ADDRESSES = 3
 BREAKER_MINUTES = 15
 """Minutes over which the mass-suppression breaker counts."""
 
-# --- words --------------------------------------------------------------------------------------
+# --- words ------------------------------------------------------------------------------------
 
 REASONS = {
     "address_dead": "Alamat tidak aktif lagi",
@@ -289,7 +289,7 @@ def consequence(row: MarkedRow, outcome: Outcome, day: str) -> Consequence | Non
     return None
 
 
-# --- endings ------------------------------------------------------------------------------------
+# --- endings ----------------------------------------------------------------------------------
 
 CLOSINGS = {"superseded": CANCELLED, "stopped": CANCELLED, "expired": EXPIRED}
 """Closing state of the rows still waiting in a finished run, by the reason that it finished."""

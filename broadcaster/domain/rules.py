@@ -34,7 +34,7 @@ from subscribers.areas import Area, AreaTree
 CLARIFICATION_FIELDS = ("claim", "seen_at", "verdict", "hoax_type", "evidence", "fact")
 
 
-# --- the rules ----------------------------------------------------------------------------------------
+# --- the rules --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -88,7 +88,10 @@ class Settings(BaseModel):
     )
     instance: str = Field(
         default="",
-        description="Name of this installation, where its disk has no lasting numbers: a copy must have another name.",
+        description=(
+            "Name of this installation, where its disk has no lasting numbers: "
+            "a copy must have another name."
+        ),
     )
     city: str = Field(default="Kota Cimahi", description="The city's name in messages.")
     sender: str = Field(default="Info Kota Cimahi", description="The sender's name in messages.")
@@ -115,7 +118,9 @@ class Settings(BaseModel):
     media_url: str = Field(
         default="",
         repr=False,
-        description="s3://key:secret@host/bucket?region=..&tls=.. for pictures; empty: the data folder.",
+        description=(
+            "s3://key:secret@host/bucket?region=..&tls=.. for pictures; empty: the data folder."
+        ),
     )
     log_level: str = Field(
         default="",
@@ -144,11 +149,16 @@ class Settings(BaseModel):
     )
     oidc_role_separator: Literal["", "space", "comma"] = Field(
         default="",
-        description="Single sign-on: what cuts a text claim into values; empty: it is one (OIDC_ROLE_SEPARATOR).",
+        description=(
+            "Single sign-on: what cuts a text claim into values; "
+            "empty: it is one (OIDC_ROLE_SEPARATOR)."
+        ),
     )
     oidc_roles: str = Field(
         default="",
-        description="Single sign-on: value=role pairs; empty: our words but pengelola (OIDC_ROLES).",
+        description=(
+            "Single sign-on: value=role pairs; empty: our words but pengelola (OIDC_ROLES)."
+        ),
     )
 
     @field_validator("base_url")
@@ -413,7 +423,8 @@ def _mixed(
     ]
     return (
         [
-            f"{PREFIX}SIMULATED terisi, padahal kanal ini asli: {', '.join(real)}. Kosongkan salah satunya."
+            f"{PREFIX}SIMULATED terisi, padahal kanal ini asli: {', '.join(real)}. "
+            "Kosongkan salah satunya."
         ]
         if real
         else []

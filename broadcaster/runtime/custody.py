@@ -46,7 +46,10 @@ CONTAINERS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 Because = Literal["moved", "older"]
 REASONS: dict[str, str] = {
     "moved": "Basis data ini disalin, dipindahkan atau dipulihkan ke tempat lain",
-    "older": "Basis data ini lebih lama daripada yang terakhir berjalan di sini (cadangan yang dipulihkan)",
+    "older": (
+        "Basis data ini lebih lama daripada yang terakhir berjalan di sini "
+        "(cadangan yang dipulihkan)"
+    ),
 }
 REMEDY = "Pastikan pemasangan yang lama sudah berhenti, lalu jalankan di server: broadcaster adopt"
 STOPPED = "Tidak dikirim lagi: basis data dipindahkan atau dipulihkan."
@@ -329,4 +332,7 @@ def _told(waits: Waiting) -> str:
     if not waits.announcements or waits.since is None:
         return f"Tidak ada pesan yang menunggu.{planned}"
     since = full_moment_text(datetime.fromtimestamp(waits.since, UTC))
-    return f"{waits.messages} pesan dari {len(waits.announcements)} pengumuman menunggu, yang paling lama sejak {since}.{planned}"
+    return (
+        f"{waits.messages} pesan dari {len(waits.announcements)} pengumuman menunggu, "
+        f"yang paling lama sejak {since}.{planned}"
+    )

@@ -39,7 +39,7 @@ class Pulse:
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
         self._path.touch()
         first, self._beaten_at = not self._beaten_at, time.monotonic()
-        if first:  # once the sign is given: whatever keeps old ones from being forgotten, this worker lives
+        if first:  # only now: an error while old files are removed must not hide this worker
             _forget_dead(self._path.parent)
 
     def end(self) -> None:

@@ -31,7 +31,10 @@ class DataFolder:
         except BlockingIOError:
             holder = os.read(lock, 20).decode(errors="replace").strip() or "lain"
             os.close(lock)
-            remedy = "Hentikan itu, atau pilih folder lain (BROADCASTER_DATA_DIR, atau --data untuk demo)."
+            remedy = (
+                "Hentikan itu, atau pilih folder lain "
+                "(BROADCASTER_DATA_DIR, atau --data untuk demo)."
+            )
             raise CannotStart(
                 f"Folder data {self.path} sedang dipakai oleh proses {holder}. {remedy}"
             ) from None

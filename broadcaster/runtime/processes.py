@@ -34,7 +34,7 @@ def to_stderr(line: str) -> None:
     sys.stderr.flush()
 
 
-# --- processes that die with their parent --------------------------------------------------------
+# --- processes that die with their parent -----------------------------------------------------
 
 _BY_SIGNAL = """
 import ctypes, os, signal, sys

@@ -61,10 +61,10 @@ def _finding(sighting: Sighting) -> Finding:
     )
     return Finding(
         ok=False,
-        what=f"{peer} mengirim X-Forwarded-For tetapi tidak dipercaya, {as_one}: proksi Anda belum dipercaya, "
-        "atau seseorang mengirim tajuk itu sendiri",
-        mend=f"Bila itu proksi Anda, tambahkan {whose} ke BROADCASTER_TRUSTED_PROXIES dan nyalakan ulang. "
-        "Bila bukan, tutup port web bagi selain proksi.",
+        what=f"{peer} mengirim X-Forwarded-For tetapi tidak dipercaya, {as_one}: "
+        "proksi Anda belum dipercaya, atau seseorang mengirim tajuk itu sendiri",
+        mend=f"Bila itu proksi Anda, tambahkan {whose} ke BROADCASTER_TRUSTED_PROXIES "
+        "dan nyalakan ulang. Bila bukan, tutup port web bagi selain proksi.",
     )
 
 

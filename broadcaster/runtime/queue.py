@@ -142,7 +142,13 @@ def open_listener(
     async def drain(_context: dict[Any, Any], channel: str, _lane: str) -> None:
         await answer(channel)
 
-    job = func(drain, name="drain", timeout=JOB_SECONDS, keep_result=0, max_tries=1)  # type: ignore[arg-type]  # it wants *args
+    job = func(
+        drain,  # type: ignore[arg-type]  # arq expects *args
+        name="drain",
+        timeout=JOB_SECONDS,
+        keep_result=0,
+        max_tries=1,
+    )
     return Worker(
         functions=[job],
         queue_name=queue_name(lane),

@@ -27,11 +27,16 @@ VARIABLE = f"{PREFIX}SECRET_KEY"
 FILE = "secret.key"
 """Name of the key's file in the data folder."""
 FORM = f"harus {KEY_BYTES} byte dalam base64"
-AGAIN = "Pakai kunci yang dahulu, dari cadangan; hanya untuk pemasangan baru buat satu: openssl rand -base64 32"
+AGAIN = (
+    "Pakai kunci yang dahulu, dari cadangan; hanya untuk pemasangan baru buat satu: "
+    "openssl rand -base64 32"
+)
 RESTORE = (
-    "Pulihkan kunci dari cadangan: isi {variable} atau letakkan berkasnya di {path}; semua mesin memakai kunci yang sama. "
-    "Tanpa kunci itu alamat warga dan kode dua langkah staf tidak dapat dibaca lagi, dan tautan serta tanda tangan lama tidak "
-    "berlaku. Kalau memang hendak mulai dari awal, pakai basis data dan folder data yang kosong."
+    "Pulihkan kunci dari cadangan: isi {variable} atau letakkan berkasnya di {path}; "
+    "semua mesin memakai kunci yang sama. "
+    "Tanpa kunci itu alamat warga dan kode dua langkah staf tidak dapat dibaca lagi, "
+    "dan tautan serta tanda tangan lama tidak berlaku. "
+    "Kalau memang hendak mulai dari awal, pakai basis data dan folder data yang kosong."
 )
 
 
@@ -48,7 +53,7 @@ def derive(secret: bytes, purpose: str) -> bytes:
     )
 
 
-# --- reading and making -------------------------------------------------------------------------
+# --- reading and making -----------------------------------------------------------------------
 
 
 def read(settings: Settings) -> bytes | None:
@@ -64,7 +69,8 @@ def read(settings: Settings) -> bytes | None:
         return None
     except OSError as error:
         raise BadSettings(
-            f"{path}: tidak dapat dibaca ({error.strerror}). Beri akun layanan ini izin bacanya, atau isi {VARIABLE}."
+            f"{path}: tidak dapat dibaca ({error.strerror}). "
+            f"Beri akun layanan ini izin bacanya, atau isi {VARIABLE}."
         ) from error
     except UnicodeDecodeError as error:
         raise BadSettings(f"{path}: {FORM}. Pulihkan berkasnya dari cadangan.") from error
@@ -124,7 +130,7 @@ def _write(path: Path) -> None:
         fresh.unlink()
 
 
-# --- one key, one database ----------------------------------------------------------------------
+# --- one key, one database --------------------------------------------------------------------
 
 
 def bound(connection: Connection, settings: Settings) -> bytes | None:
@@ -217,7 +223,7 @@ def _restore(settings: Settings) -> str:
     return RESTORE.format(variable=VARIABLE, path=(settings.data_dir / FILE).absolute())
 
 
-# --- the database's tables ----------------------------------------------------------------------
+# --- the database's tables --------------------------------------------------------------------
 
 
 def prepare(settings: Settings) -> list[str]:
