@@ -18,8 +18,7 @@ from broadcaster.runtime.queue import Queue
 from broadcaster.runtime.secret_key import derive
 from broadcaster.store import respelling
 from broadcaster.store.blobs import Depot, FolderDepot
-from broadcaster.store.database import Database
-from broadcaster.store.database import now as database_now
+from broadcaster.store.database import Database, now
 from broadcaster.store.failure_causes import Watcher
 from broadcaster.store.metrics import Counts
 from broadcaster.store.s3 import Location, S3Depot
@@ -47,7 +46,7 @@ class SharedClock:
     async def follow(self, database: Database) -> None:
         """Read the clock of the database."""
         asked = time.time()
-        database_seconds = await database.read(database_now)
+        database_seconds = await database.read(now)
         self._ahead = database_seconds - (asked + time.time()) / 2 if not database.sqlite else 0.0
 
 

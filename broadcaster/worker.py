@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from broadcaster.app import App, SharedClock
 from broadcaster.delivery.drain import Deliverer
-from broadcaster.inbound import inbox as receipts
+from broadcaster.inbound.inbox import apply_due
 from broadcaster.inbound.replies import Answerer
 from broadcaster.media import library
 from broadcaster.newsroom import corrections, notifications, release
@@ -22,10 +22,10 @@ from broadcaster.publishing import hold_ups, press, publications, schedule
 from broadcaster.publishing.websub import Hubs
 from broadcaster.runtime import custody, locks
 from broadcaster.runtime.heartbeat import Pulse
-from broadcaster.runtime.logs import told
+from broadcaster.runtime.logs import describe_error
 from broadcaster.runtime.queue import LANES, POLL, connect, end_jobs, open_listener
-from broadcaster.store import channels as channel_store
 from broadcaster.store import (
+    channels,
     form_acts,
     former_mails,
     inbox,
@@ -147,7 +147,7 @@ class LaneWorker:
         """Drain this lane of a channel; ring again if work is left. Errors are logged, not
         raised.
         """
-        with self._outliving("drain_failed"):
+        with self._logging_errors("drain_failed"):
             if await self.deliverer.drain(channel, self.lane) and not self._stop.is_set():
                 await self.app.queue.ring(channel, self.lane)
 
@@ -159,12 +159,12 @@ class LaneWorker:
         return task
 
     @contextmanager
-    def _outliving(self, event: str) -> Iterator[None]:
+    def _logging_errors(self, event: str) -> Iterator[None]:
         """Log any error within, without values; the next ring or sweep tries again."""
         try:
             yield
         except Exception as error:  # noqa: BLE001  one failure must not end the worker
-            log.error(event, lane=self.lane, error=told(error))
+            log.error(event, lane=self.lane, error=describe_error(error))
 
     # --- the doorbell -------------------------------------------------------------------------
 
@@ -173,7 +173,7 @@ class LaneWorker:
             try:
                 await self._listen_once()
             except Exception as error:  # noqa: BLE001  sending goes on without it
-                log.warning("doorbell_silent", lane=self.lane, error=told(error))
+                log.warning("doorbell_silent", lane=self.lane, error=describe_error(error))
                 await self._pause(1)
         await self._stop.wait()
 
@@ -208,10 +208,10 @@ class LaneWorker:
             for part in (
                 self._take_turn,
                 self._ring_for_work,
-                self._keep_house,
+                self._run_due_work,
                 self._watch_emergencies,
             ):
-                with self._outliving("sweep_failed"):
+                with self._logging_errors("sweep_failed"):
                     if not self._stop.is_set():
                         await part()
             await self._pause(random.uniform(*SWEEP_SECONDS))  # noqa: S311  jitter, no secret
@@ -221,9 +221,7 @@ class LaneWorker:
         self._sweeps = False
         if isinstance(self.app.clock, SharedClock):
             await self.app.clock.follow(self.app.database)
-        self.deliverer.workers = await self.app.database.write(
-            channel_store.seen, self.owner, self.lane
-        )
+        self.deliverer.workers = await self.app.database.write(channels.seen, self.owner, self.lane)
         self._sweeps = await self.app.database.write(
             take_sweeper, self.deliverer.holder, self._sweeper_lease
         )
@@ -246,7 +244,7 @@ class LaneWorker:
         """
         while not self._stop.is_set():
             await self._pause(random.uniform(*LOOK_SECONDS))  # noqa: S311  jitter, no secret
-            with self._outliving("look_failed"):
+            with self._logging_errors("look_failed"):
                 for channel, lane in await self.app.database.read(slices.busy_lanes):
                     if (
                         lane == self.lane
@@ -256,7 +254,7 @@ class LaneWorker:
                         self._start(channel)
                 self._pulse.beat()
 
-    async def _keep_house(self) -> None:
+    async def _run_due_work(self) -> None:
         """Do what one process does for all: schedules, expiries, probes of halted channels."""
         if not self._sweeps:
             return
@@ -279,7 +277,7 @@ class LaneWorker:
             await app.database.write(people.keep, uncounted, counted)
         if suspend_proof() >= self._fold_at:
             await self._forget(app.clock().timestamp())
-        for channel in await app.database.write(channel_store.take_probes):
+        for channel in await app.database.write(channels.take_probes):
             await self._probe(channel)
 
     async def _forget(self, now: float) -> None:
@@ -299,23 +297,21 @@ class LaneWorker:
     async def _probe(self, channel: str) -> None:
         """Ask a halted channel whether it works again."""
         push = self.app.push.get(channel)
-        with self._outliving("probe_failed"):
+        with self._logging_errors("probe_failed"):
             async with asyncio.timeout(PROBE_SECONDS):
                 back = push is not None and await push.probe()
-            if back and await self.app.database.write(channel_store.recover_channel, channel):
+            if back and await self.app.database.write(channels.recover_channel, channel):
                 log.info("channel_resumed", channel=channel)
 
     async def _apply_receipts(self) -> None:
         while not self._stop.is_set():
             await self._pause(RECEIPT_SECONDS)
-            with self._outliving("receipts_wait"):
+            with self._logging_errors("receipts_wait"):
                 now = self.app.clock().timestamp()
                 await self.app.alarm.look(self.app.database, now)
                 mine = self._sweeps or await self.app.database.read(inbox.words_are_late, now)
                 while (
-                    mine
-                    and not self._stop.is_set()
-                    and await receipts.apply_due(self.app, self._answerer)
+                    mine and not self._stop.is_set() and await apply_due(self.app, self._answerer)
                 ):
                     mine = self._sweeps
 
@@ -323,7 +319,7 @@ class LaneWorker:
         """Delete unused pictures, in a loop of its own, as an object store may be slow."""
         await self._pause(self.tidy_seconds / 60)
         while not self._stop.is_set():
-            with self._outliving("pictures_wait"):
+            with self._logging_errors("pictures_wait"):
                 if self._sweeps and (count := await library.forget_unused(self.app)):
                     log.info("pictures_forgotten", count=count)
             await self._pause(self.tidy_seconds)
@@ -331,7 +327,7 @@ class LaneWorker:
     async def _announce(self) -> None:
         """Notify hubs of changed feeds."""
         while not self._stop.is_set():
-            with self._outliving("hubs_wait"):
+            with self._logging_errors("hubs_wait"):
                 if self._sweeps:
                     await self._hubs.tell_due()
             await self._pause(HUB_SECONDS)
@@ -340,7 +336,7 @@ class LaneWorker:
         """Send staff the notifications that are due; urgent ones are sent by the emergency lane."""
         urgent = self.lane == "emergency"
         while not self._stop.is_set():
-            with self._outliving("nudges_wait"):
+            with self._logging_errors("nudges_wait"):
                 while (
                     not self._stop.is_set()
                     and await notifications.send_due(self.app, urgent=urgent) == nudges.AT_ONCE

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 import phonenumbers
 
 from broadcaster.domain import timing
-from broadcaster.domain.fields import Fields, shown
+from broadcaster.domain.fields import Fields, excerpt
 from broadcaster.domain.refusal_codes import AdviceCode
 from broadcaster.domain.refusals import Problem
-from broadcaster.domain.waiting import Shut
+from broadcaster.domain.waiting import ClosedChannel
 from channels.base import marks
 from channels.base.moments import WIB, clock
 from channels.base.rendering import plain
@@ -34,7 +34,7 @@ _DATE = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Known:
+class HintContext:
     """Facts that the hints compare with: `same_title` is True if the title was published lately,
     `phones` are the city's own numbers (E.164 or short; empty: numbers are not checked), `shut` the
     channels that would delay the announcement.
@@ -42,10 +42,10 @@ class Known:
 
     same_title: bool = False
     phones: Collection[str] = ()
-    shut: Collection[Shut] = ()
+    shut: Collection[ClosedChannel] = ()
 
 
-def advise(fields: Fields, *, now: datetime, known: Known) -> list[Problem]:
+def advise(fields: Fields, *, now: datetime, known: HintContext) -> list[Problem]:
     """List everything worth a second look."""
     rules = (waits, _night, _doubtful_times, _repeated, _undated, _shouted, _links, _phones)
     return [problem for rule in rules for problem in rule(fields, now, known)]
@@ -61,7 +61,7 @@ def _texts(fields: Fields) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def waits(fields: Fields, now: datetime, known: Known) -> Iterator[Problem]:
+def waits(fields: Fields, now: datetime, known: HintContext) -> Iterator[Problem]:
     """Report each channel that would delay the announcement: until when, and the remedy."""
     going = (fields.publish_at or now).timestamp()
     for channel in sorted(known.shut, key=lambda channel: channel.label):
@@ -69,38 +69,38 @@ def waits(fields: Fields, now: datetime, known: Known) -> Iterator[Problem]:
             yield channel.problem
 
 
-def _night(fields: Fields, now: datetime, _known: Known) -> Iterator[Problem]:
+def _night(fields: Fields, now: datetime, _known: HintContext) -> Iterator[Problem]:
     going = (fields.publish_at or now).astimezone(WIB)
     if fields.level != "emergency" and not QUIET_UNTIL <= going.hour < QUIET_FROM:
         time = {"time": clock(going)}
         yield Problem(field="publish_at", code=AdviceCode.NIGHT, parameters=time)
 
 
-def _doubtful_times(fields: Fields, now: datetime, _known: Known) -> Iterator[Problem]:
+def _doubtful_times(fields: Fields, now: datetime, _known: HintContext) -> Iterator[Problem]:
     yield from timing.doubtful(fields, now)
 
 
-def _repeated(_fields: Fields, _now: datetime, known: Known) -> Iterator[Problem]:
+def _repeated(_fields: Fields, _now: datetime, known: HintContext) -> Iterator[Problem]:
     if known.same_title:
         yield Problem(field="title", code=AdviceCode.SAME_TITLE)
 
 
-def _undated(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]:
+def _undated(fields: Fields, _now: datetime, _known: HintContext) -> Iterator[Problem]:
     text = _texts(fields)
     if (word := _RELATIVE.search(text)) and not _DATE.search(text):
         yield Problem(field="body", code=AdviceCode.UNDATED, parameters={"word": word[0]})
 
 
-def _shouted(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]:
+def _shouted(fields: Fields, _now: datetime, _known: HintContext) -> Iterator[Problem]:
     letters = [character for character in fields.title if character.isalpha()]
     if len(letters) >= _SHOUTED_LETTERS and all(character.isupper() for character in letters):
         yield Problem(field="title", code=AdviceCode.SHOUTED)
 
 
-def _links(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]:
+def _links(fields: Fields, _now: datetime, _known: HintContext) -> Iterator[Problem]:
     for field, text in _prose(fields):
         for target in dict.fromkeys(marks.targets(text)):
-            parameters = {"target": shown(target)}
+            parameters = {"target": excerpt(target)}
             if marks.is_path(target):
                 yield Problem(field=field, code=AdviceCode.LINK_COMPLETED, parameters=parameters)
             elif not marks.is_linked(target):
@@ -118,7 +118,7 @@ def _prose(fields: Fields) -> Iterator[tuple[str, str]]:
         yield f"overrides.{channel}.body", override.body or ""
 
 
-def _phones(fields: Fields, _now: datetime, known: Known) -> Iterator[Problem]:
+def _phones(fields: Fields, _now: datetime, known: HintContext) -> Iterator[Problem]:
     if not known.phones:
         return
     official = {_spelled(number) for number in known.phones}

@@ -105,7 +105,7 @@ VerdictName = Annotated[Verdict, BeforeValidator(_verdict)]
 # --- the model --------------------------------------------------------------------------------
 
 
-class _Given(BaseModel):
+class _FormModel(BaseModel):
     """Base of the models: an empty value counts as absent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -122,7 +122,7 @@ def _is_empty(value: object) -> bool:
     return value is None or (isinstance(value, str) and not clean(value).strip())
 
 
-class Translation(_Given):
+class Translation(_FormModel):
     """Texts in another language."""
 
     title: Title
@@ -131,7 +131,7 @@ class Translation(_Given):
     instruction: Instruction | None = None
 
 
-class Override(_Given):
+class Override(_FormModel):
     """Indonesian texts for one channel; an absent field falls back to the announcement's own."""
 
     title: Title | None = None
@@ -140,7 +140,7 @@ class Override(_Given):
     base: Digest | None = Field(None, description="Digest of the words that it was adjusted from.")
 
 
-class Fields(_Given):
+class Fields(_FormModel):
     """An announcement as staff and other systems write it: the front matter of a file, or the
     body of an API request.
     """
@@ -254,19 +254,19 @@ def piled(field: str, text: str) -> Problem | None:
         return None
     code = FieldCode.PILED_MARKS if letter else FieldCode.PILED_MARKS_ALONE
     return Problem(
-        field=shown(field), code=code, parameters={"letter": letter, "limit": MARKS_AT_MOST}
+        field=excerpt(field), code=code, parameters={"letter": letter, "limit": MARKS_AT_MOST}
     )
 
 
-TOLD = ("title", "level", "areas", "agency")
+AUDITED_FIELDS = ("title", "level", "areas", "agency")
 """Fields whose changes the audit log records; versions hold the other texts."""
 
 
-def changed(before: Fields, after: Fields) -> dict[str, dict[str, Any]]:
-    """Build the audit details of an edit: "before" and "after", each with the TOLD fields that
+def audited_changes(before: Fields, after: Fields) -> dict[str, dict[str, Any]]:
+    """Build the audit details of an edit: "before" and "after", each with the AUDITED_FIELDS that
     differ.
     """
-    names = [name for name in TOLD if getattr(before, name) != getattr(after, name)]
+    names = [name for name in AUDITED_FIELDS if getattr(before, name) != getattr(after, name)]
     return {
         when: {name: getattr(fields, name) for name in names}
         for when, fields in (("before", before), ("after", after))
@@ -282,7 +282,7 @@ def _problems(error: ValidationError) -> list[Problem]:
 
 def _problem(detail: ErrorDetails) -> Problem:
     code, parameters = _reason(detail)
-    field = ".".join(shown(part) for part in detail["loc"])
+    field = ".".join(excerpt(part) for part in detail["loc"])
     return Problem(field=field, code=code, parameters=parameters)
 
 
@@ -295,9 +295,12 @@ def _reason(detail: ErrorDetails) -> tuple[Code, Mapping[str, Parameter]]:
         case "missing" | "string_too_short" | "too_short":
             return FieldCode.MISSING, {"name": name}
         case "extra_forbidden":
-            kinds: dict[str, type[_Given]] = {"translations": Translation, "overrides": Override}
+            kinds: dict[str, type[_FormModel]] = {
+                "translations": Translation,
+                "overrides": Override,
+            }
             known = kinds.get(str(detail["loc"][0]), Fields)
-            hint = did_you_mean(shown(name), known.model_fields)
+            hint = did_you_mean(excerpt(name), known.model_fields)
             return FieldCode.UNKNOWN_NAME, {"hint": hint}
         case "string_too_long":
             limit = context["max_length"]
@@ -307,7 +310,7 @@ def _reason(detail: ErrorDetails) -> tuple[Code, Mapping[str, Parameter]]:
             return FieldCode.TOO_MANY, sizes
         case "literal_error":
             choices = re.findall(r"'([^']*)'", context["expected"])
-            return FieldCode.UNKNOWN_VALUE, {"value": shown(given), "choices": choices}
+            return FieldCode.UNKNOWN_VALUE, {"value": excerpt(given), "choices": choices}
     hint = Phrase(code=_SHAPES.get(detail["type"], Hint.FILL_TEXT))
     return FieldCode.WRONG_SHAPE, {"hint": hint}
 
@@ -319,7 +322,7 @@ _SHAPES = {
 }
 
 
-def shown(value: object) -> str:
+def excerpt(value: object) -> str:
     """Clean and shorten a given value (60 characters) for quoting in a sentence."""
     return " ".join(clean(str(value)).split())[:60]
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from broadcaster.domain.fields import shown
+from broadcaster.domain.fields import excerpt
 from broadcaster.domain.refusal_codes import FileCode
 from broadcaster.domain.refusals import InvalidAnnouncement, Parameter, Problem
 
@@ -146,7 +146,7 @@ def _value(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> objec
         if not isinstance(name, str):
             raise _Unwanted(key, FileCode.LINE_NAME)
         if name in values:
-            raise _Unwanted(key, FileCode.LINE_REPEATED, shown(name))
+            raise _Unwanted(key, FileCode.LINE_REPEATED, excerpt(name))
         values[name] = _value(next(events), events, depth + 1)
     return values
 

@@ -27,11 +27,11 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bond:
-    """A reason why an approver is no second person: the account `hand` controlled both the
+    """A reason why an approver is no second person: the account `controller` controlled both the
     approver's account and that of `writer` until then (epoch seconds).
     """
 
-    hand: int
+    controller: int
     writer: int
     until: float
 
@@ -40,26 +40,28 @@ def bond(controls: Collection[Control], approver: int, writers: Iterable[int]) -
     """Find the longest-lasting bond between an approver and any of the writers, through any
     chain of makers; None if there is none.
     """
-    above = _hands(controls, approver)
+    above = _controllers(controls, approver)
     bonds = [
-        Bond(hand=hand, writer=writer, until=min(since, above[hand]) + HOLD_SECONDS)
+        Bond(
+            controller=controller, writer=writer, until=min(since, above[controller]) + HOLD_SECONDS
+        )
         for writer in writers
-        for hand, since in _hands(controls, writer).items()
-        if hand in above and writer != approver
+        for controller, since in _controllers(controls, writer).items()
+        if controller in above and writer != approver
     ]
-    return max(bonds, key=lambda bond: (bond.until, -bond.hand), default=None)
+    return max(bonds, key=lambda bond: (bond.until, -bond.controller), default=None)
 
 
-def _hands(controls: Collection[Control], account: int) -> Mapping[int, float]:
+def _controllers(controls: Collection[Control], account: int) -> Mapping[int, float]:
     """Map every account that controls this one, through chains of any length, to the oldest act
     of its most recent chain (epoch seconds).
     """
-    hands = {account: math.inf}
+    controllers = {account: math.inf}
     changed = True
     while changed:
         changed = False
         for control in controls:
-            since = min(hands.get(control.account, -math.inf), control.at)
-            if since > hands.get(control.maker, -math.inf):
-                hands[control.maker], changed = since, True
-    return hands
+            since = min(controllers.get(control.account, -math.inf), control.at)
+            if since > controllers.get(control.maker, -math.inf):
+                controllers[control.maker], changed = since, True
+    return controllers

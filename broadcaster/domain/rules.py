@@ -20,8 +20,8 @@ from broadcaster.domain.fields import (
     Override,
     Translation,
     did_you_mean,
+    excerpt,
     read_leniently,
-    shown,
 )
 from broadcaster.domain.refusal_codes import Hint, RuleCode
 from broadcaster.domain.refusals import InvalidAnnouncement, Parameter, Phrase, Problem
@@ -72,7 +72,7 @@ def check(
     topic = next((topic for topic in topics if topic.slug == fields.category), None)
     if topic is None:
         hint = did_you_mean(fields.category, [topic.slug for topic in topics])
-        parameters: dict[str, Parameter] = {"name": shown(fields.category), "hint": hint}
+        parameters: dict[str, Parameter] = {"name": excerpt(fields.category), "hint": hint}
         problems.append(
             Problem(field="category", code=RuleCode.TOPIC_UNKNOWN, parameters=parameters)
         )
@@ -122,7 +122,9 @@ def _kind_of(fields: Fields) -> Kind:
     return fields.kind or ("alert" if fields.level == "emergency" else "notice")
 
 
-def as_it_stands(fields: Fields, *, tree: AreaTree, topics: Sequence[Topic]) -> CheckedAnnouncement:
+def resolve_names(
+    fields: Fields, *, tree: AreaTree, topics: Sequence[Topic]
+) -> CheckedAnnouncement:
     """Resolve names as far as they are known, without any rule: for a draft, or for what was
     published long ago.
 
@@ -183,7 +185,7 @@ def _resolve(names: Sequence[str], tree: AreaTree) -> tuple[tuple[Area, ...], li
         if not _certain(name, tree):
             near = tuple(area.slug for area in tree.match(name).areas[:3])
             hint = did_you_mean(name, near) if near else Phrase(code=Hint.SEE_AREAS)
-            parameters: dict[str, Parameter] = {"name": shown(name), "hint": hint}
+            parameters: dict[str, Parameter] = {"name": excerpt(name), "hint": hint}
             problems.append(
                 Problem(field="areas", code=RuleCode.AREA_UNKNOWN, parameters=parameters)
             )
@@ -226,7 +228,7 @@ def _web_addresses(fields: Fields) -> Iterator[Problem]:
         *(("evidence", text) for text in fields.evidence),
     ):
         if text is not None and not _is_web_address(text):
-            address = {"address": shown(text)}
+            address = {"address": excerpt(text)}
             yield Problem(field=name, code=RuleCode.NOT_WEB_ADDRESS, parameters=address)
     if fields.image and not fields.image_alt:
         yield Problem(field="image_alt", code=RuleCode.IMAGE_ALT_MISSING)
@@ -265,7 +267,7 @@ def foreign_links(field: str, names: Collection[str], hosts: Collection[str]) ->
     for host in sorted(set(names) - {""}):
         if hosts and not hyperlinks.within(host, hosts):
             code = RuleCode.CLAIM_LINKED if field == "claim" else RuleCode.LINK_NOT_ALLOWED
-            parameters: dict[str, Parameter] = {"host": shown(host), "hosts": sorted(hosts)}
+            parameters: dict[str, Parameter] = {"host": excerpt(host), "hosts": sorted(hosts)}
             yield Problem(field=field, code=code, parameters=parameters)
 
 
@@ -274,7 +276,7 @@ def _unknown_channels(fields: Fields, channels: Collection[str]) -> Iterator[Pro
         for name in names:
             if name not in channels:
                 hint = did_you_mean(name, sorted(channels))
-                parameters: dict[str, Parameter] = {"name": shown(name), "hint": hint}
+                parameters: dict[str, Parameter] = {"name": excerpt(name), "hint": hint}
                 yield Problem(field=field, code=RuleCode.CHANNEL_UNKNOWN, parameters=parameters)
 
 
@@ -320,7 +322,7 @@ def content_hash(fields: Fields, areas: Iterable[str]) -> str:
     return hashlib.sha256(msgspec.json.encode(bound, order="sorted")).hexdigest()
 
 
-def bound_of(checked: CheckedAnnouncement) -> str:
+def approval_hash(checked: CheckedAnnouncement) -> str:
     """Hash what an approval is bound to: content and audience, without the time of publication
     (which may be missed or withdrawn).
     """

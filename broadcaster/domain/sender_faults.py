@@ -15,7 +15,7 @@ POLICY = "policy"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class SuspectReply:
     """A reply for one address: `domain` is a keyed hash, empty for channels without domains;
     `at` in epoch seconds.
     """
@@ -26,7 +26,7 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class FaultVerdict:
     """Result for one kind of reply: `halt` the channel, hold back `domains` for a while."""
 
     halt: bool = False
@@ -67,7 +67,9 @@ def kind_of(outcome: Halted | Deferred) -> str:
     )
 
 
-def judge(seen: Iterable[Seen], successes: Successes, *, now: float, idle: bool) -> Verdict:
+def judge(
+    seen: Iterable[SuspectReply], successes: Successes, *, now: float, idle: bool
+) -> FaultVerdict:
     """Judge the replies of one kind. `idle`: no address is left to try, and none was reached.
 
     Replies before the last success do not count, for the channel and for that domain alike.
@@ -89,4 +91,4 @@ def judge(seen: Iterable[Seen], successes: Successes, *, now: float, idle: bool)
     held = frozenset(domain for domain, among in domains.items() if len(among) >= ADDRESSES)
     crowded = sum(len(among) >= ADDRESSES for among in places.values())
     halt = blames_channel(len(addresses), len(places), crowded, idle=idle)
-    return Verdict(halt=halt, domains=held)
+    return FaultVerdict(halt=halt, domains=held)

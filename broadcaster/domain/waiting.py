@@ -27,7 +27,7 @@ CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hold:
+class ChannelWait:
     """Waiting messages of one channel; `until` (epoch seconds) is None if a person must act or
     the time is unknown.
     """
@@ -44,7 +44,7 @@ class Hold:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shut:
+class ClosedChannel:
     """A channel that would delay an announcement if it were published now; `label` is the
     channel's display name.
     """

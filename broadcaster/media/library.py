@@ -35,12 +35,12 @@ class Upload(Protocol):
         """Read at most `size` bytes."""
 
 
-class NotKept(BadPicture):
+class NotStored(BadPicture):
     """The picture is valid, but could not be stored just now: try again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stored:
+class StoredPicture:
     """A stored picture: `url` is the value for an announcement's `image`, `thumbnail` a path of
     our own site.
     """
@@ -52,7 +52,7 @@ class Stored:
     height: int
 
 
-async def take(app: App, upload: Upload, *, actor: Actor) -> Stored:
+async def take(app: App, upload: Upload, *, actor: Actor) -> StoredPicture:
     """Check, re-encode and store an upload in every size. Raises BadPicture.
 
     The same picture uploaded again gets the same id.
@@ -62,7 +62,7 @@ async def take(app: App, upload: Upload, *, actor: Actor) -> Stored:
         for variant, body in picture.files.items():
             await app.depot.put(name_of(picture.id, variant), body)
     except StoreDown as down:
-        raise NotKept(PictureCode.PICTURE_NOT_KEPT) from down
+        raise NotStored(PictureCode.PICTURE_NOT_KEPT) from down
     row = await app.database.write(_remember, picture, actor)
     return stored_as(app, row)
 
@@ -98,10 +98,10 @@ def _remember(connection: Connection, picture: Picture, actor: Actor) -> Kept:
     return row
 
 
-def stored_as(app: App, row: Kept) -> Stored:
+def stored_as(app: App, row: Kept) -> StoredPicture:
     """Describe a stored picture as pages name it."""
     url = f"{app.site.base_url.rstrip('/')}{pictures.path(row.id, 'web')}"
-    return Stored(
+    return StoredPicture(
         id=row.id,
         url=url,
         thumbnail=pictures.path(row.id, "kecil"),

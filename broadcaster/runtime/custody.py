@@ -26,8 +26,7 @@ from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.domain.refusal_codes import SendingCode
 from broadcaster.runtime.config import Settings
-from broadcaster.store import audit, ledger
-from broadcaster.store import custody as store
+from broadcaster.store import audit, custody, ledger
 from broadcaster.store.custody import Custody, Waiting
 from broadcaster.store.database import Database, is_sqlite, now
 from channels.base.moments import full_moment_text
@@ -69,7 +68,7 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
+class CustodyHold:
     """The reason that nothing is sent, and since when."""
 
     since: datetime
@@ -83,13 +82,13 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class CustodyVerdict:
     """Result of the custody check: the home as stored (JSON), the reason for holding if any, and
     whether either is still to be stored.
     """
 
     home: str
-    held: Held | None = None
+    held: CustodyHold | None = None
     news: bool = False
 
 
@@ -99,7 +98,7 @@ class Verdict:
 def here(connection: Connection, settings: Settings) -> Home:
     """Identify the current place of this database."""
     if not is_sqlite(connection):
-        return Home(name=settings.instance, file=store.place(connection))
+        return Home(name=settings.instance, file=custody.place(connection))
     path = make_url(settings.database).database or ""
     numbers, disk = os.stat(path), os.statvfs(path)  # noqa: PTH116  as os.statvfs
     return Home(
@@ -136,7 +135,7 @@ def is_elsewhere(was: Home, here: Home) -> bool:
 # --- at the start, and while it runs ----------------------------------------------------------
 
 
-async def check(database: Database, settings: Settings) -> Held | None:
+async def check(database: Database, settings: Settings) -> CustodyHold | None:
     """Hold everything back if this database is a copy or an older state; call it before anything
     is sent.
     """
@@ -148,52 +147,52 @@ async def check(database: Database, settings: Settings) -> Held | None:
     return verdict.held
 
 
-def judged(connection: Connection, settings: Settings) -> Verdict:
+def judged(connection: Connection, settings: Settings) -> CustodyVerdict:
     """Judge whether this database is at its home, without changing anything."""
-    return _judged(store.read(connection), connection, settings)
+    return _judged(custody.read(connection), connection, settings)
 
 
-def settled(connection: Connection, settings: Settings) -> Verdict:
+def settled(connection: Connection, settings: Settings) -> CustodyVerdict:
     """Store the home of a new database, or hold one that is not at its home."""
-    known = store.locked(connection)
+    known = custody.locked(connection)
     verdict = _judged(known, connection, settings)
     if not verdict.news:
         return verdict
     if verdict.held is not None:
-        store.hold(connection, verdict.held.because, verdict.held.since.timestamp())
+        custody.hold(connection, verdict.held.because, verdict.held.since.timestamp())
     else:
-        store.settle(connection, verdict.home, known.mark if known is not None else 0)
+        custody.settle(connection, verdict.home, known.mark if known is not None else 0)
     return verdict
 
 
-def _judged(known: Custody | None, connection: Connection, settings: Settings) -> Verdict:
+def _judged(known: Custody | None, connection: Connection, settings: Settings) -> CustodyVerdict:
     place = here(connection, settings)
     if known is None:
-        return Verdict(home=_written(place, secrets.token_hex(8)), news=True)
+        return CustodyVerdict(home=_written(place, secrets.token_hex(8)), news=True)
     if (away := _held(known)) is not None:
-        return Verdict(home=known.home, held=away)
+        return CustodyVerdict(home=known.home, held=away)
     was = msgspec.json.decode(known.home, type=Home)
     because = _because(was, place, known.mark, settings)
     if (
         because is not None
         and not _ran_on(was, known.mark, settings)
-        and not store.may_send(connection)
+        and not custody.may_send(connection)
     ):
         # nothing can be sent twice: a new life begins here
-        return Verdict(home=_written(place, secrets.token_hex(8)), news=True)
+        return CustodyVerdict(home=_written(place, secrets.token_hex(8)), news=True)
     if because is not None:
-        return Verdict(
+        return CustodyVerdict(
             home=known.home,
-            held=Held(since=datetime.fromtimestamp(now(connection), UTC), because=because),
+            held=CustodyHold(since=datetime.fromtimestamp(now(connection), UTC), because=because),
             news=True,
         )
     merged = _written(_merged(was, place), was.identity)
-    return Verdict(home=merged, news=merged != known.home)
+    return CustodyVerdict(home=merged, news=merged != known.home)
 
 
-def held(connection: Connection) -> Held | None:
+def held(connection: Connection) -> CustodyHold | None:
     """Return the reason that nothing is sent; None if sending is allowed."""
-    return _held(store.read(connection))
+    return _held(custody.read(connection))
 
 
 async def keep_mark(database: Database, settings: Settings) -> None:
@@ -210,9 +209,9 @@ async def keep_mark(database: Database, settings: Settings) -> None:
 
 
 def _raised(connection: Connection) -> tuple[str, int]:
-    known = store.locked(connection)
+    known = custody.locked(connection)
     identity = msgspec.json.decode(known.home, type=Home).identity if known is not None else ""
-    return identity, store.raise_mark(connection)
+    return identity, custody.raise_mark(connection)
 
 
 def _because(was: Home, place: Home, mark: int, settings: Settings) -> Because | None:
@@ -240,10 +239,10 @@ def _written(home: Home, identity: str) -> str:
     return msgspec.json.encode(msgspec.structs.replace(home, identity=identity)).decode()
 
 
-def _held(known: Custody | None) -> Held | None:
+def _held(known: Custody | None) -> CustodyHold | None:
     if known is None or known.held_at is None:
         return None
-    return Held(since=datetime.fromtimestamp(known.held_at, UTC), because=known.held_because)
+    return CustodyHold(since=datetime.fromtimestamp(known.held_at, UTC), because=known.held_because)
 
 
 # --- the mark beside the database -------------------------------------------------------------
@@ -297,17 +296,17 @@ def adopt(
     """Make this the home of the database and resume sending; `stop`: stop waiting messages
     (None: there must be none). Raises NotAllowed.
     """
-    known = store.locked(connection)
+    known = custody.locked(connection)
     if known is None or known.held_at is None:
         raise NotAllowed(SendingCode.DATABASE_AT_HOME)
-    waits, was = store.waiting(connection), msgspec.json.decode(known.home, type=Home)
+    waits, was = custody.waiting(connection), msgspec.json.decode(known.home, type=Home)
     if waits.announcements and stop is None:
-        raise NotAllowed(SendingCode.MESSAGES_WAIT, waiting=_told(waits))
+        raise NotAllowed(SendingCode.MESSAGES_WAIT, waiting=_describe_waiting(waits))
     for announcement in waits.announcements if stop else ():
         ledger.cancel(connection, announcement, STOPPED)
     mark = max(known.mark, read_mark(settings.data_dir, was.identity)) + 1
     identity = secrets.token_hex(8)  # marks of its earlier life no longer count, on any machine
-    store.settle(connection, _written(here(connection, settings), identity), mark)
+    custody.settle(connection, _written(here(connection, settings), identity), mark)
     audit.append(
         connection,
         actor,
@@ -322,12 +321,12 @@ def adopt(
     )
 
 
-def told(connection: Connection) -> str:
+def describe_waiting(connection: Connection) -> str:
     """Describe the waiting messages."""
-    return _told(store.waiting(connection))
+    return _describe_waiting(custody.waiting(connection))
 
 
-def _told(waits: Waiting) -> str:
+def _describe_waiting(waits: Waiting) -> str:
     planned = f" {waits.schedules} jadwal menunggu waktunya." if waits.schedules else ""
     if not waits.announcements or waits.since is None:
         return f"Tidak ada pesan yang menunggu.{planned}"

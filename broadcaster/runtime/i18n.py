@@ -50,9 +50,9 @@ class Words:
             text = self._translations.ngettext(key, key, count)
         else:
             text = self._translations.gettext(key)
-        return text.format_map({name: self._shown(value) for name, value in values.items()})
+        return text.format_map({name: self._formatted(value) for name, value in values.items()})
 
-    def _shown(self, value: object) -> object:
+    def _formatted(self, value: object) -> object:
         from babel.numbers import format_decimal  # noqa: PLC0415  quick start
 
         return format_decimal(value, locale=self.lang) if isinstance(value, int) else value

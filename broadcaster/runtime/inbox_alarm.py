@@ -29,19 +29,19 @@ REPEAT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Late:
+class OverdueEvents:
     """Overdue events of one kind, and for how many seconds."""
 
     kind: str
     seconds: float
 
 
-def late(connection: Connection, now: float) -> list[Late]:
+def find_overdue(connection: Connection, now: float) -> list[OverdueEvents]:
     """Find overdue events, the most urgent kind first."""
     since = {priority: inbox.oldest(connection, priority) for priority in LIMITS}
     waits = {priority: now - due_at for priority, due_at in since.items() if due_at is not None}
     return [
-        Late(kind=inbox.KINDS[p], seconds=seconds)
+        OverdueEvents(kind=inbox.KINDS[p], seconds=seconds)
         for p, seconds in waits.items()
         if seconds > LIMITS[p]
     ]
@@ -59,7 +59,7 @@ class InboxAlarm:
         if self._look_at - LOOK_SECONDS <= now < self._look_at:
             return
         self._look_at = now + LOOK_SECONDS
-        overdue = await database.read(late, now)
+        overdue = await database.read(find_overdue, now)
         if overdue and not self._raise_at - REPEAT_SECONDS <= now < self._raise_at:
             self._raise_at = now + REPEAT_SECONDS
             for events in overdue:

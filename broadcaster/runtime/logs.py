@@ -42,7 +42,7 @@ def configure(*, quiet: bool = False, level: str = "") -> None:
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
 
-def told(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Describe an error by its type and its place in our code; never by its message, which may
     quote an address.
     """

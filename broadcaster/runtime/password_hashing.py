@@ -33,7 +33,7 @@ class Busy(Exception):
 
 
 @dataclass(order=True, slots=True)
-class _Place:
+class _QueuePlace:
     """A place in the queue: lower ranks first, then by arrival."""
 
     rank: int
@@ -47,7 +47,7 @@ class PasswordHasher:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="password", initializer=_step_back)
         self._busy = False
-        self._places: list[_Place] = []
+        self._places: list[_QueuePlace] = []
         self._count = 0
 
     async def run(self, act: Callable[[], T], *, rank: int = KNOWN) -> T:
@@ -73,7 +73,7 @@ class PasswordHasher:
             self._busy = True
             return
         self._count += 1
-        place = _Place(rank, self._count, asyncio.get_running_loop().create_future())
+        place = _QueuePlace(rank, self._count, asyncio.get_running_loop().create_future())
         self._places.append(place)
         self._make_room(known=rank == KNOWN)
         try:

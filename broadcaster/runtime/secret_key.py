@@ -17,8 +17,7 @@ from sqlalchemy import Connection
 
 from broadcaster.domain.signatures import Signer
 from broadcaster.runtime.config import PREFIX, BadSettings, Settings
-from broadcaster.store import key_binding as store
-from broadcaster.store import respelling
+from broadcaster.store import key_binding, respelling
 from broadcaster.store.database import Database
 from subscribers.vault import Vault
 
@@ -137,7 +136,7 @@ def bound(connection: Connection, settings: Settings) -> bytes | None:
     """Return the key if the database is bound to it; None if it is bound to none yet. Raises
     WrongKey.
     """
-    fingerprint = store.fingerprint(connection)
+    fingerprint = key_binding.fingerprint(connection)
     if fingerprint is None:
         return None
     key = read(settings)
@@ -155,13 +154,13 @@ def bind(connection: Connection, settings: Settings) -> bytes:
     One transaction at a time: if two machines start at once, the second finds the first one's
     fingerprint and creates no key.
     """
-    store.lock(connection)
+    key_binding.lock(connection)
     key = bound(connection, settings)
     if key is None:
         key = verified(connection, settings)
         if key is None:
             key = make(settings)
-        store.bind(connection, derive(key, "fingerprint"))
+        key_binding.bind(connection, derive(key, "fingerprint"))
     return key
 
 
@@ -179,7 +178,7 @@ def verified(connection: Connection, settings: Settings) -> bytes | None:
     """
     key = read(settings)
     if key is None:
-        if store.holds_data(connection):
+        if key_binding.holds_data(connection):
             raise _lost(settings)
         return None
     if not fits(connection, key):
@@ -191,7 +190,7 @@ def examine(connection: Connection, settings: Settings) -> bytes | None:
     """Return the key of a database at any schema version: by its fingerprint, or else
     `verified`. Raises WrongKey; changes nothing.
     """
-    key = bound(connection, settings) if store.can_be_bound(connection) else None
+    key = bound(connection, settings) if key_binding.can_be_bound(connection) else None
     return key if key is not None else verified(connection, settings)
 
 
@@ -202,8 +201,10 @@ def fits(connection: Connection, key: bytes) -> bool:
     Most, as single rows may be damaged; the oldest, as a wrong key may have sealed later ones.
     """
     vault, signer = Vault(derive(key, "addresses")), Signer.from_seed(derive(key, "editions"))
-    proofs = [vault.opens(purpose, sealed) for purpose, sealed in store.oldest_seals(connection)]
-    proofs += [key_id == signer.key_id for key_id in store.oldest_key_ids(connection)]
+    proofs = [
+        vault.opens(purpose, sealed) for purpose, sealed in key_binding.oldest_seals(connection)
+    ]
+    proofs += [key_id == signer.key_id for key_id in key_binding.oldest_key_ids(connection)]
     return not proofs or 2 * sum(proofs) > len(proofs)
 
 

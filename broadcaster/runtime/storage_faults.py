@@ -36,7 +36,7 @@ _BY_SQLITE = {
 }
 
 
-def told(error: BaseException | None) -> tuple[str, str] | None:
+def explain_fault(error: BaseException | None) -> tuple[str, str] | None:
     """Describe an error of the disk, or of SQLite on it, as reason and remedy; None for any
     other.
     """

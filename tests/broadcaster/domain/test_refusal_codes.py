@@ -15,7 +15,7 @@ import broadcaster
 import channels
 import subscribers
 from broadcaster.domain import refusal_codes
-from broadcaster.domain.lifecycle import Act, State
+from broadcaster.domain.lifecycle import Action, State
 from broadcaster.domain.refusals import Code
 from broadcaster.runtime.i18n import LANGUAGES, words
 from channels.base.address_codes import AddressCode
@@ -42,7 +42,7 @@ def test_every_code_has_words(lang: str) -> None:
     keys = words(lang).keys
     assert {f"refusal.{code}" for code in CODES} <= keys
     assert {f"refusal.state.{state}" for state in get_args(State)} <= keys
-    assert {f"refusal.act.{act}" for act in get_args(Act)} <= keys
+    assert {f"refusal.act.{act}" for act in get_args(Action)} <= keys
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

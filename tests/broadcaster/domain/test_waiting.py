@@ -2,7 +2,7 @@
 
 import pytest
 
-from broadcaster.domain.waiting import Cause, Hold, Shut
+from broadcaster.domain.waiting import Cause, ChannelWait, ClosedChannel
 
 UNTIL = 1_795_568_400.0
 """25 November 2026, 06.00 UTC, epoch seconds."""
@@ -20,7 +20,7 @@ UNTIL = 1_795_568_400.0
 def test_a_channel_that_is_shut_says_why_and_what_to_do(
     cause: Cause, until: float | None, reason: str
 ) -> None:
-    shut = Shut(label="WhatsApp", cause=cause, until=until)
+    shut = ClosedChannel(label="WhatsApp", cause=cause, until=until)
     assert reason in shut.reason
     assert shut.reason.endswith(".")
     assert shut.remedy.endswith(".")
@@ -32,10 +32,12 @@ def test_each_kind_of_waiting_has_a_remedy_of_its_own() -> None:
         ("halted", None),
         ("limited", UNTIL),
     ]
-    remedies = {Shut(label="Email", cause=cause, until=until).remedy for cause, until in kinds}
+    remedies = {
+        ClosedChannel(label="Email", cause=cause, until=until).remedy for cause, until in kinds
+    }
     assert len(remedies) == len(kinds)
 
 
 def test_a_hold_as_the_api_gives_it() -> None:
-    hold = Hold(channel="email", cause="probing", count=3, why="421")
+    hold = ChannelWait(channel="email", cause="probing", count=3, why="421")
     assert hold.as_json() == {"channel": "email", "cause": "probing", "count": 3}
