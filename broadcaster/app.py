@@ -114,7 +114,7 @@ async def open_app(
         vault = Vault(derive(secret, "addresses"))
         await asyncio.to_thread(respelling.finish, database, vault)
         await custody.check(database, loaded.settings)
-    except BaseException:  # in any case the threads of the database must end
+    except BaseException:  # always end the threads of the database
         database.close()
         raise
     queue = Queue(redis_url or loaded.settings.redis_url)

@@ -224,9 +224,7 @@ def _retry(
     uncertain: bool = False,
 ) -> Decision:
     if moment.expires_at is not None:
-        due_at = min(
-            due_at, max(moment.expires_at, moment.now)
-        )  # the gate closes it then, as expired
+        due_at = min(due_at, max(moment.expires_at, moment.now))  # it is closed then, as expired
     elif due_at > moment.published_at + PATIENCE:
         return _closed(
             row, UNCONFIRMED if uncertain or row.uncertain else FAILED, "too_late", outcome.code

@@ -68,7 +68,7 @@ def kind_of(outcome: Halted | Deferred) -> str:
 
 
 def judge(
-    seen: Iterable[SuspectReply], successes: Successes, *, now: float, idle: bool
+    replies: Iterable[SuspectReply], successes: Successes, *, now: float, idle: bool
 ) -> FaultVerdict:
     """Judge the replies of one kind. `idle`: no address is left to try, and none was reached.
 
@@ -82,7 +82,7 @@ def judge(
         defaultdict[str, set[int]](set),
         defaultdict[str, set[int]](set),
     )
-    for reply in seen:
+    for reply in replies:
         if reply.at > max(since, successes.channel):
             addresses.add(reply.address)
             places[reply.domain or str(reply.address)].add(reply.address)

@@ -32,8 +32,8 @@ def problems(
     """
     yield from _schedule(fields, now)
     yield from _end(fields, now)
-    if (seen := _latest_date(fields.seen_at or "")) and seen > now.astimezone(WIB).date():
-        parameters = {"date": f"{seen:%d-%m-%Y}"}
+    if (seen_on := _latest_date(fields.seen_at or "")) and seen_on > now.astimezone(WIB).date():
+        parameters = {"date": f"{seen_on:%d-%m-%Y}"}
         yield Problem(field="seen_at", code=TimeCode.SEEN_AHEAD, parameters=parameters)
     if alert:
         yield from (

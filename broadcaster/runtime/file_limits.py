@@ -29,9 +29,8 @@ def raise_file_limit() -> int:
     if most > now:
         import resource  # noqa: PLC0415  not on Windows
 
-        with contextlib.suppress(
-            OSError, ValueError
-        ):  # macOS grants less than it says: what we have must do
+        # macOS may grant less than it reports: keep the current limit then
+        with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(
                 resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
             )

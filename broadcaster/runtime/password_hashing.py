@@ -3,8 +3,8 @@ feeds, screens or webhooks.
 
 Argon2 takes a core and 64 MiB for about 50 ms on purpose. Known people (signed in, or in a
 browser that they have used before) have places of their own in the queue and go first; strangers
-share the rest, and among them those with the fewest attempts go first: a full queue rejects
-whoever has made the most.
+share the rest, and those with the fewest attempts go first: a full queue rejects the one with
+the most.
 """
 
 import asyncio

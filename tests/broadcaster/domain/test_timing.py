@@ -7,7 +7,7 @@ import pytest
 
 from broadcaster.domain import timing
 from broadcaster.domain.fields import Fields
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 from support.desk import NOTICE
 
 NOW = datetime(2026, 11, 25, 7, 43, tzinfo=WIB)

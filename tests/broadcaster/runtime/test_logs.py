@@ -65,7 +65,7 @@ def test_quiet_keeps_to_warnings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "told"),
+    ("level", "events"),
     [
         ("debug", ["too_fine", "ring", "slow", "broke"]),
         ("info", ["ring", "slow", "broke"]),
@@ -73,9 +73,9 @@ def test_quiet_keeps_to_warnings() -> None:
         ("error", ["broke"]),
     ],
 )
-def test_a_level_that_is_set_holds_however_quiet(level: str, describe_error: list[str]) -> None:
+def test_a_level_that_is_set_holds_however_quiet(level: str, events: list[str]) -> None:
     written = lines(quiet=True, level=level)
-    assert [json.loads(line)["event"] for line in written if line.startswith("{")] == describe_error
+    assert [json.loads(line)["event"] for line in written if line.startswith("{")] == events
 
 
 # --- errors without values ------------------------------------------------------------------------------
