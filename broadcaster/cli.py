@@ -1,5 +1,5 @@
-"""The program `broadcaster`: its commands, and how their errors are told (one clear line; exit 2
-for usage, 1 for failure).
+"""The program `broadcaster`: its commands, and the reporting of their errors (one clear line;
+exit 2 for usage, 1 for failure).
 """
 
 import os
@@ -14,11 +14,17 @@ from broadcaster.commands.lazy_group import Entry, LazyGroup
 ENTRIES = {
     "demo": Entry(
         target="processes:demo",
-        summary="Kota contoh dengan penyedia tiruan: semua kanal berjalan, tidak ada pesan keluar dari komputer ini.",
+        summary=(
+            "Kota contoh dengan penyedia tiruan: semua kanal berjalan, "
+            "tidak ada pesan keluar dari komputer ini."
+        ),
     ),
     "run": Entry(
         target="processes:run",
-        summary="Jalankan semuanya di satu mesin: web, worker, dan Valkey bawaan bila BROADCASTER_REDIS_URL kosong.",
+        summary=(
+            "Jalankan semuanya di satu mesin: web, worker, dan Valkey bawaan "
+            "bila BROADCASTER_REDIS_URL kosong."
+        ),
     ),
     "web": Entry(target="processes:web", summary="Jalankan server web saja."),
     "worker": Entry(target="processes:worker", summary="Jalankan worker pengiriman."),
@@ -28,15 +34,23 @@ ENTRIES = {
     "migrate": Entry(target="maintenance:migrate", summary="Siapkan atau perbarui basis data."),
     "doctor": Entry(
         target="maintenance:doctor",
-        summary="Periksa setelan, basis data, Redis, kanal, alamat, dan jam; katakan apa yang perlu diperbaiki.",
+        summary=(
+            "Periksa setelan, basis data, Redis, kanal, alamat, dan jam; "
+            "katakan apa yang perlu diperbaiki."
+        ),
     ),
     "adopt": Entry(
         target="maintenance:adopt",
-        summary="Nyatakan bahwa basis data yang disalin, dipindahkan, atau dipulihkan ini sekarang bertugas di sini: pesan dikirim lagi.",
+        summary=(
+            "Nyatakan bahwa basis data yang disalin, dipindahkan, atau dipulihkan ini "
+            "sekarang bertugas di sini: pesan dikirim lagi."
+        ),
     ),
     "preview": Entry(
         target="announcements:preview",
-        summary="Tampilkan apa yang akan dikatakan satu kanal; tidak ada yang dikirim atau disimpan.",
+        summary=(
+            "Tampilkan apa yang akan dikatakan satu kanal; tidak ada yang dikirim atau disimpan."
+        ),
     ),
     "publish": Entry(
         target="announcements:publish",
@@ -44,15 +58,24 @@ ENTRIES = {
     ),
     "show": Entry(
         target="status:show",
-        summary="Tampilkan perjalanan satu pengumuman: per kanal, per wilayah, apa yang gagal dan apa yang menunggu.",
+        summary=(
+            "Tampilkan perjalanan satu pengumuman: per kanal, per wilayah, "
+            "apa yang gagal dan apa yang menunggu."
+        ),
     ),
     "failed": Entry(
         target="failed:failed",
-        summary="Daftar pengiriman yang tidak sampai atau belum pasti: kanal, wilayah, sebab, kode penyedia, berapa kali dicoba, kapan.",
+        summary=(
+            "Daftar pengiriman yang tidak sampai atau belum pasti: "
+            "kanal, wilayah, sebab, kode penyedia, berapa kali dicoba, kapan."
+        ),
     ),
     "retry-failed": Entry(
         target="controls:retry_failed",
-        summary="Kirim sekali lagi kepada semua yang gagal atau belum pasti; katakan berapa, dan siapa yang tidak ikut.",
+        summary=(
+            "Kirim sekali lagi kepada semua yang gagal atau belum pasti; "
+            "katakan berapa, dan siapa yang tidak ikut."
+        ),
     ),
     "pause": Entry(target="controls:pause", summary="Jeda pengiriman sampai dilanjutkan."),
     "resume": Entry(target="controls:resume", summary="Lanjutkan pengiriman yang dijeda."),
@@ -75,7 +98,7 @@ ENTRIES = {
     ),
     "audit": Entry(target="audit:program", summary="Catatan audit: buktikan rantainya, ekspor."),
 }
-"""Every command, in the order of the help."""
+"""All commands, in the order of the help."""
 
 
 class Program(LazyGroup):
@@ -134,7 +157,7 @@ def options(
 
 
 def main() -> None:
-    """Run the program; every foreseen failure is one line on standard error and exit code 1."""
+    """Run the program; every expected failure is one line on standard error and exit code 1."""
     try:
         try:
             code = program(prog_name="broadcaster", standalone_mode=False)
@@ -147,12 +170,11 @@ def main() -> None:
         _fail(usage.sentence(error), code=2)
     except typer.Abort:
         raise SystemExit(1) from None
-    except BrokenPipeError:  # whoever read our words has enough: `doctor | head`
+    except BrokenPipeError:  # the reader has closed the pipe: `doctor | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except (
-        Exception
-    ) as error:  # its words need the database's library, the commands that succeed do not
+    except Exception as error:
+        # imported late: it needs the database library, which a successful command may not
         from broadcaster.commands.failures import explained  # noqa: PLC0415  quick start
 
         words = explained(error)

@@ -1,5 +1,5 @@
-"""The worker process of one lane: hears the doorbell, sweeps for what no ring told of, and drains
-by itself without Redis.
+"""Worker process of one lane: answers the doorbell, sweeps for work that no ring announced, and
+drains without Redis too.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from broadcaster.app import App, SharedClock
 from broadcaster.delivery.drain import Deliverer
-from broadcaster.inbound import inbox as receipts
+from broadcaster.inbound.inbox import apply_due
 from broadcaster.inbound.replies import Answerer
 from broadcaster.media import library
 from broadcaster.newsroom import corrections, notifications, release
@@ -22,10 +22,10 @@ from broadcaster.publishing import hold_ups, press, publications, schedule
 from broadcaster.publishing.websub import Hubs
 from broadcaster.runtime import custody, locks
 from broadcaster.runtime.heartbeat import Pulse
-from broadcaster.runtime.logs import told
+from broadcaster.runtime.logs import describe_error
 from broadcaster.runtime.queue import LANES, POLL, connect, end_jobs, open_listener
-from broadcaster.store import channels as channel_store
 from broadcaster.store import (
+    channels,
     form_acts,
     former_mails,
     inbox,
@@ -41,42 +41,46 @@ from broadcaster.store.leases import Holder, new_owner, suspend_proof, take_swee
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = (1.0, 3.0)
-"""Shortest and longest pause between sweeps (jitter keeps workers apart)."""
+"""Shortest and longest pause between sweeps, in seconds (jitter keeps workers apart)."""
 LOOK_SECONDS = (0.3, 0.7)
-"""Shortest and longest pause between looks for work in the database, which cost one read."""
+"""Shortest and longest pause between looks for work in the database, each of which costs one
+read.
+"""
 RECEIPT_SECONDS = 0.5
-"""Pause between looks into the inbox of receipts."""
+"""Pause between looks into the inbox."""
 NUDGE_SECONDS = {"emergency": 0.3, "routine": 2.0}
-"""Pause between looks for staff to be told that something waits for them."""
+"""Pause between looks for notifications that are due to staff, by lane."""
 ANSWER_SECONDS = 8.0
-"""How long a stopping worker waits for providers to answer what is already written."""
+"""Seconds that a stopping worker waits for providers to answer messages already written."""
 SWEEPER_LEASE = 10.0
-"""Seconds for which one process is the sweeper, at most a lease: its death must not outlast that of
-a slice's holder.
+"""Seconds for which one process is the sweeper, at most a lease: its death must not last longer
+than that of a slice's holder.
 """
 FOLD_SECONDS = 60.0
-"""Pause between looks for old editions to fold into counts; while there are some, each sweep folds
-a chunk.
+"""Pause between looks for old editions to fold into counts; while there are some, each sweep
+folds a chunk.
 """
 HUB_SECONDS = 2.0
-"""Pause between looks for publications that hubs do not know of yet."""
+"""Pause between looks for publications that hubs do not know yet."""
 TIDY_SECONDS = 3600.0
-"""Pause between looks for pictures that nobody uses; the first comes a minute after the start."""
+"""Pause between looks for unused pictures; the first comes a minute after the start."""
 GARBAGE = 20_000
-"""Objects made between looks for cycles (Python's own 700 costs a tenth of the sending)."""
+"""Objects allocated between two collections of the youngest generation (the default of 700 costs
+a tenth of the sending).
+"""
 PROBE_SECONDS = 5.0
-"""How long a halted channel may take to say that it is back."""
+"""Seconds that the probe of a halted channel may take."""
 PUBLISHED = {
     schedule.publish_due: "schedule_published",
     release.publish_held: "hold_published",
     corrections.publish_held: "amendment_published",
 }
-"""What the sweeper publishes once it is due, and the event that it logs."""
+"""Steps by which the sweeper publishes what is due, and the event that each logs."""
 
 
 class LaneWorker:
-    """One process's work on one lane. `stop()` ends it: what is written gets its outcome, what is
-    not goes back.
+    """Work of one process on one lane. `stop()` ends it: messages already written get their
+    outcome, the others are returned.
     """
 
     def __init__(self, app: App, lane: str) -> None:
@@ -102,7 +106,7 @@ class LaneWorker:
         self._drains: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
-        """Begin to end: nothing more is marked."""
+        """Start to stop: no more rows are marked for sending."""
         self.deliverer.stop()
         self._stop.set()
 
@@ -140,38 +144,36 @@ class LaneWorker:
                     raise result
 
     async def drain(self, channel: str) -> None:
-        """Work on this lane of a channel; ring again where work is left. Returns also when it could
-        not be done.
+        """Drain this lane of a channel; ring again if work is left. Errors are logged, not
+        raised.
         """
-        with self._outliving("drain_failed"):
+        with self._logging_errors("drain_failed"):
             if await self.deliverer.drain(channel, self.lane) and not self._stop.is_set():
                 await self.app.queue.ring(channel, self.lane)
 
     def _start(self, channel: str) -> asyncio.Task[None]:
-        """Drain in a task of its own."""
+        """Drain in a separate task."""
         task = asyncio.create_task(self.drain(channel))
         self._drains.add(task)
         task.add_done_callback(self._drains.discard)
         return task
 
     @contextmanager
-    def _outliving(self, event: str) -> Iterator[None]:
-        """Whatever goes wrong within is logged, without values, and tried again with the next ring
-        or sweep.
-        """
+    def _logging_errors(self, event: str) -> Iterator[None]:
+        """Log any error within, without values; the next ring or sweep tries again."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001  one announcement, channel or minute must not end the worker
-            log.error(event, lane=self.lane, error=told(error))
+        except Exception as error:  # noqa: BLE001  one failure must not end the worker
+            log.error(event, lane=self.lane, error=describe_error(error))
 
-    # --- the doorbell ---------------------------------------------------------------------------
+    # --- the doorbell -------------------------------------------------------------------------
 
     async def _listen(self) -> None:
         while self.app.queue.url and not self._stop.is_set():
             try:
                 await self._listen_once()
-            except Exception as error:  # noqa: BLE001  a doorbell that breaks is hung up anew: the sending goes on without it
-                log.warning("doorbell_silent", lane=self.lane, error=told(error))
+            except Exception as error:  # noqa: BLE001  sending goes on without it
+                log.warning("doorbell_silent", lane=self.lane, error=describe_error(error))
                 await self._pause(1)
         await self._stop.wait()
 
@@ -190,7 +192,8 @@ class LaneWorker:
                 await pool.aclose(close_connection_pool=True)
 
     async def _answer(self, channel: str) -> None:
-        # shielded: arq cancels its jobs when Redis goes away, but what is being sent must get its outcome
+        # shielded: arq cancels its jobs when Redis goes down, but messages on their way must get
+        # their outcome
         await asyncio.shield(self._start(channel))
 
     async def _pause(self, seconds: float) -> None:
@@ -198,35 +201,33 @@ class LaneWorker:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
 
-    # --- the sweeper ----------------------------------------------------------------------------
+    # --- the sweeper --------------------------------------------------------------------------
 
     async def _sweep(self) -> None:
         while not self._stop.is_set():
             for part in (
                 self._take_turn,
                 self._ring_for_work,
-                self._keep_house,
+                self._run_due_work,
                 self._watch_emergencies,
             ):
-                with self._outliving("sweep_failed"):
+                with self._logging_errors("sweep_failed"):
                     if not self._stop.is_set():
                         await part()
             await self._pause(random.uniform(*SWEEP_SECONDS))  # noqa: S311  jitter, no secret
 
     async def _take_turn(self) -> None:
-        """Say that we live, and become or stay the one sweeper."""
+        """Record that this worker is alive, and become or stay the one sweeper."""
         self._sweeps = False
         if isinstance(self.app.clock, SharedClock):
             await self.app.clock.follow(self.app.database)
-        self.deliverer.workers = await self.app.database.write(
-            channel_store.seen, self.owner, self.lane
-        )
+        self.deliverer.workers = await self.app.database.write(channels.seen, self.owner, self.lane)
         self._sweeps = await self.app.database.write(
             take_sweeper, self.deliverer.holder, self._sweeper_lease
         )
 
     async def _ring_for_work(self) -> None:
-        """The sweeper rings for what is due."""
+        """Ring for due work, as the sweeper."""
         if not self._sweeps or not await self.app.queue.ping():
             return
         room = {
@@ -238,12 +239,12 @@ class LaneWorker:
                 room[lane] -= 1
 
     async def _look(self) -> None:
-        """Join in where there is work that no ring told this process of: a ring wakes one worker,
-        and Redis may be away.
+        """Start on work that no ring announced to this process: a ring wakes one worker, and
+        Redis may be down.
         """
         while not self._stop.is_set():
             await self._pause(random.uniform(*LOOK_SECONDS))  # noqa: S311  jitter, no secret
-            with self._outliving("look_failed"):
+            with self._logging_errors("look_failed"):
                 for channel, lane in await self.app.database.read(slices.busy_lanes):
                     if (
                         lane == self.lane
@@ -253,8 +254,8 @@ class LaneWorker:
                         self._start(channel)
                 self._pulse.beat()
 
-    async def _keep_house(self) -> None:
-        """Do what one process does for all: schedules, endings, probes of halted channels."""
+    async def _run_due_work(self) -> None:
+        """Do what one process does for all: schedules, expiries, probes of halted channels."""
         if not self._sweeps:
             return
         app = self.app
@@ -262,7 +263,7 @@ class LaneWorker:
             await custody.keep_mark(app.database, app.settings)
             self._mark_at = suspend_proof() + custody.MARK_SECONDS
         if await app.database.read(is_held):
-            return  # what is due elsewhere must not be done here as well
+            return  # its original does what is due
         for publish_due, event in PUBLISHED.items():
             due = await app.database.write(publish_due, press.Press.of(app), now=app.clock())
             for stored in due:
@@ -276,11 +277,11 @@ class LaneWorker:
             await app.database.write(people.keep, uncounted, counted)
         if suspend_proof() >= self._fold_at:
             await self._forget(app.clock().timestamp())
-        for channel in await app.database.write(channel_store.take_probes):
+        for channel in await app.database.write(channels.take_probes):
             await self._probe(channel)
 
     async def _forget(self, now: float) -> None:
-        """Purge what is old (epoch seconds now), and fold a chunk of old editions."""
+        """Purge old rows (`now` in epoch seconds), and fold a chunk of old editions."""
         database = self.app.database
         await database.write(nudges.purge, now - nudges.KEEP_SECONDS)
         for purge in (former_mails.purge, form_acts.purge, suspicions.purge):
@@ -289,55 +290,53 @@ class LaneWorker:
         self._fold_at = suspend_proof() + (0 if folded else FOLD_SECONDS)
 
     async def _watch_emergencies(self) -> None:
-        """Have people told of emergencies that must wait, and of those that go on again."""
+        """Notify staff of emergencies that are held up, and of those that continue."""
         if self._sweeps:
             await hold_ups.look(self.app)
 
     async def _probe(self, channel: str) -> None:
-        """Ask a halted channel whether it is back."""
+        """Ask a halted channel whether it works again."""
         push = self.app.push.get(channel)
-        with self._outliving("probe_failed"):
+        with self._logging_errors("probe_failed"):
             async with asyncio.timeout(PROBE_SECONDS):
                 back = push is not None and await push.probe()
-            if back and await self.app.database.write(channel_store.recover_channel, channel):
+            if back and await self.app.database.write(channels.recover_channel, channel):
                 log.info("channel_resumed", channel=channel)
 
     async def _apply_receipts(self) -> None:
         while not self._stop.is_set():
             await self._pause(RECEIPT_SECONDS)
-            with self._outliving("receipts_wait"):
+            with self._logging_errors("receipts_wait"):
                 now = self.app.clock().timestamp()
                 await self.app.alarm.look(self.app.database, now)
                 mine = self._sweeps or await self.app.database.read(inbox.words_are_late, now)
                 while (
-                    mine
-                    and not self._stop.is_set()
-                    and await receipts.apply_due(self.app, self._answerer)
+                    mine and not self._stop.is_set() and await apply_due(self.app, self._answerer)
                 ):
                     mine = self._sweeps
 
     async def _tidy(self) -> None:
-        """Throw away pictures that nobody uses: beside the sweeps, as an object store may be slow."""
+        """Delete unused pictures, in a loop of its own, as an object store may be slow."""
         await self._pause(self.tidy_seconds / 60)
         while not self._stop.is_set():
-            with self._outliving("pictures_wait"):
+            with self._logging_errors("pictures_wait"):
                 if self._sweeps and (count := await library.forget_unused(self.app)):
                     log.info("pictures_forgotten", count=count)
             await self._pause(self.tidy_seconds)
 
     async def _announce(self) -> None:
-        """Tell hubs of changed feeds."""
+        """Notify hubs of changed feeds."""
         while not self._stop.is_set():
-            with self._outliving("hubs_wait"):
+            with self._logging_errors("hubs_wait"):
                 if self._sweeps:
                     await self._hubs.tell_due()
             await self._pause(HUB_SECONDS)
 
     async def _nudge(self) -> None:
-        """Tell staff what waits for them; whom an emergency needs is told by its own lane."""
+        """Send staff the notifications that are due; urgent ones are sent by the emergency lane."""
         urgent = self.lane == "emergency"
         while not self._stop.is_set():
-            with self._outliving("nudges_wait"):
+            with self._logging_errors("nudges_wait"):
                 while (
                     not self._stop.is_set()
                     and await notifications.send_due(self.app, urgent=urgent) == nudges.AT_ONCE
@@ -349,7 +348,8 @@ class LaneWorker:
 async def run(app: App, lane: str, stop: asyncio.Event) -> None:
     """Run the worker of a lane until `stop` is set."""
     worker = LaneWorker(app, lane)
-    # what was imported and opened stays: only what the messages leave behind need be looked through, and not for each few
+    # imported modules and open parts stay: exempt them from collection, and collect the garbage of
+    # messages less often
     gc.freeze()
     gc.set_threshold(GARBAGE, 10, 100)
 

@@ -76,7 +76,7 @@ async def _database(settings: config.Settings) -> AsyncIterator[Finding]:
             database.close()
         missing = pending(settings.database)
     except Exception as error:  # noqa: BLE001  whatever keeps the database from answering is what the operator must read
-        what, mend = storage_faults.told(getattr(error, "orig", error)) or (
+        what, mend = storage_faults.explain_fault(getattr(error, "orig", error)) or (
             f"Basis data tidak menjawab: {_first_line(error)}",
             "Periksa BROADCASTER_DATABASE_URL dan apakah servernya hidup.",
         )
@@ -133,7 +133,7 @@ async def _custody(settings: config.Settings) -> Finding:
     database = Database(settings.database)
     try:
         held = None if settings.simulated else (await database.read(custody.judged, settings)).held
-        waits = await database.read(custody.told) if held is not None else ""
+        waits = await database.read(custody.describe_waiting) if held is not None else ""
     finally:
         database.close()
     if held is None:
@@ -159,7 +159,7 @@ async def _inbox(settings: config.Settings) -> Finding:
     database = Database(settings.database)
     try:
         waiting = await database.read(
-            lambda connection: inbox_alarm.late(connection, now(connection))
+            lambda connection: inbox_alarm.find_overdue(connection, now(connection))
         )
     finally:
         database.close()

@@ -20,7 +20,7 @@ def explained(error: Exception) -> str | None:
     if isinstance(error, DatabaseError):
         return _database_words(error)
     if isinstance(error, OSError):
-        words = storage_faults.told(error)
+        words = storage_faults.explain_fault(error)
         return " ".join(words) if words is not None else None
     return None
 
@@ -28,7 +28,7 @@ def explained(error: Exception) -> str | None:
 def _database_words(error: DatabaseError) -> str | None:
     if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
         return None  # a mistake in a statement, not the database's
-    words = storage_faults.told(error.orig)
+    words = storage_faults.explain_fault(error.orig)
     if words:
         return " ".join(words)
     reason = str(error.orig).strip().splitlines()[0]

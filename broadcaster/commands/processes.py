@@ -155,7 +155,7 @@ async def _run(loaded: config.Loaded) -> None:
             await stop.wait()
 
 
-async def _away(settings: config.Settings) -> custody.Held | None:
+async def _away(settings: config.Settings) -> custody.CustodyHold | None:
     """Why nothing is sent from here, if it is so."""
     database = Database(settings.database)
     try:

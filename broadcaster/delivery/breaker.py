@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from broadcaster.domain.deliveries import DELIVERED, READ, SENT
 from broadcaster.domain.retry_policy import SUSPECT_SECONDS
-from broadcaster.domain.sender_faults import Seen, Successes, judge, kind_of
+from broadcaster.domain.sender_faults import Successes, SuspectReply, judge, kind_of
 from broadcaster.store import channels as channel_store
 from broadcaster.store import suspicions
 from broadcaster.store.database import now
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 class Report:
     """A suspect reply, who got it and when."""
 
-    seen: Seen
+    seen: SuspectReply
     outcome: Halted | Deferred
 
     @property
@@ -138,7 +138,7 @@ def _close(connection: Connection, channel: str, outcome: Halted | Deferred) -> 
 
 
 def rejected_by(
-    connection: Connection, channel: str, edition: int, failure: Rejected, seen: Seen
+    connection: Connection, channel: str, edition: int, failure: Rejected, seen: SuspectReply
 ) -> int:
     """Note that a receipt told of a rejection; how many addresses got it for this edition with no
     arrival between.

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from broadcaster.delivery.outcome_buffer import OutcomeBuffer
 from broadcaster.delivery.sending_state import SendingState
 from broadcaster.domain.deliveries import MarkedRow
-from broadcaster.runtime.logs import told
+from broadcaster.runtime.logs import describe_error
 from broadcaster.store.slices import Claim
 from channels.base.contract import Message, Outgoing, PushChannel
 from subscribers.vault import SealBroken
@@ -44,7 +44,9 @@ class MessageComposer:
             raise
         except Exception as error:  # reason: whatever a template does, other editions go on
             name = self.channel.name
-            log.error("edition_unrenderable", edition=edition, channel=name, error=told(error))
+            log.error(
+                "edition_unrenderable", edition=edition, channel=name, error=describe_error(error)
+            )
             raise Unrenderable(f"Pesan tidak dapat dibuat ({type(error).__name__}).") from error
 
     async def outgoing(

@@ -21,7 +21,7 @@ from broadcaster.domain.retry_policy import (
     doubtful,
     unopened,
 )
-from broadcaster.domain.sender_faults import Seen, is_ours, is_suspect
+from broadcaster.domain.sender_faults import SuspectReply, is_ours, is_suspect
 from broadcaster.store import address_effects, key_binding
 from broadcaster.store import channels as channel_store
 from broadcaster.store import outcomes as store
@@ -308,7 +308,9 @@ class OutcomeBuffer:
         if channel in replies.arrived:
             self._batch.arrived.setdefault("", replies.arrived[channel])
         replies.suspect(channel, domain, address.rpartition("@")[2].lower())
-        report = Report(seen=Seen(address=row.address, domain=domain, at=at), outcome=outcome)
+        report = Report(
+            seen=SuspectReply(address=row.address, domain=domain, at=at), outcome=outcome
+        )
         self._batch.reports.append(report)
         self._suspects[report.kind] = report
 

@@ -11,7 +11,7 @@ from broadcaster.delivery.waiting_words import holds, remedy, sentence
 from broadcaster.domain.codes import normalise_code
 from broadcaster.domain.lifecycle import State
 from broadcaster.domain.retry_policy import REASONS, WAITS
-from broadcaster.domain.waiting import Hold
+from broadcaster.domain.waiting import ChannelWait
 from broadcaster.runtime.i18n import words as catalogue
 from broadcaster.store import ledger
 from broadcaster.store.channel_tables import held_suppression
@@ -38,7 +38,7 @@ class Overview:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def holds(self) -> list[Hold]:
+    def holds(self) -> list[ChannelWait]:
         """Return what keeps it from going on, by channel."""
         return holds(self.progress, self.channels, self.causes, emergency=self.emergency)
 
@@ -81,7 +81,7 @@ class Overview:
             "causes_complete": self.causes.complete,
         }
 
-    def _held_up(self, hold: Hold) -> dict[str, Any]:
+    def _held_up(self, hold: ChannelWait) -> dict[str, Any]:
         t, label = catalogue("id"), self.labels.get(hold.channel, hold.channel)
         until = when(hold.until) if hold.until is not None else None
         return {

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from broadcaster.delivery.channel_view import ChannelView
-from broadcaster.domain.waiting import CAUSES, Cause, Hold
+from broadcaster.domain.waiting import CAUSES, Cause, ChannelWait
 from broadcaster.runtime.i18n import Words
 from broadcaster.store.channels import ChannelState
 from broadcaster.store.failure_causes import Causes
@@ -25,7 +25,7 @@ def closed(state: ChannelState, *, emergency: bool) -> Cause | None:
 
 def holds(
     progress: Progress, channels: Mapping[str, ChannelView], causes: Causes, *, emergency: bool
-) -> list[Hold]:
+) -> list[ChannelWait]:
     """Return everything that waits for anything but its turn."""
     waiting = []
     for name, view in channels.items():
@@ -40,14 +40,14 @@ def holds(
 
 def _hold(
     name: str, view: ChannelView, pending: int, causes: Causes, *, emergency: bool
-) -> Hold | None:
+) -> ChannelWait | None:
     if view.sending == "paused":
-        return Hold(channel=name, cause="stopped", count=pending, why=view.why)
+        return ChannelWait(channel=name, cause="stopped", count=pending, why=view.why)
     if view.sending not in ("preparing", "running"):
         return None
     cause = closed(view.state, emergency=emergency)
     if cause is not None:
-        return Hold(
+        return ChannelWait(
             channel=name,
             cause=cause,
             count=pending,
@@ -58,7 +58,7 @@ def _hold(
         return None
     most = max(rows, key=lambda wait: wait.count).reason
     why: Cause = next((cause for cause in CAUSES if cause == most), "later")
-    return Hold(
+    return ChannelWait(
         channel=name,
         cause=why,
         count=sum(wait.count for wait in rows),
@@ -66,7 +66,7 @@ def _hold(
     )
 
 
-def sentence(hold: Hold, label: str, t: Words, lang: str = "id") -> str:
+def sentence(hold: ChannelWait, label: str, t: Words, lang: str = "id") -> str:
     """Say what waits, and until when with the date."""
     until = (
         full_moment_text(datetime.fromtimestamp(hold.until, UTC), lang)
@@ -78,6 +78,6 @@ def sentence(hold: Hold, label: str, t: Words, lang: str = "id") -> str:
     ).strip()
 
 
-def remedy(hold: Hold, t: Words) -> str:
+def remedy(hold: ChannelWait, t: Words) -> str:
     """Say what can be done."""
     return t(f"staff.wait.do.{hold.cause}")

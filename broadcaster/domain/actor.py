@@ -1,4 +1,4 @@
-"""The actor: who acts, when and from where. Pure."""
+"""Actors: who acts, when and from where. Pure."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,12 +10,12 @@ from broadcaster.domain.refusal_codes import StepCode
 CLOCK = "clock"
 COMMAND = "cli"
 SIGN_ON = "oidc"
-"""Names of what acts without an account: the schedule, a command, the city's sign-on."""
+"""Names of actors without an account: the schedule, a command, the city's single sign-on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StaffActor:
-    """A person of staff who acts; `place` is the network address that the audit names."""
+    """A member of staff who acts; `place` is the network address that the audit log records."""
 
     account: Account
     now: datetime
@@ -23,7 +23,7 @@ class StaffActor:
 
     @property
     def name(self) -> str:
-        """The name that the audit log has for the person ("staff:rina")."""
+        """Name in the audit log ("staff:rina")."""
         return self.account.actor
 
     @property
@@ -35,7 +35,7 @@ class StaffActor:
 @dataclass(frozen=True, kw_only=True)
 class NamedActor:
     """An actor known by name alone: the clock, a command, an API token ("token:siaga"), or the
-    person in whose name stored work goes on.
+    person on whose behalf stored work continues.
     """
 
     name: str
@@ -50,7 +50,7 @@ class NamedActor:
 
     @classmethod
     def clock(cls, now: datetime) -> "NamedActor":
-        """The program itself, which does what is due."""
+        """Build the actor for work that the program does when it falls due."""
         return cls(name=CLOCK, now=now)
 
 
@@ -58,6 +58,6 @@ Actor = StaffActor | NamedActor
 
 
 def require(actor: StaffActor, right: Right) -> None:
-    """Raise NotAllowed unless one of the person's roles has the right."""
+    """Raise NotAllowed unless one of the person's roles grants the right."""
     if not actor.account.may(right):
         raise NotAllowed(StepCode.RIGHT_MISSING)

@@ -1,7 +1,6 @@
 # ruff: noqa: S105  names of acts, no secrets
-"""The acts that the audit log knows: a closed vocabulary. A value is what stands in the database
-and in exports, so it never changes; words for people are in the catalogue (staff.act.*,
-staff.audit.act.*).
+"""Acts recorded in the audit log: a closed vocabulary. The value is stored in the database and in
+exports, so it never changes; labels are in the catalogue (staff.act.*, staff.audit.act.*).
 """
 
 from enum import StrEnum, unique
@@ -9,17 +8,17 @@ from enum import StrEnum, unique
 
 @unique
 class Act(StrEnum):
-    """Something that was done, by a person, a program or the clock."""
+    """An act of a person, a program or the clock."""
 
     # an announcement on its way to residents
     CREATE = "create"  # a draft was begun
     EDIT = "edit"  # its text or areas changed
-    SUBMIT = "submit"  # put before a second person
-    APPROVE = "approve"  # a second person stands behind it
+    SUBMIT = "submit"  # submitted to a second person
+    APPROVE = "approve"  # a second person approved it
     SEND_BACK = "send_back"  # returned to its author with a reason
     REJECT = "reject"  # turned down for good
     CALL_BACK = "call_back"  # an approval taken back within the hold
-    LAPSE = "lapse"  # nobody stands behind the approval any more
+    LAPSE = "lapse"  # the approval is no longer valid
     SCHEDULE = "schedule"  # given a time of publication
     UNSCHEDULE = "unschedule"  # taken off the schedule
     PUBLISH = "publish"  # its first edition was issued
@@ -62,19 +61,21 @@ class Act(StrEnum):
     HELD_UP = "held_up"  # an emergency waits on a channel
     RESUMED = "resumed"  # the emergency goes on
     EXPIRED = "expired"  # the emergency's time ran out while it waited
-    CHANNEL_RESUME = "channel_resume"  # a halted channel was opened again
+    CHANNEL_RESUME = "channel_resume"  # a halted channel was resumed
     HELD_DECIDED = "held_decided"  # suspicious deactivations were applied or dropped
 
     # accounts of staff, decided by others
     ACCOUNT_ADD = "account_add"  # created
     ACCOUNT_CHANGE = "account_change"  # name, roles, places or mail changed
     ACCOUNT_ROLES = "account_roles"  # the city's sign-on gave other roles
-    ACCOUNT_DISABLE = "account_disable"  # shut out
-    ACCOUNT_ENABLE = "account_enable"  # let in again
+    ACCOUNT_DISABLE = "account_disable"  # disabled
+    ACCOUNT_ENABLE = "account_enable"  # enabled again
     PASSWORD_RESET = "password_reset"  # given a password to be replaced
     SECOND_FACTOR_REMOVED = "second_factor_removed"  # taken off, say for a lost phone
     SESSIONS_END = "sessions_end"  # signed out, by others or in other browsers
-    LAST_ADMIN_KEPT = "last_admin_kept"  # the sign-on took the last administrator's role: it stays
+    LAST_ADMIN_KEPT = (
+        "last_admin_kept"  # the sign-on removed the last administrator's role: refused
+    )
 
     # a person's own account
     SIGN_IN = "sign_in"  # a session began
@@ -94,7 +95,7 @@ class Act(StrEnum):
     SUBSCRIBERS_IMPORT = "subscribers_import"  # a part of a file was taken in
     SUBSCRIBERS_EXPORT = "subscribers_export"  # all of them left as a file
     SUBSCRIBER_ERASE = "subscriber_erase"  # an address was erased
-    READ_ADDRESSES = "read-addresses"  # addresses were shown to somebody
+    READ_ADDRESSES = "read-addresses"  # addresses were displayed to a person
 
     # the program and its settings
     AREAS_REPLACE = "areas_replace"  # the tree of areas was replaced

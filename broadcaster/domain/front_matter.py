@@ -1,4 +1,4 @@
-"""Markdown with YAML front matter: how an announcement is written as a file. Pure."""
+"""Front matter: an announcement as a Markdown file with a YAML header. Pure."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from broadcaster.domain.fields import shown
+from broadcaster.domain.fields import excerpt
 from broadcaster.domain.refusal_codes import FileCode
 from broadcaster.domain.refusals import InvalidAnnouncement, Parameter, Problem
 
@@ -14,17 +14,16 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 6
 FENCE = "---"
 MOST_LINES_LEFT_OUT = 20
-"""Lines that cannot be read and are named at once."""
+"""Most unreadable lines reported at once."""
 _NAME = re.compile(r"[ \t]*([\w-]+)[ \t]*:")
 T = TypeVar("T")
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The front matter's values, every scalar as text, and the Markdown below as `body`; raises
+    """Parse the front matter, every scalar as text, with the Markdown below it as `body`; raises
     InvalidAnnouncement.
 
-    Nothing is guessed from the look of a value: 32.70 stays an area, no stays a word, 14:00 is no
-    number.
+    The form of a value implies no type: 32.70 stays an area code, "no" a word, 14:00 a time.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise _refused(FileCode.FILE_TOO_LARGE, limit=MAX_BYTES // 1024)
@@ -45,38 +44,38 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def checked(text: str, check: Callable[[Mapping[str, Any]], T]) -> T:
-    """`check` of the file's values; raises InvalidAnnouncement with what is wrong with the file and
-    with its values at once.
+    """Apply `check` to the values of the file; raises InvalidAnnouncement with the problems of
+    the file and of its values together.
     """
     values, problems, unread = _salvaged(text)
     try:
-        found = check(values)
-    except InvalidAnnouncement as refused:
-        told = {problem.field for problem in problems} | unread
+        result = check(values)
+    except InvalidAnnouncement as error:
+        reported = {problem.field for problem in problems} | unread
         problems += [
-            problem for problem in refused.problems if problem.field.split(".")[0] not in told
+            problem for problem in error.problems if problem.field.split(".")[0] not in reported
         ]
         raise InvalidAnnouncement(problems) from None
     if problems:
         raise InvalidAnnouncement(problems)
-    return found
+    return result
 
 
 def _salvaged(text: str) -> tuple[dict[str, Any], list[Problem], set[str]]:
-    """What can be read once each line that cannot be is left out; what is wrong with those, and the
-    names that they begin with.
+    """Parse the file without its unreadable lines; returns the problems of those lines and the
+    field names that they begin with.
 
-    Raises InvalidAnnouncement for a file without front matter, or with too much that is wrong.
+    Raises InvalidAnnouncement for a file without front matter, or with too many errors.
     """
     problems: list[Problem] = []
     unread: set[str] = set()
     while True:
         try:
             return parse(text), problems, unread
-        except InvalidAnnouncement as refused:
-            problems += refused.problems
+        except InvalidAnnouncement as error:
+            problems += error.problems
             lines = text.removeprefix("\ufeff").splitlines()
-            number = int(str(refused.problems[0].parameters.get("line", 0))) - 1
+            number = int(str(error.problems[0].parameters.get("line", 0))) - 1
             if (
                 not 0 <= number < len(lines)
                 or len(problems) >= MOST_LINES_LEFT_OUT
@@ -89,7 +88,7 @@ def _salvaged(text: str) -> tuple[dict[str, Any], list[Problem], set[str]]:
 
 
 class _Unwanted(Exception):
-    """Legal YAML that has no place here."""
+    """Legal YAML that front matter does not allow."""
 
     def __init__(self, event: yaml.Event, code: FileCode, name: str = "") -> None:
         self.line = event.start_mark.line if event.start_mark else 0
@@ -99,12 +98,12 @@ class _Unwanted(Exception):
 
 
 def _mapping(yaml_text: str, first_line: int) -> dict[str, Any]:
-    """The mapping written in `yaml_text`, whose first line is the file's line `first_line`."""
+    """Parse the mapping in `yaml_text`, whose first line is line `first_line` of the file."""
     try:
         values = _document(yaml.parse(yaml_text, Loader=yaml.SafeLoader))
-    except _Unwanted as unwanted:
-        line = str(first_line + unwanted.line)
-        raise _refused(unwanted.code, line=line, name=unwanted.name) from None
+    except _Unwanted as error:
+        line = str(first_line + error.line)
+        raise _refused(error.code, line=line, name=error.name) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         if mark is None:
@@ -119,7 +118,7 @@ def _mapping(yaml_text: str, first_line: int) -> dict[str, Any]:
 
 
 def _document(events: Iterator[yaml.Event]) -> object:
-    """The value of a stream with one document; None for an empty one."""
+    """Parse a stream with one document; None for an empty one."""
     value: object = None
     for event in events:
         if isinstance(event, yaml.NodeEvent):
@@ -128,7 +127,7 @@ def _document(events: Iterator[yaml.Event]) -> object:
 
 
 def _value(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> object:
-    """The value that begins with `event`: text, list or mapping."""
+    """Parse the value that begins with `event`: text, list or mapping."""
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
         raise _Unwanted(event, FileCode.LINE_REFERENCE)
     if getattr(event, "tag", None):
@@ -147,13 +146,13 @@ def _value(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> objec
         if not isinstance(name, str):
             raise _Unwanted(key, FileCode.LINE_NAME)
         if name in values:
-            raise _Unwanted(key, FileCode.LINE_REPEATED, shown(name))
+            raise _Unwanted(key, FileCode.LINE_REPEATED, excerpt(name))
         values[name] = _value(next(events), events, depth + 1)
     return values
 
 
 def _is_cut_short(event: yaml.ScalarEvent) -> bool:
-    """Whether an unquoted value is cut short: "Jl. Pesantren #12" would be stored as "Jl.
+    """True if YAML cuts an unquoted value short: "Jl. Pesantren #12" would be stored as "Jl.
     Pesantren"; "# 12" is a comment.
     """
     mark = event.end_mark

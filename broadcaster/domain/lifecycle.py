@@ -1,4 +1,6 @@
-"""States of an announcement, the acts that move it, and who may perform each. Pure."""
+"""Life cycle of an announcement: its states, the acts that change them, and who may perform
+each. Pure.
+"""
 
 import hmac
 from collections.abc import Collection
@@ -19,12 +21,14 @@ State = Literal[
     "archived",
 ]
 Action = Literal[
-    "edit", "submit", "send_back", "reject", "approve", "call_back", "lapse", "schedule", "unschedule",
-    "publish", "rehearse", "miss", "correct", "withdraw", "end", "archive",
+    "edit", "submit", "send_back", "reject", "approve", "call_back", "lapse",
+    "schedule", "unschedule", "publish", "rehearse", "miss", "correct", "withdraw",
+    "end", "archive",
 ]  # fmt: skip
 Role = Literal["author", "approver", "grant", "breaker", "clock"]
-"""author and approver: two different people; grant: the program or a token with scope publish,
-itself the second person; breaker: one person alone in an emergency, where the city allows it.
+"""author and approver: two different people; grant: the program, or a token with scope publish,
+which counts as the second person; breaker: one person alone in an emergency, where the city
+allows it.
 """
 _RULES: tuple[tuple[tuple[State, ...], Action, State, tuple[Role, ...]], ...] = (
     (("draft",), "edit", "draft", ("author", "grant")),
@@ -58,7 +62,9 @@ _RULES: tuple[tuple[tuple[State, ...], Action, State, tuple[Role, ...]], ...] = 
 
 
 def _by_move() -> dict[tuple[State, Action], tuple[State, tuple[Role, ...]]]:
-    """(state, act) -> where it leads and who may; several rules of one move lead to the same state."""
+    """Index the rules by state and act: the next state and the roles allowed; rules for the same
+    move lead to the same state.
+    """
     moves: dict[tuple[State, Action], tuple[State, tuple[Role, ...]]] = {}
     for states, act, to, roles in _RULES:
         for state in states:
@@ -70,15 +76,15 @@ _MOVES = _by_move()
 
 
 class NotAllowed(Refusal):
-    """A state, or who asks, does not allow this."""
+    """The current state, or the role of the actor, does not allow this."""
 
 
 class OwnWork(NotAllowed):
-    """Nobody decides on what they wrote or proposed: no page of ours offers it."""
+    """The actor may not decide on their own work; no page of ours offers it."""
 
 
 def may(state: State, act: Action, role: Role) -> State:
-    """The state that follows; raises NotAllowed."""
+    """Return the next state; raises NotAllowed."""
     move = _MOVES.get((state, act))
     if move is None:
         raise _forbidden(StepCode.STATE_FORBIDS, state, act)
@@ -95,8 +101,8 @@ def _forbidden(code: StepCode, state: State, act: Action) -> NotAllowed:
 def approve(
     state: State, *, editors: Collection[str], approver: str, seen: str, current: str
 ) -> State:
-    """Four eyes: none of its editors approves, and what was shown (`content_hash` seen and
-    current). Raises NotAllowed.
+    """Apply the four-eyes rule and return the next state: the approver is no editor, and saw the
+    current content (both as `content_hash`). Raises NotAllowed.
     """
     if approver in editors:
         raise OwnWork(StepCode.OWN_APPROVAL)

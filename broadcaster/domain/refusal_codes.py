@@ -21,7 +21,7 @@ class FieldCode(Code):
 
 
 class Hint(Code):
-    """A remedy that is chosen by the value."""
+    """A suggested remedy that depends on the value."""
 
     DID_YOU_MEAN = auto()
     KNOWN_NAMES = auto()
@@ -35,7 +35,7 @@ class Hint(Code):
 
 
 class FileCode(Code):
-    """A file that cannot be read as front matter and text."""
+    """A file whose front matter or text cannot be read."""
 
     FILE_TOO_LARGE = auto()
     NO_FRONT_MATTER = auto()
@@ -78,7 +78,7 @@ class RuleCode(Code):
 
 
 class TimeCode(Code):
-    """A time that cannot be meant, or rarely is."""
+    """A time that is impossible or unlikely."""
 
     SEEN_AHEAD = auto()
     EFFECTIVE_LONG_AGO = auto()
@@ -91,7 +91,7 @@ class TimeCode(Code):
 
 
 class AdviceCode(Code):
-    """Content that deserves a second look, though nothing refuses it."""
+    """Content that deserves a second look but is not refused."""
 
     NIGHT = auto()
     SAME_TITLE = auto()
@@ -103,7 +103,7 @@ class AdviceCode(Code):
 
 
 class WaitCode(Code):
-    """A channel that would let an announcement wait."""
+    """A channel that would delay an announcement."""
 
     CHANNEL_MOVED = auto()
     CHANNEL_STOPPED = auto()
@@ -112,7 +112,7 @@ class WaitCode(Code):
 
 
 class StepCode(Code):
-    """A step that the state of an announcement, or who asks, does not allow."""
+    """A step that the state of an announcement, or the role of the actor, does not allow."""
 
     STATE_FORBIDS = auto()
     ROLE_FORBIDS = auto()
@@ -153,7 +153,7 @@ class StepCode(Code):
 
 
 class SendingCode(Code):
-    """An act on a sending or a channel that cannot be done now."""
+    """An act on a sending or a channel that is not possible now."""
 
     NOTHING_RUNNING = auto()
     NOTHING_PAUSED = auto()
@@ -167,7 +167,7 @@ class SendingCode(Code):
 
 
 class NewsroomCode(Code):
-    """A form that the newsroom or the press does not take."""
+    """A form that the newsroom or the publishing step refuses."""
 
     FORM_TOO_LONG = auto()
     PLACE_MISSING = auto()
@@ -182,7 +182,7 @@ class NewsroomCode(Code):
 
 
 class RequestCode(Code):
-    """A request of another system that cannot be read."""
+    """An API request that cannot be processed."""
 
     MALFORMED = auto()
     NUL_CHARACTER = auto()
@@ -190,7 +190,7 @@ class RequestCode(Code):
 
 
 class AccountCode(Code):
-    """An account, password or second factor that cannot be so."""
+    """An account, password or second factor that is not valid."""
 
     SIGN_IN_NAME = auto()
     FULL_NAME = auto()

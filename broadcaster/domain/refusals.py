@@ -1,4 +1,4 @@
-"""Refusals: a code with its parameters; the words stand in the catalogues. Pure."""
+"""Refusals: a code with its parameters; the catalogues hold the texts. Pure."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,12 +9,12 @@ from typing import Protocol, runtime_checkable
 
 
 class Code(StrEnum):
-    """A reason to refuse; the same text names its words and stands in the API."""
+    """A reason for a refusal; the same value is its catalogue key and its name in the API."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Phrase:
-    """Words within other words: `code` is a Hint, or a state or an act of the life cycle."""
+    """A phrase inside another text: `code` is a Hint, or a state or an act of the life cycle."""
 
     code: str
     parameters: Mapping[str, "Parameter"] = dataclasses.field(default_factory=dict)
@@ -22,24 +22,24 @@ class Phrase:
 
 @runtime_checkable
 class Coded(Protocol):
-    """Anything that the catalogues have words for."""
+    """Anything with a text in the catalogues."""
 
     @property
     def code(self) -> str:
-        """The code of its words."""
+        """Code of the text."""
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """The values in its words."""
+        """Values for the placeholders of the text."""
 
 
 Parameter = str | int | datetime | Sequence[str] | Coded | Sequence[Coded]
-"""A value in the words: whole numbers count something, numbers that name something are text."""
+"""Value for a placeholder: an integer is a count; a number that identifies something is text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """One refusal of a form: the field and why."""
+    """A refusal of one form field, with its reason."""
 
     field: str
     code: StrEnum
@@ -56,10 +56,8 @@ class Refusal(Exception):
 
 
 class InvalidAnnouncement(Exception):
-    """The announcement is refused and nothing of it was stored; `problems` are all that must be
-    mended.
-    """
+    """The announcement is refused and nothing is stored; `problems` lists everything to correct."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("; ".join(f"{one.field}: {one.code}" for one in self.problems))
+        super().__init__("; ".join(f"{problem.field}: {problem.code}" for problem in self.problems))

@@ -1,5 +1,5 @@
-"""Sender faults: tells a sender's fault from the faults of single recipients, by how many of them got the
-same reply. Pure.
+"""Sender faults: distinguishes a fault of the sender from those of single recipients, by how
+many of them got the same reply. Pure.
 """
 
 from collections import defaultdict
@@ -11,12 +11,12 @@ from broadcaster.domain.retry_policy import ADDRESSES, SUSPECT_SECONDS, blames_c
 from channels.base.contract import Deferred, Failure, Halted
 
 POLICY = "policy"
-"""Kind of all refusals by policy (5.7.x): providers number the same refusal differently."""
+"""Kind of all policy refusals (5.7.x), as providers number the same refusal differently."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
-    """A reply that one address got: `domain` is a keyed hash, empty where the channel has none;
+class SuspectReply:
+    """A reply for one address: `domain` is a keyed hash, empty for channels without domains;
     `at` in epoch seconds.
     """
 
@@ -26,8 +26,8 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """The meaning of replies of one kind: `halt` the channel, leave `domains` alone for a while."""
+class FaultVerdict:
+    """Result for one kind of reply: `halt` the channel, hold back `domains` for a while."""
 
     halt: bool = False
     domains: frozenset[str] = frozenset()
@@ -35,16 +35,16 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Successes:
-    """Times of the last arrival (epoch seconds, 0: not known): on the channel, at each domain."""
+    """Times of the last success (epoch seconds, 0: unknown): on the channel, and for each
+    domain.
+    """
 
     channel: float = 0.0
     domains: Mapping[str, float] = field(default_factory=dict)
 
 
 def is_suspect(outcome: Failure) -> TypeGuard[Halted | Deferred]:
-    """Check whether a reply to one recipient may be about the sender, or about the recipient's whole
-    domain.
-    """
+    """True if a reply to one recipient may concern the sender, or the recipient's whole domain."""
     match outcome:
         case Halted():
             return outcome.about != "sender"
@@ -54,12 +54,12 @@ def is_suspect(outcome: Failure) -> TypeGuard[Halted | Deferred]:
 
 
 def is_ours(outcome: Failure) -> bool:
-    """Check whether a failure came before any recipient was named, so that it holds for all."""
+    """True if a failure came before any recipient was named, so that it applies to all."""
     return isinstance(outcome, Halted | Deferred) and outcome.about == "sender"
 
 
 def kind_of(outcome: Halted | Deferred) -> str:
-    """Return what counts as the same reply."""
+    """Group replies: two of the same kind count as the same reply."""
     return (
         POLICY
         if isinstance(outcome, Deferred) and outcome.alarm and outcome.scope == "domain"
@@ -67,12 +67,14 @@ def kind_of(outcome: Halted | Deferred) -> str:
     )
 
 
-def judge(seen: Iterable[Seen], successes: Successes, *, now: float, idle: bool) -> Verdict:
-    """Weigh the replies of one kind. `idle`: nobody is left to try, and nobody was reached.
+def judge(
+    replies: Iterable[SuspectReply], successes: Successes, *, now: float, idle: bool
+) -> FaultVerdict:
+    """Judge the replies of one kind. `idle`: no address is left to try, and none was reached.
 
-    Replies before the last success count for nothing: not against the channel, or not against that
-    domain. Fewer than PLACES domains and SEVERAL addresses never halt, whatever they say of us:
-    they wait, and nobody waits for them.
+    Replies before the last success do not count, for the channel and for that domain alike.
+    Fewer than PLACES domains and SEVERAL addresses never halt the channel, whatever they say
+    about us: their rows wait, without holding up others.
     """
     since = now - SUSPECT_SECONDS
     addresses, places, domains = (
@@ -80,7 +82,7 @@ def judge(seen: Iterable[Seen], successes: Successes, *, now: float, idle: bool)
         defaultdict[str, set[int]](set),
         defaultdict[str, set[int]](set),
     )
-    for reply in seen:
+    for reply in replies:
         if reply.at > max(since, successes.channel):
             addresses.add(reply.address)
             places[reply.domain or str(reply.address)].add(reply.address)
@@ -89,4 +91,4 @@ def judge(seen: Iterable[Seen], successes: Successes, *, now: float, idle: bool)
     held = frozenset(domain for domain, among in domains.items() if len(among) >= ADDRESSES)
     crowded = sum(len(among) >= ADDRESSES for among in places.values())
     halt = blames_channel(len(addresses), len(places), crowded, idle=idle)
-    return Verdict(halt=halt, domains=held)
+    return FaultVerdict(halt=halt, domains=held)

@@ -1,4 +1,4 @@
-"""Times of an announcement, held against each other and against the clock. Pure."""
+"""Times of an announcement, checked against each other and against the clock. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from broadcaster.domain.refusals import Problem
 from channels.base.moments import WIB
 
 LONGEST_AGO = timedelta(days=30)
-"""A warning that began earlier than this is a slip of the pen, unless it is out since then."""
+"""A warning that began earlier than this has a typing error, unless it was published then."""
 LONGEST_AHEAD = timedelta(days=400)
-"""Further ahead is a slip of the pen: for a schedule and a warning always, else worth a second
-look.
+"""A time further ahead is a typing error: always for a schedule or a warning, otherwise worth a
+second look.
 """
 
 _MONTHS = "jan feb mar apr mei|may jun jul agu|ags|agt|aug sep okt|oct nov des|dec"
@@ -27,11 +27,13 @@ _DATE = re.compile(r"(?<!\d)(\d{1,2})[ ./-](\d{1,2}|[A-Za-z]{3,9})[ ./-](\d{4})(
 def problems(
     fields: Fields, now: datetime, *, alert: bool, since: datetime | None = None
 ) -> Iterator[Problem]:
-    """Refuse times that cannot be meant; `since`: when an announcement that is corrected now began."""
+    """Report impossible times; `since`: the beginning of the announcement that is being
+    corrected.
+    """
     yield from _schedule(fields, now)
     yield from _end(fields, now)
-    if (seen := _latest_date(fields.seen_at or "")) and seen > now.astimezone(WIB).date():
-        parameters = {"date": f"{seen:%d-%m-%Y}"}
+    if (seen_on := _latest_date(fields.seen_at or "")) and seen_on > now.astimezone(WIB).date():
+        parameters = {"date": f"{seen_on:%d-%m-%Y}"}
         yield Problem(field="seen_at", code=TimeCode.SEEN_AHEAD, parameters=parameters)
     if alert:
         yield from (
@@ -40,7 +42,7 @@ def problems(
 
 
 def doubtful(fields: Fields, now: datetime) -> Iterator[Problem]:
-    """Point out times that are rarely meant."""
+    """Report unlikely times."""
     begins = max(moment for moment in (fields.effective, fields.publish_at, now) if moment)
     if fields.effective and fields.effective < now - LONGEST_AGO:
         yield _at("effective", TimeCode.EFFECTIVE_LONG_AGO, fields.effective, LONGEST_AGO)
@@ -71,7 +73,7 @@ def _at(field: str, code: TimeCode, at: datetime, limit: timedelta = LONGEST_AHE
 
 
 def _began_so(problem: Problem, fields: Fields, since: datetime | None) -> bool:
-    """Whether the announcement is out with this beginning already."""
+    """True if the announcement was already published with this beginning."""
     return (
         problem.field == "effective"
         and since is not None
@@ -81,7 +83,7 @@ def _began_so(problem: Problem, fields: Fields, since: datetime | None) -> bool:
 
 
 def _latest_date(text: str) -> date | None:
-    """The latest date that a text names with day, month and year."""
+    """Find the latest date in a text that has a day, month and year."""
     parts = [match.groups() for match in _ISO_DATE.finditer(text)] + [
         match.groups()[::-1] for match in _DATE.finditer(text)
     ]

@@ -1,4 +1,4 @@
-"""Reasons why a message waits, and what a channel that is shut means for an announcement. Pure."""
+"""Reasons why messages wait, and the effect of a closed channel on an announcement. Pure."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,17 +19,17 @@ Cause = Literal[
     "unreadable",
     "later",
 ]
-"""moved: the database is not at home; halted: until a person opens the channel; probing: asked each
-minute; limited: the provider named a time; stopped: the run is paused; the others are what
-single messages wait for.
+"""moved: the database is not at its home; halted: until a person opens the channel; probing:
+probed each minute; limited: the provider named a time; stopped: the run is paused; the others
+are causes of single messages.
 """
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hold:
-    """Messages of one channel that wait; `until` (epoch seconds) is None where a person must act or
-    nobody knows.
+class ChannelWait:
+    """Waiting messages of one channel; `until` (epoch seconds) is None if a person must act or
+    the time is unknown.
     """
 
     channel: str
@@ -39,14 +39,14 @@ class Hold:
     why: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The part of the API's answer, but for its time and words."""
+        """Build this part of the API's answer, without its time and words."""
         return {"channel": self.channel, "cause": self.cause, "count": self.count}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shut:
-    """A channel that would let an announcement wait, were it published now; `label` is what people
-    call it.
+class ClosedChannel:
+    """A channel that would delay an announcement if it were published now; `label` is the
+    channel's display name.
     """
 
     label: str
@@ -55,7 +55,7 @@ class Shut:
 
     @property
     def problem(self) -> Problem:
-        """The wait as the problem of an announcement's channels."""
+        """The delay as a problem of the announcement's channels."""
         parameters: dict[str, Parameter] = {"channel": self.label}
         if self.cause == "moved":
             return Problem(field="channels", code=WaitCode.CHANNEL_MOVED, parameters=parameters)

@@ -31,7 +31,7 @@ from broadcaster.domain.retry_policy import (
     over,
     stops_edition,
 )
-from broadcaster.domain.sender_faults import Seen, is_suspect
+from broadcaster.domain.sender_faults import SuspectReply, is_suspect
 from broadcaster.store import address_effects, suspicions, twins
 from broadcaster.store import channels as channel_store
 from broadcaster.store.slices import finish_run
@@ -283,7 +283,7 @@ def _hold_back(connection: Connection, row: Row[Any], failure: Failure, now: flo
                     detail=failure.detail,
                 )
         case Halted() | Deferred() if is_suspect(failure):
-            report = Report(seen=Seen(address=row.address, at=now), outcome=failure)
+            report = Report(seen=SuspectReply(address=row.address, at=now), outcome=failure)
             weigh(connection, row.channel, [report], {}, later=True)
         case Deferred(about="sender") if rest := channel_rest(failure):
             channel_store.pause_channel(connection, row.channel, rest)
@@ -295,7 +295,7 @@ def _reject_edition(connection: Connection, row: Row[Any], failure: Rejected, no
     """Stop the edition once several addresses were refused for its template, with no success
     between.
     """
-    seen = Seen(address=row.address, at=now)
+    seen = SuspectReply(address=row.address, at=now)
     if not stops_edition(rejected_by(connection, row.channel, row.edition, failure, seen)):
         return
     why = f"{failure.code} {failure.detail}".strip()

@@ -1,5 +1,5 @@
-"""Pictures from the desk of staff to where residents fetch them: taken in, kept in every size,
-given out, thrown away unused.
+"""Picture library: pictures that staff upload are stored in every size, served, and deleted when
+unused.
 """
 
 import asyncio
@@ -22,26 +22,26 @@ from broadcaster.store.s3 import StoreDown
 from channels.base import pictures
 
 UNUSED_FOR = timedelta(days=7)
-"""A picture that nothing names is thrown away so long after its last upload."""
+"""Time after its last upload at which an unreferenced picture is deleted."""
 
 _decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="picture")
-"""One picture at a time for each process: its child may take a gigabyte."""
+"""One picture at a time per process: its child may take a gigabyte."""
 
 
 class Upload(Protocol):
-    """What a form brought: Starlette's UploadFile, or any file that is read asynchronously."""
+    """An uploaded file: Starlette's UploadFile, or any file that is read asynchronously."""
 
     async def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes."""
+        """Read at most `size` bytes."""
 
 
-class NotKept(BadPicture):
-    """The picture is good, but nothing could be stored just now: try again."""
+class NotStored(BadPicture):
+    """The picture is valid, but could not be stored just now: try again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stored:
-    """A picture that is kept: `url` is what an announcement's `image` holds, `thumbnail` a path of
+class StoredPicture:
+    """A stored picture: `url` is the value for an announcement's `image`, `thumbnail` a path of
     our own site.
     """
 
@@ -52,25 +52,24 @@ class Stored:
     height: int
 
 
-async def take(app: App, upload: Upload, *, actor: Actor) -> Stored:
-    """Check, write anew and keep an upload in every size. Raises BadPicture, whose message is for
-    the person who chose it.
+async def take(app: App, upload: Upload, *, actor: Actor) -> StoredPicture:
+    """Check, re-encode and store an upload in every size. Raises BadPicture.
 
-    The same picture again is the same one.
+    The same picture uploaded again gets the same id.
     """
     picture = await _decoded(upload)
     try:
         for variant, body in picture.files.items():
             await app.depot.put(name_of(picture.id, variant), body)
     except StoreDown as down:
-        raise NotKept(PictureCode.PICTURE_NOT_KEPT) from down
-    kept = await app.database.write(_remember, picture, actor)
-    return stored_as(app, kept)
+        raise NotStored(PictureCode.PICTURE_NOT_KEPT) from down
+    row = await app.database.write(_remember, picture, actor)
+    return stored_as(app, row)
 
 
 async def _decoded(upload: Upload) -> Picture:
-    """The picture in an upload, which is taken into memory in its turn: those that wait stay on the
-    disk. Raises BadPicture.
+    """Decode an upload, read into memory only in its turn: waiting uploads stay on the disk.
+    Raises BadPicture.
     """
     loop = asyncio.get_running_loop()
 
@@ -85,7 +84,7 @@ async def _decoded(upload: Upload) -> Picture:
 
 def _remember(connection: Connection, picture: Picture, actor: Actor) -> Kept:
     sizes = {variant: len(body) for variant, body in picture.files.items()}
-    kept = Kept(
+    row = Kept(
         id=picture.id,
         width=picture.width,
         height=picture.height,
@@ -93,44 +92,44 @@ def _remember(connection: Connection, picture: Picture, actor: Actor) -> Kept:
         at=actor.at,
         actor=actor.name,
     )
-    if media.add(connection, kept):
-        details = {"width": kept.width, "height": kept.height, "bytes": sizes["web"]}
-        audit.append(connection, actor, Act.UPLOAD, kept.id, **details)
-    return kept
+    if media.add(connection, row):
+        details = {"width": row.width, "height": row.height, "bytes": sizes["web"]}
+        audit.append(connection, actor, Act.UPLOAD, row.id, **details)
+    return row
 
 
-def stored_as(app: App, kept: Kept) -> Stored:
-    """A kept picture as pages name it."""
-    url = f"{app.site.base_url.rstrip('/')}{pictures.path(kept.id, 'web')}"
-    return Stored(
-        id=kept.id,
+def stored_as(app: App, row: Kept) -> StoredPicture:
+    """Describe a stored picture as pages name it."""
+    url = f"{app.site.base_url.rstrip('/')}{pictures.path(row.id, 'web')}"
+    return StoredPicture(
+        id=row.id,
         url=url,
-        thumbnail=pictures.path(kept.id, "kecil"),
-        width=kept.width,
-        height=kept.height,
+        thumbnail=pictures.path(row.id, "kecil"),
+        width=row.width,
+        height=row.height,
     )
 
 
 def name_of(picture_id: str, variant: str) -> str:
-    """What a size of a picture is called in the depot."""
+    """Name a variant of a picture in the depot."""
     return f"{picture_id}/{variant}.jpg"
 
 
 async def file(app: App, picture_id: str, variant: str) -> bytes | None:
-    """The bytes of one size; None for a picture that we do not know. Raises StoreDown."""
+    """Read one variant; None for an unknown picture or variant. Raises StoreDown."""
     if variant not in VARIANTS or await app.database.read(media.find, picture_id) is None:
         return None
     return await app.depot.get(name_of(picture_id, variant))
 
 
 async def forget_unused(app: App) -> int:
-    """Throw away what nobody used for a week; how many pictures went. Raises StoreDown; what is
-    left goes next time.
+    """Delete pictures that have been unused for a week; returns how many. Raises StoreDown; the
+    rest is deleted next time.
     """
     count = 0
-    for kept in await app.database.read(media.unused, (app.clock() - UNUSED_FOR).timestamp()):
-        if await app.database.write(media.forget, kept):
-            for variant in kept.sizes:
-                await app.depot.delete(name_of(kept.id, variant))
+    for row in await app.database.read(media.unused, (app.clock() - UNUSED_FOR).timestamp()):
+        if await app.database.write(media.forget, row):
+            for variant in row.sizes:
+                await app.depot.delete(name_of(row.id, variant))
             count += 1
     return count

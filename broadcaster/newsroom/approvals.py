@@ -11,7 +11,7 @@ from broadcaster.domain.fields import Fields
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.domain.refusal_codes import NewsroomCode, StepCode
 from broadcaster.domain.refusals import InvalidAnnouncement, Problem
-from broadcaster.domain.rules import CheckedAnnouncement, bound_of
+from broadcaster.domain.rules import CheckedAnnouncement, approval_hash
 from broadcaster.publishing.press import Press
 from broadcaster.store.announcements import Announcement
 from channels.base.pictures import own_id
@@ -41,7 +41,7 @@ def still_bound(row: Announcement, checked: CheckedAnnouncement) -> str:
     """The bound in force; raises NotAllowed where content or audience is no longer what was
     submitted.
     """
-    current = bound_of(checked)
+    current = approval_hash(checked)
     if row.bound != current:
         raise NotAllowed(StepCode.CHANGED_SINCE_SUBMITTED)
     return current
@@ -52,6 +52,6 @@ def bound_anew(press: Press, form: Mapping[str, Any], now: datetime) -> str:
     incomplete.
     """
     try:
-        return bound_of(examined(press, form, now))
+        return approval_hash(examined(press, form, now))
     except InvalidAnnouncement:
         return ""

@@ -20,7 +20,7 @@ from broadcaster.domain.fields import Fields, read_leniently
 from broadcaster.domain.lifecycle import Action, NotAllowed, OwnWork, may
 from broadcaster.domain.refusal_codes import StepCode
 from broadcaster.domain.refusals import InvalidAnnouncement, Problem
-from broadcaster.domain.rules import CheckedAnnouncement, bound_of
+from broadcaster.domain.rules import CheckedAnnouncement, approval_hash
 from broadcaster.newsroom.approvals import require_own_picture
 from broadcaster.newsroom.desk import Desk, require_cover, require_steering
 from broadcaster.newsroom.forms import Form, form_text
@@ -43,7 +43,7 @@ def propose_correction(
     row = held(connection, announcement_id)
     checked, why = examine_correction(connection, desk, row, form, reason=reason)
     form_text(form)
-    bound = _bound(row, bound_of(checked), why)
+    bound = _bound(row, approval_hash(checked), why)
     wanted = Proposal(
         announcement=row.id,
         change="correction",
@@ -334,14 +334,14 @@ def _still_bound(
     if waiting.change == "withdrawal":
         return _as_published(press, row)
     checked = _examined(press, row, waiting.form, now)
-    if _bound(row, bound_of(checked), waiting.reason) != waiting.bound:
+    if _bound(row, approval_hash(checked), waiting.reason) != waiting.bound:
         raise NotAllowed(StepCode.PROPOSAL_STALE)
     return checked
 
 
 def _as_published(press: Press, row: Announcement) -> CheckedAnnouncement:
     """The published fields, with their areas; what has expired meanwhile is no matter here."""
-    return rules.as_it_stands(row.fields, tree=press.tree, topics=press.topics)
+    return rules.resolve_names(row.fields, tree=press.tree, topics=press.topics)
 
 
 def _bound(row: Announcement, content: str, reason: str) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from broadcaster.domain.actor import require
 from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.codes import draw_code
-from broadcaster.domain.fields import Fields, changed, read_leniently
+from broadcaster.domain.fields import Fields, audited_changes, read_leniently
 from broadcaster.domain.lifecycle import NotAllowed, may
 from broadcaster.domain.refusal_codes import StepCode
 from broadcaster.newsroom.approvals import bound_anew
@@ -84,7 +84,11 @@ def save(
         "approved",
         "scheduled",
     ):
-        details = {"was": before.state, "number": row.version, **changed(before.fields, fields)}
+        details = {
+            "was": before.state,
+            "number": row.version,
+            **audited_changes(before.fields, fields),
+        }
         audit.append(connection, desk, Act.EDIT, row.id, **row_details(row), **details)
     if before.state in ("approved", "scheduled") and row.bound:
         ask_reviewers(connection, desk, row, desk.press.check(fields, desk.now))

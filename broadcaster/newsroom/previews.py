@@ -147,7 +147,7 @@ def _typed(form: Mapping[str, Any], broken: Collection[str]) -> dict[str, str]:
 
 def _leniently(app: App, fields: Fields) -> CheckedAnnouncement:
     """As it stands; where no area is chosen yet, for the city."""
-    known = rules.as_it_stands(fields, tree=app.tree, topics=app.settings.topics)
+    known = rules.resolve_names(fields, tree=app.tree, topics=app.settings.topics)
     return known if known.areas else replace(known, areas=(app.tree.city,))
 
 

@@ -11,7 +11,7 @@ from broadcaster.domain.actor import require
 from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed, OwnWork, may
 from broadcaster.domain.refusal_codes import StepCode
-from broadcaster.domain.rules import CheckedAnnouncement, bound_of
+from broadcaster.domain.rules import CheckedAnnouncement, approval_hash
 from broadcaster.newsroom.approvals import examined, still_bound
 from broadcaster.newsroom.desk import (
     Desk,
@@ -51,7 +51,7 @@ def submit(
         "author",
         desk.now,
         fields=checked.fields,
-        bound=bound_of(checked),
+        bound=approval_hash(checked),
         note="",
         submitted_by=desk.account.actor,
         submitted_at=desk.at,

@@ -19,7 +19,7 @@ from broadcaster.domain.actor import require
 from broadcaster.domain.audit_acts import Act
 from broadcaster.newsroom import forms, previews
 from broadcaster.newsroom.desk import Desk
-from broadcaster.runtime.logs import told as said_without_values
+from broadcaster.runtime.logs import describe_error
 from broadcaster.staff.contact import can_tell, ways
 from broadcaster.store import audit
 from broadcaster.store.accounts import REACHED_BY
@@ -155,6 +155,6 @@ async def _outcome(app: App, name: str, address: str, edition: Edition) -> Outco
     except TimeoutError:
         return Deferred(code="slow", uncertain=True)
     except Exception as error:  # noqa: BLE001  the other channels still get theirs, and the page says which did not
-        log.error("trial_failed", channel=name, error=said_without_values(error))
+        log.error("trial_failed", channel=name, error=describe_error(error))
         return Deferred(code=type(error).__name__)
     return Deferred(code="unwritten")

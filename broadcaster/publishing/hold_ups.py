@@ -17,7 +17,7 @@ from broadcaster.app import App
 from broadcaster.delivery import status, waiting_words
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.audit_acts import Act
-from broadcaster.domain.waiting import Hold, Shut
+from broadcaster.domain.waiting import ChannelWait, ClosedChannel
 from broadcaster.publishing import lateness
 from broadcaster.runtime.i18n import words
 from broadcaster.store import announcements as rows
@@ -55,7 +55,7 @@ class Sight:
     that have none yet.
     """
 
-    holds: Sequence[Hold] = ()
+    holds: Sequence[ChannelWait] = ()
     busy: frozenset[str] = frozenset()
     preparing: frozenset[str] = frozenset()
 
@@ -155,7 +155,7 @@ def _expired(sending: Progress, one: HoldUp) -> int:
     return sending.deliveries.get(one.hold.channel, {}).get("expired", 0)
 
 
-def _is_sure(hold: Hold, wall: float) -> bool:
+def _is_sure(hold: ChannelWait, wall: float) -> bool:
     """Check whether it will not pass by itself soon."""
     closed = hold.cause in ("halted", "probing", "stopped")
     return closed or (hold.cause in ("limited", "tier") and (hold.until or wall) - wall > PATIENCE)
@@ -178,10 +178,12 @@ def _tell(connection: Connection, app: App, one: HoldUp, reason: News) -> None:
     )
 
 
-def shut(connection: Connection, app: App, names: Iterable[str], *, emergency: bool) -> list[Shut]:
+def shut(
+    connection: Connection, app: App, names: Iterable[str], *, emergency: bool
+) -> list[ClosedChannel]:
     """Which of these channels would let an announcement wait, were it published now."""
     if is_held(connection):
-        return [Shut(label=app.push[name].label, cause="moved") for name in names]
+        return [ClosedChannel(label=app.push[name].label, cause="moved") for name in names]
     states, wall, found = channel_states(connection), now(connection), []
     for name in names:
         state, channel = states.get(name, ChannelState()), app.push[name]
@@ -194,7 +196,7 @@ def shut(connection: Connection, app: App, names: Iterable[str], *, emergency: b
         ):
             cause, until = "tier", free_at
         if cause is not None:
-            found.append(Shut(label=channel.label, cause=cause, until=until))
+            found.append(ClosedChannel(label=channel.label, cause=cause, until=until))
     return found
 
 

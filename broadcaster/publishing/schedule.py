@@ -10,7 +10,7 @@ from broadcaster.domain import rules
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.refusals import InvalidAnnouncement
-from broadcaster.domain.rules import CheckedAnnouncement, bound_of
+from broadcaster.domain.rules import CheckedAnnouncement, approval_hash
 from broadcaster.publishing import lateness, placeholder_check
 from broadcaster.publishing.issue import edition_details, first_edition
 from broadcaster.publishing.press import Press, Stored
@@ -89,7 +89,11 @@ def _lapsed(
     connection: Connection, press: Press, row: Announcement, checked: CheckedAnnouncement | str
 ) -> str:
     """Why nobody stands behind a schedule any more, in words; "" while somebody does."""
-    if row.bound and isinstance(checked, CheckedAnnouncement) and row.bound != bound_of(checked):
+    if (
+        row.bound
+        and isinstance(checked, CheckedAnnouncement)
+        and row.bound != approval_hash(checked)
+    ):
         return "Isi atau wilayahnya tidak lagi sama dengan yang disetujui."
     return second_person.lapsed(connection, row, tree=press.tree, city=press.site.city)
 
@@ -106,7 +110,9 @@ def lapse(
         if planned and planned <= now
         else row.fields
     )
-    bound = row.bound or bound_of(rules.as_it_stands(fields, tree=press.tree, topics=press.topics))
+    bound = row.bound or approval_hash(
+        rules.resolve_names(fields, tree=press.tree, topics=press.topics)
+    )
     row = moved(
         connection,
         row,

@@ -1,5 +1,5 @@
-"""The only reader of the environment: settings of the program and, by prefix, of each channel
-module.
+"""Settings of the program and, by prefix, of each channel module; the only reader of the
+environment.
 """
 
 import importlib
@@ -26,7 +26,7 @@ from channels.base.settings import ChannelSettings, Items, items
 PREFIX = "BROADCASTER_"
 LOG_LEVEL = f"{PREFIX}LOG_LEVEL"
 OIDC = "OIDC_"
-"""Settings of single sign-on bear this prefix alone."""
+"""Prefix of the single sign-on settings, without BROADCASTER_."""
 
 TOPICS: tuple[Topic, ...] = tuple(
     Topic(slug=slug, labels={"id": indonesian, "en": english})
@@ -44,9 +44,7 @@ TOPICS: tuple[Topic, ...] = tuple(
 
 
 class BadSettings(Exception):
-    """The settings cannot be used; the message names every one that is missing or wrong, and what
-    to do.
-    """
+    """The settings are not usable; the message names every missing or wrong one, and the remedy."""
 
 
 class Settings(BaseModel):
@@ -90,7 +88,10 @@ class Settings(BaseModel):
     )
     instance: str = Field(
         default="",
-        description="Name of this installation, where its disk has no lasting numbers: a copy must have another name.",
+        description=(
+            "Name of this installation, where its disk has no lasting numbers: "
+            "a copy must have another name."
+        ),
     )
     city: str = Field(default="Kota Cimahi", description="The city's name in messages.")
     sender: str = Field(default="Info Kota Cimahi", description="The sender's name in messages.")
@@ -117,7 +118,9 @@ class Settings(BaseModel):
     media_url: str = Field(
         default="",
         repr=False,
-        description="s3://key:secret@host/bucket?region=..&tls=.. for pictures; empty: the data folder.",
+        description=(
+            "s3://key:secret@host/bucket?region=..&tls=.. for pictures; empty: the data folder."
+        ),
     )
     log_level: str = Field(
         default="",
@@ -146,11 +149,16 @@ class Settings(BaseModel):
     )
     oidc_role_separator: Literal["", "space", "comma"] = Field(
         default="",
-        description="Single sign-on: what cuts a text claim into values; empty: it is one (OIDC_ROLE_SEPARATOR).",
+        description=(
+            "Single sign-on: what cuts a text claim into values; "
+            "empty: it is one (OIDC_ROLE_SEPARATOR)."
+        ),
     )
     oidc_roles: str = Field(
         default="",
-        description="Single sign-on: value=role pairs; empty: our words but pengelola (OIDC_ROLES).",
+        description=(
+            "Single sign-on: value=role pairs; empty: our words but pengelola (OIDC_ROLES)."
+        ),
     )
 
     @field_validator("base_url")
@@ -228,7 +236,7 @@ class Settings(BaseModel):
 
     @property
     def database(self) -> str:
-        """The database URL in force."""
+        """Effective database URL."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'siaran.db').resolve()}"
 
     @property
@@ -250,35 +258,39 @@ class Settings(BaseModel):
 
 
 def variable(name: str) -> str:
-    """The environment variable of a field of Settings."""
+    """Name the environment variable of a field of Settings."""
     return name.upper() if name.startswith(OIDC.lower()) else PREFIX + name.upper()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """The settings together with each channel module and its own settings."""
+    """Settings, with each channel module and its own settings."""
 
     settings: Settings
     variables: Mapping[str, str] = field(repr=False)
     modules: Mapping[str, ModuleType]
     channel_settings: Mapping[str, ChannelSettings]
     unknown: tuple[str, ...] = ()
-    """A sentence for each variable that has one of our first words and is no setting."""
+    """A sentence for each variable that shares a prefix with our settings but is none of them."""
 
     def is_open(self, name: str) -> bool:
-        """Whether announcements go out by this channel: it is chosen, and all it requires is set."""
+        """True if announcements go out by this channel: it is selected, and its required
+        settings are present.
+        """
         chosen = self.settings.channels
         return (not chosen or name in chosen) and not self.channel_settings[name].missing()
 
 
 SIMULATION = "simulation.json"
-"""File in the data folder of a demo: the settings under which it runs, so that every command in
-that folder joins it.
+"""File in the data folder of a demo with its settings, so that every command in that folder
+joins it.
 """
 
 
 def simulation(data_dir: Path) -> dict[str, str]:
-    """The variables of the demo that lives in this folder; empty for a real one."""
+    """Read the variables of the demo in this folder; empty for a real installation. Raises
+    BadSettings for a damaged file.
+    """
     path = data_dir / SIMULATION
     if not path.exists():
         return {}
@@ -291,13 +303,13 @@ def simulation(data_dir: Path) -> dict[str, str]:
 
 
 def data_folder(environ: Mapping[str, str] | None = None) -> Path:
-    """BROADCASTER_DATA_DIR, else ./data."""
+    """Return BROADCASTER_DATA_DIR, or ./data."""
     given = (os.environ if environ is None else environ).get(f"{PREFIX}DATA_DIR")
     return Path(given or Settings.model_fields["data_dir"].default)
 
 
 def log_level() -> str:
-    """The level that the environment asks for, "" for the default; raises BadSettings."""
+    """Read the log level of the environment, "" for the default; raises BadSettings."""
     try:
         return check_log_level(os.environ.get(LOG_LEVEL, ""))
     except ValueError as error:
@@ -305,18 +317,18 @@ def log_level() -> str:
 
 
 def set_log_level(level: str) -> None:
-    """Set the level for this process and those that it starts."""
+    """Set the log level of this process and of its children."""
     os.environ[LOG_LEVEL] = level
 
 
 def environment() -> dict[str, str]:
-    """This process's variables, to hand on to children."""
+    """Copy this process's variables, to pass on to children."""
     return dict(os.environ)
 
 
 def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
-    """All settings from `environ` (default: the process's); raises BadSettings naming everything
-    wrong at once.
+    """Read all settings from `environ` (default: that of the process); raises BadSettings with
+    every error at once.
     """
     variables = _variables(environ, overrides)
     own = _own(variables)
@@ -325,7 +337,7 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
         settings = Settings.model_validate({**own, **overrides})
     except ValidationError as error:
         problems += _sentences("", error)
-        # so that what is wrong with the channels is told in the same breath
+        # go on, so that errors of the channels are reported too
         settings = Settings.model_validate({"channels": own.get("channels", "")})
     modules = channel_modules()
     per_channel: dict[str, ChannelSettings] = {}
@@ -350,8 +362,8 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
 
 
 def read_settings() -> Settings:
-    """The program's own settings from this process's variables, without those of the channels;
-    raises BadSettings.
+    """Read the program's own settings from this process's variables, without those of the
+    channels; raises BadSettings.
     """
     try:
         return Settings.model_validate(_own(_variables(None, {})))
@@ -360,13 +372,13 @@ def read_settings() -> Settings:
 
 
 def _variables(environ: Mapping[str, str] | None, overrides: Mapping[str, Any]) -> dict[str, str]:
-    """All variables, those of the demo that lives in the data folder included."""
+    """Collect all variables, including those of a demo in the data folder."""
     variables = dict(os.environ if environ is None else environ)
     return variables | simulation(Path(overrides.get("data_dir") or data_folder(variables)))
 
 
 def _own(variables: Mapping[str, str]) -> dict[str, str]:
-    """The values of Settings, by field; an empty variable counts as absent."""
+    """Collect the values of Settings, by field; an empty variable counts as absent."""
     own = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in variables.items()
@@ -381,7 +393,7 @@ def _own(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _known(modules: Mapping[str, ModuleType]) -> frozenset[str]:
-    """Every variable that is read."""
+    """Names of all known variables."""
     own = (variable(name) for name in Settings.model_fields)
     return frozenset(own).union(*(module.Settings.variables() for module in modules.values()))
 
@@ -400,7 +412,7 @@ def _mixed(
     modules: Mapping[str, ModuleType],
     per_channel: Mapping[str, ChannelSettings],
 ) -> list[str]:
-    """A simulation whose page publishes for anyone must never reach a real provider."""
+    """Refuse real providers in a simulation, whose page lets anyone publish."""
     real = [
         name
         for name, channel in per_channel.items()
@@ -411,7 +423,8 @@ def _mixed(
     ]
     return (
         [
-            f"{PREFIX}SIMULATED terisi, padahal kanal ini asli: {', '.join(real)}. Kosongkan salah satunya."
+            f"{PREFIX}SIMULATED terisi, padahal kanal ini asli: {', '.join(real)}. "
+            "Kosongkan salah satunya."
         ]
         if real
         else []
@@ -444,17 +457,19 @@ def _missing(settings: Settings, per_channel: Mapping[str, ChannelSettings]) -> 
 
 
 def _sentences(prefix: str, error: ValidationError) -> list[str]:
-    """Each thing that is wrong; `prefix` is that of a channel, "" for the program's own settings."""
-    named = [("_".join(str(part) for part in found["loc"]), found) for found in error.errors()]
+    """Describe each error; `prefix` is that of a channel, "" for the program's own settings."""
+    named = [("_".join(str(part) for part in detail["loc"]), detail) for detail in error.errors()]
     return [
-        f"{prefix + name.upper() if prefix else variable(name)}: {_sentence(found)}."
-        for name, found in named
+        f"{prefix + name.upper() if prefix else variable(name)}: {_sentence(detail)}."
+        for name, detail in named
     ]
 
 
-def _sentence(found: ErrorDetails) -> str:
-    """What a value should be; pydantic's own words where it is none of the kinds our settings have."""
-    limits = found.get("ctx", {})
+def _sentence(detail: ErrorDetails) -> str:
+    """Describe the expected value; pydantic's own message for error types that our settings do
+    not have.
+    """
+    limits = detail.get("ctx", {})
     words = {
         "int_parsing": "harus bilangan bulat",
         "float_parsing": "harus bilangan",
@@ -465,18 +480,18 @@ def _sentence(found: ErrorDetails) -> str:
         "string_pattern_mismatch": f"harus cocok dengan {limits.get('pattern')}",
         "value_error": str(limits.get("error")),
     }
-    return words.get(found["type"], found["msg"])
+    return words.get(detail["type"], detail["msg"])
 
 
 def channel_modules() -> dict[str, ModuleType]:
-    """Every channel there is: each module directly in `channels`, by name."""
+    """Import every channel: each module directly in `channels`, by name."""
     names = sorted(m.name for m in pkgutil.iter_modules(channels.__path__) if not m.ispkg)
     return {name: importlib.import_module(f"channels.{name}") for name in names}
 
 
 def open_channels(loaded: Loaded) -> tuple[dict[str, PushChannel], dict[str, PullChannel]]:
-    """Every channel, built from its settings: push and pull. Those without credentials still
-    render.
+    """Build every channel from its settings: push and pull. Channels without credentials can
+    still render.
     """
     push: dict[str, PushChannel] = {}
     pull: dict[str, PullChannel] = {}

@@ -1,4 +1,4 @@
-"""Logging of the serving processes: one line an event on standard error, no address, no secret."""
+"""Logging: one line per event on standard error, without addresses or secrets."""
 
 import logging
 import sys
@@ -9,13 +9,13 @@ from pathlib import Path
 import structlog
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The folder of our packages."""
+"""Parent folder of our packages."""
 _LEVELS = {name.lower(): number for name, number in logging.getLevelNamesMapping().items()}
 
 
 def configure(*, quiet: bool = False, level: str = "") -> None:
-    """Set structlog up: key=value lines in a terminal, JSON otherwise; libraries only from warning
-    on. `level` is that of our own events; without one it is info, warning where `quiet`.
+    """Set up structlog: key=value lines in a terminal, JSON otherwise; libraries log from
+    warning on. `level` applies to our own events; default: info, or warning if `quiet`.
     """
     least = _LEVELS[level or ("warning" if quiet else "info")]
     renderer: structlog.types.Processor = (
@@ -42,9 +42,9 @@ def configure(*, quiet: bool = False, level: str = "") -> None:
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
 
-def told(error: BaseException) -> str:
-    """What an error was and where in our code it arose; never its message, which may quote an
-    address.
+def describe_error(error: BaseException) -> str:
+    """Describe an error by its type and its place in our code; never by its message, which may
+    quote an address.
     """
     return ", ".join(dict.fromkeys(_places(error)))
 

@@ -1,4 +1,4 @@
-"""The words of refusals, in the language of whoever reads them."""
+"""Texts of refusals, in the language of the reader."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from channels.base.moments import full_moment_text, moment_text
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WordedProblem:
-    """A problem as people read it; `code` is "" for what is no refusal of ours but a page's."""
+    """A problem in words; `code` is "" for a problem that a page reports itself."""
 
     field: str
     reason: str
@@ -29,30 +29,30 @@ class WordedProblem:
 
 
 def worded(problem: Problem, t: Words) -> WordedProblem:
-    """Put words to a problem."""
+    """Put a problem into words."""
     return WordedProblem(
         field=problem.field, code=problem.code, reason=reason(problem, t), remedy=remedy(problem, t)
     )
 
 
 def reason(coded: Coded, t: Words) -> str:
-    """Say why something is refused."""
+    """Text of the reason."""
     return _filled(f"refusal.{coded.code}", coded, t)
 
 
 def remedy(coded: Coded, t: Words) -> str:
-    """Say what to do about it; "" where the reason says it all."""
+    """Text of the remedy; "" if the reason suffices."""
     key = f"refusal.{coded.code}.remedy"
     return _filled(key, coded, t) if key in t.keys else ""
 
 
 def sentence(coded: Coded, t: Words) -> str:
-    """Say why something is refused and what to do."""
+    """Text of reason and remedy."""
     return f"{reason(coded, t)} {remedy(coded, t)}".strip()
 
 
 def indonesian(refused: Refusal | InvalidAnnouncement) -> str:
-    """Say it in Indonesian: for the command line, and for notes that are stored."""
+    """Put a refusal into Indonesian: for the command line, and for notes that are stored."""
     t = words("id")
     if isinstance(refused, InvalidAnnouncement):
         return "\n".join(str(worded(problem, t)) for problem in refused.problems)
@@ -69,13 +69,13 @@ def _value(value: object, t: Words) -> object:
     if isinstance(value, datetime):
         return _Moment(value, t.lang)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return _List(tuple(str(_value(one, t)) for one in value), t("refusal.or"))
+        return _List(tuple(str(_value(member, t)) for member in value), t("refusal.or"))
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """Several values; `{near:or}` leaves a choice."""
+    """Several values; `{near:or}` joins them as alternatives."""
 
     values: tuple[str, ...]
     or_word: str
@@ -86,7 +86,7 @@ class _List:
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """A moment in words; `{at:full}` names the weekday too."""
+    """A moment in words; `{at:full}` adds the weekday."""
 
     at: datetime
     lang: str

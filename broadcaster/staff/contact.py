@@ -6,7 +6,7 @@ import structlog
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account
-from broadcaster.runtime.logs import told as said_without_values
+from broadcaster.runtime.logs import describe_error
 from broadcaster.store import accounts
 from broadcaster.store.custody import is_held
 from channels.base.contract import BadAddress, Deferred, Halted, Outcome, Refused
@@ -51,5 +51,5 @@ async def tell(app: App, channel: str, address: str, note: Note) -> Outcome:
     except TimeoutError:
         return Deferred(code="slow", uncertain=True)
     except Exception as error:  # noqa: BLE001  whatever keeps one person from being told, the others are
-        log.error("nudge_failed", channel=channel, error=said_without_values(error))
+        log.error("nudge_failed", channel=channel, error=describe_error(error))
         return Deferred(code=type(error).__name__)

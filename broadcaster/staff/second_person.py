@@ -51,11 +51,11 @@ def require_independent(
         return
     author = people[bound.writer].full_name
     until = datetime.fromtimestamp(bound.until, UTC)
-    if bound.hand == bound.writer:
+    if bound.controller == bound.writer:
         raise NotIndependent(StepCode.AUTHOR_CONTROLS_YOU, author=author, until=until)
-    if bound.hand == approver.id:
+    if bound.controller == approver.id:
         raise NotIndependent(StepCode.YOU_CONTROL_AUTHOR, author=author, until=until)
-    controller = accounts.by_id(connection, bound.hand)
+    controller = accounts.by_id(connection, bound.controller)
     if controller is None:
         raise NotIndependent(StepCode.SAME_CONTROL_UNNAMED, author=author, until=until)
     name = controller.full_name

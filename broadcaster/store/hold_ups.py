@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
-from broadcaster.domain.waiting import Hold
+from broadcaster.domain.waiting import ChannelWait
 from broadcaster.store.staff_tables import hold_up
 from broadcaster.store.tables import edition, run
 
@@ -17,7 +17,7 @@ class HoldUp:
     """One channel of one announcement that stood still; times in epoch seconds."""
 
     announcement: str
-    hold: Hold
+    hold: ChannelWait
     since: float
     seen_at: float
     told_at: float | None
@@ -45,13 +45,13 @@ def of(connection: Connection, announcement: str) -> list[HoldUp]:
     return _read(connection, select(hold_up).where(hold_up.c.announcement == announcement))
 
 
-def begin(connection: Connection, announcement: str, hold: Hold, at: float) -> None:
+def begin(connection: Connection, announcement: str, hold: ChannelWait, at: float) -> None:
     """Note a new one."""
     place = {"announcement": announcement, "channel": hold.channel, "since": at}
     connection.execute(insert(hold_up).values(**place, **_values(hold), seen_at=at))
 
 
-def see(connection: Connection, known: HoldUp, hold: Hold, at: float) -> None:
+def see(connection: Connection, known: HoldUp, hold: ChannelWait, at: float) -> None:
     """Note that it still stands, and how."""
     connection.execute(update(hold_up).where(*_place(known)).values(**_values(hold), seen_at=at))
 
@@ -66,7 +66,7 @@ def end(connection: Connection, known: HoldUp, at: float) -> None:
     connection.execute(update(hold_up).where(*_place(known)).values(over_at=at))
 
 
-def _values(hold: Hold) -> dict[str, Any]:
+def _values(hold: ChannelWait) -> dict[str, Any]:
     return {"cause": hold.cause, "why": hold.why, "messages": hold.count, "until": hold.until}
 
 
@@ -87,7 +87,7 @@ def _read(connection: Connection, statement: Select[Any]) -> list[HoldUp]:
 
 
 def _hold_up(row: Row[Any]) -> HoldUp:
-    hold = Hold(
+    hold = ChannelWait(
         channel=row.channel, cause=row.cause, count=row.messages, until=row.until, why=row.why
     )
     return HoldUp(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection, delete, or_, select, text, update
 
 from broadcaster.domain.deliveries import PENDING, STATES
-from broadcaster.domain.sender_faults import Seen
+from broadcaster.domain.sender_faults import SuspectReply
 from broadcaster.store.channel_tables import last_success, suspicion
 from broadcaster.store.tables import delivery, run, slice_
 
@@ -58,7 +58,7 @@ def note(
     channel: str,
     kind: str,
     code: str,
-    replies: Iterable[Seen],
+    replies: Iterable[SuspectReply],
     *,
     success_at: float,
 ) -> None:
@@ -86,7 +86,9 @@ def note(
     )
 
 
-def newest(connection: Connection, channel: str, kind: str, *, since: float) -> Sequence[Seen]:
+def newest(
+    connection: Connection, channel: str, kind: str, *, since: float
+) -> Sequence[SuspectReply]:
     """The newest replies of a kind after a time."""
     mine = (suspicion.c.channel == channel, suspicion.c.kind == kind, suspicion.c.at > since)
     rows = (
@@ -95,7 +97,7 @@ def newest(connection: Connection, channel: str, kind: str, *, since: float) -> 
         .order_by(suspicion.c.at.desc())
     )
     return [
-        Seen(address=row.address, domain=row.domain, at=row.at)
+        SuspectReply(address=row.address, domain=row.domain, at=row.at)
         for row in connection.execute(rows.limit(LOOKED_AT))
     ]
 

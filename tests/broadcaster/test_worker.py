@@ -285,7 +285,7 @@ async def test_a_channel_that_waits_for_an_operator_is_not_probed(house: House) 
     await halted(app, "manual")
     async with working(app) as worker:
         await until(lambda: worker._sweeps)
-        await worker._keep_house()
+        await worker._run_due_work()
     assert channel.probes == 0
 
 

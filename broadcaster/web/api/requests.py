@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.domain.fields import shown
+from broadcaster.domain.fields import excerpt
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.domain.refusal_codes import Hint, RequestCode
 from broadcaster.domain.refusals import InvalidAnnouncement, Phrase, Problem
@@ -75,11 +75,11 @@ async def read_object(request: Request) -> dict[str, Any]:
 def _with_nul(value: object, place: str = "") -> Iterator[str]:
     """Name each place of a JSON value in which a text, or a name, holds a NUL."""
     if isinstance(value, str) and NUL in value:
-        yield shown(place)
+        yield excerpt(place)
     elif isinstance(value, dict):
         for name, inner in value.items():
             within = f"{place}.{name}".lstrip(".")
-            yield from [shown(within)] if NUL in name else _with_nul(inner, within)
+            yield from [excerpt(within)] if NUL in name else _with_nul(inner, within)
     elif isinstance(value, list):
         yield from dict.fromkeys(name for inner in value for name in _with_nul(inner, place))
 

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from broadcaster.app import App
 from broadcaster.delivery import channel_controls
 from broadcaster.domain.lifecycle import NotAllowed
-from broadcaster.runtime.inbox_alarm import late
+from broadcaster.runtime.inbox_alarm import find_overdue
 from broadcaster.store.channel_figures import MINUTES, ChannelFigures, channel_figures
 from broadcaster.store.tier import ceiling
 from broadcaster.web.base.authorization import account_of, actor_of, app_of
@@ -115,7 +115,7 @@ async def _page(request: Request, *, problem: str = "", status: int = 200) -> Re
         status=status,
         problem=problem,
         cards=await app.database.read(cards, app),
-        late=await app.database.read(late, app.clock().timestamp()),
+        late=await app.database.read(find_overdue, app.clock().timestamp()),
         pulled=[channel.label for channel in app.pull.values()],
         minutes=MINUTES,
         may_steer=account.may("steer") and account.everywhere,

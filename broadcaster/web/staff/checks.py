@@ -60,7 +60,7 @@ async def of(
     fields = read_leniently(form)[0]
     since = (desk.now - advice.SAME_TITLE).timestamp()
 
-    def read(connection: Connection) -> tuple[advice.Known, frozenset[str]]:
+    def read(connection: Connection) -> tuple[advice.HintContext, frozenset[str]]:
         row = announcements.find(connection, announcement) if announcement else None
         left_open = placeholder_check.known(connection, row.blanks if row is not None else "")
         return _known(connection, app, fields, since, announcement), left_open
@@ -90,9 +90,9 @@ async def waits(request: Request) -> tuple[WordedProblem, ...]:
 
 def _known(
     connection: Connection, app: App, fields: Fields, since: float, announcement: str
-) -> advice.Known:
+) -> advice.HintContext:
     going = [name for name in app.open_push if not fields.channels or name in fields.channels]
-    return advice.Known(
+    return advice.HintContext(
         same_title=announcement_lists.same_title(connection, fields.title, since, announcement),
         phones=app.settings.phones,
         shut=hold_ups.shut(connection, app, going, emergency=fields.level == "emergency"),
@@ -103,7 +103,7 @@ def _looked(
     desk: Desk,
     form: Mapping[str, Any],
     fields: Fields,
-    known: advice.Known,
+    known: advice.HintContext,
     left_open: Collection[str],
 ) -> _Findings:
     problems: tuple[Problem, ...] = ()

@@ -15,7 +15,7 @@ from broadcaster.domain.audit_acts import Act
 from broadcaster.publishing import hold_ups
 from broadcaster.runtime import custody
 from broadcaster.runtime.i18n import Words
-from broadcaster.runtime.inbox_alarm import Late, late
+from broadcaster.runtime.inbox_alarm import OverdueEvents, find_overdue
 from broadcaster.staff import account_alerts
 from broadcaster.store import accounts, announcement_lists, audit_lists, drafts
 from broadcaster.store import templates as recurring
@@ -83,7 +83,7 @@ class Desktop:
     drafts: list[Item]
     today: list[Item]
     templates: list[Template]
-    late: list[Late]
+    late: list[OverdueEvents]
     delayed: list[Delayed]
 
     @property
@@ -184,7 +184,7 @@ def look(connection: Connection, account: Account, now: datetime) -> Desktop:
         else [],
         today=announcement_lists.since(connection, midnight),
         templates=recurring.everything(connection)[:SHORTCUTS] if writes else [],
-        late=late(connection, now.timestamp()),
+        late=find_overdue(connection, now.timestamp()),
         delayed=_delayed(connection, now),
     )
 

@@ -13,7 +13,7 @@ from broadcaster.domain.refusal_codes import PictureCode
 from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.media import library
 from broadcaster.media.images import UPLOAD_BYTES, BadPicture
-from broadcaster.media.library import NotKept, Stored
+from broadcaster.media.library import NotStored, StoredPicture
 from broadcaster.store import media
 from broadcaster.web.base.authorization import actor_of, app_of
 from broadcaster.web.staff import frame
@@ -47,7 +47,7 @@ async def upload(request: Request) -> Response:
         if stored is None:
             raise BadPicture(PictureCode.PICTURE_MISSING)
     except BadPicture as refused:
-        status = 503 if isinstance(refused, NotKept) else 422
+        status = 503 if isinstance(refused, NotStored) else 422
         if plain:
             return JSONResponse({"problem": frame.sentence(request, refused)}, status)
         return await _page(request, problem=frame.sentence(request, refused), status=status)
@@ -72,7 +72,7 @@ async def taken(request: Request, data: FormData) -> Mapping[str, str]:
     return {"image": stored.url} if stored is not None else {}
 
 
-async def _stored(request: Request, data: FormData) -> Stored | None:
+async def _stored(request: Request, data: FormData) -> StoredPicture | None:
     """The picture that the form brought, kept; None where the field was left empty. Raises
     BadPicture.
     """
@@ -82,7 +82,7 @@ async def _stored(request: Request, data: FormData) -> Stored | None:
     return await library.take(app_of(request), chosen, actor=actor_of(request))
 
 
-def _shape(stored: Stored) -> dict[str, Any]:
+def _shape(stored: StoredPicture) -> dict[str, Any]:
     return {
         "id": stored.id,
         "url": stored.url,
@@ -93,7 +93,7 @@ def _shape(stored: Stored) -> dict[str, Any]:
 
 
 async def _page(
-    request: Request, *, stored: Stored | None = None, problem: str = "", status: int = 200
+    request: Request, *, stored: StoredPicture | None = None, problem: str = "", status: int = 200
 ) -> Response:
     app = app_of(request)
     newest = await app.database.read(media.newest, SHOWN)

@@ -13,7 +13,7 @@ from typing import Literal
 from broadcaster.delivery.channel_view import ChannelView
 from broadcaster.delivery.status import Overview
 from broadcaster.domain.provider_codes import explanations
-from broadcaster.domain.waiting import Hold
+from broadcaster.domain.waiting import ChannelWait
 from broadcaster.store.failure_causes import Causes
 from broadcaster.store.ledger import Progress
 from broadcaster.web.staff.pace import Observation, Pace, pace
@@ -179,7 +179,7 @@ class Sight(Bar):
     channels: Sequence[ChannelLine]
     failing: Sequence[Failing]
     causes_complete: bool
-    holds: Sequence[Hold]
+    holds: Sequence[ChannelWait]
     doubles: int
     tiles: Sequence[Tile]
     elsewhere: Sequence[tuple[str, Tally]]

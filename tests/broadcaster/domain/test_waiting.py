@@ -2,7 +2,7 @@
 
 import pytest
 
-from broadcaster.domain.waiting import Cause, Hold, Shut
+from broadcaster.domain.waiting import Cause, ChannelWait, ClosedChannel
 from support.wording import worded
 
 UNTIL = 1_795_568_400.0
@@ -21,7 +21,7 @@ UNTIL = 1_795_568_400.0
 def test_a_channel_that_is_shut_says_why_and_what_to_do(
     cause: Cause, until: float | None, reason: str
 ) -> None:
-    (problem,) = worded([Shut(label="WhatsApp", cause=cause, until=until).problem])
+    (problem,) = worded([ClosedChannel(label="WhatsApp", cause=cause, until=until).problem])
     assert reason in problem.reason
     assert problem.reason.endswith(".")
     assert problem.remedy.endswith(".")
@@ -33,10 +33,10 @@ def test_each_kind_of_waiting_has_a_remedy_of_its_own() -> None:
         ("halted", None),
         ("limited", UNTIL),
     ]
-    problems = [Shut(label="Email", cause=cause, until=until).problem for cause, until in kinds]
+    problems = [ClosedChannel(label="Email", cause=cause, until=until).problem for cause, until in kinds]
     assert len({problem.remedy for problem in worded(problems)}) == len(kinds)
 
 
 def test_a_hold_as_the_api_gives_it() -> None:
-    hold = Hold(channel="email", cause="probing", count=3, why="421")
+    hold = ChannelWait(channel="email", cause="probing", count=3, why="421")
     assert hold.as_json() == {"channel": "email", "cause": "probing", "count": 3}

@@ -10,7 +10,7 @@ import pytest
 
 from broadcaster.domain import accounts
 from broadcaster.domain.accounts import BadAccount
-from broadcaster.domain.editorial_hints import Known, advise
+from broadcaster.domain.editorial_hints import HintContext, advise
 from broadcaster.domain.fields import Fields, restored
 from broadcaster.domain.rules import InvalidAnnouncement
 from broadcaster.newsroom import templates
@@ -176,7 +176,9 @@ def test_what_is_rarely_meant_is_pointed_out_of_any_other_announcement() -> None
         ("expires", "2029-01-02 08:00"),
     ):
         fields = checked({**NOTICE, "expires": None}, **{field: moment}).fields
-        assert [problem.field for problem in advise(fields, now=NOW, known=Known())] == [field]
+        assert [problem.field for problem in advise(fields, now=NOW, known=HintContext())] == [
+            field
+        ]
 
 
 @pytest.mark.parametrize(

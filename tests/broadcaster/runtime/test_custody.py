@@ -258,7 +258,7 @@ async def test_a_copy_tells_no_staff_tries_no_draft_and_publishes_no_schedule(
         assert moved_on.rowcount == 1
         worker = LaneWorker(app, "routine")
         worker._sweeps = True
-        await worker._keep_house()
+        await worker._run_due_work()
         state = app.database.read_now(
             lambda c: c.execute(
                 text("SELECT state FROM announcement WHERE id = :id"), {"id": planned.id}
