@@ -1,4 +1,4 @@
-"""Draining: fill the ledger, pass the gate, render, send and record, for at most ten seconds a job."""
+"""Draining: fill the ledger, pass the gate, render, send, record, for at most ten seconds a job."""
 
 import asyncio
 from contextlib import suppress

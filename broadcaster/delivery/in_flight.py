@@ -12,7 +12,7 @@ class Window:
     """
 
     def __init__(self, size: int, *, reserved: int = 0) -> None:
-        """Create a window of `size` places, of which no single channel takes the last `reserved`."""
+        """Create a window of `size` places; no single channel takes the last `reserved`."""
         self._size = size
         self._free = size
         self._most = size - reserved

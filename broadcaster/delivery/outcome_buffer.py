@@ -1,4 +1,4 @@
-"""Outcomes on their way to the ledger: decided by the retry policy, buffered, recorded in batches."""
+"""Outcomes on their way to the ledger: decided by the retry policy, recorded in batches."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -198,7 +198,9 @@ class OutcomeBuffer:
 
     @property
     def urgent(self) -> bool:
-        """True if the batch should be recorded at once: it is full, or changes what others may do."""
+        """True if the batch should be recorded at once: it is full, or affects what
+        others may do.
+        """
         batch = self._batch
         changes = (
             batch.halt is not None

@@ -88,7 +88,7 @@ return held
 
 
 class Script:
-    """A Lua script that is called by its digest, and sent in full only if Redis does not know it."""
+    """A Lua script called by its digest, and sent in full only if Redis does not know it."""
 
     def __init__(self, source: str) -> None:
         self._source = source

@@ -130,7 +130,7 @@ class SendingState:
 
     @classmethod
     def of(cls, app: App, holder: Holder, workers: Callable[[], int]) -> "SendingState":
-        """Begin with nothing rendered and nothing in flight; `workers` counts the lane's processes."""
+        """Begin with nothing rendered or in flight; `workers` counts the lane's processes."""
         limiter = Limiter(app.queue, workers)
         others = sum(map(app.loaded.is_open, app.push)) - 1
         areas = {

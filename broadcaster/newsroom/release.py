@@ -1,5 +1,5 @@
-"""The end of the hold: what was approved goes out, if it and its approval still stand at that
-moment.
+"""Release at the end of the hold: approved announcements are published if their approval still
+stands.
 """
 
 from datetime import datetime
@@ -31,7 +31,7 @@ from broadcaster.store.announcements import Announcement
 
 
 def publish_held(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
-    """Publish every approved announcement whose hold is over, each once; what no longer holds waits
+    """Publish every approved announcement whose hold is over, each once; those no longer valid wait
     for a person.
     """
     published: list[Stored] = []
@@ -106,10 +106,9 @@ def break_glass(
     allowed: bool,
     version: int | None = None,
 ) -> Stored:
-    """One person publishes an emergency alone, where the city allows it: every pengelola is
-    alarmed.
+    """Publish an emergency alone, where the city allows it; every administrator is alarmed.
 
-    `version`: what this person saw. Raises NotAllowed, Outdated.
+    `version`: the version that this person saw. Raises NotAllowed, Outdated.
     """
     if not allowed:
         raise NotAllowed(StepCode.ALONE_NOT_ALLOWED)
@@ -134,7 +133,7 @@ def break_glass(
     others = second_person.watchers(connection, {desk.account.actor})
     nudges.add(
         connection,
-        {one.id: one for one in (*alarmed, *others)}.values(),
+        {person.id: person for person in (*alarmed, *others)}.values(),
         row.id,
         "break_glass",
         desk.at,

@@ -1,4 +1,4 @@
-"""Review by a second person: submitted, approved, returned, rejected, called back within the hold."""
+"""Review by a second person: submit, approve, return, reject, call back within the hold."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -34,8 +34,8 @@ _ACTS: Mapping[lifecycle.Action, Act] = {"send_back": Act.SEND_BACK, "reject": A
 def submit(
     connection: Connection, desk: Desk, announcement_id: str, *, version: int | None = None
 ) -> Announcement:
-    """Ask a second person: what is bound now is what they approve. Raises InvalidAnnouncement with
-    everything to mend.
+    """Ask a second person to approve what is bound now. Raises NotAllowed, Outdated, or
+    InvalidAnnouncement with every problem.
     """
     require(desk, "write")
     row = held(connection, announcement_id)
@@ -72,10 +72,10 @@ def approve(
     version: int,
     read: bool = False,
 ) -> Stored:
-    """Approve what was seen (its `bound`): routine news after the hold, a schedule at its time, an
-    emergency at once.
+    """Approve the content whose bound is `seen`: routine news goes out after the hold, scheduled
+    news at its time, an emergency at once.
 
-    `read`: the person said that text and area of an emergency were read. Raises NotAllowed,
+    `read`: the person confirmed having read text and area of an emergency. Raises NotAllowed,
     Outdated, InvalidAnnouncement.
     """
     desk, row, checked = judged(connection, desk, announcement_id)
@@ -124,7 +124,7 @@ def _rehearse(
     seen: str,
     checked: CheckedAnnouncement,
 ) -> Stored:
-    """The end of an exercise: approved, by its author too, and sent to nobody."""
+    """End an exercise: approved, even by its author, and sent to nobody."""
     lifecycle.approve(
         row.state,
         editors=(),
@@ -167,7 +167,7 @@ def call_back(connection: Connection, desk: Desk, announcement_id: str) -> Annou
 def send_back(
     connection: Connection, desk: Desk, announcement_id: str, reason: str
 ) -> Announcement:
-    """Return it to its author, who reads why. Raises NotAllowed, InvalidAnnouncement."""
+    """Return it to its author, who reads the reason. Raises NotAllowed, InvalidAnnouncement."""
     return _decide(connection, desk, announcement_id, "send_back", reason)
 
 
@@ -205,8 +205,8 @@ def _decide(
 def judged(
     connection: Connection, desk: Desk, announcement_id: str
 ) -> tuple[Desk, Announcement, CheckedAnnouncement]:
-    """The announcement, held, as it may be published now, before somebody who may judge it; a
-    missed schedule is none.
+    """Return the announcement, locked and checked for publication now, for a person who may judge
+    it; a missed schedule is dropped.
     """
     desk = replace(desk, account=second_person.as_of_now(connection, desk.account))
     require(desk, "approve")

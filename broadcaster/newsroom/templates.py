@@ -1,4 +1,4 @@
-"""Templates of notices that come again: kept from an announcement, used for a new draft, renamed,
+"""Templates of recurring notices: kept from an announcement, used for a new draft, renamed,
 deleted. Each act is audited.
 
 Each function with a Connection is one transaction, to be run through `Database.write`.
@@ -27,13 +27,13 @@ from channels.base.legibility import has_letter
 from channels.base.rendering import one_line
 
 NAME_LIMIT = 60
-"""Code points of a template's name."""
+"""Maximum code points of a template's name."""
 MOST = 200
-"""Templates that a city keeps at most: a list that people can still read."""
+"""Maximum templates of a city: a list that people can still read."""
 FINISHED = ("approved", "scheduled")
-"""States of words that a second person found fit: what stands in brackets there is no blank."""
+"""States of words that a second person approved: brackets in them are no blanks."""
 TIMES = ("effective", "expires", "publish_at")
-"""What a template leaves open: it comes again on another day."""
+"""Fields that a template leaves open: the next use is on another day."""
 
 
 def keep(connection: Connection, desk: Desk, announcement_id: str, name: str) -> Template:
@@ -68,7 +68,7 @@ def keep(connection: Connection, desk: Desk, announcement_id: str, name: str) ->
 
 
 def use(connection: Connection, desk: Desk, template_id: int) -> Announcement:
-    """A new draft with the template's words and areas, and no times. Raises NotAllowed."""
+    """Create a draft with the template's words and areas, and no times. Raises NotAllowed."""
     require(desk, "write")
     found = _found(connection, template_id)
     row = drafts.save(connection, desk, timeless(found.form))
@@ -81,7 +81,7 @@ def use(connection: Connection, desk: Desk, template_id: int) -> Announcement:
 
 
 def rename(connection: Connection, desk: Desk, template_id: int, name: str) -> Template:
-    """Call it something else. Raises NotAllowed, InvalidAnnouncement (field "name")."""
+    """Rename a template. Raises NotAllowed, InvalidAnnouncement (field "name")."""
     require(desk, "write")
     before, wanted = _found(connection, template_id), read_name(name)
     if wanted == before.name:
@@ -98,7 +98,7 @@ def rename(connection: Connection, desk: Desk, template_id: int, name: str) -> T
 
 
 def delete(connection: Connection, desk: Desk, template_id: int) -> None:
-    """Do away with it; drafts made from it stay. Raises NotAllowed."""
+    """Delete a template; drafts made from it stay. Raises NotAllowed."""
     require(desk, "write")
     found = _found(connection, template_id)
     store.remove(connection, template_id)
@@ -106,12 +106,12 @@ def delete(connection: Connection, desk: Desk, template_id: int) -> None:
 
 
 def timeless(form: Form) -> dict[str, Any]:
-    """A form without its times."""
+    """Return a form without its times."""
     return {name: value for name, value in form.items() if name not in TIMES}
 
 
 def read_name(text: str) -> str:
-    """A name on one line. Raises InvalidAnnouncement."""
+    """Return a name on one line. Raises InvalidAnnouncement."""
     name = one_line(text)
     if not has_letter(name):
         raise _refused(NewsroomCode.TEMPLATE_NAME_MISSING)

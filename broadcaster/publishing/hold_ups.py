@@ -198,7 +198,7 @@ def shut(connection: Connection, app: App, names: Iterable[str], *, emergency: b
     return found
 
 
-# --- in words -------------------------------------------------------------------------------------------
+# --- in words -------------------------------------------------------------------------------------
 
 
 def told(connection: Connection) -> list[HoldUp]:

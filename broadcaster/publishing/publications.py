@@ -28,7 +28,7 @@ from broadcaster.store import audit
 from broadcaster.store.announcements import Announcement
 from channels.base.contract import Edition, Site
 
-# --- new and stored announcements -----------------------------------------------------------------------
+# --- new and stored announcements -----------------------------------------------------------------
 
 
 def save_draft(
@@ -200,10 +200,10 @@ async def ring(app: App, stored: Stored) -> None:
         await app.queue.ring(channel, stored.lane)
 
 
-# --- by the clock ---------------------------------------------------------------------------------------
+# --- by the clock ---------------------------------------------------------------------------------
 
 
-# --- after publishing -------------------------------------------------------------------------------------
+# --- after publishing -----------------------------------------------------------------------------
 
 
 def preview_edition(
@@ -215,7 +215,7 @@ def preview_edition(
     )
 
 
-# --- pieces -----------------------------------------------------------------------------------------------
+# --- pieces ---------------------------------------------------------------------------------------
 
 
 def _put(
