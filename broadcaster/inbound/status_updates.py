@@ -1,4 +1,4 @@
-"""Status updates: a receipt that comes later moves its delivery row."""
+"""Status updates: a later receipt moves its delivery row."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -44,8 +44,8 @@ from subscribers.vault import Vault
 log = structlog.get_logger(__name__)
 
 _RANK = {PENDING: 0, UNCONFIRMED: 0, SENT: 1, FAILED: 2, DELIVERED: 3, READ: 4}
-"""A status only ever moves a row up; skipped, cancelled and expired rows were never written and
-take none.
+"""Order of states: a status only moves a row up; skipped, cancelled and expired rows were never
+written and take none.
 """
 _REACHES = {"sent": SENT, "delivered": DELIVERED, "read": READ, "failed": FAILED}
 
@@ -59,15 +59,14 @@ def apply_status(
     *,
     receipt_wait: float,
 ) -> bool:
-    """Move a delivery by a later status; False when its row cannot be told yet (look again later)."""
+    """Move a delivery by a later status; False if its row is not ready yet (try again later)."""
     (place,) = _places(connection, vault, channel, [event])
     row = _row(connection, channel, place) if place is not None else None
     if place is None or row is None or row.state == SENDING:
         return False
     _apply(connection, vault, channel, event, row, place, now, receipt_wait=receipt_wait)
-    for (
-        alias
-    ) in event.aliases:  # last: where that joins two addresses, their rows may change places
+    # last: an alias that joins two addresses may move their rows
+    for alias in event.aliases:
         twins.follow(connection, residents.add_alias(connection, vault, row.address, alias))
     return True
 
@@ -101,17 +100,15 @@ def _apply(
 
 
 Standing = Literal["ready", "sending", "unknown"]
-"""Of the delivery that a status is about: it can be told now, an attempt is going on, or we know of
-none.
+"""Standing of the delivery behind a status: it can be applied now, an attempt is going on, or no
+delivery is known.
 """
 
 
 def standings(
     connection: Connection, vault: Vault, channel: str, events: Sequence[StatusEvent]
 ) -> list[Standing]:
-    """Look which of these statuses can be applied, without holding their rows: some queries for all
-    of them.
-    """
+    """Return which of these statuses can be applied, without locking rows and in few queries."""
     places = _places(connection, vault, channel, events)
     slots: dict[int, set[int]] = {}
     for place in places:
@@ -136,7 +133,7 @@ def _standing(place: "_Place | None", states: Mapping[tuple[int, int], int]) -> 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Place:
-    """A delivery row; `attempt` where our own callback data told it."""
+    """Key of a delivery row; `attempt` is known only from our own callback data."""
 
     edition: int
     slot: int
@@ -144,7 +141,7 @@ class _Place:
 
 
 def _parse(callback: str) -> _Place | None:
-    """Our callback data, edition.slot.attempt; None for anything else."""
+    """Parse our callback data, edition.slot.attempt; None for anything else."""
     parts = callback.split(".")
     if len(parts) != 3 or not all(
         part.isascii() and part.isdigit() and len(part) < 20 for part in parts
@@ -161,7 +158,7 @@ def _parse(callback: str) -> _Place | None:
 def _places(
     connection: Connection, vault: Vault, channel: str, events: Sequence[StatusEvent]
 ) -> list[_Place | None]:
-    """The delivery each status is about: by our callback data, else by the provider's id."""
+    """Return the delivery of each status: by our callback data, else by the provider's id."""
     parsed = [_parse(event.delivery) for event in events]
     keys = [vault.provider_key(channel, event.provider_id) for event in events]
     known = _by_provider_keys(
@@ -175,7 +172,7 @@ def _places(
 def _by_provider_keys(
     connection: Connection, channel: str, keys: Collection[str]
 ) -> dict[str, _Place]:
-    """Find the delivery of each of these keys; those that are not ours are left out."""
+    """Return the delivery of each of these keys; unknown keys are left out."""
     if not keys:
         return {}
     mine = (provider_message.c.channel == channel, provider_message.c.provider_key.in_(keys))
@@ -193,7 +190,7 @@ def _row(connection: Connection, channel: str, place: _Place) -> Row[Any] | None
 
 
 def _is_stale(row: Row[Any], attempt: int | None, key: str) -> bool:
-    """Check whether it is an earlier attempt that failed: a later one is what counts."""
+    """True if an earlier attempt failed: only the latest counts."""
     if attempt is not None:
         return bool(attempt != row.attempt)
     return row.provider_key is not None and row.provider_key != key
@@ -207,8 +204,8 @@ def _fail(
     now: float,
     receipt_wait: float,
 ) -> None:
-    """The provider took the message and gave it up later: the retry policy decides, as for any
-    failure.
+    """Apply the failure of a message that the provider had accepted: the retry policy decides, as
+    for any failure.
     """
     bounds = connection.execute(
         select(run).where(run.c.edition == row.edition, run.c.channel == row.channel)
@@ -270,8 +267,8 @@ def _changes(row: Row[Any], decision: Decision, now: float) -> dict[str, object]
 
 
 def _hold_back(connection: Connection, row: Row[Any], failure: Failure, now: float) -> None:
-    """What a failure means for the messages behind it: each told of one recipient, so several must
-    agree.
+    """Pause or halt the messages behind a failure; as each failure concerns one recipient, several
+    must agree.
     """
     match failure:
         case Halted(about="sender"):
@@ -307,9 +304,7 @@ def _reject_edition(connection: Connection, row: Row[Any], failure: Rejected, no
 
 
 def _move(connection: Connection, row: Row[Any], to: int, changes: dict[str, object]) -> None:
-    """Change a row's state together with the counters of its slice, and with what that means for
-    the run.
-    """
+    """Change a row's state together with the counters of its slice and the state of the run."""
     connection.execute(_where(row).values(state=to, **changes))
     opened = int(to == PENDING) - int(row.state == PENDING)
     change = Counter({f"n_{STATES[to]}": 1, "open": opened})
@@ -321,7 +316,7 @@ def _move(connection: Connection, row: Row[Any], to: int, changes: dict[str, obj
         connection.execute(update(slice_).where(_slice_of(row)).values(values))
     if opened > 0:
         mine = (run.c.edition == row.edition) & (run.c.channel == row.channel)
-        # held first, so that nobody closes the run without seeing this row
+        # locked first, so that nobody closes the run without this row
         connection.execute(select(run.c.state).where(mine).with_for_update())
         connection.execute(
             update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None)

@@ -26,12 +26,8 @@ PAGES = {
     "lapsed": "/periksa",
 }
 """Page below the announcement's on which the person acts: by kind of proposal, else by reason."""
-
-
 ASKING = ("review", "missed")
 """Reasons that may be about a proposed correction or withdrawal."""
-
-
 PLACES = {"held_up": "pengiriman", "resumed": "pengiriman", "expired": "pengiriman"}
 """Sections whose page is used instead of the announcement's own."""
 
@@ -45,8 +41,8 @@ def note_for(
     *,
     moved: bool,
 ) -> Note:
-    """Write the notification for this person: the event, and the page to act on. Its links open
-    nothing without signing in.
+    """Write the notification for this person: the event, and the page to act on. No link in it acts
+    by itself.
 
     `moved`: it also goes to a former address.
     """

@@ -116,7 +116,7 @@ def of_edition(app: App, edition: Edition, lang: str = "id") -> Previews:
 
 
 def draft_edition(app: App, form: Mapping[str, Any], *, announcement: str, code: str) -> Edition:
-    """Return the edition that this form would become if its refused fields were left out."""
+    """Return the edition that this form would become, with stand-ins for refused words."""
     fields, problems = read_leniently(form)
     fields = fields.model_copy(update=_typed(form, {problem.field for problem in problems}))
     edition = editions.freeze(

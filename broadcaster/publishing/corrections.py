@@ -1,4 +1,4 @@
-"""Corrections and withdrawals: the next edition, to everyone whom the earlier ones may have
+"""Corrections and withdrawals: the next edition, sent to everyone whom earlier ones may have
 reached.
 """
 
@@ -30,7 +30,7 @@ def correct(
     actor: Actor,
     role: Role = "grant",
 ) -> Stored:
-    """Publish the next edition, to everyone the earlier ones may have reached too. Raises
+    """Publish the next edition, to everyone whom earlier ones may have reached too. Raises
     NotAllowed, InvalidAnnouncement.
     """
     reason = reasons.read_public(connection, reason, link_hosts=press.allowed_hosts)
@@ -84,7 +84,7 @@ def withdraw(
     actor: Actor,
     role: Role = "grant",
 ) -> Stored:
-    """Publish the edition that takes the announcement back, to everyone it may have reached. Raises
+    """Publish the edition that withdraws the announcement, to everyone it may have reached. Raises
     NotAllowed.
     """
     reason = reasons.read_public(connection, reason, link_hosts=press.allowed_hosts)
@@ -111,8 +111,8 @@ def withdraw(
 def _published(
     connection: Connection, announcement_id: str, action: Action, role: Role
 ) -> tuple[Announcement, EditionRow]:
-    """The announcement, held, with its newest edition; raises NotAllowed when there is none or it
-    was taken back.
+    """Return the announcement, locked, with its newest edition; raises NotAllowed if there is none
+    or it was withdrawn.
     """
     row = held(connection, announcement_id)
     may(row.state, action, role)
@@ -125,5 +125,5 @@ def _published(
 
 
 def _joined(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
-    """The channels of a correction: never fewer than before; none named means all."""
+    """Return the channels of a correction: never fewer than before; an empty tuple means all."""
     return tuple(dict.fromkeys(before + after)) if before and after else ()

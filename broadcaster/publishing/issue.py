@@ -1,6 +1,4 @@
-"""Issuing an edition: measured, signed and stored with its runs, in the transaction of the act
-behind it.
-"""
+"""Issuing an edition: measured, signed and stored with its runs, in the transaction of its act."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -29,7 +27,7 @@ def release(
     actor: Actor,
     role: Role,
 ) -> Stored:
-    """Publish the first edition and write it into the audit log."""
+    """Publish the first edition and audit it."""
     stored = first_edition(connection, press, row, checked, actor.now)
     bound = content_hash(checked.fields, [area.code for area in checked.areas])
     details = {"role": role, "content": bound}
@@ -44,7 +42,7 @@ def first_edition(
     checked: CheckedAnnouncement,
     now: datetime,
 ) -> Stored:
-    """The first edition and its runs."""
+    """Issue the first edition with its runs."""
     frozen = editions.freeze(checked, site=press.site, announcement=row.id, code=row.code, at=now)
     chosen = checked.fields.channels
     going = tuple(name for name in press.push_channels if not chosen or name in chosen)
@@ -63,7 +61,7 @@ def issue_edition(
     follows: int | None = None,
 ) -> Stored:
     """Sign and store an edition with its runs; `chosen` are the channels it names, `going` the push
-    channels it takes.
+    channels it uses.
     """
     frozen = media.measured(connection, frozen, press.site)
     concerned = press.tree.concerned(area.code for area in frozen.areas)
@@ -76,7 +74,7 @@ def issue_edition(
 
 
 def edition_details(stored: Stored) -> dict[str, Any]:
-    """Return what the audit log holds of an edition that was issued."""
+    """Return the audit details of an issued edition."""
     return {
         "code": stored.code,
         "edition": stored.edition,

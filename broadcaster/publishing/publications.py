@@ -1,5 +1,4 @@
-"""Publishing: freeze, sign, store and outbox in one transaction; scheduling, correcting and taking
-back.
+"""Publishing: freeze, sign, store and outbox in one transaction; also drafts and schedules.
 
 Each function with a Connection is one transaction, to be run through `Database.write`; it does
 nothing but SQL and pure work.
@@ -118,8 +117,8 @@ def publish(
     announcement_id: str | None = None,
     role: Role = "grant",
 ) -> Stored:
-    """Publish at once, or schedule when `publish_at` is given: the whole promise in one
-    transaction. Raises NotAllowed.
+    """Publish at once, or schedule if `publish_at` is given, in one transaction. Raises
+    NotAllowed.
     """
     if checked.fields.publish_at is not None:
         return schedule(
@@ -150,7 +149,7 @@ def publish_stored(
     actor: Actor,
     role: Role = "grant",
 ) -> Stored:
-    """Publish a stored announcement now, once however often it is asked. Raises NotAllowed,
+    """Publish a stored announcement now; only the first of repeated calls does. Raises NotAllowed,
     InvalidAnnouncement.
     """
     row = held(connection, announcement_id)
@@ -177,9 +176,7 @@ async def publish_now(
     announcement_id: str | None = None,
     role: Role = "grant",
 ) -> Stored:
-    """`publish`, then ring at once for every channel by which it goes; returns once it is safely
-    stored.
-    """
+    """Run `publish`, then wake the workers of its channels; returns once it is safely stored."""
     stored = await app.database.write(
         publish,
         Press.of(app),
@@ -193,14 +190,9 @@ async def publish_now(
 
 
 async def ring(app: App, stored: Stored) -> None:
-    """Tell the workers, after the commit, that there is work; were the ring lost, the sweeper would
-    find it.
-    """
+    """Wake the workers after the commit; if the signal is lost, the sweeper finds the work."""
     for channel in stored.channels:
         await app.queue.ring(channel, stored.lane)
-
-
-# --- by the clock ---------------------------------------------------------------------------------
 
 
 # --- after publishing -----------------------------------------------------------------------------
@@ -209,7 +201,9 @@ async def ring(app: App, stored: Stored) -> None:
 def preview_edition(
     checked: CheckedAnnouncement, *, site: Site, now: datetime, prefix: str = "CMH"
 ) -> Edition:
-    """The edition that publishing now would freeze; its id and code are drawn but not stored."""
+    """Return the edition that publishing now would freeze; its id and code are drawn but not
+    stored.
+    """
     return editions.freeze(
         checked, site=site, announcement=new_id(now), code=draw_code(prefix), at=now
     )
@@ -228,8 +222,8 @@ def _put(
     actor: Actor,
     announcement_id: str | None,
 ) -> Announcement:
-    """The announcement with these fields in the state that follows `action`: a new one, or the stored
-    one changed.
+    """Store fields in the state that follows `action`: in a new announcement, or in the
+    stored one.
     """
     fields, at = checked.fields, actor.at
     values: dict[str, Any] = {

@@ -1,5 +1,5 @@
-"""The schedule: what is due is published, once however many processes ask; what no longer holds
-waits for a person.
+"""The schedule: due announcements are published once, however many processes ask; those no longer
+valid wait for a person.
 """
 
 from datetime import datetime
@@ -23,12 +23,12 @@ from broadcaster.store.announcements import Announcement
 from channels.base.moments import moment_text
 
 DUE_AT_ONCE = 20
-"""Schedules that one call of `publish_due` takes at most."""
+"""Maximum schedules that one call of `publish_due` takes."""
 
 
 def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
-    """Publish what is due, each once however many processes ask; what came too late or no longer
-    holds waits for a person.
+    """Publish due announcements, each once however many processes ask; those too late or no longer
+    valid wait for a person.
     """
     published: list[Stored] = []
     released: list[Announcement] = []
@@ -73,7 +73,7 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
 def _still_holds(
     connection: Connection, press: Press, row: Announcement, now: datetime
 ) -> CheckedAnnouncement | str:
-    """The announcement as it may be published now, or why a person must look at it."""
+    """Return the announcement as it may be published now, or why a person must look at it."""
     planned = lateness.planned_at(row.publish_at)
     if lateness.is_stale(planned, now):
         return lateness.why_stale(planned)
@@ -88,7 +88,7 @@ def _still_holds(
 def _lapsed(
     connection: Connection, press: Press, row: Announcement, checked: CheckedAnnouncement | str
 ) -> str:
-    """Why nobody stands behind a schedule any more, in words; "" while somebody does."""
+    """Return in words why the approval of a schedule no longer holds; "" while it does."""
     if row.bound and isinstance(checked, CheckedAnnouncement) and row.bound != bound_of(checked):
         return "Isi atau wilayahnya tidak lagi sama dengan yang disetujui."
     return second_person.lapsed(connection, row, tree=press.tree, city=press.site.city)
@@ -97,7 +97,7 @@ def _lapsed(
 def lapse(
     connection: Connection, press: Press, row: Announcement, why: str, now: datetime
 ) -> Announcement:
-    """Put what was approved back into review, because nobody stands behind it any more: its people
+    """Return an approved announcement to review, because its approval no longer holds; its people
     read why.
     """
     planned = row.fields.publish_at
@@ -136,7 +136,7 @@ def lapse(
 
 
 def end_expired(connection: Connection, now: datetime) -> list[str]:
-    """Move announcements whose time is over from published to ended; their ids."""
+    """Move announcements whose time is over from published to ended; return their ids."""
     over = [
         moved(connection, row, "end", "clock", now)
         for row in rows.ended(connection, now.timestamp())

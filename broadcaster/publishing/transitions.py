@@ -1,5 +1,5 @@
-"""Transitions: an announcement held, moved by a conditional update, and its details for the
-audit log.
+"""Transitions: an announcement locked, moved by a conditional update, and described for the audit
+log.
 """
 
 import secrets
@@ -17,14 +17,14 @@ from broadcaster.store.announcements import Announcement
 
 
 def new_id(now: datetime) -> str:
-    """A fresh id of an announcement: 32 hex digits that sort by time (48 bits of milliseconds, 80
+    """Return a fresh announcement id: 32 hex digits that sort by time (48 bits of milliseconds, 80
     random bits).
     """
     return f"{int(now.timestamp() * 1000):012x}{secrets.token_hex(10)}"
 
 
 def held(connection: Connection, announcement_id: str) -> Announcement:
-    """The announcement, kept from other writers; raises NotAllowed when there is none."""
+    """Return the announcement, locked against other writers; raises NotAllowed if there is none."""
     row = rows.locked(connection, announcement_id)
     if row is None:
         raise NotAllowed(StepCode.NO_ANNOUNCEMENT)
@@ -39,7 +39,7 @@ def moved(
     now: datetime,
     **values: Any,
 ) -> Announcement:
-    """The announcement after `action`, moved by a conditional update; raises NotAllowed."""
+    """Return the announcement after `action`, moved by a conditional update; raises NotAllowed."""
     if row.training and action in ("publish", "schedule"):
         raise NotAllowed(StepCode.DRILL)
     state = may(row.state, action, role)
@@ -52,5 +52,5 @@ def moved(
 
 
 def row_details(row: Announcement) -> dict[str, str]:
-    """Return what the audit log holds of an announcement beside its id: code and state after."""
+    """Return the audit details of an announcement: its code, and its state after the act."""
     return {"code": row.code, "state": row.state}
