@@ -12,8 +12,7 @@ from sqlalchemy import Connection
 from broadcaster.domain.deliveries import DELIVERED, READ, SENT
 from broadcaster.domain.retry_policy import SUSPECT_SECONDS
 from broadcaster.domain.sender_faults import Seen, Successes, judge, kind_of
-from broadcaster.store import channels as channel_store
-from broadcaster.store import suspicions
+from broadcaster.store import channels, suspicions
 from broadcaster.store.database import now
 from broadcaster.store.suspicions import LATER
 from channels.base.contract import Deferred, Halted, Rejected
@@ -22,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class SuspectReply:
     """A suspect reply, with its recipient and time."""
 
     seen: Seen
@@ -35,7 +34,7 @@ class Report:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Weighed:
+class BreakerResult:
     """Consequences of suspect replies: whether the channel closed, and domains to rest (keyed hash
     -> seconds).
     """
@@ -47,12 +46,12 @@ class Weighed:
 def weigh(
     connection: Connection,
     channel: str,
-    reports: Iterable[Report],
+    reports: Iterable[SuspectReply],
     arrived: Mapping[str, float],
     *,
     idle: bool = False,
     later: bool = False,
-) -> Weighed:
+) -> BreakerResult:
     """Record suspect replies and successes (domain or "" -> time), and act on all of them together.
 
     `idle`: no recipient is left to try. `later`: the replies came as receipts, not as answers to
@@ -68,14 +67,14 @@ def weigh(
         held, shut = _weigh_kind(connection, channel, prefix + kind, same, idle=idle, prefix=prefix)
         closed |= shut
         domains |= held
-    return Weighed(closed=closed, domains=domains)
+    return BreakerResult(closed=closed, domains=domains)
 
 
 def _weigh_kind(
     connection: Connection,
     channel: str,
     kind: str,
-    same: Sequence[Report],
+    same: Sequence[SuspectReply],
     *,
     idle: bool,
     prefix: str,
@@ -116,7 +115,7 @@ def _close(connection: Connection, channel: str, outcome: Halted | Deferred) -> 
             return False  # each domain is busy by itself
         resume = outcome.resume if isinstance(outcome, Halted) else "manual"
         detail = f"{outcome.code} {outcome.detail}".strip()
-        if channel_store.halt_channel(connection, channel, detail, resume, suspected=True):
+        if channels.halt_channel(connection, channel, detail, resume, suspected=True):
             log.error(
                 "channel_halted",
                 channel=channel,
@@ -126,7 +125,7 @@ def _close(connection: Connection, channel: str, outcome: Halted | Deferred) -> 
                 suspected=True,
             )
         return True
-    if channel_store.pause_channel(connection, channel, outcome.retry_after or 0.0, suspected=True):
+    if channels.pause_channel(connection, channel, outcome.retry_after or 0.0, suspected=True):
         log.error(
             "channel_paused",
             channel=channel,

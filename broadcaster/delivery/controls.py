@@ -42,12 +42,12 @@ LEFT_OUT = {
     "folded": "sudah lebih dari 30 hari",
 }
 """Reasons why a delivery is not retried, in words for staff."""
-BREATH = 0.02
+YIELD_SECONDS = 0.02
 """Seconds between two transactions of a long act, so that others can write."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Retried:
+class RetryResult:
     """Counts of deliveries reopened, and of those left out by reason (keys of LEFT_OUT)."""
 
     opened: int
@@ -77,7 +77,7 @@ async def steer(
     await _ring(app, announcement)
 
 
-async def retry_failed(app: App, announcement: str, *, actor: Actor) -> Retried:
+async def retry_failed(app: App, announcement: str, *, actor: Actor) -> RetryResult:
     """Open one more attempt for every failed or unconfirmed delivery, and wake the workers.
 
     Runs in many short transactions: if interrupted, what was opened is sent, and a repeat opens the
@@ -96,7 +96,7 @@ async def retry_failed(app: App, announcement: str, *, actor: Actor) -> Retried:
             done = await app.database.write(retries.open_next, part)
             opened, part = opened + done.opened, done.rest
             left_out.update(done.left_out)
-            await asyncio.sleep(BREATH if part is not None else 0)
+            await asyncio.sleep(YIELD_SECONDS if part is not None else 0)
     finished = replace(actor, now=app.clock())
     await app.database.write(
         audit.append,
@@ -107,7 +107,7 @@ async def retry_failed(app: App, announcement: str, *, actor: Actor) -> Retried:
         left_out=dict(left_out),
     )
     await _ring(app, announcement)
-    return Retried(opened=opened, left_out=left_out)
+    return RetryResult(opened=opened, left_out=left_out)
 
 
 async def _ring(app: App, announcement: str) -> None:

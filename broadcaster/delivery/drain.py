@@ -10,8 +10,7 @@ from broadcaster.delivery.sending_state import SendingState
 from broadcaster.delivery.slice_sender import SliceSender
 from broadcaster.domain.retry_policy import abandoned_wait, uncertain_limit
 from broadcaster.runtime import tasks
-from broadcaster.store import channels as channel_store
-from broadcaster.store import fanout, slices
+from broadcaster.store import channels, fanout, slices
 from broadcaster.store.leases import Holder, LeaseLost, suspend_proof
 from channels.base.contract import PushChannel
 
@@ -162,7 +161,7 @@ class _Job:
         database, channel = self.state.app.database, self.channel
         emergency = self.lane == "emergency"
         while not self.control.over:
-            shut = await database.read(channel_store.closed_for, channel.name, self.lane) > 0
+            shut = await database.read(channels.closed_for, channel.name, self.lane) > 0
             claim = await database.write(
                 slices.claim_slice,
                 channel=channel.name,

@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection
 
-from broadcaster.delivery.breaker import Report, weigh
+from broadcaster.delivery.breaker import SuspectReply, weigh
 from broadcaster.delivery.sending_state import SendingState
 from broadcaster.domain.deliveries import FAILED, PENDING, Consequence, Decision, MarkedRow
 from broadcaster.domain.retry_policy import (
@@ -20,9 +20,7 @@ from broadcaster.domain.retry_policy import (
     unopened,
 )
 from broadcaster.domain.sender_faults import Seen, is_ours, is_suspect
-from broadcaster.store import address_effects, key_binding
-from broadcaster.store import channels as channel_store
-from broadcaster.store import outcomes as store
+from broadcaster.store import address_effects, channels, key_binding, outcomes
 from broadcaster.store.leases import suspend_proof
 from broadcaster.store.slices import Claim
 from channels.base.contract import (
@@ -50,7 +48,7 @@ KEY_DOES_NOT_FIT = (
 
 
 @dataclass(kw_only=True)
-class Batch:
+class OutcomeBatch:
     """Outcomes that are committed together, with their consequences for addresses, edition and
     channel.
     """
@@ -68,7 +66,7 @@ class Batch:
     pause: float = 0.0
     key_in_doubt: bool = False
     """True if several different addresses in a row could not be opened."""
-    reports: list[Report] = field(default_factory=list)
+    reports: list[SuspectReply] = field(default_factory=list)
     """Suspect replies, to be weighed with those of the other workers."""
     arrived: dict[str, float] = field(default_factory=dict)
     """Times of successes that clear suspicions, by domain (keyed hash); "" stands for the channel
@@ -106,7 +104,7 @@ class Batch:
         fallen back to.
         """
         claim = self.claim
-        store.hand_back(connection, claim, self.unwritten)
+        outcomes.hand_back(connection, claim, self.unwritten)
         fallen = (
             address_effects.record(
                 connection,
@@ -121,7 +119,7 @@ class Batch:
             else []
         )
         if self.pause:
-            channel_store.pause_channel(connection, claim.channel, self.pause)
+            channels.pause_channel(connection, claim.channel, self.pause)
         if self.key_in_doubt and not key_binding.opens_addresses(
             connection, self.vault, claim.channel
         ):
@@ -135,7 +133,7 @@ class Batch:
                 detail=self.halt.detail,
                 resume=self.halt.resume,
             )
-        if self.stop_edition and channel_store.pause_run(
+        if self.stop_edition and channels.pause_run(
             connection, claim.edition, claim.channel, self.stop_edition
         ):
             log.error(
@@ -148,7 +146,7 @@ class Batch:
 
     def _halt(self, connection: Connection, halt: Halted) -> bool:
         detail = f"{halt.code} {halt.detail}".strip()
-        return channel_store.halt_channel(
+        return channels.halt_channel(
             connection, self.claim.channel, detail, halt.resume, suspected=not is_ours(halt)
         )
 
@@ -161,7 +159,7 @@ class Batch:
         if (
             self.reopens
             and self.arrived_at
-            and channel_store.clear_suspicion(connection, channel, self.arrived_at)
+            and channels.clear_suspicion(connection, channel, self.arrived_at)
         ):
             log.info("channel_resumed", channel=channel)
 
@@ -189,10 +187,10 @@ class OutcomeBuffer:
     def __post_init__(self) -> None:
         self._batch = self._empty()
         self._any_moment = self._moment()  # the time of a receipt does not matter
-        self._suspects: dict[str, Report] = {}
+        self._suspects: dict[str, SuspectReply] = {}
 
-    def _empty(self) -> Batch:
-        return Batch(
+    def _empty(self) -> OutcomeBatch:
+        return OutcomeBatch(
             vault=self.state.app.vault, claim=self.claim, keep_ids=self.channel.receipt_wait > 0
         )
 
@@ -210,7 +208,7 @@ class OutcomeBuffer:
         )
         return changes or len(batch.decisions) >= GROUP
 
-    def take(self) -> Batch:
+    def take(self) -> OutcomeBatch:
         """Return the current batch and begin an empty one."""
         batch, self._batch, self.since = self._batch, self._empty(), 0.0
         batch.reopens = (
@@ -310,7 +308,7 @@ class OutcomeBuffer:
         if channel in replies.arrived:
             self._batch.arrived.setdefault("", replies.arrived[channel])
         replies.suspect(channel, domain, address.rpartition("@")[2].lower())
-        report = Report(seen=Seen(address=row.address, domain=domain, at=at), outcome=outcome)
+        report = SuspectReply(seen=Seen(address=row.address, domain=domain, at=at), outcome=outcome)
         self._batch.reports.append(report)
         self._suspects[report.kind] = report
 

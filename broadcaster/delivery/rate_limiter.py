@@ -20,7 +20,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from broadcaster.delivery.redis_scripts import ALONE, LOOK, RESERVE, SPACE, Script, Signal
+from broadcaster.delivery.redis_scripts import ALONE, LOOK, RESERVE, SPACE, RedisScript, Signal
 from broadcaster.runtime.queue import Queue
 from broadcaster.store.leases import suspend_proof
 
@@ -62,7 +62,7 @@ SPACED = 20_000
 """Addresses remembered in this process before expired ones are dropped."""
 
 
-_reserve, _look, _space = Script(RESERVE), Script(LOOK), Script(SPACE)
+_reserve, _look, _space = RedisScript(RESERVE), RedisScript(LOOK), RedisScript(SPACE)
 
 
 @dataclass

@@ -87,7 +87,7 @@ return held
 """
 
 
-class Script:
+class RedisScript:
     """A Lua script called by its digest, and sent in full only if Redis does not know it."""
 
     def __init__(self, source: str) -> None:

@@ -13,16 +13,15 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from broadcaster.delivery.job_control import JobControl
 from broadcaster.delivery.message_composer import MessageComposer, Unrenderable
-from broadcaster.delivery.outcome_buffer import Batch, OutcomeBuffer
+from broadcaster.delivery.outcome_buffer import OutcomeBatch, OutcomeBuffer
 from broadcaster.delivery.sending_state import SendingState
 from broadcaster.domain.deliveries import MarkedRow
 from broadcaster.domain.retry_policy import DOMAIN_WAIT, bounded
 from broadcaster.runtime import tasks
-from broadcaster.store import channels as channel_store
-from broadcaster.store import gate, slices
-from broadcaster.store import outcomes as outcome_store
+from broadcaster.store import channels, gate, slices
 from broadcaster.store.gate import Marked
 from broadcaster.store.leases import LeaseLost, suspend_proof
+from broadcaster.store.outcomes import hand_back
 from broadcaster.store.slices import Claim
 from channels.base.contract import PushChannel
 
@@ -240,11 +239,11 @@ class SliceSender:
         async with self._saving:
             await self._record(self.outcomes.take())
 
-    async def _record(self, batch: Batch) -> None:
+    async def _record(self, batch: OutcomeBatch) -> None:
         if batch:
             await self._recorded(batch, await self._save(batch.record))
 
-    async def _recorded(self, batch: Batch, fallen: Sequence[tuple[str, int]]) -> None:
+    async def _recorded(self, batch: OutcomeBatch, fallen: Sequence[tuple[str, int]]) -> None:
         """Act on a batch once it is committed: log retries, release places, wake the channels
         fallen back to.
         """
@@ -264,7 +263,7 @@ class SliceSender:
         self._late -= late
         await self._release(len(late))
 
-    async def _rest(self, batch: Batch) -> None:
+    async def _rest(self, batch: OutcomeBatch) -> None:
         """Announce the rest of the channel or of domains to all workers."""
         if batch.pause:
             await self.state.limiter.pause(self.channel.name, batch.pause)
@@ -339,8 +338,8 @@ class SliceSender:
         """Pause the edition until a person acts: no message can be made of it."""
 
         def stop(connection: Connection) -> None:
-            outcome_store.hand_back(connection, self.claim, rows)
-            channel_store.pause_run(connection, self.claim.edition, self.channel.name, why)
+            hand_back(connection, self.claim, rows)
+            channels.pause_run(connection, self.claim.edition, self.channel.name, why)
 
         await self._save(stop)
         await self._settled({row.slot for row in rows})

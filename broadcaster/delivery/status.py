@@ -12,7 +12,7 @@ from broadcaster.domain.codes import normalise_code
 from broadcaster.domain.lifecycle import State
 from broadcaster.domain.retry_policy import REASONS, WAITS
 from broadcaster.domain.waiting import Hold
-from broadcaster.runtime.i18n import words as catalogue
+from broadcaster.runtime.i18n import words
 from broadcaster.store import ledger
 from broadcaster.store.channel_tables import held_suppression
 from broadcaster.store.channels import ChannelState, channel_states
@@ -71,7 +71,7 @@ class Overview:
                     "channel": item.channel,
                     "state": item.state,
                     "reason": item.reason,
-                    "words": words(item.reason),
+                    "words": reason_words(item.reason),
                     "provider_code": item.provider_code,
                     "count": item.count,
                 }
@@ -82,7 +82,7 @@ class Overview:
         }
 
     def _held_up(self, hold: Hold) -> dict[str, Any]:
-        t, label = catalogue("id"), self.labels.get(hold.channel, hold.channel)
+        t, label = words("id"), self.labels.get(hold.channel, hold.channel)
         until = when(hold.until) if hold.until is not None else None
         return {
             **hold.as_json(),
@@ -92,7 +92,7 @@ class Overview:
         }
 
 
-def words(reason: str) -> str:
+def reason_words(reason: str) -> str:
     """Return a reason in words; the code itself if it has none."""
     return REASONS.get(reason) or WAITS.get(reason, reason)
 

@@ -14,9 +14,15 @@ from sqlalchemy.exc import DBAPIError
 from broadcaster.delivery.rate_limiter import Limiter
 from broadcaster.domain.deliveries import MarkedRow
 from broadcaster.domain.retry_policy import DOMAIN_WAIT, channel_rest
-from broadcaster.store import throttling as store
 from broadcaster.store.leases import suspend_proof
-from broadcaster.store.throttling import SETTLE_SECONDS, Pace
+from broadcaster.store.throttling import (
+    SETTLE_SECONDS,
+    Pace,
+    domain_key,
+    hold_domain,
+    pace_of,
+    slow_down,
+)
 from channels.base.contract import Deferred, Outcome, Outgoing, PushChannel
 
 if TYPE_CHECKING:
@@ -35,7 +41,7 @@ class Pacing:
     limiter: Limiter
     _read: dict[str, tuple[Pace, float, float]] = field(default_factory=dict)
     """By channel: its pace, the time of reading, and the lead of the database's clock over ours."""
-    _told: dict[str, float] = field(default_factory=dict)
+    _slowed: dict[str, float] = field(default_factory=dict)
 
     async def rate(self, channel: PushChannel) -> float:
         """Return the messages a second allowed now: the provider's rate, lowered for a while after
@@ -59,7 +65,7 @@ class Pacing:
         if pace.domains and not emergency:
             for row, message in outgoing:
                 until = pace.domains.get(
-                    store.domain_key(self.app.vault, channel.name, _domain(message)), 0.0
+                    domain_key(self.app.vault, channel.name, _domain(message)), 0.0
                 )
                 if until > at:
                     held[row.slot] = _later(until - at, "domain_held", "domain")
@@ -105,12 +111,12 @@ class Pacing:
     async def hold_domain(self, channel: PushChannel, domain: str, seconds: float) -> None:
         """Send nothing to a domain for `seconds`, on all workers."""
         pace, at = await self._pace(channel.name)
-        key = store.domain_key(self.app.vault, channel.name, domain)
+        key = domain_key(self.app.vault, channel.name, domain)
         if (
             domain and pace.domains.get(key, 0.0) - at < seconds - FRESH_SECONDS
         ):  # else known already
             log.warning("domain_held", channel=channel.name, seconds=round(seconds))
-            await self._write(channel.name, store.hold_domain, self.app.vault, domain, seconds)
+            await self._write(channel.name, hold_domain, self.app.vault, domain, seconds)
 
     async def _write(self, channel: str, act: Callable[..., object], *values: object) -> None:
         """Save a change and have the pace read again; if the database is away the next complaint
@@ -127,11 +133,11 @@ class Pacing:
 
     async def _slow_down(self, channel: PushChannel, code: str) -> None:
         clock = suspend_proof()
-        if clock - self._told.get(channel.name, -SETTLE_SECONDS) < SETTLE_SECONDS:
+        if clock - self._slowed.get(channel.name, -SETTLE_SECONDS) < SETTLE_SECONDS:
             return
-        self._told[channel.name] = clock
+        self._slowed[channel.name] = clock
         log.warning("channel_slowed", channel=channel.name)
-        await self._write(channel.name, store.slow_down, channel.rate, code)
+        await self._write(channel.name, slow_down, channel.rate, code)
 
     async def _pace(self, channel: str) -> tuple[Pace, float]:
         """Return the pace of a channel and the database's time (epoch seconds)."""
@@ -139,7 +145,7 @@ class Pacing:
         known = self._read.get(channel)
         if known is None or clock - known[1] >= FRESH_SECONDS:
             try:
-                pace, wall = await self.app.database.read(store.pace_of, channel)
+                pace, wall = await self.app.database.read(pace_of, channel)
             except DBAPIError as error:  # the last reading holds; marked rows must not wait for it
                 log.warning("pace_not_read", channel=channel, error=type(error.orig).__name__)
                 pace, wall = (known[0], clock + known[2]) if known else (Pace(), time.time())

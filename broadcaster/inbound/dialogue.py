@@ -9,7 +9,7 @@ from typing import Literal
 from channels.base.contract import Site
 
 Meaning = Literal["stop", "danger", "unknown", "link"]
-Answer = Meaning | Literal["linked"]
+AnswerKind = Meaning | Literal["linked"]
 """Kinds of answers; "link" itself means that the code sent is not valid."""
 
 _STOP = frozenset({"berhenti", "stop", "keluar", "unsub", "unsubscribe", "brenti"})
@@ -44,7 +44,7 @@ def staff_code(text: str) -> str:
     return match[1] if match else ""
 
 
-def answer(meaning: Answer, site: Site, lang: str) -> str:
+def answer(meaning: AnswerKind, site: Site, lang: str) -> str:
     """Return the answer to a resident, in English only if they chose it. Staff get Indonesian, as
     in notifications.
     """

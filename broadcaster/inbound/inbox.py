@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from broadcaster.app import App
 from broadcaster.domain.inbox_events import decode, encode, sealed_as
 from broadcaster.inbound import dialogue, status_updates
-from broadcaster.inbound.replies import Answer, Answerer
+from broadcaster.inbound.replies import ReplySender, ResidentReply
 from broadcaster.inbound.status_updates import Standing
 from broadcaster.staff import chat_linking
 from broadcaster.store import address_effects, channels, inbox, twins
@@ -37,7 +37,7 @@ is not ours.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Item:
+class _InboxItem:
     """An opened event of the inbox."""
 
     row: Waiting
@@ -48,7 +48,7 @@ class _Item:
 class _Batch:
     """Events of one round: ready to apply, deferred (by new priority), or unreadable."""
 
-    ready: list[_Item] = field(default_factory=list)
+    ready: list[_InboxItem] = field(default_factory=list)
     early: dict[int, list[Waiting]] = field(default_factory=dict)
     unreadable: list[Waiting] = field(default_factory=list)
     full: bool = False
@@ -104,7 +104,7 @@ def _by_subscribers(
     }
 
 
-async def apply_due(app: App, answerer: Answerer) -> bool:
+async def apply_due(app: App, answerer: ReplySender) -> bool:
     """Apply a round of the inbox, subscribers' stops first; True if more may be ready.
 
     Answers to residents are sent after the commit, without waiting for them.
@@ -128,7 +128,7 @@ def _look(connection: Connection, app: App, priority: int) -> _Batch:
     for row in rows:
         try:
             batch.ready.append(
-                _Item(row=row, event=decode(app.vault.open(sealed_as(row.channel), row.body)))
+                _InboxItem(row=row, event=decode(app.vault.open(sealed_as(row.channel), row.body)))
             )
         except (SealBroken, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
             log.error("receipt_unreadable", channel=row.channel, error=type(error).__name__)
@@ -145,7 +145,7 @@ def _look(connection: Connection, app: App, priority: int) -> _Batch:
     return batch
 
 
-def _early(connection: Connection, vault: Vault, items: Sequence[_Item]) -> dict[int, int]:
+def _early(connection: Connection, vault: Vault, items: Sequence[_InboxItem]) -> dict[int, int]:
     """Return new priorities for the statuses that cannot be applied yet, by their id in
     the inbox.
     """
@@ -166,7 +166,7 @@ def _early(connection: Connection, vault: Vault, items: Sequence[_Item]) -> dict
     return priorities
 
 
-async def _work_off(app: App, answerer: Answerer, batch: _Batch) -> None:
+async def _work_off(app: App, answerer: ReplySender, batch: _Batch) -> None:
     now = app.clock().timestamp()
     if batch.unreadable:  # whatever its age: it may be a resident's stop
         await app.database.write(
@@ -185,7 +185,7 @@ async def _work_off(app: App, answerer: Answerer, batch: _Batch) -> None:
         answerer.post(await _apply_safely(app, batch.ready[first : first + size]))
 
 
-async def _apply_safely(app: App, group: Sequence[_Item]) -> list[Answer]:
+async def _apply_safely(app: App, group: Sequence[_InboxItem]) -> list[ResidentReply]:
     """Apply a group in one transaction; if that fails, apply each event by itself, and defer those
     that still fail.
     """
@@ -203,11 +203,11 @@ async def _apply_safely(app: App, group: Sequence[_Item]) -> list[Answer]:
         return []
 
 
-def _apply(connection: Connection, app: App, group: Sequence[_Item]) -> list[Answer]:
+def _apply(connection: Connection, app: App, group: Sequence[_InboxItem]) -> list[ResidentReply]:
     """Apply events in one transaction, each once; return the answers for residents."""
     now = app.clock().timestamp()
     taken = inbox.take(connection, [item.row.id for item in group])
-    answers: list[Answer] = []
+    answers: list[ResidentReply] = []
     applied: list[int] = []
     for row, event in ((item.row, item.event) for item in group if item.row.id in taken):
         wait = app.push[row.channel].receipt_wait
@@ -229,7 +229,9 @@ def _apply(connection: Connection, app: App, group: Sequence[_Item]) -> list[Ans
     return answers
 
 
-def _hear(connection: Connection, app: App, channel: str, event: Event, now: float) -> list[Answer]:
+def _hear(
+    connection: Connection, app: App, channel: str, event: Event, now: float
+) -> list[ResidentReply]:
     """Apply an event that is no status; return the answers, if any."""
     match event:
         case AddressEvent():
@@ -260,9 +262,9 @@ def _apply_address(
 
 def _apply_inbound(
     connection: Connection, app: App, channel: str, event: InboundEvent, now: float
-) -> Answer:
+) -> ResidentReply:
     row = _known(connection, app, channel, event)
-    meaning: dialogue.Answer = dialogue.understand(event.text, event.payload)
+    meaning: dialogue.AnswerKind = dialogue.understand(event.text, event.payload)
     is_new_stop = False
     if code := dialogue.staff_code(event.text):
         joined = chat_linking.link(
@@ -279,7 +281,7 @@ def _apply_inbound(
     elif row is not None:
         channels.heard_from(connection, row.id, at=now, source=channel)
     text = dialogue.answer(meaning, app.site, row.language if row is not None else "id")
-    return Answer(channel=channel, address=event.address, text=text, owed=is_new_stop)
+    return ResidentReply(channel=channel, address=event.address, text=text, owed=is_new_stop)
 
 
 def _known(

@@ -29,7 +29,7 @@ ANSWERS_A_MINUTE = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class ResidentReply:
     """An answer to one resident; `owed` exempts it from the limit per minute."""
 
     channel: str
@@ -38,7 +38,7 @@ class Answer:
     owed: bool = False
 
 
-class Answerer:
+class ReplySender:
     """Sends answers in its own tasks; failures are logged and dropped. Belongs to one
     event loop.
     """
@@ -53,7 +53,7 @@ class Answerer:
         self._answered: Counter[tuple[str, str]] = Counter()
         self._latest: dict[tuple[str, str], asyncio.Task[None]] = {}
 
-    def post(self, answers: Iterable[Answer]) -> None:
+    def post(self, answers: Iterable[ResidentReply]) -> None:
         """Start to send these and return at once; each person gets their answers in the order of
         their messages.
         """
@@ -78,7 +78,7 @@ class Answerer:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _may(self, due: Answer) -> bool:
+    def _may(self, due: ResidentReply) -> bool:
         minute = int(self._app.clock().timestamp() // 60)
         if minute != self._minute:
             self._minute, self._answered = minute, Counter()
@@ -93,13 +93,13 @@ class Answerer:
         if self._latest.get(person) is task:
             del self._latest[person]
 
-    async def _in_turn(self, due: Answer, before: asyncio.Task[None] | None) -> None:
+    async def _in_turn(self, due: ResidentReply, before: asyncio.Task[None] | None) -> None:
         """Send an answer once the person's previous one has ended, however it ended."""
         if before is not None:
             await asyncio.wait([before])
         await self._answer(due)
 
-    async def _answer(self, due: Answer) -> None:
+    async def _answer(self, due: ResidentReply) -> None:
         out = self._app.push[due.channel]
         if not isinstance(out, Answering) or not self._app.loaded.is_open(due.channel):
             return

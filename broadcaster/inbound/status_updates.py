@@ -9,7 +9,7 @@ from typing import Any, Literal
 import structlog
 from sqlalchemy import ColumnElement, Connection, Row, Update, and_, func, select, update
 
-from broadcaster.delivery.breaker import Report, rejected_by, weigh
+from broadcaster.delivery.breaker import SuspectReply, rejected_by, weigh
 from broadcaster.domain.deliveries import (
     DELIVERED,
     FAILED,
@@ -32,8 +32,7 @@ from broadcaster.domain.retry_policy import (
     stops_edition,
 )
 from broadcaster.domain.sender_faults import Seen, is_suspect
-from broadcaster.store import address_effects, suspicions, twins
-from broadcaster.store import channels as channel_store
+from broadcaster.store import address_effects, channels, suspicions, twins
 from broadcaster.store.slices import finish_run
 from broadcaster.store.tables import delivery, edition, provider_message, run, slice_
 from channels.base.contract import Deferred, Failure, Halted, Rejected, StatusEvent
@@ -77,7 +76,7 @@ def _apply(
     channel: str,
     event: StatusEvent,
     row: Row[Any],
-    place: "_Place",
+    place: "_DeliveryKey",
     now: float,
     *,
     receipt_wait: float,
@@ -126,13 +125,13 @@ def standings(
     return [_standing(place, states) for place in places]
 
 
-def _standing(place: "_Place | None", states: Mapping[tuple[int, int], int]) -> Standing:
+def _standing(place: "_DeliveryKey | None", states: Mapping[tuple[int, int], int]) -> Standing:
     state = states.get((place.edition, place.slot)) if place is not None else None
     return "unknown" if state is None else "sending" if state == SENDING else "ready"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Place:
+class _DeliveryKey:
     """Key of a delivery row; `attempt` is known only from our own callback data."""
 
     edition: int
@@ -140,7 +139,7 @@ class _Place:
     attempt: int | None = None
 
 
-def _parse(callback: str) -> _Place | None:
+def _parse(callback: str) -> _DeliveryKey | None:
     """Parse our callback data, edition.slot.attempt; None for anything else."""
     parts = callback.split(".")
     if len(parts) != 3 or not all(
@@ -149,7 +148,7 @@ def _parse(callback: str) -> _Place | None:
         return None
     edition_id, slot, attempt = (int(part) for part in parts)
     return (
-        _Place(edition=edition_id, slot=slot, attempt=attempt)
+        _DeliveryKey(edition=edition_id, slot=slot, attempt=attempt)
         if max(edition_id, slot) < 2**63
         else None
     )
@@ -157,7 +156,7 @@ def _parse(callback: str) -> _Place | None:
 
 def _places(
     connection: Connection, vault: Vault, channel: str, events: Sequence[StatusEvent]
-) -> list[_Place | None]:
+) -> list[_DeliveryKey | None]:
     """Return the delivery of each status: by our callback data, else by the provider's id."""
     parsed = [_parse(event.delivery) for event in events]
     keys = [vault.provider_key(channel, event.provider_id) for event in events]
@@ -171,16 +170,16 @@ def _places(
 
 def _by_provider_keys(
     connection: Connection, channel: str, keys: Collection[str]
-) -> dict[str, _Place]:
+) -> dict[str, _DeliveryKey]:
     """Return the delivery of each of these keys; unknown keys are left out."""
     if not keys:
         return {}
     mine = (provider_message.c.channel == channel, provider_message.c.provider_key.in_(keys))
     rows = connection.execute(select(provider_message).where(*mine))
-    return {row.provider_key: _Place(edition=row.edition, slot=row.slot) for row in rows}
+    return {row.provider_key: _DeliveryKey(edition=row.edition, slot=row.slot) for row in rows}
 
 
-def _row(connection: Connection, channel: str, place: _Place) -> Row[Any] | None:
+def _row(connection: Connection, channel: str, place: _DeliveryKey) -> Row[Any] | None:
     mine = (
         delivery.c.edition == place.edition,
         delivery.c.channel == channel,
@@ -272,7 +271,7 @@ def _hold_back(connection: Connection, row: Row[Any], failure: Failure, now: flo
     """
     match failure:
         case Halted(about="sender"):
-            if channel_store.halt_channel(connection, row.channel, failure.detail, failure.resume):
+            if channels.halt_channel(connection, row.channel, failure.detail, failure.resume):
                 log.error(
                     "channel_halted",
                     channel=row.channel,
@@ -280,10 +279,10 @@ def _hold_back(connection: Connection, row: Row[Any], failure: Failure, now: flo
                     detail=failure.detail,
                 )
         case Halted() | Deferred() if is_suspect(failure):
-            report = Report(seen=Seen(address=row.address, at=now), outcome=failure)
+            report = SuspectReply(seen=Seen(address=row.address, at=now), outcome=failure)
             weigh(connection, row.channel, [report], {}, later=True)
         case Deferred(about="sender") if rest := channel_rest(failure):
-            channel_store.pause_channel(connection, row.channel, rest)
+            channels.pause_channel(connection, row.channel, rest)
         case Rejected(whole_edition=True):
             _reject_edition(connection, row, failure, now)
 
@@ -296,7 +295,7 @@ def _reject_edition(connection: Connection, row: Row[Any], failure: Rejected, no
     if not stops_edition(rejected_by(connection, row.channel, row.edition, failure, seen)):
         return
     why = f"{failure.code} {failure.detail}".strip()
-    if channel_store.pause_run(connection, row.edition, row.channel, why):
+    if channels.pause_run(connection, row.edition, row.channel, why):
         log.error("edition_stopped", edition=row.edition, channel=row.channel, reason=why)
 
 

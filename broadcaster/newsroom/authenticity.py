@@ -40,7 +40,7 @@ _PLAIN = re.compile(r"(?:kode|code|verifikasi|verification|[\s:.,*_-])*", re.ASC
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
+class MessageLine:
     """A line of a message as words; `pattern` if it differs from recipient to recipient."""
 
     words: Words
@@ -59,12 +59,12 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Text:
+class MessageText:
     """A message or shared text, line by line; a copy holds at least the lines from `title` to
     `code`.
     """
 
-    lines: tuple[Line, ...]
+    lines: tuple[MessageLine, ...]
     title: int
     code: int
 
@@ -91,7 +91,7 @@ class Text:
 class Official:
     """Texts of an edition on every channel, in every language."""
 
-    texts: tuple[Text, ...]
+    texts: tuple[MessageText, ...]
     hosts: frozenset[str]
     """Hosts that the edition links to; not those of a rumour that it quotes."""
     site: Site
@@ -124,7 +124,9 @@ def official(
         for lang in edition.wordings
         for body in _messages(edition, channel, lang, site, areas)
     ]
-    bodies += [[Line(words=words) for words in _lines(text, site)] for text in shared.values()]
+    bodies += [
+        [MessageLine(words=words) for words in _lines(text, site)] for text in shared.values()
+    ]
     rumours = set(hyperlinks.hosts_in(edition.claim.claim)) if edition.claim is not None else set()
     return Official(
         texts=tuple(text for body in bodies if (text := _text(edition, body, site)) is not None),
@@ -175,7 +177,7 @@ def _word(word: str, site: Site) -> str:
 
 def _messages(
     edition: Edition, channel: PushChannel, lang: str, site: Site, areas: Collection[Area]
-) -> Iterator[list[Line]]:
+) -> Iterator[list[MessageLine]]:
     """Yield the forms in which a message is copied; lines that depend on the recipient become
     patterns.
     """
@@ -195,9 +197,11 @@ def _messages(
             yield [_line(a, b, mine.area, areas, site) for a, b in pairs]
 
 
-def _line(mine: Words, yours: Words, area: Area, areas: Collection[Area], site: Site) -> Line:
+def _line(
+    mine: Words, yours: Words, area: Area, areas: Collection[Area], site: Site
+) -> MessageLine:
     if mine == yours:
-        return Line(words=mine)
+        return MessageLine(words=mine)
     names = "|".join(re.escape(" ".join(words_of(each.full_name, site))) for each in areas)
     own = " ".join(words_of(area.full_name, site))
     pieces = re.split(rf"({re.escape(own)}|{_DATE.pattern})", " ".join(mine))
@@ -206,10 +210,10 @@ def _line(mine: Words, yours: Words, area: Area, areas: Collection[Area], site: 
         slots[piece == own] if number % 2 else re.escape(piece)
         for number, piece in enumerate(pieces)
     )
-    return Line(words=mine, pattern=re.compile(pattern, re.ASCII))
+    return MessageLine(words=mine, pattern=re.compile(pattern, re.ASCII))
 
 
-def _text(edition: Edition, lines: Sequence[Line], site: Site) -> Text | None:
+def _text(edition: Edition, lines: Sequence[MessageLine], site: Site) -> MessageText | None:
     """Return the lines with the positions of title and code; None without a code to find it by."""
     titles = {
         words_of(wording.title, site)
@@ -226,7 +230,7 @@ def _text(edition: Edition, lines: Sequence[Line], site: Site) -> Text | None:
         if at >= title and any(code in word for word in line.words)
     )
     last = next(named, None)
-    return Text(lines=tuple(lines), title=title, code=last) if last is not None else None
+    return MessageText(lines=tuple(lines), title=title, code=last) if last is not None else None
 
 
 def _holds(line: Words, words: Words) -> bool:
@@ -242,7 +246,7 @@ def _lines(text: str, site: Site) -> list[Words]:
     return [words for line in text.splitlines() if (words := words_of(line, site))]
 
 
-def _named(lines: Iterable[Line]) -> Iterator[str]:
+def _named(lines: Iterable[MessageLine]) -> Iterator[str]:
     for line in lines:
         yield from hyperlinks.hosts_in(" ".join(line.words))
 

@@ -36,8 +36,7 @@ from broadcaster.newsroom.forms import (
 from broadcaster.newsroom.reviewers import ask_reviewers
 from broadcaster.publishing import transitions
 from broadcaster.publishing.transitions import held, moved, row_details
-from broadcaster.store import announcements as rows
-from broadcaster.store import audit, drafts
+from broadcaster.store import announcements, audit, drafts
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import VersionAct
 
@@ -106,7 +105,9 @@ def _begin(
         form=text,
         version=1,
     )
-    stored = rows.insert_announcement(connection, row, lambda: draw_code(desk.press.code_prefix))
+    stored = announcements.insert_announcement(
+        connection, row, lambda: draw_code(desk.press.code_prefix)
+    )
     keep_version(connection, desk, stored, form, "edit")
     audit.append(connection, desk, Act.CREATE, stored.id, **row_details(stored))
     return stored
@@ -149,7 +150,7 @@ def duplicate(
         if name not in ("effective", "expires", "publish_at")
     }
     copy = save(connection, desk, timeless, training=training or row.training)
-    rows.carry_blanks(connection, copy.id, row.blanks)
+    announcements.carry_blanks(connection, copy.id, row.blanks)
     return replace(copy, blanks=row.blanks)
 
 

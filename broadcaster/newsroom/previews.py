@@ -36,7 +36,7 @@ PLACEHOLDERS = {"title": "Judul pengumuman", "body": "Isi pengumuman."}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pushed:
+class PushPreview:
     """A push channel's message: its parts as the recipient gets them, and the text's length in the
     platform's counting.
     """
@@ -63,7 +63,7 @@ class Pushed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pulled:
+class PullPreview:
     """The entry of a pull channel, as in its JSON document."""
 
     name: str
@@ -77,8 +77,8 @@ class Previews:
     """Previews on all channels; push channels with the shortest messages first."""
 
     edition: Edition
-    pushed: tuple[Pushed, ...]
-    pulled: tuple[Pulled, ...]
+    pushed: tuple[PushPreview, ...]
+    pulled: tuple[PullPreview, ...]
 
 
 _drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
@@ -196,11 +196,11 @@ def document_parts(channel: PullChannel, edition: Edition, lang: str) -> Mapping
     }
 
 
-def _pushed(app: App, channel: PushChannel, edition: Edition, lang: str) -> Pushed:
+def _pushed(app: App, channel: PushChannel, edition: Edition, lang: str) -> PushPreview:
     parts = message_parts(channel, edition, lang, sample_recipient(edition, ""))
     limits = channel.limits
     text = max((part for name, part in parts.items() if name != "html"), key=len, default="")
-    return Pushed(
+    return PushPreview(
         name=channel.name,
         label=channel.label,
         parts=parts,
@@ -212,7 +212,7 @@ def _pushed(app: App, channel: PushChannel, edition: Edition, lang: str) -> Push
     )
 
 
-def _pulled(channel: PullChannel, edition: Edition, lang: str) -> Pulled | None:
+def _pulled(channel: PullChannel, edition: Edition, lang: str) -> PullPreview | None:
     """Return the first entry of the channel's JSON document, which says the same as its other
     documents.
     """
@@ -220,7 +220,9 @@ def _pulled(channel: PullChannel, edition: Edition, lang: str) -> Pulled | None:
         if text.startswith("{"):
             items = json.loads(text).get("items") or [{}]
             adjusted = channel.name in edition.overrides
-            return Pulled(name=channel.name, label=channel.label, entry=items[0], adjusted=adjusted)
+            return PullPreview(
+                name=channel.name, label=channel.label, entry=items[0], adjusted=adjusted
+            )
     return None
 
 

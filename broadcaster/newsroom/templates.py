@@ -19,8 +19,7 @@ from broadcaster.newsroom import drafts, forms
 from broadcaster.newsroom.desk import Desk
 from broadcaster.newsroom.forms import Form
 from broadcaster.publishing.transitions import held
-from broadcaster.store import announcements, audit
-from broadcaster.store import templates as store
+from broadcaster.store import announcements, audit, templates
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.templates import NameTaken, Template
 from channels.base.legibility import has_letter
@@ -46,36 +45,41 @@ def keep(connection: Connection, desk: Desk, announcement_id: str, name: str) ->
         timeless(forms.form_of(source)),
         source.state in FINISHED or source.published_at is not None,
     )
-    if len(store.everything(connection)) >= MOST:
+    if len(templates.everything(connection)) >= MOST:
         raise NotAllowed(StepCode.TEMPLATES_FULL, limit=MOST)
     wanted = read_name(name)
     try:
-        identity = store.add(
+        identity = templates.add(
             connection, wanted, form, actor=desk.account.actor, at=desk.at, finished=finished
         )
     except NameTaken as taken:
         raise _taken(wanted) from taken
-    kept = _found(connection, identity)
+    template = _find(connection, identity)
     audit.append(
         connection,
         desk,
         Act.KEEP_TEMPLATE,
-        kept.subject,
-        name=kept.name,
+        template.subject,
+        name=template.name,
         announcement=announcement_id,
     )
-    return kept
+    return template
 
 
 def use(connection: Connection, desk: Desk, template_id: int) -> Announcement:
     """Create a draft with the template's words and areas, and no times. Raises NotAllowed."""
     require(desk, "write")
-    found = _found(connection, template_id)
-    row = drafts.save(connection, desk, timeless(found.form))
-    blanks = store.blanks_text(found.blanks)
+    template = _find(connection, template_id)
+    row = drafts.save(connection, desk, timeless(template.form))
+    blanks = templates.blanks_text(template.blanks)
     announcements.carry_blanks(connection, row.id, blanks)
     audit.append(
-        connection, desk, Act.USE_TEMPLATE, found.subject, name=found.name, announcement=row.id
+        connection,
+        desk,
+        Act.USE_TEMPLATE,
+        template.subject,
+        name=template.name,
+        announcement=row.id,
     )
     return replace(row, blanks=blanks)
 
@@ -83,14 +87,14 @@ def use(connection: Connection, desk: Desk, template_id: int) -> Announcement:
 def rename(connection: Connection, desk: Desk, template_id: int, name: str) -> Template:
     """Rename a template. Raises NotAllowed, InvalidAnnouncement (field "name")."""
     require(desk, "write")
-    before, wanted = _found(connection, template_id), read_name(name)
+    before, wanted = _find(connection, template_id), read_name(name)
     if wanted == before.name:
         return before
     try:
-        store.rename(connection, template_id, wanted, actor=desk.account.actor, at=desk.at)
+        templates.rename(connection, template_id, wanted, actor=desk.account.actor, at=desk.at)
     except NameTaken as taken:
         raise _taken(wanted) from taken
-    after = _found(connection, template_id)
+    after = _find(connection, template_id)
     audit.append(
         connection, desk, Act.RENAME_TEMPLATE, after.subject, name=after.name, was=before.name
     )
@@ -100,9 +104,9 @@ def rename(connection: Connection, desk: Desk, template_id: int, name: str) -> T
 def delete(connection: Connection, desk: Desk, template_id: int) -> None:
     """Delete a template; drafts made from it stay. Raises NotAllowed."""
     require(desk, "write")
-    found = _found(connection, template_id)
-    store.remove(connection, template_id)
-    audit.append(connection, desk, Act.DELETE_TEMPLATE, found.subject, name=found.name)
+    template = _find(connection, template_id)
+    templates.remove(connection, template_id)
+    audit.append(connection, desk, Act.DELETE_TEMPLATE, template.subject, name=template.name)
 
 
 def timeless(form: Form) -> dict[str, Any]:
@@ -130,8 +134,8 @@ def _refused(code: NewsroomCode, **parameters: Parameter) -> InvalidAnnouncement
     return InvalidAnnouncement([Problem(field="name", code=code, parameters=parameters)])
 
 
-def _found(connection: Connection, template_id: int) -> Template:
-    found = store.find(connection, template_id)
-    if found is None:
+def _find(connection: Connection, template_id: int) -> Template:
+    template = templates.find(connection, template_id)
+    if template is None:
         raise NotAllowed(StepCode.NO_TEMPLATE)
-    return found
+    return template

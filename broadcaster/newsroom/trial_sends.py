@@ -19,7 +19,7 @@ from broadcaster.domain.actor import require
 from broadcaster.domain.audit_acts import Act
 from broadcaster.newsroom import forms, previews
 from broadcaster.newsroom.desk import Desk
-from broadcaster.runtime.logs import told as said_without_values
+from broadcaster.runtime.logs import told
 from broadcaster.staff.contact import can_tell, ways
 from broadcaster.store import audit
 from broadcaster.store.accounts import REACHED_BY
@@ -43,7 +43,7 @@ SEND_SECONDS = 20.0
 """Seconds that one channel may take."""
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TrialOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Outcome on one channel; `problem` is the failure's name and the provider's code, "" if it was
     accepted.
     """
@@ -53,7 +53,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tried:
+class TrialChannel:
     """Trial on one channel as its person sees it. `attempt` is None if it was not tried for want of
     an address.
     """
@@ -61,7 +61,7 @@ class Tried:
     name: str
     label: str
     address: str
-    attempt: Attempt | None
+    attempt: TrialOutcome | None
 
     @property
     def sent(self) -> bool:
@@ -69,7 +69,7 @@ class Tried:
         return self.attempt is not None and not self.attempt.problem
 
 
-async def send(app: App, desk: Desk, row: Announcement) -> list[Attempt]:
+async def send(app: App, desk: Desk, row: Announcement) -> list[TrialOutcome]:
     """Send the stored form to its writer on each channel that reaches them. Raises NotAllowed
     without the right to write.
     """
@@ -93,11 +93,11 @@ async def send(app: App, desk: Desk, row: Announcement) -> list[Attempt]:
     return list(attempts)
 
 
-def tried(app: App, account: Account, attempts: Collection[Attempt]) -> list[Tried]:
+def tried(app: App, account: Account, attempts: Collection[TrialOutcome]) -> list[TrialChannel]:
     """Return every channel that could reach this person, with its outcome."""
     places, by_name = ways(app, account), {attempt.name: attempt for attempt in attempts}
     return [
-        Tried(
+        TrialChannel(
             name=name,
             label=app.push[name].label,
             address=places.get(name, ""),
@@ -130,11 +130,11 @@ def _able(app: App) -> list[str]:
     return [name for name in REACHED_BY if name in app.push and can_tell(app, name)]
 
 
-async def _attempt(app: App, name: str, address: str, edition: Edition) -> Attempt:
+async def _attempt(app: App, name: str, address: str, edition: Edition) -> TrialOutcome:
     outcome = await _outcome(app, name, address, edition)
     if isinstance(outcome, Receipt):
-        return Attempt(name=name)
-    return Attempt(
+        return TrialOutcome(name=name)
+    return TrialOutcome(
         name=name, problem=f"{type(outcome).__name__} {getattr(outcome, 'code', '')}".strip()
     )
 
@@ -155,6 +155,6 @@ async def _outcome(app: App, name: str, address: str, edition: Edition) -> Outco
     except TimeoutError:
         return Deferred(code="slow", uncertain=True)
     except Exception as error:  # noqa: BLE001  other channels go on
-        log.error("trial_failed", channel=name, error=said_without_values(error))
+        log.error("trial_failed", channel=name, error=told(error))
         return Deferred(code=type(error).__name__)
     return Deferred(code="unwritten")

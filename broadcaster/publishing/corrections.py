@@ -15,8 +15,7 @@ from broadcaster.publishing import reasons
 from broadcaster.publishing.issue import edition_details, issue_edition
 from broadcaster.publishing.press import Press, Stored
 from broadcaster.publishing.transitions import held, moved
-from broadcaster.store import announcements as rows
-from broadcaster.store import audit
+from broadcaster.store import announcements, audit
 from broadcaster.store.announcements import Announcement, EditionRow
 
 
@@ -55,7 +54,7 @@ def correct(
     )
     chosen = _joined(tuple(previous.channels.split()), checked.fields.channels)
     row = moved(connection, row, "correct", role, actor.now, fields=checked.fields)
-    went = rows.supersede_runs(connection, row.id, "Digantikan ralat.")
+    went = announcements.supersede_runs(connection, row.id, "Digantikan ralat.")
     going = tuple(
         name for name in press.push_channels if not chosen or name in chosen or name in went
     )
@@ -91,7 +90,7 @@ def withdraw(
     row, previous = _published(connection, announcement_id, "withdraw", role)
     frozen = editions.withdrawal(previous.edition, reason=reason, at=actor.now)
     row = moved(connection, row, "withdraw", role, actor.now)
-    went = rows.supersede_runs(connection, row.id, "Pengumuman dicabut.")
+    went = announcements.supersede_runs(connection, row.id, "Pengumuman dicabut.")
     going = tuple(name for name in press.push_channels if name in went)
     stored = issue_edition(
         connection,
@@ -116,7 +115,7 @@ def _published(
     """
     row = held(connection, announcement_id)
     may(row.state, action, role)
-    previous = rows.newest_edition(connection, announcement_id)
+    previous = announcements.newest_edition(connection, announcement_id)
     if previous is None:
         raise NotAllowed(StepCode.NEVER_PUBLISHED)
     if previous.withdrawn:

@@ -38,9 +38,9 @@ SHARE = 0.01
 """Fraction of a channel's messages that must be deferred at the same time: one busy mailbox is no
 hold-up.
 """
-News = Literal["held_up", "resumed", "expired"]
+HoldUpNews = Literal["held_up", "resumed", "expired"]
 """Kinds of news about a hold-up."""
-_ACTS: Mapping[News, Act] = {
+_ACTS: Mapping[HoldUpNews, Act] = {
     "held_up": Act.HELD_UP,
     "resumed": Act.RESUMED,
     "expired": Act.EXPIRED,
@@ -48,7 +48,7 @@ _ACTS: Mapping[News, Act] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sight:
+class HoldUpState:
     """State of one emergency: its holds, channels with open messages, and channels that are still
     preparing theirs.
     """
@@ -65,17 +65,17 @@ async def look(app: App) -> None:
         await app.database.write(record, app, seen)
 
 
-def _look(connection: Connection, app: App) -> tuple[dict[str, Sight], list[HoldUp]]:
+def _look(connection: Connection, app: App) -> tuple[dict[str, HoldUpState], list[HoldUp]]:
     return {
         name: _of(connection, app, name) for name in hold_ups.emergencies(connection)
     }, hold_ups.standing(connection)
 
 
-def _of(connection: Connection, app: App, announcement: str) -> Sight:
+def _of(connection: Connection, app: App, announcement: str) -> HoldUpState:
     """Return the state of an announcement, without channels paused by a person, who knows of it."""
     overview = status.overview(connection, announcement, app.site, app.causes)
     if overview is None:
-        return Sight()
+        return HoldUpState()
     holds = overview.holds
     if any(hold.cause == "stopped" for hold in holds) and _paused_by_person(
         connection, announcement
@@ -87,7 +87,7 @@ def _of(connection: Connection, app: App, announcement: str) -> Sight:
         for hold in holds
         if hold.cause != "later" or hold.count >= SHARE * sum(counts[hold.channel].values())
     ]
-    return Sight(
+    return HoldUpState(
         holds=holds,
         busy=frozenset(name for name, rows in counts.items() if rows["pending"] or rows["sending"]),
         preparing=frozenset(name for name, state in states.items() if state == "preparing"),
@@ -103,7 +103,7 @@ def _paused_by_person(connection: Connection, announcement: str) -> bool:
     return bool(acts) and acts[-1] == Act.PAUSE
 
 
-def record(connection: Connection, app: App, seen: Mapping[str, Sight]) -> None:
+def record(connection: Connection, app: App, seen: Mapping[str, HoldUpState]) -> None:
     """Record the observed states (by announcement), notify where due, and end what is over."""
     wall = now(connection)
     known = {
@@ -144,7 +144,7 @@ def record(connection: Connection, app: App, seen: Mapping[str, Sight]) -> None:
                 _tell(connection, app, hold_up, ending)
 
 
-def _ending(connection: Connection, hold_up: HoldUp) -> News | None:
+def _ending(connection: Connection, hold_up: HoldUp) -> HoldUpNews | None:
     """Return how a hold-up ended; None if a person stopped the sending or left the channel out of a
     correction: they know.
     """
@@ -165,7 +165,7 @@ def _is_sure(hold: Hold, wall: float) -> bool:
     return closed or (hold.cause in ("limited", "tier") and (hold.until or wall) - wall > PATIENCE)
 
 
-def _tell(connection: Connection, app: App, hold_up: HoldUp, reason: News) -> None:
+def _tell(connection: Connection, app: App, hold_up: HoldUp, reason: HoldUpNews) -> None:
     row, at = announcements.find(connection, hold_up.announcement), app.clock()
     if row is None:
         return
@@ -205,14 +205,14 @@ def shut(connection: Connection, app: App, names: Iterable[str], *, emergency: b
 # --- in words -------------------------------------------------------------------------------------
 
 
-def told(connection: Connection) -> list[HoldUp]:
+def reported(connection: Connection) -> list[HoldUp]:
     """Return the standing hold-ups that were reported, for the newsroom's first page."""
     return [hold_up for hold_up in hold_ups.standing(connection) if hold_up.told_at is not None]
 
 
 def stands(connection: Connection, announcement: str) -> bool:
     """True if an announcement has a reported hold-up."""
-    return any(hold_up.announcement == announcement for hold_up in told(connection))
+    return any(hold_up.announcement == announcement for hold_up in reported(connection))
 
 
 def story(connection: Connection, app: App, announcement: str) -> str:
@@ -225,9 +225,8 @@ def story(connection: Connection, app: App, announcement: str) -> str:
         if hold_up.over_at is not None and (count := _expired(sending, hold_up)):
             lines.append(t("staff.wait.expired", channel=label, n=count))
         elif hold_up.over_at is None:
-            lines.append(
-                f"{waiting_words.sentence(hold_up.hold, label, t)} {waiting_words.remedy(hold_up.hold, t)}"
-            )
+            waits = waiting_words.sentence(hold_up.hold, label, t)
+            lines.append(f"{waits} {waiting_words.remedy(hold_up.hold, t)}")
         else:
             since, over = (
                 full_moment_text(datetime.fromtimestamp(at, UTC))

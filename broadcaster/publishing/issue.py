@@ -12,8 +12,7 @@ from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import Role
 from broadcaster.domain.rules import CheckedAnnouncement, content_hash
 from broadcaster.publishing.press import Press, Stored, stored_as
-from broadcaster.store import announcements as rows
-from broadcaster.store import audit, media
+from broadcaster.store import announcements, audit, media
 from broadcaster.store.announcements import Announcement
 from channels.base.contract import Edition
 
@@ -65,10 +64,10 @@ def issue_edition(
     """
     frozen = media.measured(connection, frozen, press.site)
     concerned = press.tree.concerned(area.code for area in frozen.areas)
-    edition_id = rows.insert_edition(
+    edition_id = announcements.insert_edition(
         connection, frozen, signer=press.signer, channels=chosen, concerned=concerned, at=now
     )
-    lane = rows.open_runs(connection, edition_id, going, follows)
+    lane = announcements.open_runs(connection, edition_id, going, follows)
     stored = stored_as(press, row)
     return replace(stored, edition=edition_id, number=frozen.number, channels=going, lane=lane)
 

@@ -22,8 +22,7 @@ from broadcaster.publishing import placeholder_check
 from broadcaster.publishing.issue import release
 from broadcaster.publishing.press import Press, Stored, stored_as
 from broadcaster.publishing.transitions import held, moved, new_id, row_details
-from broadcaster.store import announcements as rows
-from broadcaster.store import audit
+from broadcaster.store import announcements, audit
 from broadcaster.store.announcements import Announcement
 from channels.base.contract import Edition, Site
 
@@ -254,4 +253,4 @@ def _put(
         note="",
         **values,
     )
-    return rows.insert_announcement(connection, row, lambda: draw_code(press.code_prefix))
+    return announcements.insert_announcement(connection, row, lambda: draw_code(press.code_prefix))

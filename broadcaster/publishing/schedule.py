@@ -17,8 +17,7 @@ from broadcaster.publishing.press import Press, Stored
 from broadcaster.publishing.transitions import moved, row_details
 from broadcaster.runtime.refusal_words import indonesian
 from broadcaster.staff import second_person
-from broadcaster.store import announcements as rows
-from broadcaster.store import audit, nudges
+from broadcaster.store import announcements, audit, nudges
 from broadcaster.store.announcements import Announcement
 from channels.base.moments import moment_text
 
@@ -33,7 +32,7 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
     published: list[Stored] = []
     released: list[Announcement] = []
     missed: list[Announcement] = []
-    for row in rows.due(connection, now.timestamp(), DUE_AT_ONCE):
+    for row in announcements.due(connection, now.timestamp(), DUE_AT_ONCE):
         checked = _still_holds(connection, press, row, now)
         if why := _lapsed(connection, press, row, checked):
             lapse(connection, press, row, why, now)
@@ -139,7 +138,7 @@ def end_expired(connection: Connection, now: datetime) -> list[str]:
     """Move announcements whose time is over from published to ended; return their ids."""
     over = [
         moved(connection, row, "end", "clock", now)
-        for row in rows.ended(connection, now.timestamp())
+        for row in announcements.ended(connection, now.timestamp())
     ]
     for row in over:
         audit.append(

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from broadcaster.domain.lifecycle import Action, NotAllowed, Role, may
 from broadcaster.domain.refusal_codes import StepCode
 from broadcaster.publishing import placeholder_check
-from broadcaster.store import announcements as rows
+from broadcaster.store import announcements
 from broadcaster.store.announcements import Announcement
 
 
@@ -25,7 +25,7 @@ def new_id(now: datetime) -> str:
 
 def held(connection: Connection, announcement_id: str) -> Announcement:
     """Return the announcement, locked against other writers; raises NotAllowed if there is none."""
-    row = rows.locked(connection, announcement_id)
+    row = announcements.locked(connection, announcement_id)
     if row is None:
         raise NotAllowed(StepCode.NO_ANNOUNCEMENT)
     return row
@@ -46,7 +46,7 @@ def moved(
     placeholder_check.require_filled_step(
         connection, action, values.get("fields", row.fields), row.blanks
     )
-    if not rows.move(connection, row, state, now.timestamp(), **values):
+    if not announcements.move(connection, row, state, now.timestamp(), **values):
         raise NotAllowed(StepCode.CHANGED_BY_OTHER)
     return replace(row, state=state, updated_at=now.timestamp(), **values)
 

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from broadcaster.app import App
-from broadcaster.store import hubs as store
+from broadcaster.store import hubs
 from broadcaster.store.custody import is_held
 from channels.base.contract import Area
 from channels.base.http import REQUEST_ERRORS, open_session
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 @runtime_checkable
-class Announced(Protocol):
+class HubChannel(Protocol):
     """Pull channel whose documents name a hub."""
 
     @property
@@ -37,7 +37,7 @@ class Announced(Protocol):
         """Return the address of every document of an area that names the hub."""
 
 
-class Hubs:
+class HubNotifier:
     """Notifier of hubs in one process; its failures are its own memory, the notifications owed are
     in the database.
     """
@@ -47,7 +47,7 @@ class Hubs:
         self._channels = [
             channel
             for channel in app.pull.values()
-            if isinstance(channel, Announced) and channel.hub
+            if isinstance(channel, HubChannel) and channel.hub
         ]
         self._failures = 0
         self._again_at = 0.0
@@ -68,7 +68,7 @@ class Hubs:
             self._failures += 1
         return True
 
-    async def _tell(self, channel: Announced, owed: Mapping[int, Sequence[str]]) -> bool:
+    async def _tell(self, channel: HubChannel, owed: Mapping[int, Sequence[str]]) -> bool:
         """Name every changed document to a channel's hub; True if it accepted all of them."""
         areas = [
             area
@@ -116,9 +116,9 @@ def _owed(connection: Connection, now: float) -> Mapping[int, Sequence[str]]:
     """Return the areas owed to hubs, by edition; empty where this database is not at home, as hubs
     do not know its feeds.
     """
-    return {} if is_held(connection) else store.owed(connection, now, settle=SETTLE_SECONDS)
+    return {} if is_held(connection) else hubs.owed(connection, now, settle=SETTLE_SECONDS)
 
 
 def _settled(connection: Connection, owed: Mapping[int, Sequence[str]], now: float) -> None:
-    store.note(connection, owed, now)
-    store.purge(connection, now)
+    hubs.note(connection, owed, now)
+    hubs.purge(connection, now)

@@ -36,7 +36,7 @@ TABLES = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Erased:
+class ErasureResult:
     """Result of an erasure: `erased` if the address was known, `cleared` if the database's files
     hold nothing of it any more.
     """
@@ -45,25 +45,27 @@ class Erased:
     cleared: bool = False
 
 
-async def erase(app: App, channel: str, text: str, *, actor: Actor) -> Erased:
+async def erase(app: App, channel: str, text: str, *, actor: Actor) -> ErasureResult:
     """Erase an address as `parse_address` gives it; counts of deliveries stay.
 
     The address goes last: an interrupted erasure can be repeated.
     """
     row = await app.database.read(residents.find, app.vault, channel, text)
-    return await erase_row(app, row, actor=actor) if row is not None else Erased(erased=False)
+    return (
+        await erase_row(app, row, actor=actor) if row is not None else ErasureResult(erased=False)
+    )
 
 
-async def erase_row(app: App, row: AddressRow, *, actor: Actor) -> Erased:
+async def erase_row(app: App, row: AddressRow, *, actor: Actor) -> ErasureResult:
     """Erase one address row, whether or not our key opens it."""
     known = await app.database.read(_traits, row.id)
     if known is None:
-        return Erased(erased=False)
+        return ErasureResult(erased=False)
     await _forget_receipts(app, known)
     if not await app.database.write(_forget, row.id, actor):
-        return Erased(erased=False)  # another process erased it first
+        return ErasureResult(erased=False)  # another process erased it first
     cleared = await asyncio.to_thread(remnants.clear, app.database, TABLES)
-    return Erased(erased=True, cleared=cleared)
+    return ErasureResult(erased=True, cleared=cleared)
 
 
 def _traits(connection: Connection, address_id: int) -> Traits | None:

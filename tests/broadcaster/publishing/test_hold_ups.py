@@ -82,7 +82,7 @@ def aged(app: App, seconds: float) -> None:
 
 def known(office: PostOffice) -> list[store.HoldUp]:
     """What stands and was told."""
-    return office.site.app.database.read_now(hold_ups.told)
+    return office.site.app.database.read_now(hold_ups.reported)
 
 
 async def test_an_emergency_that_waits_for_hours_is_told_by_mail_with_date_and_time(
