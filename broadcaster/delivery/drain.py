@@ -94,7 +94,7 @@ class Deliverer:
 
 @dataclass(kw_only=True)
 class _Job:
-    """One call of `drain`: a filler and some slice senders, all on one channel and lane."""
+    """A call of `drain`: a filler and some slice senders, all on one channel and lane."""
 
     state: SendingState
     channel: PushChannel

@@ -26,7 +26,7 @@ from broadcaster.newsroom.desk import Desk, require_cover, require_steering
 from broadcaster.newsroom.forms import Form, form_text
 from broadcaster.newsroom.proposal_acts import PROPOSAL_ACTS
 from broadcaster.publishing import corrections, lateness, placeholder_check, reasons
-from broadcaster.publishing.press import Press, Stored, stored_as
+from broadcaster.publishing.press import Press, StoredAnnouncement, stored_as
 from broadcaster.publishing.schedule import DUE_AT_ONCE
 from broadcaster.publishing.transitions import held
 from broadcaster.runtime.refusal_words import indonesian
@@ -81,7 +81,9 @@ def propose_withdrawal(
     return _proposed_before(connection, wanted) or _propose(connection, desk, row, wanted, checked)
 
 
-def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: str) -> Stored:
+def approve(
+    connection: Connection, desk: Desk, announcement_id: str, *, seen: str
+) -> StoredAnnouncement:
     """Approve the proposal whose bound is `seen`: it is published after the hold, for an emergency
     at once.
 
@@ -122,11 +124,13 @@ def call_back(connection: Connection, desk: Desk, announcement_id: str) -> None:
     audit.append(connection, desk, PROPOSAL_ACTS[waiting.change].call_back, announcement_id)
 
 
-def publish_held(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
+def publish_held(
+    connection: Connection, press: Press, *, now: datetime
+) -> list[StoredAnnouncement]:
     """Publish every approved proposal whose hold is over, each once; those no longer valid wait for
     a second person again.
     """
-    published: list[Stored] = []
+    published: list[StoredAnnouncement] = []
     for waiting in drafts.released(connection, now.timestamp(), DUE_AT_ONCE):
         row, planned = (
             held(connection, waiting.announcement),
@@ -160,7 +164,7 @@ def _publish(
     waiting: Proposal,
     checked: CheckedAnnouncement,
     now: datetime,
-) -> Stored:
+) -> StoredAnnouncement:
     """Publish the next edition in the approver's name."""
     drafts.drop_proposal(connection, waiting.announcement)
     who: dict[str, Any] = {

@@ -21,7 +21,7 @@ from broadcaster.newsroom.desk import (
 from broadcaster.newsroom.forms import Outdated, form_of
 from broadcaster.newsroom.review import judged
 from broadcaster.publishing import lateness, placeholder_check, publications, reasons, schedule
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.publishing.schedule import DUE_AT_ONCE
 from broadcaster.publishing.transitions import held, moved
 from broadcaster.runtime.refusal_words import indonesian
@@ -30,11 +30,13 @@ from broadcaster.store import accounts, announcements, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
 
 
-def publish_held(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
+def publish_held(
+    connection: Connection, press: Press, *, now: datetime
+) -> list[StoredAnnouncement]:
     """Publish every approved announcement whose hold is over, each once; those no longer valid wait
     for a person.
     """
-    published: list[Stored] = []
+    published: list[StoredAnnouncement] = []
     for row in announcements.released(connection, now.timestamp(), DUE_AT_ONCE):
         if why := second_person.lapsed(connection, row, tree=press.tree, city=press.site.city):
             schedule.lapse(connection, press, row, why, now)
@@ -69,7 +71,9 @@ def _call_back(connection: Connection, row: Announcement, why: str, now: datetim
     audit.append(connection, NamedActor.clock(now), Act.CALL_BACK, row.id, why=why)
 
 
-def publish_approved(connection: Connection, desk: Desk, announcement_id: str) -> Stored:
+def publish_approved(
+    connection: Connection, desk: Desk, announcement_id: str
+) -> StoredAnnouncement:
     """Publish an approved announcement now, without waiting for its hold or after a missed
     schedule. Raises NotAllowed.
     """
@@ -82,7 +86,7 @@ def publish_approved(connection: Connection, desk: Desk, announcement_id: str) -
     return publications.publish_stored(connection, desk.press, row.id, actor=desk, role="approver")
 
 
-def unschedule(connection: Connection, desk: Desk, announcement_id: str) -> Stored:
+def unschedule(connection: Connection, desk: Desk, announcement_id: str) -> StoredAnnouncement:
     """Take an announcement off the schedule; it stays approved and waits for a person. Raises
     NotAllowed.
     """
@@ -105,7 +109,7 @@ def break_glass(
     reason: str,
     allowed: bool,
     version: int | None = None,
-) -> Stored:
+) -> StoredAnnouncement:
     """Publish an emergency alone, where the city allows it; every administrator is alarmed.
 
     `version`: the version that this person saw. Raises NotAllowed, Outdated.

@@ -22,7 +22,7 @@ from broadcaster.newsroom.desk import (
 from broadcaster.newsroom.forms import Outdated, form_of, keep_version
 from broadcaster.newsroom.reviewers import ask_reviewers
 from broadcaster.publishing import press, publications, reasons
-from broadcaster.publishing.press import Stored
+from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.publishing.transitions import held, moved, row_details
 from broadcaster.staff import second_person
 from broadcaster.store import accounts, audit, drafts, nudges
@@ -71,7 +71,7 @@ def approve(
     seen: str,
     version: int,
     read: bool = False,
-) -> Stored:
+) -> StoredAnnouncement:
     """Approve the content whose bound is `seen`: routine news goes out after the hold, scheduled
     news at its time, an emergency at once.
 
@@ -123,7 +123,7 @@ def _rehearse(
     *,
     seen: str,
     checked: CheckedAnnouncement,
-) -> Stored:
+) -> StoredAnnouncement:
     """End an exercise: approved, even by its author, and sent to nobody."""
     lifecycle.approve(
         row.state,

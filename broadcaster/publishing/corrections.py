@@ -13,7 +13,7 @@ from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.domain.rules import CheckedAnnouncement, content_hash
 from broadcaster.publishing import reasons
 from broadcaster.publishing.issue import edition_details, issue_edition
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.publishing.transitions import held, moved
 from broadcaster.store import announcements, audit
 from broadcaster.store.announcements import Announcement, EditionRow
@@ -28,7 +28,7 @@ def correct(
     reason: str,
     actor: Actor,
     role: Role = "grant",
-) -> Stored:
+) -> StoredAnnouncement:
     """Publish the next edition, to everyone whom earlier ones may have reached too. Raises
     NotAllowed, InvalidAnnouncement.
     """
@@ -82,7 +82,7 @@ def withdraw(
     reason: str,
     actor: Actor,
     role: Role = "grant",
-) -> Stored:
+) -> StoredAnnouncement:
     """Publish the edition that withdraws the announcement, to everyone it may have reached. Raises
     NotAllowed.
     """

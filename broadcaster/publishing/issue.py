@@ -11,7 +11,7 @@ from broadcaster.domain.actor import Actor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import Role
 from broadcaster.domain.rules import CheckedAnnouncement, content_hash
-from broadcaster.publishing.press import Press, Stored, stored_as
+from broadcaster.publishing.press import Press, StoredAnnouncement, stored_as
 from broadcaster.store import announcements, audit, media
 from broadcaster.store.announcements import Announcement
 from channels.base.contract import Edition
@@ -25,7 +25,7 @@ def release(
     *,
     actor: Actor,
     role: Role,
-) -> Stored:
+) -> StoredAnnouncement:
     """Publish the first edition and audit it."""
     stored = first_edition(connection, press, row, checked, actor.now)
     bound = content_hash(checked.fields, [area.code for area in checked.areas])
@@ -40,7 +40,7 @@ def first_edition(
     row: Announcement,
     checked: CheckedAnnouncement,
     now: datetime,
-) -> Stored:
+) -> StoredAnnouncement:
     """Issue the first edition with its runs."""
     frozen = editions.freeze(checked, site=press.site, announcement=row.id, code=row.code, at=now)
     chosen = checked.fields.channels
@@ -58,7 +58,7 @@ def issue_edition(
     going: tuple[str, ...],
     now: datetime,
     follows: int | None = None,
-) -> Stored:
+) -> StoredAnnouncement:
     """Sign and store an edition with its runs; `chosen` are the channels it names, `going` the push
     channels it uses.
     """
@@ -72,7 +72,7 @@ def issue_edition(
     return replace(stored, edition=edition_id, number=frozen.number, channels=going, lane=lane)
 
 
-def edition_details(stored: Stored) -> dict[str, Any]:
+def edition_details(stored: StoredAnnouncement) -> dict[str, Any]:
     """Return the audit details of an issued edition."""
     return {
         "code": stored.code,

@@ -84,7 +84,7 @@ class Press:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stored:
+class StoredAnnouncement:
     """An announcement that is safely stored; `edition` and `number` once it is published."""
 
     id: str
@@ -98,6 +98,8 @@ class Stored:
     lane: str = "routine"
 
 
-def stored_as(press: Press, row: Announcement) -> Stored:
+def stored_as(press: Press, row: Announcement) -> StoredAnnouncement:
     """Describe a stored announcement to the caller."""
-    return Stored(id=row.id, code=row.code, url=press.site.permalink(row.code), status=row.state)
+    return StoredAnnouncement(
+        id=row.id, code=row.code, url=press.site.permalink(row.code), status=row.state
+    )

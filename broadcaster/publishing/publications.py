@@ -20,7 +20,7 @@ from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.domain.rules import CheckedAnnouncement
 from broadcaster.publishing import placeholder_check
 from broadcaster.publishing.issue import release
-from broadcaster.publishing.press import Press, Stored, stored_as
+from broadcaster.publishing.press import Press, StoredAnnouncement, stored_as
 from broadcaster.publishing.transitions import held, moved, new_id, row_details
 from broadcaster.store import announcements, audit
 from broadcaster.store.announcements import Announcement
@@ -37,7 +37,7 @@ def save_draft(
     actor: Actor,
     announcement_id: str | None = None,
     role: Role = "author",
-) -> Stored:
+) -> StoredAnnouncement:
     """Store a draft with its code, or change a stored announcement (which drops its approval).
     Raises NotAllowed.
     """
@@ -62,7 +62,7 @@ def schedule(
     actor: Actor,
     announcement_id: str | None = None,
     role: Role = "grant",
-) -> Stored:
+) -> StoredAnnouncement:
     """Store an announcement to be published at its `publish_at`; no edition yet. Raises NotAllowed,
     InvalidAnnouncement.
     """
@@ -98,7 +98,7 @@ def unschedule(
     *,
     actor: Actor,
     role: Role,
-) -> Stored:
+) -> StoredAnnouncement:
     """Take an announcement off the schedule; it stays approved. Raises NotAllowed."""
     row = held(connection, announcement_id)
     fields = row.fields.model_copy(update={"publish_at": None})
@@ -115,7 +115,7 @@ def publish(
     actor: Actor,
     announcement_id: str | None = None,
     role: Role = "grant",
-) -> Stored:
+) -> StoredAnnouncement:
     """Publish at once, or schedule if `publish_at` is given, in one transaction. Raises
     NotAllowed.
     """
@@ -147,7 +147,7 @@ def publish_stored(
     *,
     actor: Actor,
     role: Role = "grant",
-) -> Stored:
+) -> StoredAnnouncement:
     """Publish a stored announcement now; only the first of repeated calls does. Raises NotAllowed,
     InvalidAnnouncement.
     """
@@ -174,7 +174,7 @@ async def publish_now(
     actor: Actor,
     announcement_id: str | None = None,
     role: Role = "grant",
-) -> Stored:
+) -> StoredAnnouncement:
     """Run `publish`, then wake the workers of its channels; returns once it is safely stored."""
     stored = await app.database.write(
         publish,
@@ -188,7 +188,7 @@ async def publish_now(
     return stored
 
 
-async def ring(app: App, stored: Stored) -> None:
+async def ring(app: App, stored: StoredAnnouncement) -> None:
     """Wake the workers after the commit; if the signal is lost, the sweeper finds the work."""
     for channel in stored.channels:
         await app.queue.ring(channel, stored.lane)

@@ -13,7 +13,7 @@ from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.domain.rules import CheckedAnnouncement, bound_of
 from broadcaster.publishing import lateness, placeholder_check
 from broadcaster.publishing.issue import edition_details, first_edition
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.publishing.transitions import moved, row_details
 from broadcaster.runtime.refusal_words import indonesian
 from broadcaster.staff import second_person
@@ -25,11 +25,11 @@ DUE_AT_ONCE = 20
 """Maximum schedules that one call of `publish_due` takes."""
 
 
-def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
+def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[StoredAnnouncement]:
     """Publish due announcements, each once however many processes ask; those too late or no longer
     valid wait for a person.
     """
-    published: list[Stored] = []
+    published: list[StoredAnnouncement] = []
     released: list[Announcement] = []
     missed: list[Announcement] = []
     for row in announcements.due(connection, now.timestamp(), DUE_AT_ONCE):
