@@ -115,12 +115,12 @@ def standings(
             slots.setdefault(place.edition, set()).add(place.slot)
     states: dict[tuple[int, int], int] = {}
     for number, wanted in slots.items():
-        mine = (
+        matches = (
             delivery.c.edition == number,
             delivery.c.channel == channel,
             delivery.c.slot.in_(wanted),
         )
-        rows = connection.execute(select(delivery.c.slot, delivery.c.state).where(*mine))
+        rows = connection.execute(select(delivery.c.slot, delivery.c.state).where(*matches))
         states |= {(number, row.slot): row.state for row in rows}
     return [_standing(place, states) for place in places]
 
@@ -174,18 +174,18 @@ def _by_provider_keys(
     """Return the delivery of each of these keys; unknown keys are left out."""
     if not keys:
         return {}
-    mine = (provider_message.c.channel == channel, provider_message.c.provider_key.in_(keys))
-    rows = connection.execute(select(provider_message).where(*mine))
+    matches = (provider_message.c.channel == channel, provider_message.c.provider_key.in_(keys))
+    rows = connection.execute(select(provider_message).where(*matches))
     return {row.provider_key: _DeliveryKey(edition=row.edition, slot=row.slot) for row in rows}
 
 
 def _row(connection: Connection, channel: str, place: _DeliveryKey) -> Row[Any] | None:
-    mine = (
+    matches = (
         delivery.c.edition == place.edition,
         delivery.c.channel == channel,
         delivery.c.slot == place.slot,
     )
-    return connection.execute(select(delivery).where(*mine).with_for_update()).first()
+    return connection.execute(select(delivery).where(*matches).with_for_update()).first()
 
 
 def _is_stale(row: Row[Any], attempt: int | None, key: str) -> bool:
@@ -314,25 +314,27 @@ def _move(connection: Connection, row: Row[Any], to: int, changes: dict[str, obj
     if values:
         connection.execute(update(slice_).where(_slice_of(row)).values(values))
     if opened > 0:
-        mine = (run.c.edition == row.edition) & (run.c.channel == row.channel)
+        matches = (run.c.edition == row.edition) & (run.c.channel == row.channel)
         # locked first, so that nobody closes the run without this row
-        connection.execute(select(run.c.state).where(mine).with_for_update())
+        connection.execute(select(run.c.state).where(matches).with_for_update())
         connection.execute(
-            update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None)
+            update(run)
+            .where(matches, run.c.state == "done")
+            .values(state="running", finished_at=None)
         )
     elif opened < 0:
         finish_run(connection, row.edition, row.channel)
 
 
 def _where(row: Row[Any]) -> Update:
-    mine = (
+    matches = (
         delivery.c.edition == row.edition,
         delivery.c.channel == row.channel,
         delivery.c.slot == row.slot,
     )
-    return update(delivery).where(*mine)
+    return update(delivery).where(*matches)
 
 
 def _slice_of(row: Row[Any]) -> ColumnElement[bool]:
-    mine = (slice_.c.edition == row.edition, slice_.c.channel == row.channel)
-    return and_(*mine, slice_.c.after_slot < row.slot, slice_.c.last_slot >= row.slot)
+    matches = (slice_.c.edition == row.edition, slice_.c.channel == row.channel)
+    return and_(*matches, slice_.c.after_slot < row.slot, slice_.c.last_slot >= row.slot)

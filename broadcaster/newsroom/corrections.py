@@ -46,7 +46,7 @@ def propose_correction(
     checked, why = examine_correction(connection, desk, row, form, reason=reason)
     form_text(form)
     bound = _bound(row, bound_of(checked), why)
-    wanted = Proposal(
+    proposal = Proposal(
         announcement=row.id,
         change="correction",
         form=form,
@@ -55,10 +55,10 @@ def propose_correction(
         actor=desk.account.actor,
         at=desk.at,
     )
-    if (waiting := _proposed_before(connection, wanted)) is not None:
+    if (waiting := _proposed_before(connection, proposal)) is not None:
         return waiting
     _keep_words(connection, desk, row, form)
-    return _propose(connection, desk, row, wanted, checked)
+    return _propose(connection, desk, row, proposal, checked)
 
 
 def propose_withdrawal(
@@ -69,7 +69,7 @@ def propose_withdrawal(
     row = held(connection, announcement_id)
     checked = _as_published(desk.press, row)
     _require_open(desk, row, "withdraw", checked)
-    wanted = Proposal(
+    proposal = Proposal(
         announcement=row.id,
         change="withdrawal",
         form={},
@@ -78,7 +78,9 @@ def propose_withdrawal(
         actor=desk.account.actor,
         at=desk.at,
     )
-    return _proposed_before(connection, wanted) or _propose(connection, desk, row, wanted, checked)
+    return _proposed_before(connection, proposal) or _propose(
+        connection, desk, row, proposal, checked
+    )
 
 
 def approve(
@@ -151,8 +153,8 @@ def publish_held(
                     checked = _still_bound(press, row, waiting, now)
                     published.append(_publish(connection, press, waiting, checked, now))
                     lateness.tell_late(connection, approved, planned, now)
-        except (InvalidAnnouncement, NotAllowed) as refused:
-            why = " ".join(indonesian(refused).split())
+        except (InvalidAnnouncement, NotAllowed) as error:
+            why = " ".join(indonesian(error).split())
         if why:
             _ask_again(connection, press, row, waiting, why, now)
     return published
@@ -231,10 +233,13 @@ def _keep_words(connection: Connection, desk: Desk, row: Announcement, form: For
     drafts.keep(connection, words)
 
 
-def _proposed_before(connection: Connection, wanted: Proposal) -> Proposal | None:
+def _proposed_before(connection: Connection, proposal: Proposal) -> Proposal | None:
     """Return the same proposal by the same person if it waits already: the form was sent twice."""
-    waiting = drafts.proposed(connection, wanted.announcement)
-    same = waiting is not None and (waiting.actor, waiting.bound) == (wanted.actor, wanted.bound)
+    waiting = drafts.proposed(connection, proposal.announcement)
+    same = waiting is not None and (waiting.actor, waiting.bound) == (
+        proposal.actor,
+        proposal.bound,
+    )
     return waiting if same else None
 
 
@@ -242,16 +247,16 @@ def _propose(
     connection: Connection,
     desk: Desk,
     row: Announcement,
-    wanted: Proposal,
+    proposal: Proposal,
     checked: CheckedAnnouncement,
 ) -> Proposal:
-    if not drafts.propose(connection, wanted):
+    if not drafts.propose(connection, proposal):
         raise NotAllowed(StepCode.PROPOSAL_WAITS)
     able = _judges(connection, desk.press, row, [checked.fields], but=desk.account.actor)
     nudges.add(connection, able, row.id, "review", desk.at)
-    act = PROPOSAL_ACTS[wanted.change].propose
-    audit.append(connection, desk, act, row.id, reason=wanted.reason, content=wanted.bound)
-    return wanted
+    act = PROPOSAL_ACTS[proposal.change].propose
+    audit.append(connection, desk, act, row.id, reason=proposal.reason, content=proposal.bound)
+    return proposal
 
 
 def _changed(waiting: Proposal) -> list[Fields]:
@@ -287,12 +292,12 @@ def examine_correction(
         if checked.fields.image != row.fields.image:
             require_own_picture(desk.press, checked.fields)
         placeholder_check.require_filled(connection, checked.fields, row.blanks)
-    except InvalidAnnouncement as refused:
-        problems += refused.problems
+    except InvalidAnnouncement as error:
+        problems += error.problems
     try:
         why = reasons.read_public(connection, reason, link_hosts=desk.press.allowed_hosts)
-    except InvalidAnnouncement as refused:
-        problems += refused.problems
+    except InvalidAnnouncement as error:
+        problems += error.problems
     if problems or checked is None:
         raise InvalidAnnouncement(problems)
     _require_open(desk, row, "correct", checked)

@@ -80,9 +80,9 @@ async def send_due(app: App, *, urgent: bool) -> int:
         nudges.due, now, urgent=urgent
     ):
         return 0
-    taken, letters = await app.database.write(take, app, now, urgent=urgent)
+    count, letters = await app.database.write(take, app, now, urgent=urgent)
     await asyncio.gather(*(_send(app, letter) for letter in letters))
-    return taken
+    return count
 
 
 def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple[int, list[Letter]]:

@@ -48,8 +48,8 @@ def publish_held(
         try:
             placeholder_check.require_filled(connection, row.fields, row.blanks)
             still_bound(row, press.check(row.fields, now))
-        except (InvalidAnnouncement, NotAllowed) as refused:
-            why = " ".join(indonesian(refused).split())
+        except (InvalidAnnouncement, NotAllowed) as error:
+            why = " ".join(indonesian(error).split())
             _call_back(connection, row, f"Tidak jadi terbit. {why}", now)
         else:
             published.append(

@@ -47,13 +47,13 @@ def keep(connection: Connection, desk: Desk, announcement_id: str, name: str) ->
     )
     if len(templates.everything(connection)) >= MOST:
         raise NotAllowed(StepCode.TEMPLATES_FULL, limit=MOST)
-    wanted = read_name(name)
+    new_name = read_name(name)
     try:
         identity = templates.add(
-            connection, wanted, form, actor=desk.account.actor, at=desk.at, finished=finished
+            connection, new_name, form, actor=desk.account.actor, at=desk.at, finished=finished
         )
-    except NameTaken as taken:
-        raise _taken(wanted) from taken
+    except NameTaken as error:
+        raise _taken(new_name) from error
     template = _find(connection, identity)
     audit.append(
         connection,
@@ -87,13 +87,13 @@ def use(connection: Connection, desk: Desk, template_id: int) -> Announcement:
 def rename(connection: Connection, desk: Desk, template_id: int, name: str) -> Template:
     """Rename a template. Raises NotAllowed, InvalidAnnouncement (field "name")."""
     require(desk, "write")
-    before, wanted = _find(connection, template_id), read_name(name)
-    if wanted == before.name:
+    before, new_name = _find(connection, template_id), read_name(name)
+    if new_name == before.name:
         return before
     try:
-        templates.rename(connection, template_id, wanted, actor=desk.account.actor, at=desk.at)
-    except NameTaken as taken:
-        raise _taken(wanted) from taken
+        templates.rename(connection, template_id, new_name, actor=desk.account.actor, at=desk.at)
+    except NameTaken as error:
+        raise _taken(new_name) from error
     after = _find(connection, template_id)
     audit.append(
         connection, desk, Act.RENAME_TEMPLATE, after.subject, name=after.name, was=before.name

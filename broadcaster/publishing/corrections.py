@@ -54,9 +54,9 @@ def correct(
     )
     chosen = _joined(tuple(previous.channels.split()), checked.fields.channels)
     row = moved(connection, row, "correct", role, actor.now, fields=checked.fields)
-    went = announcements.supersede_runs(connection, row.id, "Digantikan ralat.")
+    superseded = announcements.supersede_runs(connection, row.id, "Digantikan ralat.")
     going = tuple(
-        name for name in press.push_channels if not chosen or name in chosen or name in went
+        name for name in press.push_channels if not chosen or name in chosen or name in superseded
     )
     stored = issue_edition(
         connection,
@@ -90,8 +90,8 @@ def withdraw(
     row, previous = _published(connection, announcement_id, "withdraw", role)
     frozen = editions.withdrawal(previous.edition, reason=reason, at=actor.now)
     row = moved(connection, row, "withdraw", role, actor.now)
-    went = announcements.supersede_runs(connection, row.id, "Pengumuman dicabut.")
-    going = tuple(name for name in press.push_channels if name in went)
+    superseded = announcements.supersede_runs(connection, row.id, "Pengumuman dicabut.")
+    going = tuple(name for name in press.push_channels if name in superseded)
     stored = issue_edition(
         connection,
         press,

@@ -39,7 +39,7 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
         elif isinstance(checked, str):
             missed.append(moved(connection, row, "miss", "clock", now, note=checked))
         else:
-            went = moved(
+            moved_row = moved(
                 connection,
                 row,
                 "publish",
@@ -48,8 +48,8 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
                 fields=checked.fields,
                 published_at=now.timestamp(),
             )
-            published.append(first_edition(connection, press, went, checked, now))
-            released.append(went)
+            published.append(first_edition(connection, press, moved_row, checked, now))
+            released.append(moved_row)
     for row in missed:
         lateness.tell_missed(connection, row, now)
         audit.append(
@@ -79,8 +79,8 @@ def _still_holds(
     try:
         placeholder_check.require_filled(connection, row.fields, row.blanks)
         return press.check(row.fields.model_copy(update={"publish_at": None}), now)
-    except InvalidAnnouncement as refused:
-        why = " ".join(indonesian(refused).split("\n"))
+    except InvalidAnnouncement as error:
+        why = " ".join(indonesian(error).split("\n"))
         return f"Jadwal {moment_text(planned)} tidak dijalankan. {why}"
 
 

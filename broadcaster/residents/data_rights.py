@@ -90,9 +90,9 @@ async def _forget_receipts(app: App, known: Traits) -> None:
     after = 0
     while page := await app.database.read(erasing.waiting, known.channel, after, AT_ONCE):
         after = page[-1].id
-        mine = [row.id for row in page if _concerns(app.vault, known, row.body)]
-        if mine:
-            await app.database.write(inbox.done, mine, app.clock().timestamp())
+        receipts = [row.id for row in page if _concerns(app.vault, known, row.body)]
+        if receipts:
+            await app.database.write(inbox.done, receipts, app.clock().timestamp())
 
 
 def _concerns(vault: Vault, known: Traits, body: bytes) -> bool:
