@@ -100,6 +100,13 @@ def approve(
     release = None if at_once or checked.fields.publish_at else (desk.now + desk.hold).timestamp()
     row = moved(connection, row, "approve", "approver", desk.now, **approved, release_at=release)
     audit.append(connection, desk, Act.APPROVE, row.id, **row_details(row), content=row.bound)
+    return _after_approval(connection, desk, row, checked)
+
+
+def _after_approval(
+    connection: Connection, desk: Desk, row: Announcement, checked: CheckedAnnouncement
+) -> StoredAnnouncement:
+    """Schedule an approved announcement, publish an emergency, or leave the rest to its hold."""
     if checked.fields.publish_at is not None:
         return publications.schedule(
             connection,
@@ -109,7 +116,7 @@ def approve(
             announcement_id=row.id,
             role="approver",
         )
-    if at_once:
+    if checked.fields.level == "emergency":
         return publications.publish_stored(
             connection, desk.press, row.id, actor=desk, role="approver"
         )

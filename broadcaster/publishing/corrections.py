@@ -2,6 +2,8 @@
 reached.
 """
 
+from datetime import datetime
+
 from sqlalchemy import Connection
 
 from broadcaster.domain import editions
@@ -17,6 +19,7 @@ from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.publishing.transitions import held, moved
 from broadcaster.store import announcements, audit
 from broadcaster.store.announcements import Announcement, EditionRow
+from channels.base.contract import Edition
 
 
 def correct(
@@ -40,18 +43,7 @@ def correct(
     row, previous = _published(connection, announcement_id, "correct", role)
     if checked.fields == row.fields:
         raise NotAllowed(StepCode.SAME_AS_PUBLISHED)
-    frozen = editions.freeze(
-        checked,
-        site=press.site,
-        announcement=row.id,
-        code=row.code,
-        at=actor.now,
-        number=previous.number + 1,
-        change="correction",
-        reason=reason,
-        first=previous.edition.first_published_at,
-        urgent=previous.edition.emergency,
-    )
+    frozen = _freeze(press, row, checked, previous, reason=reason, now=actor.now)
     chosen = _joined(tuple(previous.channels.split()), checked.fields.channels)
     row = moved(connection, row, "correct", role, actor.now, fields=checked.fields)
     superseded = announcements.supersede_runs(connection, row.id, "Digantikan ralat.")
@@ -72,6 +64,30 @@ def correct(
     details = {"role": role, "reason": reason, "content": content}
     audit.append(connection, actor, Act.CORRECT, row.id, **edition_details(stored), **details)
     return stored
+
+
+def _freeze(
+    press: Press,
+    row: Announcement,
+    checked: CheckedAnnouncement,
+    previous: EditionRow,
+    *,
+    reason: str,
+    now: datetime,
+) -> Edition:
+    """Freeze the edition that corrects the previous one."""
+    return editions.freeze(
+        checked,
+        site=press.site,
+        announcement=row.id,
+        code=row.code,
+        at=now,
+        number=previous.number + 1,
+        change="correction",
+        reason=reason,
+        first=previous.edition.first_published_at,
+        urgent=previous.edition.emergency,
+    )
 
 
 def withdraw(
