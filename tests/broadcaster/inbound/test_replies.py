@@ -17,8 +17,8 @@ from broadcaster.inbound.replies import (
     ANSWERS_A_MINUTE,
     ANSWERS_AT_ONCE,
     WAITING_LIMIT,
-    Answer,
     ReplySender,
+    ResidentReply,
 )
 from channels.base.contract import Outcome
 from support.fakes import FakeChannel
@@ -57,9 +57,9 @@ async def city(url: str, folder: Path, *channels: FakeChannel) -> AsyncIterator[
         yield replace(with_channels(app, *channels), clock=lambda: NOON)
 
 
-def to(address: str, *, owed: bool = False, channel: str = "email") -> Answer:
+def to(address: str, *, owed: bool = False, channel: str = "email") -> ResidentReply:
     """One answer."""
-    return Answer(channel=channel, address=address, text="Anda berhenti.", owed=owed)
+    return ResidentReply(channel=channel, address=address, text="Anda berhenti.", owed=owed)
 
 
 async def test_a_slow_provider_is_waited_for_by_nobody_and_takes_only_some_at_once(
