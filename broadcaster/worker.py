@@ -15,11 +15,11 @@ from redis.exceptions import RedisError
 from broadcaster.app import App, SharedClock
 from broadcaster.delivery.drain import Deliverer
 from broadcaster.inbound.inbox import apply_due
-from broadcaster.inbound.replies import Answerer
+from broadcaster.inbound.replies import ReplySender
 from broadcaster.media import library
 from broadcaster.newsroom import corrections, notifications, release
 from broadcaster.publishing import hold_ups, press, publications, schedule
-from broadcaster.publishing.websub import Hubs
+from broadcaster.publishing.websub import HubNotifier
 from broadcaster.runtime import custody, locks
 from broadcaster.runtime.heartbeat import Pulse
 from broadcaster.runtime.logs import describe_error
@@ -102,7 +102,7 @@ class LaneWorker:
         self._fold_at = 0.0
         self._mark_at = 0.0
         self.tidy_seconds = TIDY_SECONDS
-        self._answerer, self._hubs = Answerer(app), Hubs(app)
+        self._answerer, self._hubs = ReplySender(app), HubNotifier(app)
         self._drains: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:

@@ -18,7 +18,7 @@ from broadcaster.app import App
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import PENDING, SENDING, STATES
 from broadcaster.inbound import inbox
-from broadcaster.inbound.replies import Answerer
+from broadcaster.inbound.replies import ReplySender
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press
 from broadcaster.residents import data_rights
@@ -100,7 +100,7 @@ class City:
 
     async def apply(self) -> None:
         """Apply what is in the inbox and due."""
-        answerer = Answerer(self.app)
+        answerer = ReplySender(self.app)
         while any(
             row.applied_at is None and row.due_at <= self.app.clock().timestamp()
             for row in table(self.app, receipt)

@@ -20,7 +20,7 @@ from broadcaster.domain import front_matter
 from broadcaster.domain.rules import CheckedAnnouncement, content_hash, examine
 from broadcaster.newsroom.previews import document_parts, message_parts, sample_recipient
 from broadcaster.publishing import hold_ups, publications
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.residents import register
 from broadcaster.runtime import config, custody
 from broadcaster.runtime.i18n import words
@@ -178,7 +178,7 @@ async def _publish(text: str, *, as_json: bool, again: bool, may_ask: bool) -> N
             )
 
 
-async def _tell_shut(app: App, done: Stored) -> None:
+async def _tell_shut(app: App, done: StoredAnnouncement) -> None:
     """Say on the error stream which channels let it wait, until when, and what can be done."""
     emergency = done.lane == "emergency"
     for shut in await app.database.read(
@@ -205,7 +205,7 @@ class Earlier:
 
 def _publish_once(
     connection: Connection, app: App, checked: CheckedAnnouncement, *, again: bool
-) -> Stored | Earlier:
+) -> StoredAnnouncement | Earlier:
     """Publish, unless the same content was published by a command within a day; one transaction."""
     now = app.clock()
     content = f"publish {content_hash(checked.fields, [area.code for area in checked.areas])}"

@@ -16,7 +16,7 @@ from broadcaster.commands.private_files import FORCE, private, refuse_existing
 from broadcaster.commands.session import opened, operator_actor
 from broadcaster.commands.state_words import WORDS, area_label
 from broadcaster.delivery.channel_view import when
-from broadcaster.delivery.status import words
+from broadcaster.delivery.status import reason_words
 from broadcaster.domain.audit_acts import Act
 from broadcaster.runtime.csv_safe import line as csv_line
 from broadcaster.store import audit, failed_rows
@@ -93,7 +93,7 @@ def _told(app: App, row: ClosedRow, addresses: bool) -> dict[str, Any]:
         "area": area_label(app.tree, row.area),
         "state": row.state,
         "reason": row.reason,
-        "words": words(row.reason),
+        "words": reason_words(row.reason),
         "provider_code": row.provider_code,
         "attempts": row.attempts,
         "closed_at": when(row.closed_at) if row.closed_at else "",

@@ -17,7 +17,7 @@ from broadcaster.commands.state_words import SENDING, WORDS, area_label
 from broadcaster.commands.text_table import text_table
 from broadcaster.delivery import waiting_words
 from broadcaster.delivery.channel_view import ChannelView
-from broadcaster.delivery.status import Overview, overview, words
+from broadcaster.delivery.status import Overview, overview, reason_words
 from broadcaster.domain.deliveries import STATES
 from broadcaster.domain.provider_codes import explained
 from broadcaster.runtime import i18n
@@ -132,7 +132,7 @@ def _notes(app: Reader, shown: Overview) -> Iterator[str]:
         yield from (f"{app.labels.get(name, name)}: {text}" for text in _held_up(name, view))
     for wait in shown.causes.waiting:
         code = f", kode {wait.provider_code}" if wait.provider_code else ""
-        code = f" ({words(wait.reason)}{code})" if wait.reason else code
+        code = f" ({reason_words(wait.reason)}{code})" if wait.reason else code
         again = f"coba lagi {_moment(wait.next_try)}{_meaning(wait.provider_code)}"
         yield f"{wait.channel}: {_number(wait.count)} menunggu{code}, {again}"
     for cause in shown.causes.failures:
@@ -141,7 +141,7 @@ def _notes(app: Reader, shown: Overview) -> Iterator[str]:
             if cause.provider_code
             else ""
         )
-        yield f"{_number(cause.count):>7}  {cause.channel}  {WORDS[cause.state]}  {words(cause.reason)}{code}"
+        yield f"{_number(cause.count):>7}  {cause.channel}  {WORDS[cause.state]}  {reason_words(cause.reason)}{code}"
     if not shown.causes.complete:
         yield "Sebab gagal dan menunggu masih dihitung."
 

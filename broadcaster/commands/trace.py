@@ -11,7 +11,7 @@ from broadcaster.commands.output import print_result
 from broadcaster.commands.session import opened, operator_actor
 from broadcaster.commands.state_words import SENDING, WORDS, area_label
 from broadcaster.delivery.channel_view import when
-from broadcaster.delivery.status import words
+from broadcaster.delivery.status import reason_words
 from broadcaster.domain.retry_policy import EMERGENCY_WAITS, ROUTINE_WAITS
 from broadcaster.residents import register
 from broadcaster.store import traces
@@ -54,7 +54,7 @@ def _view(app: App, life: Trace) -> dict[str, Any]:
         "state": life.state,
         "outcome_at": _moment(life.outcome_at),
         "reason": life.reason,
-        "words": words(life.reason) if life.reason else "",
+        "words": reason_words(life.reason) if life.reason else "",
         "provider_code": life.provider_code,
         "provider_key": life.provider_key,
         "retry_at": _moment(life.retry_at),

@@ -1,5 +1,5 @@
-"""Controls of channels: resume one, decide on held suppressions. Each act and its row of the audit
-log are one transaction.
+"""Controls of channels: resume one, decide on held suppressions. Each act shares a transaction with
+its audit entry.
 """
 
 from sqlalchemy import Connection
@@ -15,16 +15,14 @@ LANES = ("emergency", "routine")
 
 
 def require_channels(actor: StaffActor) -> None:
-    """Raises NotAllowed unless the person may decide on a channel, which is everybody's."""
+    """Raise NotAllowed unless the person may decide on channels, which the whole city shares."""
     require(actor, "steer")
     if not actor.account.everywhere:
         raise NotAllowed(SendingCode.CHANNELS_CITYWIDE)
 
 
 async def resume_channel(app: App, channel: str, *, actor: Actor) -> None:
-    """Open a halted channel again, and wake its workers. Raises NotAllowed where it is open
-    already.
-    """
+    """Reopen a halted channel and wake its workers. Raises NotAllowed if it is already open."""
 
     def transaction(connection: Connection) -> None:
         if not channels.resume_channel(connection, channel):
@@ -37,8 +35,8 @@ async def resume_channel(app: App, channel: str, *, actor: Actor) -> None:
 
 
 async def decide_held(app: App, channel: str, *, apply: bool, actor: Actor) -> int:
-    """Deactivate the addresses that are held, or leave them active; how many. Raises NotAllowed
-    where none is held.
+    """Deactivate the held addresses, or leave them active; return their number. Raises NotAllowed
+    if none is held.
     """
 
     def transaction(connection: Connection) -> int:

@@ -1,4 +1,4 @@
-"""One channel of an announcement as staff and the API see it."""
+"""Channels of an announcement, as staff and the API see them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from channels.base.moments import WIB
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelView:
-    """A channel's run and why that is held, the channel's own state, suppressions held."""
+    """State of one channel: its run and why that is held, the channel itself, suppressions held."""
 
     sending: str
     why: str
@@ -18,7 +18,7 @@ class ChannelView:
     held: int
 
     def as_json(self) -> dict[str, Any]:
-        """Return the part of the answer; `paused_until` only where it lies ahead."""
+        """Return the API's object; `paused_until` is None unless it lies ahead."""
         return {
             "sending": self.sending,
             "why": self.why,
@@ -30,5 +30,5 @@ class ChannelView:
 
 
 def when(at: float) -> str:
-    """Write a time (epoch seconds) as the API does: ISO 8601 in WIB, whole seconds."""
+    """Format epoch seconds as the API does: ISO 8601 in WIB, whole seconds."""
     return datetime.fromtimestamp(at, WIB).isoformat(timespec="seconds")

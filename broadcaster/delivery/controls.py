@@ -1,6 +1,4 @@
-"""Controls of a sending: pause, resume, cancel, send again to those whom it did not reach. Each act
-is in the audit log.
-"""
+"""Controls of a sending: pause, resume, cancel, retry failed deliveries. Each act is audited."""
 
 import asyncio
 from collections import Counter
@@ -43,14 +41,14 @@ LEFT_OUT = {
     "paused": "pengiriman dijeda: lanjutkan dulu",
     "folded": "sudah lebih dari 30 hari",
 }
-"""Why somebody whom it did not reach gets it no more, in words."""
-BREATH = 0.02
-"""Seconds between two transactions of a long act, in which others write."""
+"""Reasons why a delivery is not retried, in words for staff."""
+YIELD_SECONDS = 0.02
+"""Seconds between two transactions of a long act, so that others can write."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Retried:
-    """Counts of rows opened again, and of those left out by reason (keys of LEFT_OUT)."""
+class RetryResult:
+    """Counts of deliveries reopened, and of those left out by reason (keys of LEFT_OUT)."""
 
     opened: int
     left_out: Mapping[str, int]
@@ -59,7 +57,9 @@ class Retried:
 async def steer(
     app: App, announcement: str, control: SendingControl, *, why: str = "", actor: Actor
 ) -> None:
-    """Change the sending, and ring; asking for what is so already is no error. Raises NotAllowed."""
+    """Change the sending and wake its workers; a change already in force is no error. Raises
+    NotAllowed.
+    """
 
     def transaction(connection: Connection) -> None:
         changed = {
@@ -77,11 +77,11 @@ async def steer(
     await _ring(app, announcement)
 
 
-async def retry_failed(app: App, announcement: str, *, actor: Actor) -> Retried:
-    """Open one more attempt for every row that failed or is unconfirmed, and ring.
+async def retry_failed(app: App, announcement: str, *, actor: Actor) -> RetryResult:
+    """Open one more attempt for every failed or unconfirmed delivery, and wake the workers.
 
-    Many short transactions: when it is cut short, what was opened is sent, and asking again opens
-    the rest.
+    Runs in many short transactions: if interrupted, what was opened is sent, and a repeat opens the
+    rest.
     """
     opened, left_out = 0, Counter[str]()
 
@@ -96,7 +96,7 @@ async def retry_failed(app: App, announcement: str, *, actor: Actor) -> Retried:
             done = await app.database.write(retries.open_next, part)
             opened, part = opened + done.opened, done.rest
             left_out.update(done.left_out)
-            await asyncio.sleep(BREATH if part is not None else 0)
+            await asyncio.sleep(YIELD_SECONDS if part is not None else 0)
     finished = replace(actor, now=app.clock())
     await app.database.write(
         audit.append,
@@ -107,10 +107,10 @@ async def retry_failed(app: App, announcement: str, *, actor: Actor) -> Retried:
         left_out=dict(left_out),
     )
     await _ring(app, announcement)
-    return Retried(opened=opened, left_out=left_out)
+    return RetryResult(opened=opened, left_out=left_out)
 
 
 async def _ring(app: App, announcement: str) -> None:
-    """Wake the workers of every channel by which the newest edition goes."""
+    """Wake the workers of every channel that the newest edition uses."""
     for channel, lane in await app.database.read(ledger.lanes, announcement):
         await app.queue.ring(channel, lane)

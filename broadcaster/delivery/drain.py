@@ -1,6 +1,4 @@
-"""Draining: fill the ledger, pass the gate, render, send, record, for at most ten seconds at a
-time.
-"""
+"""Draining: fill the ledger, pass the gate, render, send, record, for at most ten seconds a job."""
 
 import asyncio
 from contextlib import suppress
@@ -12,27 +10,26 @@ from broadcaster.delivery.sending_state import SendingState
 from broadcaster.delivery.slice_sender import SliceSender
 from broadcaster.domain.retry_policy import abandoned_wait, uncertain_limit
 from broadcaster.runtime import tasks
-from broadcaster.store import channels as channel_store
-from broadcaster.store import fanout, slices
+from broadcaster.store import channels, fanout, slices
 from broadcaster.store.leases import Holder, LeaseLost, suspend_proof
 from channels.base.contract import PushChannel
 
 WORK_SECONDS = 10.0
 """Seconds that one job works before it rings again and ends."""
 SENDERS = 2
-"""Slices that one job works on side by side, so that the provider never waits for the database."""
+"""Slices that one job works on concurrently, so that the provider never waits for the database."""
 YIELDING = 3.0
-"""While an emergency goes out, routine fan-out rests so many times as long as it took: on SQLite
-there is one writer.
+"""Pause of routine fan-out during an emergency, as a multiple of the time its last chunk took:
+SQLite has a single writer.
 """
 IDLE = 0.02
-"""Seconds a sender waits for the fan-out to bring it a slice."""
+"""Seconds that a sender waits for the fan-out to provide a slice."""
 
 
 @dataclass
 class Deliverer:
-    """Works through the ledger for one process; `workers` is how many processes of its lane were
-    last counted.
+    """Works through the ledger for one process; `workers` is the last count of its lane's
+    processes.
     """
 
     app: App
@@ -48,17 +45,19 @@ class Deliverer:
         self._quiet.set()
 
     def stop(self) -> None:
-        """Let nothing more be marked."""
+        """Allow nothing more to be marked."""
         self._stopping.set()
 
     async def drain(self, channel: str, lane: str, *, seconds: float = WORK_SECONDS) -> bool:
-        """Work on what is due in this lane of this channel; True when it ended with work left. One
-        call at a time per process.
+        """Work on what is due in one lane of a channel; True if it ended with work left.
+
+        A concurrent call for the same lane and channel returns False and makes the first one return
+        True.
         """
         if channel not in self.app.push or not self.app.loaded.is_open(channel):
             return False
         if (channel, lane) in self._running:
-            self._running[channel, lane] = True  # somebody rang meanwhile
+            self._running[channel, lane] = True  # more work arrived meanwhile
             return False
         self._running[channel, lane] = False
         self._quiet.clear()
@@ -76,7 +75,7 @@ class Deliverer:
             again = self._running.pop((channel, lane))
             late = suspend_proof() >= control.deadline
             try:
-                # meanwhile the next call may begin: a slow answer keeps nobody waiting
+                # the next call may begin meanwhile: a slow answer blocks nobody
                 await job.settle()
             finally:
                 self._settling -= 1
@@ -85,17 +84,17 @@ class Deliverer:
         return again or late or bool(job.slow)
 
     def works_on(self, channel: str, lane: str) -> bool:
-        """Check whether this process is draining this lane of this channel."""
+        """True if this process is draining this lane of this channel."""
         return (channel, lane) in self._running
 
     async def settle(self) -> None:
-        """Wait until nothing of this process is on the wire any more; call after `stop()`."""
+        """Wait until this process has nothing in flight; call after `stop()`."""
         await self._quiet.wait()
 
 
 @dataclass(kw_only=True)
 class _Job:
-    """A call of drain: a filler and some slice senders, all on one channel and lane."""
+    """A call of `drain`: a filler and some slice senders, all on one channel and lane."""
 
     state: SendingState
     channel: PushChannel
@@ -106,10 +105,10 @@ class _Job:
     """Slice senders that only wait for slow answers."""
 
     async def work(self) -> None:
-        """Fill and send until nothing is due, the time is over, or the channel closes. Raises a
-        group of what went wrong.
+        """Fill and send until nothing is due, time is up or the channel closes. Raises a group of
+        the errors.
 
-        What ends one sender leaves the others at work: a message on the wire must get its outcome.
+        An error in one sender leaves the others at work: a message in flight must get its outcome.
         """
         watching = asyncio.create_task(self.state.limiter.watch(self.channel.name, self.lane))
         try:
@@ -122,12 +121,12 @@ class _Job:
             raise BaseExceptionGroup("a part of the draining failed", errors)
 
     async def abandon(self) -> None:
-        """Wait for nothing any more: what is under way is left uncertain."""
+        """Cancel the slow senders; whatever is in flight stays uncertain."""
         for task in self.slow:
             await tasks.end(task)
 
     async def settle(self) -> None:
-        """Wait for slow answers; raises a group of what went wrong with them."""
+        """Wait for slow answers; raises a group of their errors."""
         ended = await asyncio.gather(*self.slow, return_exceptions=True)
         if errors := [result for result in ended if isinstance(result, Exception)]:
             raise BaseExceptionGroup("a part of the draining failed", errors)
@@ -142,7 +141,7 @@ class _Job:
                 if claim is None:
                     return
                 began = suspend_proof()
-                # another process took over: the next claim tells what is left
+                # another process took over; the next claim finds what is left
                 with suppress(LeaseLost):
                     await database.write(fanout.fill_chunk, claim, holder)
                 await asyncio.sleep(await self._rest(suspend_proof() - began))
@@ -150,8 +149,8 @@ class _Job:
             self.filling = False
 
     async def _rest(self, took: float) -> float:
-        """Return the seconds to leave the database to an emergency, after a chunk of routine fan-out
-        that took `took` seconds.
+        """Return the seconds to leave the database to an emergency, after a routine chunk that took
+        `took` seconds.
         """
         if self.lane == "emergency":
             return 0.0
@@ -162,7 +161,7 @@ class _Job:
         database, channel = self.state.app.database, self.channel
         emergency = self.lane == "emergency"
         while not self.control.over:
-            shut = await database.read(channel_store.closed_for, channel.name, self.lane) > 0
+            shut = await database.read(channels.closed_for, channel.name, self.lane) > 0
             claim = await database.write(
                 slices.claim_slice,
                 channel=channel.name,

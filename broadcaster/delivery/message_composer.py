@@ -1,4 +1,4 @@
-"""The message composer: rendered messages made personal for the rows of one claimed slice."""
+"""Message composer: rendered messages personalised for the rows of one claimed slice."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ log = structlog.get_logger(__name__)
 
 
 class Unrenderable(Exception):
-    """The edition cannot be rendered for this channel; says why, in words for staff."""
+    """The edition cannot be rendered for this channel; the text says why, in words for staff."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MessageComposer:
-    """Renders and personalises; what becomes of rows without a message goes to `outcomes`."""
+    """Renders and personalises; rows without a message get their outcome through `outcomes`."""
 
     state: SendingState
     channel: PushChannel
@@ -42,7 +42,7 @@ class MessageComposer:
         except DBAPIError:
             self.outcomes.unwritten(rows)
             raise
-        except Exception as error:  # reason: whatever a template does, other editions go on
+        except Exception as error:  # reason: a broken template must not stop others
             name = self.channel.name
             log.error(
                 "edition_unrenderable", edition=edition, channel=name, error=describe_error(error)
@@ -55,9 +55,9 @@ class MessageComposer:
         messages: Mapping[str, Message],
         waiting: dict[int, MarkedRow],
     ) -> list[tuple[MarkedRow, Outgoing]]:
-        """Return personal messages for those who may be written to now.
+        """Return personal messages for the rows that may be written to now.
 
-        The others leave `waiting`, the rows (by slot) of which nothing is known yet.
+        Removes the others from `waiting`, the rows (by slot) whose outcome is still unknown.
         """
         composed = [
             (row, message)
@@ -79,13 +79,12 @@ class MessageComposer:
             recipient = self.state.recipients.recipient(name, edition, row)
             return self.channel.personalise(message, recipient)
         except SealBroken as error:
-            # damaged, or our key is not the one that sealed it: no fault of the resident's, so the
-            # row is not closed
+            # damaged, or sealed with another key: not the resident's fault, so the row stays open
             log.error("address_not_opened", edition=edition, channel=name)
             self.outcomes.unopened(row, type(error).__name__)
             return None
         except (KeyError, ValueError) as error:
-            # one poisonous row must not stop its slice
+            # one bad row must not stop its slice
             code = type(error).__name__
             log.error("row_unreadable", edition=edition, channel=name, error=code)
             self.outcomes.unreadable(row, code)

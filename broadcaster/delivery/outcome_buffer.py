@@ -1,6 +1,4 @@
-"""Outcomes on their way to the ledger: what the retry policy makes of each, gathered and recorded
-together.
-"""
+"""Outcomes on their way to the ledger: decided by the retry policy, recorded in batches."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,7 +8,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection
 
-from broadcaster.delivery.breaker import Report, weigh
+from broadcaster.delivery.breaker import SuspectOutcome, weigh
 from broadcaster.delivery.sending_state import SendingState
 from broadcaster.domain.deliveries import FAILED, PENDING, Consequence, Decision, MarkedRow
 from broadcaster.domain.retry_policy import (
@@ -22,9 +20,7 @@ from broadcaster.domain.retry_policy import (
     unopened,
 )
 from broadcaster.domain.sender_faults import SuspectReply, is_ours, is_suspect
-from broadcaster.store import address_effects, key_binding
-from broadcaster.store import channels as channel_store
-from broadcaster.store import outcomes as store
+from broadcaster.store import address_effects, channels, key_binding, outcomes
 from broadcaster.store.leases import suspend_proof
 from broadcaster.store.slices import Claim
 from channels.base.contract import (
@@ -45,13 +41,15 @@ log = structlog.get_logger(__name__)
 GROUP = 250
 """Outcomes committed together at most."""
 
-
-KEY_DOES_NOT_FIT = "Alamat tidak dapat dibuka: kunci rahasia tidak cocok. Pulihkan kuncinya, lalu buka lagi kanal ini."
+KEY_DOES_NOT_FIT = (
+    "Alamat tidak dapat dibuka: kunci rahasia tidak cocok. "
+    "Pulihkan kuncinya, lalu buka lagi kanal ini."
+)
 
 
 @dataclass(kw_only=True)
-class Batch:
-    """Outcomes that are committed together, with all that they mean for addresses, edition and
+class OutcomeBatch:
+    """Outcomes that are committed together, with their consequences for addresses, edition and
     channel.
     """
 
@@ -59,7 +57,7 @@ class Batch:
     claim: Claim
     keep_ids: bool
     results: int = 0
-    """Results to count for the mass-suppression breaker, of earlier batches too."""
+    """Results to count for the mass-suppression breaker, including those of earlier batches."""
     decisions: list[Decision] = field(default_factory=list)
     meanings: list[Consequence] = field(default_factory=list)
     unwritten: list[MarkedRow] = field(default_factory=list)
@@ -67,21 +65,21 @@ class Batch:
     halt: Halted | None = None
     pause: float = 0.0
     key_in_doubt: bool = False
-    """Several different addresses in a row could not be opened."""
-    reports: list[Report] = field(default_factory=list)
+    """True if several different addresses in a row could not be opened."""
+    reports: list[SuspectOutcome] = field(default_factory=list)
     """Suspect replies, to be weighed with those of the other workers."""
     arrived: dict[str, float] = field(default_factory=dict)
-    """Successes that speak against suspicions: when, by domain (keyed hash), under "" on the
-    channel.
+    """Times of successes that clear suspicions, by domain (keyed hash); "" stands for the channel
+    itself.
     """
     arrived_at: float = 0.0
-    """When the last message arrived (epoch seconds)."""
+    """Time of the last success (epoch seconds); 0 if none."""
     idle: bool = False
-    """Check whether nobody else was left to try."""
+    """True if no recipient was left to try."""
     reopens: bool = False
-    """Check whether a success may open a channel again that suspect replies closed."""
+    """True if a success may reopen a channel that suspect replies closed."""
     shut: bool = False
-    """Check whether the suspect replies closed the channel."""
+    """True if the suspect replies closed the channel."""
     resting: dict[str, float] = field(default_factory=dict)
     """Seconds that domains (keyed hash) rest because of suspect replies."""
 
@@ -90,23 +88,23 @@ class Batch:
 
     @property
     def slots(self) -> set[int]:
-        """Return the slots of the rows that it settles."""
+        """Return the slots of the rows that this batch settles."""
         return {decision.slot for decision in self.decisions} | {row.slot for row in self.unwritten}
 
     @property
     def closes(self) -> bool:
-        """Check whether this ends the sending by this channel for now. What single recipients said never
-        ends an emergency.
+        """True if this ends sending by the channel for now. Replies to single recipients never end
+        an emergency.
         """
         halts = self.halt is not None and (is_ours(self.halt) or self.claim.lane != "emergency")
         return halts or self.pause > 0 or (self.shut and self.claim.lane != "emergency")
 
     def record(self, connection: Connection) -> list[tuple[str, int]]:
-        """Record everything, repeating it changes nothing; returns (channel, address) pairs fallen
-        back to.
+        """Record everything; repeating it changes nothing. Return the (channel, address) pairs
+        fallen back to.
         """
         claim = self.claim
-        store.hand_back(connection, claim, self.unwritten)
+        outcomes.hand_back(connection, claim, self.unwritten)
         fallen = (
             address_effects.record(
                 connection,
@@ -121,7 +119,7 @@ class Batch:
             else []
         )
         if self.pause:
-            channel_store.pause_channel(connection, claim.channel, self.pause)
+            channels.pause_channel(connection, claim.channel, self.pause)
         if self.key_in_doubt and not key_binding.opens_addresses(
             connection, self.vault, claim.channel
         ):
@@ -135,7 +133,7 @@ class Batch:
                 detail=self.halt.detail,
                 resume=self.halt.resume,
             )
-        if self.stop_edition and channel_store.pause_run(
+        if self.stop_edition and channels.pause_run(
             connection, claim.edition, claim.channel, self.stop_edition
         ):
             log.error(
@@ -148,12 +146,12 @@ class Batch:
 
     def _halt(self, connection: Connection, halt: Halted) -> bool:
         detail = f"{halt.code} {halt.detail}".strip()
-        return channel_store.halt_channel(
+        return channels.halt_channel(
             connection, self.claim.channel, detail, halt.resume, suspected=not is_ours(halt)
         )
 
     def _weigh(self, connection: Connection) -> None:
-        """Let suspect replies close the channel, and a success of an emergency open it again."""
+        """Let suspect replies close the channel, and the success of an emergency reopen it."""
         channel = self.claim.channel
         if self.reports or self.arrived:
             weighed = weigh(connection, channel, self.reports, self.arrived, idle=self.idle)
@@ -161,12 +159,12 @@ class Batch:
         if (
             self.reopens
             and self.arrived_at
-            and channel_store.clear_suspicion(connection, channel, self.arrived_at)
+            and channels.clear_suspicion(connection, channel, self.arrived_at)
         ):
             log.info("channel_resumed", channel=channel)
 
     def tell(self) -> None:
-        """Log what will be tried again, by the provider's code."""
+        """Log what will be retried, by the provider's code."""
         for code, count in Counter(
             each.provider_code for each in self.decisions if each.state == PENDING
         ).items():
@@ -175,30 +173,32 @@ class Batch:
 
 @dataclass(kw_only=True)
 class OutcomeBuffer:
-    """Gathers what became of the rows of one claim until somebody takes the batch; `since` is when
-    its oldest came in.
+    """Collects the outcomes of one claim until a batch is taken; `since` is when the oldest came
+    in.
     """
 
     state: SendingState
     channel: PushChannel
     claim: Claim
     clock_lead: float = 0.0
-    """Seconds by which the database's wall clock is ahead of ours for intervals."""
+    """Seconds by which the database's wall clock is ahead of `suspend_proof`."""
     since: float = 0.0
 
     def __post_init__(self) -> None:
         self._batch = self._empty()
-        self._any_moment = self._moment()  # of a receipt the time does not matter
-        self._suspects: dict[str, Report] = {}
+        self._any_moment = self._moment()  # the time of a receipt does not matter
+        self._suspects: dict[str, SuspectOutcome] = {}
 
-    def _empty(self) -> Batch:
-        return Batch(
+    def _empty(self) -> OutcomeBatch:
+        return OutcomeBatch(
             vault=self.state.app.vault, claim=self.claim, keep_ids=self.channel.receipt_wait > 0
         )
 
     @property
     def urgent(self) -> bool:
-        """Check whether the batch should be recorded at once: it is full, or changes what others may do."""
+        """True if the batch should be recorded at once: it is full, or affects what
+        others may do.
+        """
         batch = self._batch
         changes = (
             batch.halt is not None
@@ -208,8 +208,8 @@ class OutcomeBuffer:
         )
         return changes or len(batch.decisions) >= GROUP
 
-    def take(self) -> Batch:
-        """Return the batch so far and begin an empty one."""
+    def take(self) -> OutcomeBatch:
+        """Return the current batch and begin an empty one."""
         batch, self._batch, self.since = self._batch, self._empty(), 0.0
         batch.reopens = (
             self.claim.lane == "emergency"
@@ -221,7 +221,7 @@ class OutcomeBuffer:
         return batch
 
     def add(self, row: MarkedRow, outcome: Outcome, address: str = "") -> None:
-        """Take one outcome in; `address` is whom it is about, for the sake of its domain."""
+        """Add one outcome; `address` is the recipient's, of which only the domain is used."""
         if not self.since:
             self.since = suspend_proof()
         if isinstance(outcome, Receipt):
@@ -240,8 +240,8 @@ class OutcomeBuffer:
                 self._suspect(row, outcome, address, moment.now)
 
     def tried_all(self) -> None:
-        """Let what is suspected count, and stop an edition that nobody takes: nobody of the claim is
-        left to try.
+        """Let suspicions count, and stop an edition that nobody accepts: the claim has no row left
+        to try.
         """
         batch, replies, claim = self._batch, self.state.breakers.replies, self.claim
         batch.stop_edition = batch.stop_edition or replies.doubted(claim.edition, claim.channel)
@@ -250,7 +250,7 @@ class OutcomeBuffer:
         batch.idle = bool(batch.stop_edition or batch.reports)
 
     def unwritten(self, rows: Iterable[MarkedRow]) -> None:
-        """Let rows wait again that were marked and never written; no attempt is spent."""
+        """Let rows that were marked but never written wait again; no attempt is spent."""
         self._batch.unwritten += rows
 
     def unopened(self, row: MarkedRow, code: str) -> None:
@@ -265,7 +265,7 @@ class OutcomeBuffer:
         )
 
     def unreadable(self, row: MarkedRow, code: str) -> None:
-        """No message can be made for this row, whatever the reason that `code` names."""
+        """Fail a row for which no message can be made; `code` names the error."""
         self._batch.decisions.append(
             Decision(
                 slot=row.slot,
@@ -308,7 +308,7 @@ class OutcomeBuffer:
         if channel in replies.arrived:
             self._batch.arrived.setdefault("", replies.arrived[channel])
         replies.suspect(channel, domain, address.rpartition("@")[2].lower())
-        report = Report(
+        report = SuspectOutcome(
             seen=SuspectReply(address=row.address, domain=domain, at=at), outcome=outcome
         )
         self._batch.reports.append(report)
@@ -349,8 +349,8 @@ class OutcomeBuffer:
             batch.pause = max(batch.pause, outcome.retry_after or 0.0)
 
     def _is_broken(self, row: MarkedRow, outcome: Failure) -> bool:
-        """Check whether this call opens the failure breaker. That one recipient fails again says nothing
-        new.
+        """True if this call opens the failure breaker. Another failure of the same recipient is no
+        new evidence.
         """
         failing = isinstance(outcome, Deferred) and not outcome.throttle
         if not failing or is_ours(outcome):
@@ -358,7 +358,7 @@ class OutcomeBuffer:
         return row.spent == 0 and self.state.breakers.replies.refusal(self.claim.channel)
 
     def _rests(self, row: MarkedRow, outcome: Deferred) -> bool:
-        """Check whether the whole channel rests as long as the provider asks."""
+        """True if the whole channel must rest for as long as the provider asks."""
         if not channel_rest(outcome):
             return False
         limited = not outcome.alarm and self.state.breakers.replies.is_limited(

@@ -1,13 +1,13 @@
 """Rates shared by all workers, counted in ticks by one atomic script on Redis time; without Redis,
-a careful share each.
+a cautious share for each worker.
 
-Rates are messages a second. A tick is a tenth of a second, stretched by 1 / SHARE, and lets a tenth
-of a rate pass as it begins: ten ticks take 1.03 s, so no second ever sees more than the rate. What
-a tick does not use in time is dropped, not bunched.
+Rates are messages a second. A tick is a tenth of a second, stretched by 1 / SHARE, and grants a
+tenth of a rate as it begins: ten ticks take 1.03 s, so no second ever sees more than the rate.
+Grants not used in time are dropped, not accumulated.
 
-While Redis is away each worker takes R / (2 x workers). When it is back, whoever notices first lets
-all go on like that for RETURN_SECONDS, until each has noticed: so the shares of some and the ticks
-of others never add up to more than the rate.
+While Redis is away each worker takes R / (2 x workers). Once it is back, the first worker to notice
+keeps all of them in that mode for RETURN_SECONDS, until each has noticed: the shares of some and
+the ticks of others never add up to more than the rate.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from broadcaster.delivery.redis_scripts import ALONE, LOOK, RESERVE, SPACE, Script, Signal
+from broadcaster.delivery.redis_scripts import ALONE, LOOK, RESERVE, SPACE, RedisScript, Signal
 from broadcaster.runtime.queue import Queue
 from broadcaster.store.leases import suspend_proof
 
@@ -28,47 +28,46 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 SHARE = 0.97
-"""Part of the granted rate that is used in the long run."""
+"""Fraction of the granted rate that is used in the long run."""
 ALONE_SHARE = 0.9
-"""Part of its share that a worker uses without Redis, as it takes a tick's messages in advance."""
+"""Fraction of its share that a worker uses without Redis, as it takes a tick's messages in advance.
+"""
 TICKS = 10
-"""Ticks that together let one second's rate pass."""
+"""Ticks that together grant one second's rate."""
 TICK = 1 / TICKS / SHARE
-"""Seconds of a tick; no reservation is further ahead, so that an emergency waits for no more."""
+"""Seconds of a tick; no reservation lies further ahead, so an emergency never waits longer."""
 GRACE = 0.01
-"""Seconds from its beginning during which a tick can still be reserved."""
+"""Seconds after its start during which a tick can still be reserved."""
 LATE = 0.028
-"""Seconds from the beginning of its tick after which a message would be too close to those of the
-tenth tick from there.
+"""Seconds after the start of its tick beyond which a message would come too close to those of the
+tenth tick after it.
 """
 DEMAND_SECONDS = 2
-"""How long an emergency's demand holds routine work back after it was last renewed."""
+"""Seconds that an emergency's demand holds back routine work after its last renewal."""
 LOOK_SECONDS = 0.05
-"""How long an unlimited channel believes what Redis said of pauses and demands."""
+"""Seconds that an unlimited channel relies on the last reading of pauses and demands."""
 WATCH_SECONDS = 0.1
-"""Pause between looks on behalf of messages that are granted and not yet written."""
+"""Seconds between readings on behalf of messages that are granted and not yet written."""
 HEARD_SECONDS = 0.3
-"""How long what was heard holds without being heard again."""
+"""Seconds that a signal holds without being read again."""
 PAUSE_SECONDS = 2.0
-"""How long a pause is told by Redis: it only hurries; the database holds it for as long as the
-provider asks.
+"""Seconds that Redis announces a pause at most: it only spreads the news; the database holds the
+pause for as long as the provider asks.
 """
 RETRY_SECONDS = 0.25
-"""How long Redis is left alone after it failed to answer."""
+"""Seconds that Redis is left alone after it failed to answer."""
 RETURN_SECONDS = 2.0
-"""How long all go on alone once Redis is back: longer than any of them takes to notice."""
+"""Seconds that all workers go on alone once Redis is back: longer than any takes to notice."""
 SPACED = 20_000
-"""Addresses remembered in this process before those free again are forgotten."""
+"""Addresses remembered in this process before expired ones are dropped."""
 
 
-_reserve, _look, _space = Script(RESERVE), Script(LOOK), Script(SPACE)
+_reserve, _look, _space = RedisScript(RESERVE), RedisScript(LOOK), RedisScript(SPACE)
 
 
 @dataclass
 class Limiter:
-    """Grants sends of each channel. `workers` tells how many processes were last counted on the
-    lane.
-    """
+    """Grants sends on each channel; `workers` returns the last count of the lane's processes."""
 
     queue: Queue
     workers: Callable[[], int]
@@ -84,8 +83,8 @@ class Limiter:
     _returning: "asyncio.Task[None] | None" = None
 
     async def take(self, channel: str, lane: str, *, rate: float, wanted: int) -> int:
-        """Return how many messages may be written now (0 to `wanted`); waits at most about 100 ms for
-        the first.
+        """Return how many messages may be written now (0 to `wanted`); waits about 100 ms at most
+        for the first.
         """
         if rate <= 0:
             return await self._take_unlimited(channel, lane, wanted)
@@ -96,7 +95,7 @@ class Limiter:
         return self._in_time(channel, granted, late=suspend_proof() - asked - wait)
 
     async def _take_unlimited(self, channel: str, lane: str, wanted: int) -> int:
-        """Grant all of it, but for pauses and an emergency's demand: Redis is asked a few times a
+        """Grant everything unless paused or held back by an emergency; reads Redis a few times a
         second, not each time.
         """
         clock = suspend_proof()
@@ -109,8 +108,8 @@ class Limiter:
         return 0
 
     def _in_time(self, channel: str, granted: int, *, late: float) -> int:
-        """Return the grant, or 0 where its time has passed; but after a second of nothing a machine
-        that is always late sends, too.
+        """Return the grant, or 0 if its time has passed; after a second of nothing even a machine
+        that is always late sends.
         """
         if not granted:
             return 0
@@ -123,7 +122,9 @@ class Limiter:
     async def _reserve(
         self, channel: str, lane: str, rate: float, wanted: int
     ) -> tuple[int, float]:
-        """Reserve up to `wanted`; how many, and seconds until their tick begins or until another try."""
+        """Reserve up to `wanted`; return how many, and seconds until their tick begins or until
+        another try.
+        """
         if self._has_redis():
             keys = (f"siaran:tick:{channel}", *_signals(channel), ALONE)
             numbers = (wanted, rate, TICKS, round(TICK * 1e6), round(GRACE * 1e6), DEMAND_SECONDS)
@@ -139,13 +140,13 @@ class Limiter:
         return self._take_alone(channel, rate, wanted)
 
     def _take_alone(self, channel: str, rate: float, wanted: int) -> tuple[int, float]:
-        """Without Redis: a share of R / (2 x workers), reserved in this process."""
+        """Reserve a share of R / (2 x workers) in this process, without Redis."""
         interval = 2 * max(self.workers(), 1) / (rate * ALONE_SHARE)
         clock = suspend_proof()
         if self._alone_since is None:
             self._alone_since = clock
             self._local.clear()
-        # the last tick that Redis let anybody reserve must be over for a whole tick
+        # the last tick that anybody could reserve in Redis must be over for a whole tick
         free = max(self._local.get(channel, self._alone_since + 2 * TICK + interval), clock)
         granted = min(math.floor((clock + TICK - free) / interval) + 1, wanted)
         if granted < 1:
@@ -156,16 +157,16 @@ class Limiter:
     # --- pauses and demands ---------------------------------------------------------------------
 
     def open_for(self, channel: str, lane: str) -> bool:
-        """Check whether what is granted may still be written, as far as this process has heard; cheap,
-        for each write.
+        """True if granted messages may still be written, as far as this process knows; cheap enough
+        for every write.
         """
         clock = suspend_proof()
         held = lane != "emergency" and clock < self._demanded.get(channel, 0.0)
         return not held and clock >= self._paused.get(channel, 0.0)
 
     async def pause(self, channel: str, seconds: float) -> None:
-        """Stop all writing at once, as the provider asked for so much rest. The database must be told
-        too, which holds it longer.
+        """Stop all writing at once for `seconds`, as the provider asked; the caller also records it
+        in the database, which holds it longer.
         """
         announced = min(seconds, PAUSE_SECONDS)
         if announced <= 0:
@@ -177,15 +178,15 @@ class Limiter:
             )
 
     async def watch(self, channel: str, lane: str) -> None:
-        """Hear what others say of the channel until this is cancelled, for messages that are
-        granted and not yet written.
+        """Keep reading the channel's signals until cancelled, for messages that are granted and not
+        yet written.
         """
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             await self.look(channel, lane)
 
     async def look(self, channel: str, lane: str) -> None:
-        """Ask Redis once for pauses and demands; an emergency renews its own."""
+        """Read pauses and demands from Redis once; an emergency renews its own demand."""
         if self._has_redis():
             renewed = DEMAND_SECONDS if lane == "emergency" else 0
             signals = await self._ask(lambda redis: _look(redis, _signals(channel), renewed))
@@ -201,13 +202,13 @@ class Limiter:
         if paused:
             self._paused[channel] = max(self._paused.get(channel, 0.0), until)
 
-    # --- the distance between two messages to one address ---------------------------------------
+    # --- spacing of messages to one address ------------------------------------------------------
 
     async def space(self, channel: str, seconds: Mapping[int, float]) -> Mapping[int, float]:
-        """Reserve a message to each address (its id -> seconds until the next); those that must
-        wait, and how many seconds.
+        """Reserve one message for each address (id -> seconds until its next); return the seconds
+        that the others must wait, by id.
 
-        One question for all. Without Redis each process keeps the distance for itself.
+        One request for all. Without Redis each process keeps the spacing for itself.
         """
         clock = suspend_proof()
         if len(self._spaced) > SPACED:
@@ -233,11 +234,11 @@ class Limiter:
             self._spaced[channel, address] = clock + held.get(address, seconds[address])
         return held
 
-    # --- Redis, there or not --------------------------------------------------------------------
+    # --- availability of Redis ------------------------------------------------------------------
 
     def _has_redis(self) -> bool:
-        """Check whether to ask Redis; while it is away somebody looks now and then, and nobody waits for
-        that.
+        """True if Redis is to be asked; while it is away a background task looks for it now and
+        then.
         """
         if (
             self._away
@@ -248,7 +249,7 @@ class Limiter:
         return bool(self.queue.url) and not self._away
 
     async def _return(self) -> None:
-        """Tell all once Redis is back, and let them go on alone until each has noticed."""
+        """Announce that Redis is back, and keep all workers alone until each has noticed."""
         try:
             await self.queue.ask(
                 lambda redis: redis.set(ALONE, "1", px=round(RETURN_SECONDS * 1000), nx=True)
@@ -260,7 +261,7 @@ class Limiter:
         log.info("limiter_with_redis")
 
     async def _ask(self, act: Callable[[Redis], Awaitable[T]]) -> T | None:
-        """Return what Redis answers; None, and it counts as away, where it does not."""
+        """Return the answer of Redis; None, and Redis counts as away, if it fails."""
         try:
             return await self.queue.ask(act)
         except (RedisError, OSError) as error:
@@ -271,5 +272,5 @@ class Limiter:
 
 
 def _signals(channel: str) -> tuple[str, str]:
-    """Keys of a channel's demand and pause."""
+    """Return the keys of a channel's demand and pause."""
     return f"siaran:demand:{channel}", f"siaran:pause:{channel}"

@@ -1,5 +1,5 @@
-"""Replies of providers as one process saw them: what came between two successes, and how the last
-calls ended.
+"""Replies of providers as one process saw them: those between two successes, and the results of the
+last calls.
 """
 
 from collections import deque
@@ -18,8 +18,8 @@ _SUCCESS, _FAILED, _REFUSED = range(3)
 
 @dataclass
 class Replies:
-    """Replies that one process remembers: of a channel, of an edition on a channel, and of mail
-    domains that refused somebody.
+    """Replies that one process remembers: by channel, by edition and channel, and by mail domain
+    that refused a recipient.
     """
 
     _rejections: dict[tuple[int, str], dict[str, set[str]]] = field(default_factory=dict)
@@ -31,15 +31,15 @@ class Replies:
     closed: set[str] = field(default_factory=set)
     """Channels that this process closed because of suspect replies."""
     arrived: dict[str, float] = field(default_factory=dict)
-    """When a message last arrived, by channel."""
+    """Time of the last success (epoch seconds), by channel."""
 
     # --- the edition ----------------------------------------------------------------------------
 
     def edition_is_rejected(
         self, edition: int, channel: str, outcome: Rejected, address: int
     ) -> bool:
-        """Count a rejection; True once so many agree, with no success between, that it is the
-        message's fault.
+        """Count a rejection; True once enough agree, with no success between, that the message is
+        at fault.
         """
         by_code = self._rejections.setdefault((edition, channel), {})
         places = by_code.setdefault(outcome.code, set())
@@ -51,31 +51,28 @@ class Replies:
         self._doubts[edition, channel] = why
 
     def doubted(self, edition: int, channel: str) -> str:
-        """Return why an edition should stop, now that everybody has been tried; empty where
-        something arrived since.
+        """Return why an edition should stop, now that everybody has been tried; empty if a message
+        arrived since.
         """
         return self._doubts.pop((edition, channel), "")
 
     def reached(self, edition: int, channel: str) -> None:
-        """Note a success: the rejections before it were the addresses' own."""
+        """Note a success: earlier rejections were the addresses' own fault."""
         self._rejections.pop((edition, channel), None)
         self._doubts.pop((edition, channel), None)
 
     # --- the channel ----------------------------------------------------------------------------
 
     def call(self, channel: str, *, failed: bool) -> bool:
-        """Note a call; True once more than half of the last fifty came back with nothing (failure
-        breaker).
-        """
+        """Note a call; True once more than half of the last fifty failed (failure breaker)."""
         recent = self._recent_of(channel)
         recent.append(_FAILED if failed else _SUCCESS)
         return failed and self._is_broken(recent)
 
     def refusal(self, channel: str) -> bool:
-        """Note that one recipient was put off; True once that was all that came of the last fifty
-        calls.
+        """Note that one recipient was put off; True once the last fifty calls brought nothing else.
 
-        Recipients fail by themselves: beside a single success they say nothing of the channel.
+        Recipients fail by themselves: beside a single success they say nothing about the channel.
         """
         recent = self._recent_of(channel)
         recent.append(_REFUSED)
@@ -96,14 +93,14 @@ class Replies:
         return broken
 
     def is_limited(self, channel: str, address: int) -> bool:
-        """Count a "too fast"; True once several addresses were told so with no success between."""
+        """Count a "too fast"; True once several addresses got it with no success between."""
         addresses = self._limited.setdefault(channel, set())
         addresses.add(address)
         return limits_channel(len(addresses))
 
     def success(self, channel: str, domain_of: str, at: float) -> dict[str, float]:
-        """Note that a message arrived; the successes to tell the other workers of, as suspicions
-        stand against them.
+        """Note a success; return those that the other workers must know of, because suspicions
+        stand against them (domain or "" -> time).
         """
         self.arrived[channel] = at
         self._limited.pop(channel, None)
@@ -115,21 +112,21 @@ class Replies:
         return successes
 
     def suspect(self, channel: str, domain: str, name: str) -> None:
-        """Note a suspect reply: `domain` is the keyed hash of the domain `name`, empty where there
-        is none.
+        """Note a suspect reply: `domain` is the keyed hash of the domain `name`, empty if there is
+        none.
         """
         self._suspected[channel] = True
         if domain:
             self._watched.setdefault(channel, {})[domain] = name
 
     def is_suspected(self, channel: str) -> bool:
-        """Check whether a suspect reply came since the last success."""
+        """True if a suspect reply came since the last success."""
         return self._suspected.get(channel, False)
 
     def watches(self, channel: str) -> bool:
-        """Check whether the domains of successes matter now."""
+        """True if the domains of successes matter now."""
         return bool(self._watched.get(channel))
 
     def name_of(self, channel: str, domain: str) -> str:
-        """Return the domain's name; empty where it is not watched."""
+        """Return the domain's name; empty if it is not watched."""
         return self._watched.get(channel, {}).get(domain, "")

@@ -1,4 +1,4 @@
-"""The sending state of one process: rendered messages, recipients, breakers, the in-flight window."""
+"""Sending state of one process: rendered messages, recipients, breakers, the in-flight window."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,24 +23,24 @@ WINDOW = 250
 RESERVED = 10
 """Places of the window that a channel leaves to each other one."""
 RENDERED = 64
-"""Rendered messages kept per process."""
+"""Rendered messages cached per process."""
 DAYS = 4096
-"""Days of consent kept as dates."""
+"""Days of consent cached as dates."""
 COUNT_SECONDS = 1.0
-"""How long results may wait to be counted for the mass-suppression breaker; an address called dead
-is counted at once.
+"""Seconds that results may wait to be counted for the mass-suppression breaker; dead addresses are
+counted at once.
 """
 
 
 @dataclass(kw_only=True)
 class RenderCache:
-    """Editions rendered for a channel and language, each once per process."""
+    """Cache of editions rendered for a channel and language."""
 
     database: Database
     _messages: dict[tuple[int, str, str], Message] = field(default_factory=dict)
 
     async def message(self, edition_id: int, channel: PushChannel, lang: str) -> Message:
-        """Render the edition, or return it as rendered before."""
+        """Return the rendered edition, rendering it on first use."""
         key = (edition_id, channel.name, lang)
         if key not in self._messages:
             edition = await self.database.read(edition_document, edition_id)
@@ -52,7 +52,7 @@ class RenderCache:
 
 @dataclass(kw_only=True)
 class Recipients:
-    """Makes recipients of marked rows, and notices when the key opens no address any more."""
+    """Makes recipients of marked rows, and notices when the key no longer opens addresses."""
 
     vault: Vault
     areas: Mapping[str, Area]
@@ -60,7 +60,7 @@ class Recipients:
     _days: dict[int, date] = field(default_factory=dict)
 
     def recipient(self, channel: str, edition_id: int, row: MarkedRow) -> Recipient:
-        """Open a row's address. Raises SealBroken, and KeyError for an area that is gone."""
+        """Open a row's address. Raises SealBroken, or KeyError if its area no longer exists."""
         address = self.vault.open(channel, bytes.fromhex(row.sealed))
         self._unopened.pop(channel, None)
         token, key = self.vault.names(row.address)
@@ -96,7 +96,7 @@ class Recipients:
 
 @dataclass(kw_only=True)
 class Breakers:
-    """Feeds the breakers of this process: the replies of providers, and results not yet counted."""
+    """Breakers of this process: the replies of providers, and results not yet counted."""
 
     replies: Replies = field(default_factory=Replies)
     _uncounted: dict[str, tuple[int, float]] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class Breakers:
     def results_to_count(self, channel: str, more: int, *, now: bool) -> int:
         """Return the results of this channel to add to the shared count.
 
-        At most once a second unless `now`: transactions would wait for its row.
+        At most once a second unless `now`: transactions would wait for the shared row.
         """
         count, counted_at = self._uncounted.get(channel, (0, 0.0))
         clock = suspend_proof()
@@ -117,7 +117,7 @@ class Breakers:
 
 @dataclass(frozen=True, kw_only=True)
 class SendingState:
-    """Everything that the senders of one process share; it knows none of them."""
+    """State that the senders of one process share; it knows none of them."""
 
     app: App
     holder: Holder
@@ -130,7 +130,7 @@ class SendingState:
 
     @classmethod
     def of(cls, app: App, holder: Holder, workers: Callable[[], int]) -> "SendingState":
-        """Begin with nothing rendered and nothing in flight; `workers` counts the lane's processes."""
+        """Begin with nothing rendered or in flight; `workers` counts the lane's processes."""
         limiter = Limiter(app.queue, workers)
         others = sum(map(app.loaded.is_open, app.push)) - 1
         areas = {

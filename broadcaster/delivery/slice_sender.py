@@ -1,5 +1,5 @@
-"""The slice sender: works through one claimed slice. Each turn is one transaction that records what
-is known and marks what comes next.
+"""Slice sender: works through one claimed slice. Each turn is one transaction that records known
+outcomes and marks the next rows.
 """
 
 import asyncio
@@ -13,16 +13,15 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from broadcaster.delivery.job_control import JobControl
 from broadcaster.delivery.message_composer import MessageComposer, Unrenderable
-from broadcaster.delivery.outcome_buffer import Batch, OutcomeBuffer
+from broadcaster.delivery.outcome_buffer import OutcomeBatch, OutcomeBuffer
 from broadcaster.delivery.sending_state import SendingState
 from broadcaster.domain.deliveries import MarkedRow
 from broadcaster.domain.retry_policy import DOMAIN_WAIT, bounded
 from broadcaster.runtime import tasks
-from broadcaster.store import channels as channel_store
-from broadcaster.store import gate, slices
-from broadcaster.store import outcomes as outcome_store
+from broadcaster.store import channels, gate, slices
 from broadcaster.store.gate import Marked
 from broadcaster.store.leases import LeaseLost, suspend_proof
+from broadcaster.store.outcomes import hand_back
 from broadcaster.store.slices import Claim
 from channels.base.contract import PushChannel
 
@@ -30,26 +29,23 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 BATCH = 125
-"""Rows marked at once by one sender (two of them fill the window of a process)."""
+"""Rows marked at once by one sender (two senders fill the window of a process)."""
 GROUP_SECONDS = 0.1
 """Seconds that an outcome waits at most to be committed."""
 LEASE_MARGIN = 5.0
-"""Seconds before the end of a lease at which its holder stops writing (a quarter of a short lease)."""
+"""Seconds before the end of a lease at which its holder stops writing (a quarter of a short lease).
+"""
 SLOW_SECONDS = 0.1
-"""How long a sender waits for what it handed over before it goes on: a slow answer holds up nobody
-else.
-"""
+"""Seconds that a sender waits for an answer before it goes on: a slow answer blocks nobody else."""
 LOOK_AGAIN = 0.25
-"""Seconds between looks for rows that became due again while slow answers are awaited."""
+"""Seconds between checks for rows that became due again while slow answers are pending."""
 DATABASE_PAUSE = 0.5
-"""Seconds between tries to save outcomes while the database does not take them (restart, full
-disk).
-"""
+"""Seconds between tries to save outcomes while the database is unavailable (restart, full disk)."""
 
 
 @dataclass(kw_only=True)
 class SliceSender:
-    """One claimed slice; `tried` says that only slow answers are left to wait for."""
+    """Sender of one claimed slice; `tried` is set once only slow answers are pending."""
 
     state: SendingState
     channel: PushChannel
@@ -57,15 +53,12 @@ class SliceSender:
     control: JobControl
     lease_until: float = 0.0
     places: int = 0
-    """Places of the process's window that this holds for rows that are marked and unsettled, but
-    for late ones.
+    """Places of the window that this sender holds for marked and unsettled rows, except late ones.
     """
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     _slow: set[asyncio.Task[None]] = field(default_factory=set)
     _late: set[int] = field(default_factory=set)
-    """Slots of rows whose answers are slow: each holds a place of its own until its outcome is
-    recorded.
-    """
+    """Slots of rows whose answers are slow: each holds a place until its outcome is recorded."""
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -78,8 +71,8 @@ class SliceSender:
         )
 
     def may_write(self) -> bool:
-        """Check whether a write may still begin: the lease and our time hold for a while, and nobody
-        asked us to stop or to rest.
+        """True if a write may still begin: lease and deadline leave time, and no stop or pause was
+        asked for.
         """
         return (
             not self._is_over()
@@ -88,15 +81,15 @@ class SliceSender:
         )
 
     def _is_over(self) -> bool:
-        """Check whether to end here. While answers are to come nobody else can have our slice: an
-        emergency goes on with it.
+        """True if the sender must end. While answers are pending nobody else can claim the slice,
+        so an emergency goes on.
         """
         if self.claim.lane == "emergency" and any(not task.done() for task in self._slow):
             return self.control.ended
         return self.control.over
 
     async def work(self) -> None:
-        """Mark, send and settle until nothing is due; then give the slice back."""
+        """Mark, send and settle until nothing is due; then release the slice."""
         ticking = asyncio.create_task(self._tick())
         try:
             if await self._send_and_settle():
@@ -118,7 +111,7 @@ class SliceSender:
                 await self._release(self.places + len(self._late))
 
     async def _send_and_settle(self) -> bool:
-        """Send until nothing is due, or we should end, and wait for slow answers; whether nobody is
+        """Send until nothing is due or the job ends, and wait for slow answers; True if no row is
         left to try.
         """
         try:
@@ -128,16 +121,20 @@ class SliceSender:
             ):
                 if await self.app.database.read(gate.has_due, self.claim):
                     everybody = await self._send_all()
-        except Exception:  # reason: what is under way must get its outcome; it is raised again
+        except Exception:  # reason: messages in flight must get their outcome; it is raised again
             await self._settle_slow()
             raise
         for ended in self._slow:
             ended.result()
         return everybody
 
-    async def _settle_slow(self, *, timeout: float | None = None) -> bool:  # noqa: ASYNC109  not ours to end: it outlasts this
-        """Wait for slow answers, holding no place for anybody else; whether some are still to come
-        after `timeout` seconds.
+    async def _settle_slow(
+        self,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  the tasks outlast this call
+    ) -> bool:
+        """Wait for slow answers without holding places; True if some are still pending after
+        `timeout` seconds.
         """
         under_way = [task for task in self._slow if not task.done()]
         if not under_way:
@@ -149,7 +146,7 @@ class SliceSender:
         return bool((await asyncio.wait(under_way, timeout=timeout))[1])
 
     async def _send_all(self) -> bool:
-        """Send until nothing is due, or we should end; whether nobody is left."""
+        """Send until nothing is due or the job ends; True if no row is left."""
         cursor, exhausted = self.claim.after_slot, False
         take, pacing = self.state.limiter.take, self.state.pacing
         while not exhausted and not self._is_over():
@@ -170,7 +167,7 @@ class SliceSender:
         return exhausted
 
     async def _begin(self, rows: Sequence[MarkedRow]) -> None:
-        """Send these rows; what takes long goes on beside the rows after it."""
+        """Send these rows; slow ones go on beside the rows after them."""
         waiting = {row.slot: row for row in rows}
         sending = asyncio.create_task(self._send(rows, waiting))
         try:
@@ -189,8 +186,8 @@ class SliceSender:
         return None
 
     async def _hold(self, wanted: int) -> int:
-        """Take places for the next turn, up to our share of the window; waits for the first. How
-        many rows may be marked.
+        """Take places for the next turn, up to our share of the window, waiting for the first;
+        return how many rows may be marked.
         """
         window = self.state.window
         wanted = min(wanted, window.share, BATCH)
@@ -202,7 +199,7 @@ class SliceSender:
         return min(wanted, self.places)
 
     async def _give_back(self, used: int) -> None:
-        """Let go of places beyond our share, which shrinks when other channels have work too."""
+        """Release places beyond our share, which shrinks when other channels have work too."""
         surplus = self.places - max(used, min(self.state.window.share, BATCH))
         if surplus > 0:
             self.places -= surplus
@@ -214,8 +211,8 @@ class SliceSender:
     # --- transactions ---------------------------------------------------------------------------
 
     async def _turn(self, cursor: int, limit: int) -> Marked:
-        """Record the outcomes so far and mark the next rows, in one transaction. Raises LeaseLost;
-        what is known is recorded.
+        """Record known outcomes and mark the next rows, in one transaction. Raises LeaseLost, with
+        the outcomes recorded.
         """
         async with self._saving:
             batch, asked = self.outcomes.take(), suspend_proof()
@@ -229,9 +226,7 @@ class SliceSender:
 
             try:
                 fallen, marked = await self._save(act)
-            except (
-                Exception
-            ):  # reason: outcomes are facts whatever keeps us from going on; it is raised again
+            except Exception:  # reason: outcomes must be kept whatever failed; it is raised again
                 await self._record(batch)
                 raise
             self.lease_until = max(self.lease_until, asked + self.holder.lease)
@@ -240,16 +235,18 @@ class SliceSender:
             return marked
 
     async def _flush(self) -> None:
-        """Record the outcomes so far."""
+        """Record known outcomes."""
         async with self._saving:
             await self._record(self.outcomes.take())
 
-    async def _record(self, batch: Batch) -> None:
+    async def _record(self, batch: OutcomeBatch) -> None:
         if batch:
             await self._recorded(batch, await self._save(batch.record))
 
-    async def _recorded(self, batch: Batch, fallen: Sequence[tuple[str, int]]) -> None:
-        """Tell what waits once a batch is safe, and ring for those fallen back to."""
+    async def _recorded(self, batch: OutcomeBatch, fallen: Sequence[tuple[str, int]]) -> None:
+        """Act on a batch once it is committed: log retries, release places, wake the channels
+        fallen back to.
+        """
         batch.tell()
         await self._settled(batch.slots)
         if batch.shut:
@@ -261,13 +258,13 @@ class SliceSender:
             await self.app.queue.ring(channel, self.claim.lane)
 
     async def _settled(self, slots: set[int]) -> None:
-        """Give the places of late rows back whose outcomes are recorded."""
+        """Release the places of late rows whose outcomes are recorded."""
         late = self._late & slots
         self._late -= late
         await self._release(len(late))
 
-    async def _rest(self, batch: Batch) -> None:
-        """Tell all workers of the channel's or a domain's rest."""
+    async def _rest(self, batch: OutcomeBatch) -> None:
+        """Announce the rest of the channel or of domains to all workers."""
         if batch.pause:
             await self.state.limiter.pause(self.channel.name, batch.pause)
         for domain, seconds in batch.resting.items():
@@ -275,7 +272,9 @@ class SliceSender:
             await self.state.pacing.hold_domain(self.channel, name, seconds or DOMAIN_WAIT)
 
     async def _save(self, act: Callable[[Connection], T]) -> T:
-        """Write to the ledger, however long it is away: until it is saved nothing more is marked."""
+        """Write to the ledger, retrying while the database is away; until then nothing more is
+        marked.
+        """
         while True:
             try:
                 return await asyncio.shield(self.app.database.write(act))
@@ -286,8 +285,8 @@ class SliceSender:
                 await asyncio.sleep(DATABASE_PAUSE)
 
     async def _tick(self) -> None:
-        """While a provider is slow: commit what is known in time, and keep the lease; losing it
-        ends all writing.
+        """Commit outcomes in time and renew the lease while a provider is slow; a lost lease ends
+        all writing.
         """
         renewed = suspend_proof()
         while True:
@@ -315,9 +314,7 @@ class SliceSender:
     # --- messages -------------------------------------------------------------------------------
 
     async def _send(self, rows: Sequence[MarkedRow], waiting: dict[int, MarkedRow]) -> None:
-        """Hand marked rows over and note what became of each; `waiting` (by slot) are those of
-        which it is not known yet.
-        """
+        """Send marked rows and note each outcome; `waiting` are the rows (by slot) without one."""
         try:
             messages = await self.composer.render(rows)
         except Unrenderable as error:
@@ -338,11 +335,11 @@ class SliceSender:
         return None
 
     async def _suspend(self, rows: Sequence[MarkedRow], why: str) -> None:
-        """Let the edition wait for a person: no message can be made of it."""
+        """Pause the edition until a person acts: no message can be made of it."""
 
         def stop(connection: Connection) -> None:
-            outcome_store.hand_back(connection, self.claim, rows)
-            channel_store.pause_run(connection, self.claim.edition, self.channel.name, why)
+            hand_back(connection, self.claim, rows)
+            channels.pause_run(connection, self.claim.edition, self.channel.name, why)
 
         await self._save(stop)
         await self._settled({row.slot for row in rows})

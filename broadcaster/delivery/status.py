@@ -1,4 +1,4 @@
-"""The status of an announcement, as the API's GET and `broadcaster show --json` answer it."""
+"""Status of an announcement, as the API's GET and `broadcaster show --json` return it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from broadcaster.domain.codes import normalise_code
 from broadcaster.domain.lifecycle import State
 from broadcaster.domain.retry_policy import REASONS, WAITS
 from broadcaster.domain.waiting import ChannelWait
-from broadcaster.runtime.i18n import words as catalogue
+from broadcaster.runtime.i18n import words
 from broadcaster.store import ledger
 from broadcaster.store.channel_tables import held_suppression
 from broadcaster.store.channels import ChannelState, channel_states
@@ -25,7 +25,7 @@ from channels.base.contract import Site
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Identity, state and sending of an announcement, and what keeps messages from arriving."""
+    """Identity, state and sending of an announcement, and why messages have not arrived."""
 
     id: str
     code: str
@@ -39,11 +39,11 @@ class Overview:
 
     @property
     def holds(self) -> list[ChannelWait]:
-        """Return what keeps it from going on, by channel."""
+        """Return the holds that keep it from going on, by channel."""
         return holds(self.progress, self.channels, self.causes, emergency=self.emergency)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the answer of the API; other systems read it, so its names never change."""
+        """Return the API's answer; other systems read it, so its keys never change."""
         return {
             "id": self.id,
             "code": self.code,
@@ -71,7 +71,7 @@ class Overview:
                     "channel": item.channel,
                     "state": item.state,
                     "reason": item.reason,
-                    "words": words(item.reason),
+                    "words": reason_words(item.reason),
                     "provider_code": item.provider_code,
                     "count": item.count,
                 }
@@ -82,7 +82,7 @@ class Overview:
         }
 
     def _held_up(self, hold: ChannelWait) -> dict[str, Any]:
-        t, label = catalogue("id"), self.labels.get(hold.channel, hold.channel)
+        t, label = words("id"), self.labels.get(hold.channel, hold.channel)
         until = when(hold.until) if hold.until is not None else None
         return {
             **hold.as_json(),
@@ -92,8 +92,8 @@ class Overview:
         }
 
 
-def words(reason: str) -> str:
-    """Return a reason as people read it."""
+def reason_words(reason: str) -> str:
+    """Return a reason in words; the code itself if it has none."""
     return REASONS.get(reason) or WAITS.get(reason, reason)
 
 
@@ -104,11 +104,11 @@ def overview(
     watcher: Watcher | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Overview | None:
-    """Return the announcement with this id or code; None when there is none.
+    """Return the announcement with this id or code; None if there is none.
 
-    Costs a look at the slices' counters, however many rows there are: it is made to be asked each
-    second. `watcher` adds what keeps messages from arriving, at some 50 ms more at most. `labels`:
-    what people call the channels.
+    Reads the slices' counters, however many rows there are: cheap enough to poll each second.
+    `watcher` adds why messages have not arrived, for some 50 ms more at most. `labels` are the
+    channels' names for people.
     """
     row = _named(connection, key)
     if row is None:
@@ -128,7 +128,7 @@ def overview(
 
 
 def identify(connection: Connection, key: str) -> str | None:
-    """Return the id of the announcement with this id or code; None when there is none."""
+    """Return the id of the announcement with this id or code; None if there is none."""
     row = _named(connection, key)
     return None if row is None else str(row.id)
 
@@ -166,5 +166,5 @@ def _channels(connection: Connection, progress: Progress) -> Mapping[str, Channe
 
 
 def current(state: ChannelState, wall: float) -> ChannelState:
-    """Return the state with its pause only where that lies ahead."""
+    """Return the state, with its pause only if that lies ahead."""
     return state if state.paused_until > wall else replace(state, paused_until=0.0)

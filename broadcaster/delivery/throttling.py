@@ -1,5 +1,5 @@
 """Throttling: rates and domains that providers want slower, as one process sees them, read from the
-database at most once a second.
+database once a second at most.
 """
 
 import math
@@ -14,34 +14,38 @@ from sqlalchemy.exc import DBAPIError
 from broadcaster.delivery.rate_limiter import Limiter
 from broadcaster.domain.deliveries import MarkedRow
 from broadcaster.domain.retry_policy import DOMAIN_WAIT, channel_rest
-from broadcaster.store import throttling as store
 from broadcaster.store.leases import suspend_proof
-from broadcaster.store.throttling import SETTLE_SECONDS, Pace
+from broadcaster.store.throttling import (
+    SETTLE_SECONDS,
+    Pace,
+    domain_key,
+    hold_domain,
+    pace_of,
+    slow_down,
+)
 from channels.base.contract import Deferred, Outcome, Outgoing, PushChannel
 
 if TYPE_CHECKING:
     from broadcaster.app import App
 
 FRESH_SECONDS = 1.0
-"""How long what was read is believed."""
+"""Seconds that a reading is relied on."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass
 class Pacing:
-    """The pace of every channel for one process."""
+    """Pace of every channel for one process."""
 
     app: "App"
     limiter: Limiter
     _read: dict[str, tuple[Pace, float, float]] = field(default_factory=dict)
-    """Of each channel: its pace, when it was read, and by how much the database's clock is ahead of
-    ours.
-    """
-    _told: dict[str, float] = field(default_factory=dict)
+    """By channel: its pace, the time of reading, and the lead of the database's clock over ours."""
+    _slowed: dict[str, float] = field(default_factory=dict)
 
     async def rate(self, channel: PushChannel) -> float:
-        """Return the messages a second now: what the provider grants, less for a while after it
-        complained; 0 = no limit of our own.
+        """Return the messages a second allowed now: the provider's rate, lowered for a while after
+        a complaint; 0 = no limit of our own.
         """
         pace, at = await self._pace(channel.name)
         return pace.rate(channel.rate, at)
@@ -53,7 +57,7 @@ class Pacing:
         *,
         emergency: bool,
     ) -> dict[int, Deferred]:
-        """Return the slots of those that must not be written to yet, and for how long. An emergency
+        """Return the deferrals of rows (by slot) that must not be written to yet. An emergency
         waits for no domain.
         """
         pace, at = await self._pace(channel.name)
@@ -61,7 +65,7 @@ class Pacing:
         if pace.domains and not emergency:
             for row, message in outgoing:
                 until = pace.domains.get(
-                    store.domain_key(self.app.vault, channel.name, _domain(message)), 0.0
+                    domain_key(self.app.vault, channel.name, _domain(message)), 0.0
                 )
                 if until > at:
                     held[row.slot] = _later(until - at, "domain_held", "domain")
@@ -90,11 +94,10 @@ class Pacing:
         }
 
     async def heard(self, channel: PushChannel, message: Outgoing, outcome: Outcome) -> None:
-        """Take in an outcome: "too fast" without a time halves the rate of all workers, a domain's
+        """Apply an outcome: "too fast" without a time halves the rate of all workers; a domain's
         wait holds for all of them.
 
-        What may be about one recipient alone is weighed with the replies that others got, see
-        breaker.py.
+        Replies that may concern one recipient alone are weighed together in delivery/breaker.py.
         """
         if not isinstance(outcome, Deferred) or not outcome.throttle or outcome.about != "sender":
             return
@@ -106,15 +109,19 @@ class Pacing:
             await self.hold_domain(channel, _domain(message), outcome.retry_after or DOMAIN_WAIT)
 
     async def hold_domain(self, channel: PushChannel, domain: str, seconds: float) -> None:
-        """Leave a domain alone, on all workers."""
+        """Send nothing to a domain for `seconds`, on all workers."""
         pace, at = await self._pace(channel.name)
-        key = store.domain_key(self.app.vault, channel.name, domain)
-        if domain and pace.domains.get(key, 0.0) - at < seconds - FRESH_SECONDS:  # else it is known
+        key = domain_key(self.app.vault, channel.name, domain)
+        if (
+            domain and pace.domains.get(key, 0.0) - at < seconds - FRESH_SECONDS
+        ):  # else known already
             log.warning("domain_held", channel=channel.name, seconds=round(seconds))
-            await self._write(channel.name, store.hold_domain, self.app.vault, domain, seconds)
+            await self._write(channel.name, hold_domain, self.app.vault, domain, seconds)
 
     async def _write(self, channel: str, act: Callable[..., object], *values: object) -> None:
-        """Note it, and have it read again; where the database is away the next complaint will do."""
+        """Save a change and have the pace read again; if the database is away the next complaint
+        will do.
+        """
         try:
             await self.app.database.write(act, channel, *values)
         except DBAPIError as error:
@@ -126,22 +133,20 @@ class Pacing:
 
     async def _slow_down(self, channel: PushChannel, code: str) -> None:
         clock = suspend_proof()
-        if clock - self._told.get(channel.name, -SETTLE_SECONDS) < SETTLE_SECONDS:
+        if clock - self._slowed.get(channel.name, -SETTLE_SECONDS) < SETTLE_SECONDS:
             return
-        self._told[channel.name] = clock
+        self._slowed[channel.name] = clock
         log.warning("channel_slowed", channel=channel.name)
-        await self._write(channel.name, store.slow_down, channel.rate, code)
+        await self._write(channel.name, slow_down, channel.rate, code)
 
     async def _pace(self, channel: str) -> tuple[Pace, float]:
-        """Return the pace of a channel and the database's time."""
+        """Return the pace of a channel and the database's time (epoch seconds)."""
         clock = suspend_proof()
         known = self._read.get(channel)
         if known is None or clock - known[1] >= FRESH_SECONDS:
             try:
-                pace, wall = await self.app.database.read(store.pace_of, channel)
-            except (
-                DBAPIError
-            ) as error:  # what was read before holds; marked rows must not hang on this
+                pace, wall = await self.app.database.read(pace_of, channel)
+            except DBAPIError as error:  # the last reading holds; marked rows must not wait for it
                 log.warning("pace_not_read", channel=channel, error=type(error.orig).__name__)
                 pace, wall = (known[0], clock + known[2]) if known else (Pace(), time.time())
             known = self._read[channel] = pace, clock, wall - clock

@@ -1,4 +1,4 @@
-"""Words for what keeps a sending from going on: on which channel, why, until when. Pure."""
+"""Words for whatever holds a sending up: on which channel, why, until when. Pure."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,8 +13,8 @@ from channels.base.moments import full_moment_text
 
 
 def closed(state: ChannelState, *, emergency: bool) -> Cause | None:
-    """Return why a channel sends nothing in a lane; replies to single recipients and held
-    suppressions never close an emergency's.
+    """Return why a channel sends nothing in a lane, if so; replies to single recipients and held
+    suppressions never close the emergency lane.
     """
     if emergency and state.suspected:
         return None
@@ -26,7 +26,7 @@ def closed(state: ChannelState, *, emergency: bool) -> Cause | None:
 def holds(
     progress: Progress, channels: Mapping[str, ChannelView], causes: Causes, *, emergency: bool
 ) -> list[ChannelWait]:
-    """Return everything that waits for anything but its turn."""
+    """Return every hold; merely waiting for a turn is none."""
     waiting = []
     for name, view in channels.items():
         pending = progress.deliveries[name]["pending"]
@@ -67,7 +67,7 @@ def _hold(
 
 
 def sentence(hold: ChannelWait, label: str, t: Words, lang: str = "id") -> str:
-    """Say what waits, and until when with the date."""
+    """Return the sentence that says what waits, and until when with the date."""
     until = (
         full_moment_text(datetime.fromtimestamp(hold.until, UTC), lang)
         if hold.until is not None
@@ -79,5 +79,5 @@ def sentence(hold: ChannelWait, label: str, t: Words, lang: str = "id") -> str:
 
 
 def remedy(hold: ChannelWait, t: Words) -> str:
-    """Say what can be done."""
+    """Return the sentence that says what can be done."""
     return t(f"staff.wait.do.{hold.cause}")

@@ -1,4 +1,4 @@
-"""Status updates: a receipt that comes later moves its delivery row."""
+"""Status updates: a later receipt moves its delivery row."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any, Literal
 import structlog
 from sqlalchemy import ColumnElement, Connection, Row, Update, and_, func, select, update
 
-from broadcaster.delivery.breaker import Report, rejected_by, weigh
+from broadcaster.delivery.breaker import SuspectOutcome, rejected_by, weigh
 from broadcaster.domain.deliveries import (
     DELIVERED,
     FAILED,
@@ -32,8 +32,7 @@ from broadcaster.domain.retry_policy import (
     stops_edition,
 )
 from broadcaster.domain.sender_faults import SuspectReply, is_suspect
-from broadcaster.store import address_effects, suspicions, twins
-from broadcaster.store import channels as channel_store
+from broadcaster.store import address_effects, channels, suspicions, twins
 from broadcaster.store.slices import finish_run
 from broadcaster.store.tables import delivery, edition, provider_message, run, slice_
 from channels.base.contract import Deferred, Failure, Halted, Rejected, StatusEvent
@@ -44,8 +43,8 @@ from subscribers.vault import Vault
 log = structlog.get_logger(__name__)
 
 _RANK = {PENDING: 0, UNCONFIRMED: 0, SENT: 1, FAILED: 2, DELIVERED: 3, READ: 4}
-"""A status only ever moves a row up; skipped, cancelled and expired rows were never written and
-take none.
+"""Order of states: a status only moves a row up; skipped, cancelled and expired rows were never
+written and take none.
 """
 _REACHES = {"sent": SENT, "delivered": DELIVERED, "read": READ, "failed": FAILED}
 
@@ -59,15 +58,14 @@ def apply_status(
     *,
     receipt_wait: float,
 ) -> bool:
-    """Move a delivery by a later status; False when its row cannot be told yet (look again later)."""
+    """Move a delivery by a later status; False if its row is not ready yet (try again later)."""
     (place,) = _places(connection, vault, channel, [event])
     row = _row(connection, channel, place) if place is not None else None
     if place is None or row is None or row.state == SENDING:
         return False
     _apply(connection, vault, channel, event, row, place, now, receipt_wait=receipt_wait)
-    for (
-        alias
-    ) in event.aliases:  # last: where that joins two addresses, their rows may change places
+    # last: an alias that joins two addresses may move their rows
+    for alias in event.aliases:
         twins.follow(connection, residents.add_alias(connection, vault, row.address, alias))
     return True
 
@@ -78,7 +76,7 @@ def _apply(
     channel: str,
     event: StatusEvent,
     row: Row[Any],
-    place: "_Place",
+    place: "_DeliveryKey",
     now: float,
     *,
     receipt_wait: float,
@@ -101,17 +99,15 @@ def _apply(
 
 
 Standing = Literal["ready", "sending", "unknown"]
-"""Of the delivery that a status is about: it can be told now, an attempt is going on, or we know of
-none.
+"""Standing of the delivery behind a status: it can be applied now, an attempt is going on, or no
+delivery is known.
 """
 
 
 def standings(
     connection: Connection, vault: Vault, channel: str, events: Sequence[StatusEvent]
 ) -> list[Standing]:
-    """Look which of these statuses can be applied, without holding their rows: some queries for all
-    of them.
-    """
+    """Return which of these statuses can be applied, without locking rows and in few queries."""
     places = _places(connection, vault, channel, events)
     slots: dict[int, set[int]] = {}
     for place in places:
@@ -119,32 +115,32 @@ def standings(
             slots.setdefault(place.edition, set()).add(place.slot)
     states: dict[tuple[int, int], int] = {}
     for number, wanted in slots.items():
-        mine = (
+        matches = (
             delivery.c.edition == number,
             delivery.c.channel == channel,
             delivery.c.slot.in_(wanted),
         )
-        rows = connection.execute(select(delivery.c.slot, delivery.c.state).where(*mine))
+        rows = connection.execute(select(delivery.c.slot, delivery.c.state).where(*matches))
         states |= {(number, row.slot): row.state for row in rows}
     return [_standing(place, states) for place in places]
 
 
-def _standing(place: "_Place | None", states: Mapping[tuple[int, int], int]) -> Standing:
+def _standing(place: "_DeliveryKey | None", states: Mapping[tuple[int, int], int]) -> Standing:
     state = states.get((place.edition, place.slot)) if place is not None else None
     return "unknown" if state is None else "sending" if state == SENDING else "ready"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Place:
-    """A delivery row; `attempt` where our own callback data told it."""
+class _DeliveryKey:
+    """Key of a delivery row; `attempt` is known only from our own callback data."""
 
     edition: int
     slot: int
     attempt: int | None = None
 
 
-def _parse(callback: str) -> _Place | None:
-    """Our callback data, edition.slot.attempt; None for anything else."""
+def _parse(callback: str) -> _DeliveryKey | None:
+    """Parse our callback data, edition.slot.attempt; None for anything else."""
     parts = callback.split(".")
     if len(parts) != 3 or not all(
         part.isascii() and part.isdigit() and len(part) < 20 for part in parts
@@ -152,7 +148,7 @@ def _parse(callback: str) -> _Place | None:
         return None
     edition_id, slot, attempt = (int(part) for part in parts)
     return (
-        _Place(edition=edition_id, slot=slot, attempt=attempt)
+        _DeliveryKey(edition=edition_id, slot=slot, attempt=attempt)
         if max(edition_id, slot) < 2**63
         else None
     )
@@ -160,8 +156,8 @@ def _parse(callback: str) -> _Place | None:
 
 def _places(
     connection: Connection, vault: Vault, channel: str, events: Sequence[StatusEvent]
-) -> list[_Place | None]:
-    """The delivery each status is about: by our callback data, else by the provider's id."""
+) -> list[_DeliveryKey | None]:
+    """Return the delivery of each status: by our callback data, else by the provider's id."""
     parsed = [_parse(event.delivery) for event in events]
     keys = [vault.provider_key(channel, event.provider_id) for event in events]
     known = _by_provider_keys(
@@ -174,26 +170,26 @@ def _places(
 
 def _by_provider_keys(
     connection: Connection, channel: str, keys: Collection[str]
-) -> dict[str, _Place]:
-    """Find the delivery of each of these keys; those that are not ours are left out."""
+) -> dict[str, _DeliveryKey]:
+    """Return the delivery of each of these keys; unknown keys are left out."""
     if not keys:
         return {}
-    mine = (provider_message.c.channel == channel, provider_message.c.provider_key.in_(keys))
-    rows = connection.execute(select(provider_message).where(*mine))
-    return {row.provider_key: _Place(edition=row.edition, slot=row.slot) for row in rows}
+    matches = (provider_message.c.channel == channel, provider_message.c.provider_key.in_(keys))
+    rows = connection.execute(select(provider_message).where(*matches))
+    return {row.provider_key: _DeliveryKey(edition=row.edition, slot=row.slot) for row in rows}
 
 
-def _row(connection: Connection, channel: str, place: _Place) -> Row[Any] | None:
-    mine = (
+def _row(connection: Connection, channel: str, place: _DeliveryKey) -> Row[Any] | None:
+    matches = (
         delivery.c.edition == place.edition,
         delivery.c.channel == channel,
         delivery.c.slot == place.slot,
     )
-    return connection.execute(select(delivery).where(*mine).with_for_update()).first()
+    return connection.execute(select(delivery).where(*matches).with_for_update()).first()
 
 
 def _is_stale(row: Row[Any], attempt: int | None, key: str) -> bool:
-    """Check whether it is an earlier attempt that failed: a later one is what counts."""
+    """True if an earlier attempt failed: only the latest counts."""
     if attempt is not None:
         return bool(attempt != row.attempt)
     return row.provider_key is not None and row.provider_key != key
@@ -207,8 +203,8 @@ def _fail(
     now: float,
     receipt_wait: float,
 ) -> None:
-    """The provider took the message and gave it up later: the retry policy decides, as for any
-    failure.
+    """Apply the failure of a message that the provider had accepted: the retry policy decides, as
+    for any failure.
     """
     bounds = connection.execute(
         select(run).where(run.c.edition == row.edition, run.c.channel == row.channel)
@@ -270,12 +266,12 @@ def _changes(row: Row[Any], decision: Decision, now: float) -> dict[str, object]
 
 
 def _hold_back(connection: Connection, row: Row[Any], failure: Failure, now: float) -> None:
-    """What a failure means for the messages behind it: each told of one recipient, so several must
-    agree.
+    """Pause or halt the messages behind a failure; as each failure concerns one recipient, several
+    must agree.
     """
     match failure:
         case Halted(about="sender"):
-            if channel_store.halt_channel(connection, row.channel, failure.detail, failure.resume):
+            if channels.halt_channel(connection, row.channel, failure.detail, failure.resume):
                 log.error(
                     "channel_halted",
                     channel=row.channel,
@@ -283,10 +279,10 @@ def _hold_back(connection: Connection, row: Row[Any], failure: Failure, now: flo
                     detail=failure.detail,
                 )
         case Halted() | Deferred() if is_suspect(failure):
-            report = Report(seen=SuspectReply(address=row.address, at=now), outcome=failure)
+            report = SuspectOutcome(seen=SuspectReply(address=row.address, at=now), outcome=failure)
             weigh(connection, row.channel, [report], {}, later=True)
         case Deferred(about="sender") if rest := channel_rest(failure):
-            channel_store.pause_channel(connection, row.channel, rest)
+            channels.pause_channel(connection, row.channel, rest)
         case Rejected(whole_edition=True):
             _reject_edition(connection, row, failure, now)
 
@@ -299,7 +295,7 @@ def _reject_edition(connection: Connection, row: Row[Any], failure: Rejected, no
     if not stops_edition(rejected_by(connection, row.channel, row.edition, failure, seen)):
         return
     why = f"{failure.code} {failure.detail}".strip()
-    if channel_store.pause_run(connection, row.edition, row.channel, why):
+    if channels.pause_run(connection, row.edition, row.channel, why):
         log.error("edition_stopped", edition=row.edition, channel=row.channel, reason=why)
 
 
@@ -307,9 +303,7 @@ def _reject_edition(connection: Connection, row: Row[Any], failure: Rejected, no
 
 
 def _move(connection: Connection, row: Row[Any], to: int, changes: dict[str, object]) -> None:
-    """Change a row's state together with the counters of its slice, and with what that means for
-    the run.
-    """
+    """Change a row's state together with the counters of its slice and the state of the run."""
     connection.execute(_where(row).values(state=to, **changes))
     opened = int(to == PENDING) - int(row.state == PENDING)
     change = Counter({f"n_{STATES[to]}": 1, "open": opened})
@@ -320,25 +314,27 @@ def _move(connection: Connection, row: Row[Any], to: int, changes: dict[str, obj
     if values:
         connection.execute(update(slice_).where(_slice_of(row)).values(values))
     if opened > 0:
-        mine = (run.c.edition == row.edition) & (run.c.channel == row.channel)
-        # held first, so that nobody closes the run without seeing this row
-        connection.execute(select(run.c.state).where(mine).with_for_update())
+        matches = (run.c.edition == row.edition) & (run.c.channel == row.channel)
+        # locked first, so that nobody closes the run without this row
+        connection.execute(select(run.c.state).where(matches).with_for_update())
         connection.execute(
-            update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None)
+            update(run)
+            .where(matches, run.c.state == "done")
+            .values(state="running", finished_at=None)
         )
     elif opened < 0:
         finish_run(connection, row.edition, row.channel)
 
 
 def _where(row: Row[Any]) -> Update:
-    mine = (
+    matches = (
         delivery.c.edition == row.edition,
         delivery.c.channel == row.channel,
         delivery.c.slot == row.slot,
     )
-    return update(delivery).where(*mine)
+    return update(delivery).where(*matches)
 
 
 def _slice_of(row: Row[Any]) -> ColumnElement[bool]:
-    mine = (slice_.c.edition == row.edition, slice_.c.channel == row.channel)
-    return and_(*mine, slice_.c.after_slot < row.slot, slice_.c.last_slot >= row.slot)
+    matches = (slice_.c.edition == row.edition, slice_.c.channel == row.channel)
+    return and_(*matches, slice_.c.after_slot < row.slot, slice_.c.last_slot >= row.slot)

@@ -1,4 +1,4 @@
-"""The desk: who acts on an announcement, when and from where, and whether it is theirs to act on."""
+"""The desk: the person who acts on an announcement, and checks of their jurisdiction."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,11 +15,9 @@ from broadcaster.staff import second_person
 from broadcaster.store.announcements import Announcement
 
 HOLD = timedelta(seconds=30)
-"""Between approval and publication of what is no emergency: time to call it back."""
+"""Time between approval and publication of routine news, in which it can be called back."""
 OWN_STATES = ("draft", "returned")
-"""States in which nobody is asked to approve it: its author may mend whatever was chosen by
-mistake.
-"""
+"""States in which nobody is asked to approve it: its author may correct any choice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +29,7 @@ class Desk(StaffActor):
 
 
 def require_steering(connection: Connection, desk: Desk, announcement_id: str) -> None:
-    """Raises NotAllowed unless the person may pause, resume, stop and repeat this announcement's
+    """Raise NotAllowed unless the person may pause, resume, stop and retry this announcement's
     sending.
     """
     require(desk, "steer")
@@ -39,13 +37,13 @@ def require_steering(connection: Connection, desk: Desk, announcement_id: str) -
 
 
 def acting_role(desk: Desk) -> Role:
-    """The role in which the person acts: approvers write as approvers."""
+    """Return the role in which the person acts: approvers write as approvers."""
     return "approver" if desk.account.may("approve") else "author"
 
 
 def require_access(desk: Desk, row: Announcement) -> None:
-    """Raise NotAllowed unless the announcement lies within the person's duties, or is their own draft
-    still.
+    """Raise NotAllowed unless the announcement lies within the person's duties, or is still their
+    own draft.
     """
     if not desk.account.may("approve"):
         require(desk, "write")
@@ -54,14 +52,14 @@ def require_access(desk: Desk, row: Announcement) -> None:
 
 
 def require_jurisdiction(desk: Desk, row: Announcement) -> None:
-    """Raises NotAllowed unless the announcement's agency and areas are within the person's."""
+    """Raise NotAllowed unless the announcement's agency and areas are within the person's."""
     codes = second_person.codes_of(row.fields, desk.press.tree)
     if not desk.account.covers(row.fields.agency or desk.press.site.city, codes):
         raise NotAllowed(StepCode.NOT_YOURS)
 
 
 def require_cover(desk: Desk, checked: CheckedAnnouncement) -> None:
-    """Raises NotAllowed unless the announcement lies within what the person holds for."""
+    """Raise NotAllowed unless the checked announcement lies within the person's jurisdiction."""
     agency = checked.fields.agency or desk.press.site.city
     if not desk.account.covers(agency, [area.code for area in checked.areas]):
         raise NotAllowed(StepCode.NOT_YOURS)

@@ -1,9 +1,8 @@
-"""The newsroom: drafts, review by a second person, the hold before an announcement goes out, and
-what follows publication.
+"""Drafts: forms stored as typed, restored, duplicated and archived.
 
-Each function with a Connection is one transaction, to be run through `Database.write`. What an
-announcement may be, and who may move it, stands in announcements.py; here stands who of the staff
-that is, and what they leave behind.
+Each function with a Connection is one transaction, to be run through `Database.write`. The rules of
+an announcement and of its moves are in domain/rules.py and domain/lifecycle.py; here they are
+applied to staff.
 """
 
 from collections.abc import Mapping
@@ -37,12 +36,9 @@ from broadcaster.newsroom.forms import (
 from broadcaster.newsroom.reviewers import ask_reviewers
 from broadcaster.publishing import transitions
 from broadcaster.publishing.transitions import held, moved, row_details
-from broadcaster.store import announcements as rows
-from broadcaster.store import audit, drafts
+from broadcaster.store import announcements, audit, drafts
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import VersionAct
-
-# --- drafts -------------------------------------------------------------------------------------------
 
 
 def save(
@@ -59,7 +55,7 @@ def save(
     """Store a form as it stands, complete or not; an approval is void. Raises NotAllowed, Outdated,
     InvalidAnnouncement.
 
-    `apart`: what stood there stays a version of its own, however little it differs.
+    `apart`: the previous text stays a version of its own, however small the change.
     """
     require(desk, "write")
     text = form_text(form)
@@ -113,7 +109,9 @@ def _begin(
         form=text,
         version=1,
     )
-    stored = rows.insert_announcement(connection, row, lambda: draw_code(desk.press.code_prefix))
+    stored = announcements.insert_announcement(
+        connection, row, lambda: draw_code(desk.press.code_prefix)
+    )
     keep_version(connection, desk, stored, form, "edit")
     audit.append(connection, desk, Act.CREATE, stored.id, **row_details(stored))
     return stored
@@ -127,8 +125,8 @@ def restore(
     *,
     version: int | None = None,
 ) -> Announcement:
-    """Put an earlier version back as the newest one; `version` is the newest that was seen. Raises
-    NotAllowed, Outdated.
+    """Store an earlier version as the newest one; `version` is the newest that the person saw.
+    Raises NotAllowed, Outdated.
     """
     earlier = drafts.version(connection, announcement_id, number)
     if earlier is None:
@@ -146,8 +144,8 @@ def restore(
 def duplicate(
     connection: Connection, desk: Desk, announcement_id: str, *, training: bool = False
 ) -> Announcement:
-    """A new draft with the same words and areas, without times; that of an exercise is one. Raises
-    NotAllowed.
+    """Create a draft with the same words and areas, without times; the copy of an exercise is an
+    exercise. Raises NotAllowed.
     """
     row = held(connection, announcement_id)
     timeless = {
@@ -156,26 +154,17 @@ def duplicate(
         if name not in ("effective", "expires", "publish_at")
     }
     copy = save(connection, desk, timeless, training=training or row.training)
-    rows.carry_blanks(connection, copy.id, row.blanks)
+    announcements.carry_blanks(connection, copy.id, row.blanks)
     return replace(copy, blanks=row.blanks)
 
 
 def archive(connection: Connection, desk: Desk, announcement_id: str) -> Announcement:
-    """Put away what is over or will never be published. Raises NotAllowed."""
+    """Archive an announcement that is over or will never be published. Raises NotAllowed."""
     row = held(connection, announcement_id)
     require_access(desk, row)
     row = moved(connection, row, "archive", acting_role(desk), desk.now)
     audit.append(connection, desk, Act.ARCHIVE, row.id, **row_details(row))
     return row
-
-
-# --- four eyes ----------------------------------------------------------------------------------------
-
-
-# --- publishing ---------------------------------------------------------------------------------------
-
-
-# --- pieces -------------------------------------------------------------------------------------------
 
 
 _UNAPPROVED: Mapping[str, Any] = {
@@ -184,4 +173,4 @@ _UNAPPROVED: Mapping[str, Any] = {
     "release_at": None,
     "publish_at": None,
 }
-"""What an edit does to approval."""
+"""Columns by which an edit voids an approval."""

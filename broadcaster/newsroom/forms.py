@@ -1,4 +1,4 @@
-"""Stored forms: what was typed, complete or not, and the versions it leaves behind."""
+"""Stored forms: announcements as typed, complete or not, and their versions."""
 
 import json
 from collections.abc import Mapping
@@ -16,24 +16,26 @@ from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Version, VersionAct
 
 FORM_BYTES = 64 * 1024
-"""Bytes of a form as JSON: the longest announcement in three languages, and its channels' own
-words, are half of it.
+"""Maximum bytes of a form as JSON: twice the longest announcement in three languages with its
+channels' own words.
 """
 EDITABLE: tuple[lifecycle.State, ...] = ("draft", "returned", "review", "approved", "scheduled")
 """States in which the form may be changed; each change voids review and approval."""
 Form = Mapping[str, Any]
-"""What was typed: the names of `Fields`, each value as the page sends it (texts, lists, mappings)."""
+"""A form as typed: the names of `Fields`, each value as the page sends it (texts, lists,
+mappings).
+"""
 
 
 class Outdated(NotAllowed):
-    """Somebody else, or another tab, changed it meanwhile."""
+    """The form was changed meanwhile, by another person or in another tab."""
 
     def __init__(self) -> None:
         super().__init__(StepCode.OUTDATED)
 
 
 def form_text(form: Form) -> str:
-    """A form as it is stored; raises InvalidAnnouncement when it is too long."""
+    """Return a form as it is stored; raises InvalidAnnouncement if it is too long."""
     text = json.dumps(form, ensure_ascii=False, sort_keys=True)
     if len(text.encode()) > FORM_BYTES:
         raise InvalidAnnouncement([Problem(field="body", code=NewsroomCode.FORM_TOO_LONG)])
@@ -41,8 +43,8 @@ def form_text(form: Form) -> str:
 
 
 def form_of(row: Announcement) -> dict[str, Any]:
-    """What the composer shows: the form as typed, else the fields of what came another way, or was
-    corrected since.
+    """Return the form for the composer: as typed, or else from the fields if it came another way or
+    was corrected since.
     """
     return (
         dict(json.loads(row.form))
@@ -73,8 +75,8 @@ def keep_version(
 
 
 def keep_original(connection: Connection, row: Announcement) -> None:
-    """Keep what came another way than by the composer, before it is written over there for the
-    first time.
+    """Store an announcement that came another way as a version, before the composer first changes
+    it.
     """
     if drafts.newest(connection, row.id) is None:
         original = Version(

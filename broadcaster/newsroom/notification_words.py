@@ -17,8 +17,6 @@ from channels.base.rendering import fill, one_line
 from channels.base.staff_messages import Note
 
 LEVELS = {"info": "Info", "important": "Penting", "emergency": "Darurat"}
-
-
 PAGES = {
     "review": "/periksa",
     "correction": "/ralat",
@@ -27,17 +25,11 @@ PAGES = {
     "missed": "/periksa",
     "lapsed": "/periksa",
 }
-"""The page on which the person acts, below the announcement's: by what is proposed, else by the
-reason.
-"""
-
-
+"""Page below the announcement's on which the person acts: by kind of proposal, else by reason."""
 ASKING = ("review", "missed")
 """Reasons that may be about a proposed correction or withdrawal."""
-
-
 PLACES = {"held_up": "pengiriman", "resumed": "pengiriman", "expired": "pengiriman"}
-"""Where that page is not below the announcement's own."""
+"""Sections whose page is used instead of the announcement's own."""
 
 
 def note_for(
@@ -49,10 +41,10 @@ def note_for(
     *,
     moved: bool,
 ) -> Note:
-    """What this person reads: what happened, and the page where they act. Nothing in it opens
-    anything by itself.
+    """Write the notification for this person: the event, and the page to act on. No link in it acts
+    by itself.
 
-    `moved`: it goes to an address from before as well.
+    `moved`: it also goes to a former address.
     """
     if isinstance(about, Account):
         text = _of_account(connection, app, nudge, about, person)
@@ -69,7 +61,7 @@ def note_for(
 def _of_account(
     connection: Connection, app: App, nudge: Nudge, about: Account, person: Account
 ) -> str:
-    """What was done to whose account, by whom and when."""
+    """Write a notification about an account: the change, by whom and when."""
     t, site = words("id"), app.site.base_url.rstrip("/")
     if nudge.reason == "codes_stopped":
         own = {
@@ -102,8 +94,8 @@ def _of_account(
             if nudge.reason == "account_change" and entries
             else "",
             "namesakes": ", ".join(
-                f"{one_line(one.full_name)} ({one.name})"
-                for one in accounts.namesakes(connection, about)
+                f"{one_line(namesake.full_name)} ({namesake.name})"
+                for namesake in accounts.namesakes(connection, about)
             ),
             "page": f"{site}/redaksi/pengguna/{about.id}" if person.may("manage") else "",
             "account_page": f"{site}/redaksi/akun",
@@ -113,7 +105,7 @@ def _of_account(
 
 
 def _changed(entry: Entry) -> list[str]:
-    """What of an account was changed, in words; with a name the one before."""
+    """Return the changed properties of an account in words; the name with the one before."""
     t, before = words("id"), entry.detail.get("before", {})
     known = [
         name
@@ -127,7 +119,7 @@ def _changed(entry: Entry) -> list[str]:
 def _of_news(
     connection: Connection, app: App, nudge: Nudge, row: Announcement, person: Account
 ) -> str:
-    """What waits, or what became of it."""
+    """Write a notification about an announcement that waits or was decided."""
     change, who, why = _story(connection, nudge, row)
     if nudge.reason in PLACES:
         why = hold_ups.story(connection, app, row.id)
@@ -156,7 +148,7 @@ def _of_news(
 
 
 def _story(connection: Connection, nudge: Nudge, row: Announcement) -> tuple[str, str, str]:
-    """(kind of proposal or "", who did it by name, why) behind a nudge."""
+    """Return the kind of proposal or "", the actor's name, and the reason behind a nudge."""
     waiting = (
         drafts.proposed(connection, row.id)
         if nudge.reason in ASKING and row.state != "review"
@@ -192,7 +184,7 @@ def _story(connection: Connection, nudge: Nudge, row: Announcement) -> tuple[str
 
 
 def _lapse_of(connection: Connection, row: Announcement, change: str) -> str:
-    """Why an approved proposal did not go out."""
+    """Return why an approved proposal was not published."""
     entry = next(
         (
             entry
@@ -205,7 +197,7 @@ def _lapse_of(connection: Connection, row: Announcement, change: str) -> str:
 
 
 def _how_late(connection: Connection, row: Announcement) -> str:
-    """When it should have gone out, and when it did."""
+    """Return the planned and the actual time of publication in words."""
     entry = next(
         (entry for entry in reversed(audit.about(connection, row.id)) if entry.act == "late"), None
     )
@@ -215,9 +207,12 @@ def _how_late(connection: Connection, row: Announcement) -> str:
         datetime.fromisoformat(str(entry.detail["planned"])),
         datetime.fromtimestamp(entry.at, UTC),
     )
-    return f"Jadwalnya {moment_text(planned)}, terbit {moment_text(went)}: {entry.detail['minutes']} menit kemudian."
+    minutes = entry.detail["minutes"]
+    return (
+        f"Jadwalnya {moment_text(planned)}, terbit {moment_text(went)}: {minutes} menit kemudian."
+    )
 
 
 def _named(connection: Connection, actor: str) -> str:
-    found = accounts.acting(connection, actor)
-    return found[0].full_name if found else actor.partition(":")[2] or actor
+    people = accounts.acting(connection, actor)
+    return people[0].full_name if people else actor.partition(":")[2] or actor

@@ -1,12 +1,12 @@
-"""Telling staff that something waits for them: by each channel that reaches them, until it took it
-or time is over.
+"""Notifications to staff: sent on each channel that reaches the person, until it is accepted or too
+old.
 
-Nudges are written in the transaction of what happened (store/nudges.py); a worker of each lane
-sends them, those of emergencies in its own lane, so that no slow provider of everyday news stands
-in front of them. Whoever must act is told once by each way: a worker that is killed in the middle
-of a try, or a provider that takes a message without answering, may double one. What needs nobody
-any more is dropped unsent. An exercise is marked "[LATIHAN]" and told to the staff who take part,
-or it would not exercise the call; no resident ever hears of it.
+Nudges are written in the transaction of the event (store/nudges.py); a worker of each lane sends
+them, those of emergencies in their own lane, so that a slow provider of everyday news never delays
+them. Each person is notified once per channel; a worker killed mid-send, or a provider that accepts
+a message without answering, may duplicate one. Nudges that nobody needs any more are dropped
+unsent. Those of an exercise are marked "[LATIHAN]" and sent to the staff taking part, since the
+call is part of the exercise; no resident ever hears of it.
 """
 
 import asyncio
@@ -33,8 +33,8 @@ from channels.base.staff_messages import Note
 log = structlog.get_logger(__name__)
 
 WARNINGS = (*nudges.ABOUT_ACCOUNTS, "break_glass")
-"""Reasons of which people are told where they were told before, too: whoever changed their address
-keeps nothing from them.
+"""Reasons also sent to former addresses: changing a person's address must not hide these
+from them.
 """
 ALIVE = {
     "returned": ("returned",),
@@ -53,8 +53,8 @@ rejected correction.
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
-    """A nudge ready to be sent: its ways are channels (numbered: an address from before) and the
-    person's address at each.
+    """A nudge ready to be sent: `ways` maps channels (numbered: a former address) to the person's
+    addresses.
     """
 
     nudge: Nudge
@@ -63,8 +63,8 @@ class Letter:
 
 
 def former_ways(connection: Connection, app: App, nudge: Nudge, person: Account) -> dict[str, str]:
-    """Where else this person is warned: mail addresses that were theirs until a day ago, each by a
-    number behind the channel.
+    """Return the person's mail addresses of the last day that warnings also go to, by channel and
+    number.
     """
     if nudge.reason not in WARNINGS or not able(app, accounts.MAIL):
         return {}
@@ -74,20 +74,20 @@ def former_ways(connection: Connection, app: App, nudge: Nudge, person: Account)
 
 
 async def send_due(app: App, *, urgent: bool) -> int:
-    """Send what is due of emergencies, or of all else; how many nudges were looked at."""
+    """Send the due nudges of emergencies, or all others; return how many were examined."""
     now = app.clock().timestamp()
     if await app.database.read(is_held) or not await app.database.read(
         nudges.due, now, urgent=urgent
     ):
         return 0
-    taken, letters = await app.database.write(take, app, now, urgent=urgent)
+    count, letters = await app.database.write(take, app, now, urgent=urgent)
     await asyncio.gather(*(_send(app, letter) for letter in letters))
-    return taken
+    return count
 
 
 def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple[int, list[Letter]]:
-    """Claim what is due: how many, and the letters of those that still have a reason. The others
-    end here.
+    """Claim due nudges; return their number and the letters of those that still have a reason. The
+    others end here.
     """
     claimed, letters = nudges.claim(connection, now, urgent=urgent), []
     shut = {
@@ -124,12 +124,12 @@ def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple
 
 
 def _passable(ways: Mapping[str, str], shut: Collection[str]) -> dict[str, str]:
-    """The ways by channels that are open: by the others nothing gets through just now."""
+    """Return the ways by open channels; the others get nothing through just now."""
     return {name: to for name, to in ways.items() if name.partition(".")[0] not in shut}
 
 
 def _subject(connection: Connection, nudge: Nudge) -> Announcement | Account | None:
-    """The announcement, or the account, of which it tells."""
+    """Return the announcement or account that the nudge is about."""
     if nudge.reason in nudges.ABOUT_ACCOUNTS:
         return next(iter(accounts.acting(connection, nudge.announcement)), None)
     return announcements.find(connection, nudge.announcement)
@@ -138,10 +138,9 @@ def _subject(connection: Connection, nudge: Nudge) -> Announcement | Account | N
 def _asks(
     connection: Connection, nudge: Nudge, row: Announcement | Account, person: Account
 ) -> bool:
-    """Whether the nudge still asks for something, and this person can still do it."""
-    if isinstance(
-        row, Account
-    ):  # who is told was decided when it was done: nobody's role may be taken away meanwhile
+    """True if the nudge still asks for something that this person can still do."""
+    if isinstance(row, Account):
+        # recipients were fixed at the time of the act: losing a role since hides nothing from them
         return person.disabled_at is None or (
             nudge.reason != "codes_stopped" and person.id == row.id
         )
@@ -155,9 +154,8 @@ def _asks(
         return False
     if nudge.reason == "missed" and row.published_at is not None:
         waiting = drafts.proposed(connection, row.id)
-        return (
-            waiting is not None and waiting.release_at is None and waiting.at <= nudge.at
-        )  # neither approved again nor another
+        # neither approved again nor replaced by another proposal
+        return waiting is not None and waiting.release_at is None and waiting.at <= nudge.at
     return row.state in ALIVE[nudge.reason]
 
 
@@ -173,11 +171,11 @@ def _give_up(connection: Connection, nudge: Nudge) -> None:
     nudges.end(connection, nudge.id, "told" if nudge.told else "given_up")
 
 
-# --- sending ------------------------------------------------------------------------------------------
+# --- sending --------------------------------------------------------------------------------------
 
 
 async def _send(app: App, letter: Letter) -> None:
-    """One letter by all its ways at once, and what came of it."""
+    """Send on every channel and record the outcomes."""
     channels = ((way.partition(".")[0], address) for way, address in letter.ways.items())
     outcomes = await asyncio.gather(
         *(tell(app, channel, address, letter.note) for channel, address in channels)
@@ -193,14 +191,14 @@ async def _send(app: App, letter: Letter) -> None:
 def _record(
     connection: Connection, now: float, nudge: Nudge, outcomes: Mapping[str, Outcome]
 ) -> None:
-    """Note what each way said: what took it or never will needs no more tries; the rest is tried
+    """Record each channel's outcome: accepted or refused for good is settled; the rest is tried
     again.
     """
     settled = {
         *nudge.settled,
         *(name for name, outcome in outcomes.items() if not isinstance(outcome, Deferred | Halted)),
     }
-    told = any(isinstance(outcome, Receipt) for outcome in outcomes.values())
+    accepted = any(isinstance(outcome, Receipt) for outcome in outcomes.values())
     waiting = {
         name: outcome
         for name, outcome in outcomes.items()
@@ -211,9 +209,9 @@ def _record(
         for name, outcome in outcomes.items()
         if not isinstance(outcome, Receipt)
     )
-    nudges.settle(connection, nudge.id, settled, told_at=now if told else None)
+    nudges.settle(connection, nudge.id, settled, told_at=now if accepted else None)
     if not waiting:
-        ending: Ending = "told" if told or nudge.told else "unreachable"
+        ending: Ending = "told" if accepted or nudge.told else "unreachable"
         nudges.end(connection, nudge.id, ending, problem)
         return
     asked = [outcome for outcome in map(bounded, waiting.values()) if isinstance(outcome, Deferred)]
@@ -222,5 +220,5 @@ def _record(
 
 
 def _problem(channel: str, outcome: Outcome) -> str:
-    """A failure by its name and the provider's code; its detail may hold an address."""
+    """Return a failure by its name and the provider's code; its detail may hold an address."""
     return f"{channel} {type(outcome).__name__} {getattr(outcome, 'code', '')}".strip()

@@ -1,4 +1,4 @@
-"""The acts on a correction or withdrawal that waits for a second person, as the audit names them."""
+"""Audit acts on a correction or withdrawal that waits for a second person."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from broadcaster.domain.audit_acts import Act
 
 @dataclass(frozen=True, kw_only=True)
 class ProposalActs:
-    """The acts on a proposal of one kind."""
+    """Audit acts on a proposal of one kind."""
 
     propose: Act
     approve: Act

@@ -1,5 +1,5 @@
-"""The end of the hold: what was approved goes out, if it and its approval still stand at that
-moment.
+"""Release at the end of the hold: approved announcements are published if their approval still
+stands.
 """
 
 from datetime import datetime
@@ -21,7 +21,7 @@ from broadcaster.newsroom.desk import (
 from broadcaster.newsroom.forms import Outdated, form_of
 from broadcaster.newsroom.review import judged
 from broadcaster.publishing import lateness, placeholder_check, publications, reasons, schedule
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.publishing.schedule import DUE_AT_ONCE
 from broadcaster.publishing.transitions import held, moved
 from broadcaster.runtime.refusal_words import indonesian
@@ -30,11 +30,13 @@ from broadcaster.store import accounts, announcements, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
 
 
-def publish_held(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
-    """Publish every approved announcement whose hold is over, each once; what no longer holds waits
+def publish_held(
+    connection: Connection, press: Press, *, now: datetime
+) -> list[StoredAnnouncement]:
+    """Publish every approved announcement whose hold is over, each once; those no longer valid wait
     for a person.
     """
-    published: list[Stored] = []
+    published: list[StoredAnnouncement] = []
     for row in announcements.released(connection, now.timestamp(), DUE_AT_ONCE):
         if why := second_person.lapsed(connection, row, tree=press.tree, city=press.site.city):
             schedule.lapse(connection, press, row, why, now)
@@ -46,8 +48,8 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
         try:
             placeholder_check.require_filled(connection, row.fields, row.blanks)
             still_bound(row, press.check(row.fields, now))
-        except (InvalidAnnouncement, NotAllowed) as refused:
-            why = " ".join(indonesian(refused).split())
+        except (InvalidAnnouncement, NotAllowed) as error:
+            why = " ".join(indonesian(error).split())
             _call_back(connection, row, f"Tidak jadi terbit. {why}", now)
         else:
             published.append(
@@ -69,7 +71,9 @@ def _call_back(connection: Connection, row: Announcement, why: str, now: datetim
     audit.append(connection, NamedActor.clock(now), Act.CALL_BACK, row.id, why=why)
 
 
-def publish_approved(connection: Connection, desk: Desk, announcement_id: str) -> Stored:
+def publish_approved(
+    connection: Connection, desk: Desk, announcement_id: str
+) -> StoredAnnouncement:
     """Publish an approved announcement now, without waiting for its hold or after a missed
     schedule. Raises NotAllowed.
     """
@@ -82,7 +86,7 @@ def publish_approved(connection: Connection, desk: Desk, announcement_id: str) -
     return publications.publish_stored(connection, desk.press, row.id, actor=desk, role="approver")
 
 
-def unschedule(connection: Connection, desk: Desk, announcement_id: str) -> Stored:
+def unschedule(connection: Connection, desk: Desk, announcement_id: str) -> StoredAnnouncement:
     """Take an announcement off the schedule; it stays approved and waits for a person. Raises
     NotAllowed.
     """
@@ -105,11 +109,10 @@ def break_glass(
     reason: str,
     allowed: bool,
     version: int | None = None,
-) -> Stored:
-    """One person publishes an emergency alone, where the city allows it: every pengelola is
-    alarmed.
+) -> StoredAnnouncement:
+    """Publish an emergency alone, where the city allows it; every administrator is alarmed.
 
-    `version`: what this person saw. Raises NotAllowed, Outdated.
+    `version`: the version that this person saw. Raises NotAllowed, Outdated.
     """
     if not allowed:
         raise NotAllowed(StepCode.ALONE_NOT_ALLOWED)
@@ -134,7 +137,7 @@ def break_glass(
     others = second_person.watchers(connection, {desk.account.actor})
     nudges.add(
         connection,
-        {one.id: one for one in (*alarmed, *others)}.values(),
+        {person.id: person for person in (*alarmed, *others)}.values(),
         row.id,
         "break_glass",
         desk.at,

@@ -1,4 +1,4 @@
-"""Review by a second person: submitted, approved, returned, rejected, called back within the hold."""
+"""Review by a second person: submit, approve, return, reject, call back within the hold."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ from broadcaster.newsroom.desk import (
 from broadcaster.newsroom.forms import Outdated, form_of, keep_version
 from broadcaster.newsroom.reviewers import ask_reviewers
 from broadcaster.publishing import press, publications, reasons
-from broadcaster.publishing.press import Stored
+from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.publishing.transitions import held, moved, row_details
 from broadcaster.staff import second_person
 from broadcaster.store import accounts, audit, drafts, nudges
@@ -34,8 +34,8 @@ _ACTS: Mapping[lifecycle.Action, Act] = {"send_back": Act.SEND_BACK, "reject": A
 def submit(
     connection: Connection, desk: Desk, announcement_id: str, *, version: int | None = None
 ) -> Announcement:
-    """Ask a second person: what is bound now is what they approve. Raises InvalidAnnouncement with
-    everything to mend.
+    """Ask a second person to approve what is bound now. Raises NotAllowed, Outdated, or
+    InvalidAnnouncement with every problem.
     """
     require(desk, "write")
     row = held(connection, announcement_id)
@@ -71,11 +71,11 @@ def approve(
     seen: str,
     version: int,
     read: bool = False,
-) -> Stored:
-    """Approve what was seen (its `bound`): routine news after the hold, a schedule at its time, an
-    emergency at once.
+) -> StoredAnnouncement:
+    """Approve the content whose bound is `seen`: routine news goes out after the hold, scheduled
+    news at its time, an emergency at once.
 
-    `read`: the person said that text and area of an emergency were read. Raises NotAllowed,
+    `read`: the person confirmed having read text and area of an emergency. Raises NotAllowed,
     Outdated, InvalidAnnouncement.
     """
     desk, row, checked = judged(connection, desk, announcement_id)
@@ -100,6 +100,13 @@ def approve(
     release = None if at_once or checked.fields.publish_at else (desk.now + desk.hold).timestamp()
     row = moved(connection, row, "approve", "approver", desk.now, **approved, release_at=release)
     audit.append(connection, desk, Act.APPROVE, row.id, **row_details(row), content=row.bound)
+    return _after_approval(connection, desk, row, checked)
+
+
+def _after_approval(
+    connection: Connection, desk: Desk, row: Announcement, checked: CheckedAnnouncement
+) -> StoredAnnouncement:
+    """Schedule an approved announcement, publish an emergency, or leave the rest to its hold."""
     if checked.fields.publish_at is not None:
         return publications.schedule(
             connection,
@@ -109,7 +116,7 @@ def approve(
             announcement_id=row.id,
             role="approver",
         )
-    if at_once:
+    if checked.fields.level == "emergency":
         return publications.publish_stored(
             connection, desk.press, row.id, actor=desk, role="approver"
         )
@@ -123,8 +130,8 @@ def _rehearse(
     *,
     seen: str,
     checked: CheckedAnnouncement,
-) -> Stored:
-    """The end of an exercise: approved, by its author too, and sent to nobody."""
+) -> StoredAnnouncement:
+    """End an exercise: approved, even by its author, and sent to nobody."""
     lifecycle.approve(
         row.state,
         editors=(),
@@ -167,7 +174,7 @@ def call_back(connection: Connection, desk: Desk, announcement_id: str) -> Annou
 def send_back(
     connection: Connection, desk: Desk, announcement_id: str, reason: str
 ) -> Announcement:
-    """Return it to its author, who reads why. Raises NotAllowed, InvalidAnnouncement."""
+    """Return it to its author, who reads the reason. Raises NotAllowed, InvalidAnnouncement."""
     return _decide(connection, desk, announcement_id, "send_back", reason)
 
 
@@ -205,8 +212,8 @@ def _decide(
 def judged(
     connection: Connection, desk: Desk, announcement_id: str
 ) -> tuple[Desk, Announcement, CheckedAnnouncement]:
-    """The announcement, held, as it may be published now, before somebody who may judge it; a
-    missed schedule is none.
+    """Return the announcement, locked and checked for publication now, for a person who may judge
+    it; a missed schedule is dropped.
     """
     desk = replace(desk, account=second_person.as_of_now(connection, desk.account))
     require(desk, "approve")

@@ -1,4 +1,4 @@
-"""Templates of notices that come again: kept from an announcement, used for a new draft, renamed,
+"""Templates of recurring notices: kept from an announcement, used for a new draft, renamed,
 deleted. Each act is audited.
 
 Each function with a Connection is one transaction, to be run through `Database.write`.
@@ -19,21 +19,20 @@ from broadcaster.newsroom import drafts, forms
 from broadcaster.newsroom.desk import Desk
 from broadcaster.newsroom.forms import Form
 from broadcaster.publishing.transitions import held
-from broadcaster.store import announcements, audit
-from broadcaster.store import templates as store
+from broadcaster.store import announcements, audit, templates
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.templates import NameTaken, Template
 from channels.base.legibility import has_letter
 from channels.base.rendering import one_line
 
 NAME_LIMIT = 60
-"""Code points of a template's name."""
+"""Maximum code points of a template's name."""
 MOST = 200
-"""Templates that a city keeps at most: a list that people can still read."""
+"""Maximum templates of a city: a list that people can still read."""
 FINISHED = ("approved", "scheduled")
-"""States of words that a second person found fit: what stands in brackets there is no blank."""
+"""States of words that a second person approved: brackets in them are no blanks."""
 TIMES = ("effective", "expires", "publish_at")
-"""What a template leaves open: it comes again on another day."""
+"""Fields that a template leaves open: the next use is on another day."""
 
 
 def keep(connection: Connection, desk: Desk, announcement_id: str, name: str) -> Template:
@@ -46,51 +45,56 @@ def keep(connection: Connection, desk: Desk, announcement_id: str, name: str) ->
         timeless(forms.form_of(source)),
         source.state in FINISHED or source.published_at is not None,
     )
-    if len(store.everything(connection)) >= MOST:
+    if len(templates.everything(connection)) >= MOST:
         raise NotAllowed(StepCode.TEMPLATES_FULL, limit=MOST)
-    wanted = read_name(name)
+    new_name = read_name(name)
     try:
-        identity = store.add(
-            connection, wanted, form, actor=desk.account.actor, at=desk.at, finished=finished
+        identity = templates.add(
+            connection, new_name, form, actor=desk.account.actor, at=desk.at, finished=finished
         )
-    except NameTaken as taken:
-        raise _taken(wanted) from taken
-    kept = _found(connection, identity)
+    except NameTaken as error:
+        raise _taken(new_name) from error
+    template = _find(connection, identity)
     audit.append(
         connection,
         desk,
         Act.KEEP_TEMPLATE,
-        kept.subject,
-        name=kept.name,
+        template.subject,
+        name=template.name,
         announcement=announcement_id,
     )
-    return kept
+    return template
 
 
 def use(connection: Connection, desk: Desk, template_id: int) -> Announcement:
-    """A new draft with the template's words and areas, and no times. Raises NotAllowed."""
+    """Create a draft with the template's words and areas, and no times. Raises NotAllowed."""
     require(desk, "write")
-    found = _found(connection, template_id)
-    row = drafts.save(connection, desk, timeless(found.form))
-    blanks = store.blanks_text(found.blanks)
+    template = _find(connection, template_id)
+    row = drafts.save(connection, desk, timeless(template.form))
+    blanks = templates.blanks_text(template.blanks)
     announcements.carry_blanks(connection, row.id, blanks)
     audit.append(
-        connection, desk, Act.USE_TEMPLATE, found.subject, name=found.name, announcement=row.id
+        connection,
+        desk,
+        Act.USE_TEMPLATE,
+        template.subject,
+        name=template.name,
+        announcement=row.id,
     )
     return replace(row, blanks=blanks)
 
 
 def rename(connection: Connection, desk: Desk, template_id: int, name: str) -> Template:
-    """Call it something else. Raises NotAllowed, InvalidAnnouncement (field "name")."""
+    """Rename a template. Raises NotAllowed, InvalidAnnouncement (field "name")."""
     require(desk, "write")
-    before, wanted = _found(connection, template_id), read_name(name)
-    if wanted == before.name:
+    before, new_name = _find(connection, template_id), read_name(name)
+    if new_name == before.name:
         return before
     try:
-        store.rename(connection, template_id, wanted, actor=desk.account.actor, at=desk.at)
-    except NameTaken as taken:
-        raise _taken(wanted) from taken
-    after = _found(connection, template_id)
+        templates.rename(connection, template_id, new_name, actor=desk.account.actor, at=desk.at)
+    except NameTaken as error:
+        raise _taken(new_name) from error
+    after = _find(connection, template_id)
     audit.append(
         connection, desk, Act.RENAME_TEMPLATE, after.subject, name=after.name, was=before.name
     )
@@ -98,20 +102,20 @@ def rename(connection: Connection, desk: Desk, template_id: int, name: str) -> T
 
 
 def delete(connection: Connection, desk: Desk, template_id: int) -> None:
-    """Do away with it; drafts made from it stay. Raises NotAllowed."""
+    """Delete a template; drafts made from it stay. Raises NotAllowed."""
     require(desk, "write")
-    found = _found(connection, template_id)
-    store.remove(connection, template_id)
-    audit.append(connection, desk, Act.DELETE_TEMPLATE, found.subject, name=found.name)
+    template = _find(connection, template_id)
+    templates.remove(connection, template_id)
+    audit.append(connection, desk, Act.DELETE_TEMPLATE, template.subject, name=template.name)
 
 
 def timeless(form: Form) -> dict[str, Any]:
-    """A form without its times."""
+    """Return a form without its times."""
     return {name: value for name, value in form.items() if name not in TIMES}
 
 
 def read_name(text: str) -> str:
-    """A name on one line. Raises InvalidAnnouncement."""
+    """Return a name on one line. Raises InvalidAnnouncement."""
     name = one_line(text)
     if not has_letter(name):
         raise _refused(NewsroomCode.TEMPLATE_NAME_MISSING)
@@ -130,8 +134,8 @@ def _refused(code: NewsroomCode, **parameters: Parameter) -> InvalidAnnouncement
     return InvalidAnnouncement([Problem(field="name", code=code, parameters=parameters)])
 
 
-def _found(connection: Connection, template_id: int) -> Template:
-    found = store.find(connection, template_id)
-    if found is None:
+def _find(connection: Connection, template_id: int) -> Template:
+    template = templates.find(connection, template_id)
+    if template is None:
         raise NotAllowed(StepCode.NO_TEMPLATE)
-    return found
+    return template

@@ -1,4 +1,4 @@
-"""Imports of areas: the tree replaced or outlines added, audited in the same transaction."""
+"""Imports of areas: replace the tree or add outlines, audited in the same transaction."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,10 +13,10 @@ from subscribers import areas
 
 
 async def import_areas(app: App, document: Mapping[str, Any], *, file: str, actor: Actor) -> bool:
-    """Replace the tree of areas, or add outlines from GeoJSON; whether it was the tree. Raises
+    """Replace the tree of areas, or add outlines from GeoJSON; True if it was the tree. Raises
     BadAreas.
 
-    `file` is the SHA-256 of what was given.
+    `file` is the SHA-256 of the given file.
     """
     outlines = document.get("type") == "FeatureCollection"
 

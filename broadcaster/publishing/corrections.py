@@ -1,6 +1,8 @@
-"""Corrections and withdrawals: the next edition, to everyone whom the earlier ones may have
+"""Corrections and withdrawals: the next edition, sent to everyone whom earlier ones may have
 reached.
 """
+
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -13,11 +15,11 @@ from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.domain.rules import CheckedAnnouncement, content_hash
 from broadcaster.publishing import reasons
 from broadcaster.publishing.issue import edition_details, issue_edition
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.publishing.transitions import held, moved
-from broadcaster.store import announcements as rows
-from broadcaster.store import audit
+from broadcaster.store import announcements, audit
 from broadcaster.store.announcements import Announcement, EditionRow
+from channels.base.contract import Edition
 
 
 def correct(
@@ -29,8 +31,8 @@ def correct(
     reason: str,
     actor: Actor,
     role: Role = "grant",
-) -> Stored:
-    """Publish the next edition, to everyone the earlier ones may have reached too. Raises
+) -> StoredAnnouncement:
+    """Publish the next edition, to everyone whom earlier ones may have reached too. Raises
     NotAllowed, InvalidAnnouncement.
     """
     reason = reasons.read_public(connection, reason, link_hosts=press.allowed_hosts)
@@ -38,23 +40,12 @@ def correct(
     row, previous = _published(connection, announcement_id, "correct", role)
     if checked.fields == row.fields:
         raise NotAllowed(StepCode.SAME_AS_PUBLISHED)
-    frozen = editions.freeze(
-        checked,
-        site=press.site,
-        announcement=row.id,
-        code=row.code,
-        at=actor.now,
-        number=previous.number + 1,
-        change="correction",
-        reason=reason,
-        first=previous.edition.first_published_at,
-        urgent=previous.edition.emergency,
-    )
+    frozen = _freeze(press, row, checked, previous, reason=reason, now=actor.now)
     chosen = _joined(tuple(previous.channels.split()), checked.fields.channels)
     row = moved(connection, row, "correct", role, actor.now, fields=checked.fields)
-    went = rows.supersede_runs(connection, row.id, "Digantikan ralat.")
+    superseded = announcements.supersede_runs(connection, row.id, "Digantikan ralat.")
     going = tuple(
-        name for name in press.push_channels if not chosen or name in chosen or name in went
+        name for name in press.push_channels if not chosen or name in chosen or name in superseded
     )
     stored = issue_edition(
         connection,
@@ -79,6 +70,30 @@ def _refuse_schedule(checked: CheckedAnnouncement) -> None:
         raise InvalidAnnouncement([problem])
 
 
+def _freeze(
+    press: Press,
+    row: Announcement,
+    checked: CheckedAnnouncement,
+    previous: EditionRow,
+    *,
+    reason: str,
+    now: datetime,
+) -> Edition:
+    """Freeze the edition that corrects the previous one."""
+    return editions.freeze(
+        checked,
+        site=press.site,
+        announcement=row.id,
+        code=row.code,
+        at=now,
+        number=previous.number + 1,
+        change="correction",
+        reason=reason,
+        first=previous.edition.first_published_at,
+        urgent=previous.edition.emergency,
+    )
+
+
 def withdraw(
     connection: Connection,
     press: Press,
@@ -87,16 +102,16 @@ def withdraw(
     reason: str,
     actor: Actor,
     role: Role = "grant",
-) -> Stored:
-    """Publish the edition that takes the announcement back, to everyone it may have reached. Raises
+) -> StoredAnnouncement:
+    """Publish the edition that withdraws the announcement, to everyone it may have reached. Raises
     NotAllowed.
     """
     reason = reasons.read_public(connection, reason, link_hosts=press.allowed_hosts)
     row, previous = _published(connection, announcement_id, "withdraw", role)
     frozen = editions.withdrawal(previous.edition, reason=reason, at=actor.now)
     row = moved(connection, row, "withdraw", role, actor.now)
-    went = rows.supersede_runs(connection, row.id, "Pengumuman dicabut.")
-    going = tuple(name for name in press.push_channels if name in went)
+    superseded = announcements.supersede_runs(connection, row.id, "Pengumuman dicabut.")
+    going = tuple(name for name in press.push_channels if name in superseded)
     stored = issue_edition(
         connection,
         press,
@@ -115,12 +130,12 @@ def withdraw(
 def _published(
     connection: Connection, announcement_id: str, action: Action, role: Role
 ) -> tuple[Announcement, EditionRow]:
-    """The announcement, held, with its newest edition; raises NotAllowed when there is none or it
-    was taken back.
+    """Return the announcement, locked, with its newest edition; raises NotAllowed if there is none
+    or it was withdrawn.
     """
     row = held(connection, announcement_id)
     may(row.state, action, role)
-    previous = rows.newest_edition(connection, announcement_id)
+    previous = announcements.newest_edition(connection, announcement_id)
     if previous is None:
         raise NotAllowed(StepCode.NEVER_PUBLISHED)
     if previous.withdrawn:
@@ -129,5 +144,5 @@ def _published(
 
 
 def _joined(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
-    """The channels of a correction: never fewer than before; none named means all."""
+    """Return the channels of a correction: never fewer than before; an empty tuple means all."""
     return tuple(dict.fromkeys(before + after)) if before and after else ()

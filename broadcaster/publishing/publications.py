@@ -1,5 +1,4 @@
-"""Publishing: freeze, sign, store and outbox in one transaction; scheduling, correcting and taking
-back.
+"""Publishing: freeze, sign, store and outbox in one transaction; also drafts and schedules.
 
 Each function with a Connection is one transaction, to be run through `Database.write`; it does
 nothing but SQL and pure work.
@@ -21,14 +20,13 @@ from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.domain.rules import CheckedAnnouncement
 from broadcaster.publishing import placeholder_check
 from broadcaster.publishing.issue import release
-from broadcaster.publishing.press import Press, Stored, stored_as
+from broadcaster.publishing.press import Press, StoredAnnouncement, stored_as
 from broadcaster.publishing.transitions import held, moved, new_id, row_details
-from broadcaster.store import announcements as rows
-from broadcaster.store import audit
+from broadcaster.store import announcements, audit
 from broadcaster.store.announcements import Announcement
 from channels.base.contract import Edition, Site
 
-# --- new and stored announcements -----------------------------------------------------------------------
+# --- new and stored announcements -----------------------------------------------------------------
 
 
 def save_draft(
@@ -39,7 +37,7 @@ def save_draft(
     actor: Actor,
     announcement_id: str | None = None,
     role: Role = "author",
-) -> Stored:
+) -> StoredAnnouncement:
     """Store a draft with its code, or change a stored announcement (which drops its approval).
     Raises NotAllowed.
     """
@@ -64,7 +62,7 @@ def schedule(
     actor: Actor,
     announcement_id: str | None = None,
     role: Role = "grant",
-) -> Stored:
+) -> StoredAnnouncement:
     """Store an announcement to be published at its `publish_at`; no edition yet. Raises NotAllowed,
     InvalidAnnouncement.
     """
@@ -100,7 +98,7 @@ def unschedule(
     *,
     actor: Actor,
     role: Role,
-) -> Stored:
+) -> StoredAnnouncement:
     """Take an announcement off the schedule; it stays approved. Raises NotAllowed."""
     row = held(connection, announcement_id)
     fields = row.fields.model_copy(update={"publish_at": None})
@@ -117,9 +115,9 @@ def publish(
     actor: Actor,
     announcement_id: str | None = None,
     role: Role = "grant",
-) -> Stored:
-    """Publish at once, or schedule when `publish_at` is given: the whole promise in one
-    transaction. Raises NotAllowed.
+) -> StoredAnnouncement:
+    """Publish at once, or schedule if `publish_at` is given, in one transaction. Raises
+    NotAllowed.
     """
     if checked.fields.publish_at is not None:
         return schedule(
@@ -149,8 +147,8 @@ def publish_stored(
     *,
     actor: Actor,
     role: Role = "grant",
-) -> Stored:
-    """Publish a stored announcement now, once however often it is asked. Raises NotAllowed,
+) -> StoredAnnouncement:
+    """Publish a stored announcement now; only the first of repeated calls does. Raises NotAllowed,
     InvalidAnnouncement.
     """
     row = held(connection, announcement_id)
@@ -176,10 +174,8 @@ async def publish_now(
     actor: Actor,
     announcement_id: str | None = None,
     role: Role = "grant",
-) -> Stored:
-    """`publish`, then ring at once for every channel by which it goes; returns once it is safely
-    stored.
-    """
+) -> StoredAnnouncement:
+    """Run `publish`, then wake the workers of its channels; returns once it is safely stored."""
     stored = await app.database.write(
         publish,
         Press.of(app),
@@ -192,30 +188,27 @@ async def publish_now(
     return stored
 
 
-async def ring(app: App, stored: Stored) -> None:
-    """Tell the workers, after the commit, that there is work; were the ring lost, the sweeper would
-    find it.
-    """
+async def ring(app: App, stored: StoredAnnouncement) -> None:
+    """Wake the workers after the commit; if the signal is lost, the sweeper finds the work."""
     for channel in stored.channels:
         await app.queue.ring(channel, stored.lane)
 
 
-# --- by the clock ---------------------------------------------------------------------------------------
-
-
-# --- after publishing -------------------------------------------------------------------------------------
+# --- after publishing -----------------------------------------------------------------------------
 
 
 def preview_edition(
     checked: CheckedAnnouncement, *, site: Site, now: datetime, prefix: str = "CMH"
 ) -> Edition:
-    """The edition that publishing now would freeze; its id and code are drawn but not stored."""
+    """Return the edition that publishing now would freeze; its id and code are drawn but not
+    stored.
+    """
     return editions.freeze(
         checked, site=site, announcement=new_id(now), code=draw_code(prefix), at=now
     )
 
 
-# --- pieces -----------------------------------------------------------------------------------------------
+# --- pieces ---------------------------------------------------------------------------------------
 
 
 def _put(
@@ -228,8 +221,8 @@ def _put(
     actor: Actor,
     announcement_id: str | None,
 ) -> Announcement:
-    """The announcement with these fields in the state that follows `action`: a new one, or the stored
-    one changed.
+    """Store fields in the state that follows `action`: in a new announcement, or in the
+    stored one.
     """
     fields, at = checked.fields, actor.at
     values: dict[str, Any] = {
@@ -260,4 +253,4 @@ def _put(
         note="",
         **values,
     )
-    return rows.insert_announcement(connection, row, lambda: draw_code(press.code_prefix))
+    return announcements.insert_announcement(connection, row, lambda: draw_code(press.code_prefix))

@@ -1,5 +1,5 @@
-"""Reasons: one sentence why somebody returns, rejects, corrects or withdraws; residents read those
-of the last two.
+"""Reasons: one sentence why an announcement is returned, rejected, corrected or withdrawn;
+residents read those of the last two.
 """
 
 from collections.abc import Collection
@@ -17,11 +17,11 @@ from channels.base.legibility import has_letter
 from channels.base.rendering import one_line
 
 LIMIT = 300
-"""Code points of a reason."""
+"""Maximum code points of a reason."""
 
 
 def read(text: str) -> str:
-    """The reason on one line; raises InvalidAnnouncement."""
+    """Return the reason on one line; raises InvalidAnnouncement."""
     reason = one_line(text)
     if not has_letter(reason):
         raise InvalidAnnouncement([Problem(field="reason", code=NewsroomCode.REASON_MISSING)])
@@ -36,8 +36,8 @@ def read(text: str) -> str:
 
 
 def read_public(connection: Connection, text: str, *, link_hosts: Collection[str]) -> str:
-    """The same for a reason that residents read: no blank of a template is left, no link leads to a
-    host that nobody named.
+    """Return a reason that residents read; also raises InvalidAnnouncement for a template's blank
+    or a link to a host not named.
     """
     reason = read(text)
     if held := placeholders.in_text(reason, placeholder_check.known(connection)):

@@ -1,4 +1,4 @@
-"""Operators' acts on subscribers' data, each in one transaction with its row of the audit log."""
+"""Operators' acts on subscribers' data, each in one transaction with its audit entry."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,9 @@ SUBJECT = "subscribers"
 async def import_rows(
     app: App, rows: Sequence[importing.Row], *, file: str, actor: Actor
 ) -> list[Outcome]:
-    """Take one chunk of a file in, which `file` names (its SHA-256); what became of each row."""
+    """Import one chunk of a file, named by its SHA-256 in `file`; return the outcome of
+    each row.
+    """
 
     def act(connection: Connection) -> list[Outcome]:
         done = importing.take_rows(connection, app.vault, app.tree, rows, app.clock().timestamp())
@@ -33,7 +35,7 @@ async def import_rows(
 
 
 async def try_rows(app: App, rows: Sequence[importing.Row]) -> list[Outcome]:
-    """What would become of each row of a chunk; nothing is stored."""
+    """Return the outcome that each row of a chunk would have; nothing is stored."""
 
     def act(connection: Connection) -> list[Outcome]:
         with connection.begin_nested() as trial:
@@ -47,7 +49,7 @@ async def try_rows(app: App, rows: Sequence[importing.Row]) -> list[Outcome]:
 
 
 async def note_export(app: App, *, actor: Actor) -> None:
-    """Write down that everything is about to leave; call it before the first byte does."""
+    """Audit an export of everything; call it before the first byte leaves."""
 
     def act(connection: Connection) -> None:
         addresses = sum(sum(states.values()) for states in residents.count(connection).values())
@@ -57,14 +59,14 @@ async def note_export(app: App, *, actor: Actor) -> None:
 
 
 async def note_look(app: App, address_id: int, *, of: str, actor: Actor) -> None:
-    """Write down that somebody is about to see what is known of one address."""
+    """Audit that a person is about to read the data of one address."""
     await app.database.write(
         audit.append, actor, Act.READ_ADDRESSES, f"address:{address_id}", of=of
     )
 
 
 def note_erasure(connection: Connection, address_id: int, *, channel: str, actor: Actor) -> None:
-    """Write down that an address was erased, in the same transaction; what is told of it is its
+    """Audit an erasure, in the same transaction; the entry names the address by its
     number alone.
     """
     audit.append(connection, actor, Act.SUBSCRIBER_ERASE, f"address:{address_id}", channel=channel)

@@ -15,7 +15,7 @@ from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.fields import Fields
 from broadcaster.domain.signatures import decode
 from broadcaster.publishing import publications, schedule
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.simulation import news, residents
 from broadcaster.simulation.news import Item
 from broadcaster.simulation.staff import add_staff, add_templates
@@ -87,7 +87,9 @@ def add_drafts(connection: Connection, press: Press, now: datetime) -> None:
             )
 
 
-def publish_draft(connection: Connection, press: Press, key: str, now: datetime) -> Stored | None:
+def publish_draft(
+    connection: Connection, press: Press, key: str, now: datetime
+) -> StoredAnnouncement | None:
     """Publish the draft of this key, dated from `now`; None when it is out already."""
     waiting = _drafts(connection)
     item = next((item for item in news.drafts(now) if item.key == key), None)

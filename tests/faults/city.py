@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from broadcaster.app import App
 from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.simulation.ports import free_port
 from broadcaster.store import ledger, tokens
 from broadcaster.store.migrate import migrate
@@ -135,7 +135,7 @@ class City:
     disk: Disk | None
     token: str
     own: Mapping[str, dict[str, str]]
-    published: dict[str, Stored] = field(default_factory=dict)
+    published: dict[str, StoredAnnouncement] = field(default_factory=dict)
     areas: dict[str, str] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)

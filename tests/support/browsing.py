@@ -17,7 +17,7 @@ import aiohttp
 from broadcaster.app import App, open_app
 from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.runtime import config
 from broadcaster.simulation.ports import LOOPBACK, free_port
 from broadcaster.store import tokens
@@ -116,7 +116,9 @@ class Running:
         """JSON to the API."""
         return await self.ask(path, "POST", json=content, headers=bearer(token) | headers)
 
-    async def publish(self, fields: Mapping[str, Any] = NOTICE, **changes: Any) -> Stored:
+    async def publish(
+        self, fields: Mapping[str, Any] = NOTICE, **changes: Any
+    ) -> StoredAnnouncement:
         """Publish by the program's own way, at the clock's time."""
         press = Press.of(self.app)
         checked = press.examine({**fields, **changes}, self.clock())
@@ -125,8 +127,12 @@ class Running:
         )
 
     async def correct(
-        self, stored: Stored, reason: str, fields: Mapping[str, Any] = NOTICE, **changes: Any
-    ) -> Stored:
+        self,
+        stored: StoredAnnouncement,
+        reason: str,
+        fields: Mapping[str, Any] = NOTICE,
+        **changes: Any,
+    ) -> StoredAnnouncement:
         """Publish the next edition."""
         press = Press.of(self.app)
         checked = press.examine({**fields, **changes}, self.clock())
@@ -139,7 +145,7 @@ class Running:
             actor=NamedActor(name="test", now=self.clock()),
         )
 
-    async def withdraw(self, stored: Stored, reason: str) -> Stored:
+    async def withdraw(self, stored: StoredAnnouncement, reason: str) -> StoredAnnouncement:
         """Take it back."""
         return await self.app.database.write(
             corrections.withdraw,

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from broadcaster.app import App
 from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.simulation.providers import Providers
 from broadcaster.simulation.smtp import received_parts
 from broadcaster.store import slices
@@ -94,7 +94,7 @@ class Story:
     """
 
     number: int
-    stored: Stored
+    stored: StoredAnnouncement
     editions: list[Fields | None] = field(default_factory=list)
     channels: frozenset[str] = frozenset()
     """Those that it named so far; empty: all."""
@@ -183,7 +183,9 @@ class Chronicle:
                 story.reached.setdefault(resident, []).append(story.newest)
             story.waiting = set()
 
-    def _do(self, act: Callable[..., Stored], fields: Fields, *args: Any, **more: Any) -> Stored:
+    def _do(
+        self, act: Callable[..., StoredAnnouncement], fields: Fields, *args: Any, **more: Any
+    ) -> StoredAnnouncement:
         app = self.city.app
         press = Press.of(app)
         checked = press.examine(fields, app.clock())

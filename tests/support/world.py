@@ -16,7 +16,7 @@ from broadcaster.delivery.drain import Deliverer
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import STATES
 from broadcaster.publishing import press, publications
-from broadcaster.publishing.press import Stored
+from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.runtime import config
 from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.tables import delivery
@@ -100,7 +100,7 @@ def emergency(**changes: Any) -> dict[str, Any]:
     )
 
 
-async def publish(app: App, fields: Mapping[str, Any]) -> Stored:
+async def publish(app: App, fields: Mapping[str, Any]) -> StoredAnnouncement:
     """Publish at once, as the command line does."""
     checked = press.Press.of(app).examine(fields, app.clock())
     return await publications.publish_now(

@@ -12,7 +12,7 @@ from broadcaster.delivery.status import Overview, identify, overview
 from broadcaster.domain.refusal_codes import FieldCode, Hint
 from broadcaster.domain.refusals import InvalidAnnouncement, Phrase, Problem
 from broadcaster.publishing import corrections, publications, transitions
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.web.api.requests import Missing, as_json, once, read_model, read_object, refusing
 from broadcaster.web.api.schemas import Reason
 from broadcaster.web.base.authorization import app_of, token_actor, token_of
@@ -38,7 +38,7 @@ async def create(request: Request) -> Response:
     app = app_of(request)
     press, actor = Press.of(app), token_actor(request)
 
-    def act(connection: Connection) -> Stored:
+    def act(connection: Connection) -> StoredAnnouncement:
         checked = press.examine(raw, actor.now)
         if publish:
             return publications.publish(connection, press, checked, actor=actor)
@@ -63,7 +63,7 @@ async def correct(request: Request) -> Response:
 
     found = await _found(request)
 
-    def act(connection: Connection) -> Stored:
+    def act(connection: Connection) -> StoredAnnouncement:
         checked = press.examine(raw, actor.now, corrected=transitions.held(connection, found))
         return corrections.correct(connection, press, found, checked, reason=reason, actor=actor)
 
@@ -79,7 +79,7 @@ async def withdraw(request: Request) -> Response:
 
     found = await _found(request)
 
-    def act(connection: Connection) -> Stored:
+    def act(connection: Connection) -> StoredAnnouncement:
         return corrections.withdraw(connection, press, found, reason=reason, actor=actor)
 
     return await _publication(request, act, status=200)
@@ -129,7 +129,7 @@ async def retry_failed(request: Request) -> Response:
 
 
 async def _publication(
-    request: Request, act: Callable[[Connection], Stored], *, status: int
+    request: Request, act: Callable[[Connection], StoredAnnouncement], *, status: int
 ) -> Response:
     """Publish once, answer, and ring after the commit."""
     response, stored = await once(request, act, status=status)

@@ -17,7 +17,7 @@ from broadcaster.domain.fields import excerpt
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.domain.refusal_codes import Hint, RequestCode
 from broadcaster.domain.refusals import InvalidAnnouncement, Phrase, Problem
-from broadcaster.publishing.press import Stored
+from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.runtime.i18n import Words
 from broadcaster.runtime.refusal_words import WordedProblem, sentence, worded
 from broadcaster.store import idempotency
@@ -99,8 +99,8 @@ def read_model(model: type[Model], content: Mapping[str, Any]) -> Model:
 
 
 async def once(
-    request: Request, act: Callable[[Connection], Stored], *, status: int
-) -> tuple[Response, Stored | None]:
+    request: Request, act: Callable[[Connection], StoredAnnouncement], *, status: int
+) -> tuple[Response, StoredAnnouncement | None]:
     """Do `act` in one transaction and answer; under an Idempotency-Key only the first time. Also
     what was done, if it was.
 
@@ -115,7 +115,7 @@ async def once(
     ).digest()
     token = token_of(request).id
 
-    def transaction(connection: Connection) -> tuple[Answer, Stored | None]:
+    def transaction(connection: Connection) -> tuple[Answer, StoredAnnouncement | None]:
         earlier = idempotency.take(connection, token, key, digest) if key else None
         if earlier is not None:
             return earlier, None
@@ -143,7 +143,7 @@ def as_json(
     )
 
 
-def _said(stored: Stored) -> Mapping[str, str]:
+def _said(stored: StoredAnnouncement) -> Mapping[str, str]:
     return {"id": stored.id, "code": stored.code, "status": stored.status, "url": stored.url}
 
 

@@ -119,7 +119,7 @@ async def show(request: Request) -> Response:
 
 def held(connection: Connection, app: App, t: Words, lang: str) -> list[Held]:
     """Emergencies that must wait: everybody sees them, whatever way their own news takes."""
-    standing = hold_ups.told(connection)
+    standing = hold_ups.reported(connection)
     items = announcement_lists.items(connection, [one.announcement for one in standing])
     return [
         Held(

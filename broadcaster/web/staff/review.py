@@ -20,7 +20,7 @@ from broadcaster.newsroom import forms, release, review
 from broadcaster.newsroom import previews as previewing
 from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing import publications
-from broadcaster.publishing.press import Stored
+from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.runtime.i18n import Words
 from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store import drafts
@@ -207,7 +207,7 @@ def decided(
                 status=frame.status_of(refused),
                 reason=reason,
             )
-        if isinstance(done.made, Stored):
+        if isinstance(done.made, StoredAnnouncement):
             await publications.ring(app, done.made)
         return RedirectResponse(f"/redaksi/pengumuman/{done.result}{to}", 303)
 

@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.newsroom import trial_sends
-from broadcaster.newsroom.trial_sends import SEND_SECONDS, Attempt, Tried
+from broadcaster.newsroom.trial_sends import SEND_SECONDS, TrialChannel, TrialOutcome
 from broadcaster.store import form_acts
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.base import csrf
@@ -39,7 +39,7 @@ async def show(request: Request) -> Response:
     if not act.result:
         going = app.clock().timestamp() - act.at <= 2 * SEND_SECONDS
         return _page(request, row, state="going" if going else "unknown")
-    attempts = msgspec.json.decode(act.result, type=list[Attempt])
+    attempts = msgspec.json.decode(act.result, type=list[TrialOutcome])
     return _page(request, row, tried=trial_sends.tried(app, account, attempts))
 
 
@@ -88,7 +88,7 @@ def _page(
     request: Request,
     row: Announcement,
     *,
-    tried: list[Tried] | None = None,
+    tried: list[TrialChannel] | None = None,
     state: str = "",
     wait: int = 0,
     status: int = 200,

@@ -18,7 +18,7 @@ from broadcaster.domain.deliveries import FAILED, PENDING, SENT, SKIPPED, Decisi
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound import status_updates
 from broadcaster.publishing import corrections
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.store import address_effects, fanout, gate, ledger, outcomes, slices
 from broadcaster.store import channels as channel_store
 from broadcaster.store.database import now
@@ -60,7 +60,7 @@ async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
         yield opened
 
 
-def correct(app: App, announcement: str) -> Stored:
+def correct(app: App, announcement: str) -> StoredAnnouncement:
     press = Press.of(app)
     checked = press.examine(notice(title="Ralat: air PDAM mati Kamis"), app.clock())
     return app.database.write_now(

@@ -33,7 +33,9 @@ def test_each_kind_of_waiting_has_a_remedy_of_its_own() -> None:
         ("halted", None),
         ("limited", UNTIL),
     ]
-    problems = [ClosedChannel(label="Email", cause=cause, until=until).problem for cause, until in kinds]
+    problems = [
+        ClosedChannel(label="Email", cause=cause, until=until).problem for cause, until in kinds
+    ]
     assert len({problem.remedy for problem in worded(problems)}) == len(kinds)
 
 

@@ -22,7 +22,7 @@ from broadcaster.domain.inbox_events import decode, encode
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound import inbox as receipts
 from broadcaster.inbound.inbox import KEEP_SECONDS, accept, apply_due
-from broadcaster.inbound.replies import ANSWERS_A_MINUTE, Answerer
+from broadcaster.inbound.replies import ANSWERS_A_MINUTE, ReplySender
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press
 from broadcaster.store import announcements as announcement_store
@@ -104,7 +104,7 @@ class City:
     clock: Later
 
     def __post_init__(self) -> None:
-        self.answerer = Answerer(self.app)
+        self.answerer = ReplySender(self.app)
 
     async def send(self, fields: dict[str, Any] | None = None) -> str:
         """Publish a notice and hand all of it to the provider; the announcement's id."""
@@ -1019,7 +1019,7 @@ async def test_a_resident_who_cannot_be_answered_keeps_nobody_else_from_it(town:
 async def test_a_channel_that_is_not_open_answers_nobody(town: City) -> None:
     fake = FakeChannel(name="telegram")
     app = with_channels(town.app, fake)
-    answerer = Answerer(app)
+    answerer = ReplySender(app)
     await accept(app, "telegram", [InboundEvent(dedupe="m", address="42", text="halo")])
     await apply_due(app, answerer)
     await answerer.settle()
@@ -1036,7 +1036,7 @@ async def test_a_stop_that_cannot_be_opened_is_kept_and_applied_once_its_key_is_
     wrong = replace(city.app, vault=Vault(b"another key of thirty-two bytes."))
     await accept(city.app, "email", [stop])
     with capture_logs() as logs:
-        await apply_due(wrong, Answerer(wrong))
+        await apply_due(wrong, ReplySender(wrong))
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [
         ("receipt_unreadable", "error")
     ]
@@ -1045,7 +1045,7 @@ async def test_a_stop_that_cannot_be_opened_is_kept_and_applied_once_its_key_is_
     assert kept.body
     assert city.app.database.read_now(inbox.count_unreadable) == {"email": 1}
     city.clock.forward(30 * 24 * 3600)
-    await apply_due(wrong, Answerer(wrong))
+    await apply_due(wrong, ReplySender(wrong))
     assert [row.applied_at for row in table(city.app, receipt)] == [None]
     city.clock.forward(inbox.LONGEST_WAIT[inbox.UNREADABLE] + 1)
     await apply_due(city.app, city.answerer)

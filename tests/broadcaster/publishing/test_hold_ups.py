@@ -16,7 +16,7 @@ from broadcaster.delivery import status
 from broadcaster.delivery.drain import Deliverer
 from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import hold_ups
-from broadcaster.publishing.press import Stored
+from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.store import audit, channels, ledger, tier
 from broadcaster.store import hold_ups as store
 from broadcaster.store.leases import Holder, new_owner
@@ -42,7 +42,7 @@ async def office(database_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]
         yield opened
 
 
-async def warned(office: PostOffice, fields: Any = EMERGENCY, **changes: Any) -> Stored:
+async def warned(office: PostOffice, fields: Any = EMERGENCY, **changes: Any) -> StoredAnnouncement:
     """An emergency for five chats and one mail box, published and filled."""
     for number in range(5):
         await office.site.subscriber(str(7_100_000_000 + number), "telegram")
@@ -82,7 +82,7 @@ def aged(app: App, seconds: float) -> None:
 
 def known(office: PostOffice) -> list[store.HoldUp]:
     """What stands and was told."""
-    return office.site.app.database.read_now(hold_ups.told)
+    return office.site.app.database.read_now(hold_ups.reported)
 
 
 async def test_an_emergency_that_waits_for_hours_is_told_by_mail_with_date_and_time(
@@ -328,7 +328,7 @@ async def test_one_chat_that_is_told_to_wait_for_hours_calls_nobody(office: Post
     assert known(office) == []
 
 
-async def held_and_told(office: PostOffice, **changes: Any) -> Stored:
+async def held_and_told(office: PostOffice, **changes: Any) -> StoredAnnouncement:
     """An emergency that Telegram lets wait for hours, of which Dewi has read."""
     await staff(office)
     stored = await warned(office, **changes)
@@ -402,7 +402,7 @@ async def test_a_withdrawn_emergency_that_must_wait_is_told_too(office: PostOffi
     assert letter["subject"].startswith("[Darurat] PERHATIAN, peringatan tertahan: ")
 
 
-async def warned_many(office: PostOffice) -> Stored:
+async def warned_many(office: PostOffice) -> StoredAnnouncement:
     """An emergency for 155 chats, of which each is less than the share that is a hold-up."""
     await staff(office)
     for number in range(150):

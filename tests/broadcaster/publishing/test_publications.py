@@ -23,7 +23,7 @@ from broadcaster.domain.rules import Fields, InvalidAnnouncement
 from broadcaster.domain.signatures import Signer
 from broadcaster.publishing import corrections, publications, schedule
 from broadcaster.publishing.lateness import STALE
-from broadcaster.publishing.press import Stored
+from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.store import announcements, archive, audit, metrics
 from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.audit_tables import audit as audit_table
@@ -45,7 +45,9 @@ class BrokenSigner(Signer):
         raise OSError("no key")
 
 
-def publish(database: Database, raw: dict[str, Any] = desk.NOTICE, **changes: Any) -> Stored:
+def publish(
+    database: Database, raw: dict[str, Any] = desk.NOTICE, **changes: Any
+) -> StoredAnnouncement:
     """Publish an announcement at NOW."""
     return database.write_now(
         publications.publish, PRESS, checked(raw, **changes), actor=NamedActor(name="rina", now=NOW)
@@ -61,14 +63,14 @@ def runs_of(database: Database, edition_id: int | None) -> dict[str, Row[Any]]:
     }
 
 
-def found(database: Database, stored: Stored) -> Announcement:
+def found(database: Database, stored: StoredAnnouncement) -> Announcement:
     """The announcement as it is stored now."""
     row = database.read_now(announcements.find, stored.id)
     assert row is not None
     return row
 
 
-def newest(database: Database, stored: Stored) -> EditionRow:
+def newest(database: Database, stored: StoredAnnouncement) -> EditionRow:
     """The newest edition of an announcement."""
     row = database.read_now(announcements.newest_edition, stored.id)
     assert row is not None
@@ -340,7 +342,7 @@ def test_a_double_click_publishes_once(database_url: str) -> None:
         ),
         times=4,
     )
-    assert sum(isinstance(result, Stored) for result in results) == 1
+    assert sum(isinstance(result, StoredAnnouncement) for result in results) == 1
     assert sum(isinstance(result, NotAllowed) for result in results) == 3
     assert (count(database, edition), count(database, run)) == (1, 3)
     database.close()
@@ -378,7 +380,7 @@ def test_racing_workers_publish_a_schedule_once(database_url: str) -> None:
     database = Database(database_url)
     planned = [publish(database, publish_at="2026-11-25 09:00") for _ in range(5)]
     due = datetime.fromisoformat("2026-11-25T09:00:00+07:00")
-    results: Sequence[list[Stored]] = at_once(
+    results: Sequence[list[StoredAnnouncement]] = at_once(
         database_url, lambda own: own.write_now(schedule.publish_due, PRESS, now=due), times=4
     )
     assert sorted(stored.id for stored in itertools.chain(*results)) == sorted(
@@ -467,7 +469,9 @@ def test_expired_announcements_end_and_others_stay(database: Database) -> None:
 # --- corrections ----------------------------------------------------------------------------------
 
 
-def correct(database: Database, stored: Stored, now: datetime, **changes: Any) -> Stored:
+def correct(
+    database: Database, stored: StoredAnnouncement, now: datetime, **changes: Any
+) -> StoredAnnouncement:
     """Correct an announcement: the water returns later."""
     changes = {"title": "Air PDAM mati di Cibabat sampai sore", **changes}
     return database.write_now(
@@ -689,7 +693,7 @@ def test_the_same_correction_twice_at_once_is_one_edition(database_url: str) -> 
     database = Database(database_url)
     original = publish(database)
     results = at_once(database_url, lambda own: correct(own, original, later(hours=1)), times=3)
-    assert sum(isinstance(result, Stored) for result in results) == 1
+    assert sum(isinstance(result, StoredAnnouncement) for result in results) == 1
     assert [row.number for row in database.read_now(announcements.versions, original.id)] == [1, 2]
     database.close()
 
@@ -697,7 +701,7 @@ def test_the_same_correction_twice_at_once_is_one_edition(database_url: str) -> 
 # --- withdrawals ----------------------------------------------------------------------------------
 
 
-def withdraw(database: Database, stored: Stored, now: datetime) -> Stored:
+def withdraw(database: Database, stored: StoredAnnouncement, now: datetime) -> StoredAnnouncement:
     """Take an announcement back."""
     return database.write_now(
         corrections.withdraw,
@@ -748,7 +752,7 @@ def test_two_withdrawals_at_once_are_one(database_url: str) -> None:
     database = Database(database_url)
     original = publish(database)
     results = at_once(database_url, lambda own: withdraw(own, original, later(hours=1)), times=3)
-    assert sum(isinstance(result, Stored) for result in results) == 1
+    assert sum(isinstance(result, StoredAnnouncement) for result in results) == 1
     assert count(database, edition) == 2
     database.close()
 
@@ -776,7 +780,9 @@ def test_every_writer_leaves_a_whole_chain_of_acts(database_url: str) -> None:
     database.close()
 
 
-def _ignore(connection: Connection, act: Callable[..., Stored], announcement_id: str) -> None:
+def _ignore(
+    connection: Connection, act: Callable[..., StoredAnnouncement], announcement_id: str
+) -> None:
     with suppress(NotAllowed):
         act(connection, PRESS, announcement_id, actor=NamedActor(name="dewi", now=NOW))
 

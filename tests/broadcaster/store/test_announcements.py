@@ -12,7 +12,7 @@ from sqlalchemy import update
 from broadcaster.domain import signatures
 from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications, schedule
-from broadcaster.publishing.press import Stored
+from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.store import announcements, archive
 from broadcaster.store.archive import Filter, Page
 from broadcaster.store.database import Database
@@ -29,7 +29,7 @@ DAY = timedelta(days=1)
 
 def publish(
     database: Database, now: datetime = NOW, raw: dict[str, Any] = desk.NOTICE, **changes: Any
-) -> Stored:
+) -> StoredAnnouncement:
     """Publish an announcement at `now`, without an end unless one is given."""
     changes = {"expires": None, **changes}
     return database.write_now(

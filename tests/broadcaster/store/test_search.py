@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event, func, select
 
 from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
-from broadcaster.publishing.press import Stored
+from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.store import archive, search
 from broadcaster.store.archive import Filter
 from broadcaster.store.database import Database
@@ -23,7 +23,7 @@ from support.desk import NOW, checked, later, press
 PRESS = press()
 
 
-def publish(database: Database, minutes: int = 0, **changes: Any) -> Stored:
+def publish(database: Database, minutes: int = 0, **changes: Any) -> StoredAnnouncement:
     """Publish an announcement."""
     now = later(minutes=minutes)
     return database.write_now(

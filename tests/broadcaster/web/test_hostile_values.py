@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 
 from broadcaster import web
 from broadcaster.inbound import inbox
-from broadcaster.inbound.replies import Answerer
+from broadcaster.inbound.replies import ReplySender
 from broadcaster.web import routes
 from broadcaster.web.base.authorization import Row
 from broadcaster.web.staff import form
@@ -444,7 +444,7 @@ async def test_no_signed_webhook_breaks_and_what_follows_it_is_applied(open_site
             )
         ), value
     with capture_logs() as logs:
-        while await inbox.apply_due(open_site.app, Answerer(open_site.app)):
+        while await inbox.apply_due(open_site.app, ReplySender(open_site.app)):
             pass
     assert {line["event"] for line in logs} & {
         "receipts_not_sorted",

@@ -21,7 +21,7 @@ from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import STATES
 from broadcaster.domain.retry_policy import REASONS, WAITS
 from broadcaster.publishing import corrections
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.runtime.i18n import LANGUAGES, words
 from broadcaster.store import audit
 from broadcaster.store.channels import ChannelState, pause_channel
@@ -227,7 +227,7 @@ def moody(recipient: Any) -> Any:
 
 async def sent(
     site: Running, *, drained: bool = True, people: tuple[str, ...] = ("warga", "tolak", "mati")
-) -> Stored:
+) -> StoredAnnouncement:
     """An announcement to some residents, sent to its end or not at all."""
     for name in people:
         await site.subscriber(f"{name}@contoh.example")
