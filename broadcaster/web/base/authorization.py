@@ -23,8 +23,10 @@ from broadcaster.web.base.storable import StorableRequest
 from broadcaster.web.base.token_bucket import Buckets
 
 Access = Literal[
-    "public", "token:read", "token:write", "token:publish", "signed token", "provider signature", "demo",
-    "staff:read", "staff:write", "staff:approve", "staff:steer", "staff:screens", "staff:manage", "staff:own",
+    "public", "signed token", "provider signature", "demo",
+    "token:read", "token:write", "token:publish",
+    "staff:read", "staff:write", "staff:approve", "staff:steer", "staff:screens", "staff:manage",
+    "staff:own",
 ]  # fmt: skip
 """`staff:own` is the person's own account, open even while they must choose a new password."""
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -142,7 +144,7 @@ def token_actor(request: Request) -> NamedActor:
 
 
 def household_of(request: Request) -> str:
-    """Return the client key for rate limits: an IPv4 address, or the IPv6 network of a household."""
+    """Return the key for rate limits: an IPv4 address, or a household's IPv6 network."""
     return sign_in_throttle.place_of(client_of(request))
 
 

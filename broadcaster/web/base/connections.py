@@ -1,5 +1,5 @@
-"""Client connections: uvicorn's protocol with limits of size and time, closed cleanly after an early
-answer.
+"""Client connections: uvicorn's protocol with limits of size and time, and a clean close after an
+early answer.
 
 uvicorn itself accepts heads of any size, waits for ever for heads, bodies and slow readers, and
 keeps reading the body of a request that it has answered. `sweep` checks the deadlines of all
@@ -98,13 +98,14 @@ class LimitedConnection(HttpToolsProtocol):
         self._continued = False
         """True while parsing bytes that continue an earlier head."""
         self._lingering = 0
-        """Bytes that may still arrive and are discarded; above 0 once no request is read any more."""
+        """Bytes still to be discarded; above 0 once no further request is read."""
         self._linger_timer: asyncio.TimerHandle | None = None
         self.unread = Unread(self._limits)
 
     # --- uvicorn's and httptools' callbacks -------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
+    # the signature is uvicorn's own
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Admit the connection, or answer 503 if there is no room."""
         super().connection_made(transport)
         self._head_since = self.loop.time()
@@ -307,7 +308,7 @@ class LimitedConnection(HttpToolsProtocol):
         return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
 
     def _stalled(self, now: float) -> int:
-        """Return the unread bytes of a stalled client; close the connection if it reads too slowly."""
+        """Return the unread bytes of a stalled client; close if it reads too slowly."""
         waiting = self.transport.get_write_buffer_size()
         if self.unread.is_too_slow(now, waiting):
             self.drop_unread()

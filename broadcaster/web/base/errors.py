@@ -1,6 +1,4 @@
-"""What is answered when something is wrong: a page in words for people, problem details (RFC 9457)
-under /api.
-"""
+"""Error responses: pages for people, problem details (RFC 9457) under /api."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,14 +17,14 @@ from broadcaster.web.base.bulkhead import BUSY
 from broadcaster.web.base.http_cache import keep
 
 WORDED = frozenset({400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503})
-"""Statuses with words of their own; any other is worded as its class (400 or 500)."""
+"""Statuses with a text of their own; any other uses that of its class (400 or 500)."""
 ErrorPages = dict[tuple[int, str, bool, str], pages.Rendered]
-"""The pages of one web process, each rendered once: refusing many must cost next to nothing."""
+"""Error pages of one web process, each rendered once: a mass refusal must be cheap."""
 BUSY_WORDS = ("error.busy.title", "error.busy.advice")
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """The answer to an HTTPException."""
+    """Answer an HTTPException."""
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == 303:
@@ -37,20 +35,21 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def on_busy(request: Request, _error: Exception) -> Response:
-    """The answer where too many passwords wait to be looked at."""
+    """Answer 503 when too many passwords wait to be checked."""
     return answer(request, 503, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 async def on_failure(request: Request) -> Response:
-    """The answer to what nobody foresaw."""
+    """Answer 500 to an unforeseen failure."""
     return answer(request, 500)
 
 
 def answer(
     request: Request, status: int, *, headers: Mapping[str, str] | None = None, busy: bool = False
 ) -> Response:
-    """An error page, or problem details for a program. `busy`: one of the few that strangers can
-    crowd out.
+    """Return an error page, or problem details under /api.
+
+    `busy` marks a refusal by a bulkhead, which has its own text.
     """
     if request.url.path.startswith("/api/"):
         return problem(status, headers=headers)
@@ -68,11 +67,13 @@ def answer(
 def _rendered(
     request: Request, status: int, title: str, advice: str, *, newsroom: bool
 ) -> pages.Rendered:
-    """Render an error page; it says nothing of who asked or of what was asked for."""
-    said = words(pages.lang_of(request))
+    """Render an error page that depends on neither visitor nor path, so that it can be shared."""
+    translate = words(pages.lang_of(request))
     languages = [(lang, f"/?bahasa={lang}") for lang in LANGUAGES]
     values = {"status_code": status, "path": "", "newsroom": newsroom, "languages": languages}
-    text = pages.render(request, "error.html", **values, title=said(title), advice=said(advice))
+    text = pages.render(
+        request, "error.html", **values, title=translate(title), advice=translate(advice)
+    )
     return pages.Rendered(
         kept=keep(text.encode(), media_type=pages.HTML), cache_control="no-store", status=status
     )
@@ -85,14 +86,14 @@ def problem(
     problems: Sequence[Mapping[str, Any]] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Problem details; `problems` lists {field, reason, remedy} of everything to mend."""
-    said = words("id")
+    """Return problem details; `problems` lists {field, reason, remedy} per invalid field."""
+    translate = words("id")
+    title, advice = f"error.{_worded(status)}.title", f"error.{_worded(status)}.api"
     content: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail
-        or f"{said(f'error.{_worded(status)}.title')} {said(f'error.{_worded(status)}.api')}".strip(),
+        "detail": detail or f"{translate(title)} {translate(advice)}".strip(),
     }
     if problems:
         content["problems"] = list(problems)

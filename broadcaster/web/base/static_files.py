@@ -1,4 +1,4 @@
-"""Our own files (styles, scripts, pictures, font): for ever under a name with their hash,
+"""Static files (styles, scripts, pictures, font): immutable under a name with their hash,
 revalidated under their plain name.
 """
 
@@ -29,11 +29,11 @@ _CSS_URL = re.compile(rb"""url\(["']?(?!data:|https?:|/)([^"')]+)["']?\)""")
 
 
 async def show(request: Request) -> Response:
-    """One file, under either of its names."""
-    asked = request.path_params["path"]
-    if asked in _names():
-        return serve(request, _kept(asked), cache_control=REVALIDATED)
-    hashed = _HASHED.match(asked)
+    """Serve a file under its plain or hashed name; 404 otherwise."""
+    path = request.path_params["path"]
+    if path in _names():
+        return serve(request, _kept(path), cache_control=REVALIDATED)
+    hashed = _HASHED.match(path)
     name = hashed["stem"] + hashed["suffix"] if hashed else ""
     if hashed is None or name not in _names() or hashed["hash"] != _hash(name):
         raise HTTPException(404)
@@ -41,12 +41,12 @@ async def show(request: Request) -> Response:
 
 
 async def favicon(request: Request) -> Response:
-    """What browsers ask for unasked."""
+    """Serve the icon that browsers request by default."""
     return serve(request, _kept("favicon.svg"), cache_control="public, max-age=86400")
 
 
 async def robots(request: Request) -> Response:
-    """Which pages search engines leave alone: personal links and interfaces."""
+    """Serve robots.txt, which excludes personal links and interfaces from search engines."""
     paths = ("/api/", "/atur/", "/berhenti/", "/layar/", "/redaksi/", "/simulasi", "/webhook/")
     text = "User-agent: *\n" + "".join(f"Disallow: {path}\n" for path in paths)
     return serve(
@@ -58,7 +58,7 @@ async def robots(request: Request) -> Response:
 
 @cache
 def address(name: str) -> str:
-    """The address of a file with its hash; raises KeyError for a file that is not there."""
+    """Return the address of a file with its hash; raises KeyError if there is no such file."""
     if name not in _names():
         raise KeyError(f"no file static/{name}")
     stem, dot, suffix = name.rpartition(".")
@@ -83,7 +83,7 @@ def _kept(name: str) -> Kept:
 
 
 def _linked(style: str, target: str) -> bytes:
-    """What a style sheet names gets its hash too, so that it is fetched once."""
+    """Rewrite a URL in a style sheet to the hashed address, so that the file is fetched once."""
     name = (Path(style).parent / target).as_posix()
     return f'url("{address(name)}")'.encode()
 
