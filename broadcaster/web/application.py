@@ -15,12 +15,12 @@ from broadcaster.app import App
 from broadcaster.runtime.password_hashing import Busy
 from broadcaster.staff.oidc_client import SignOn
 from broadcaster.web.base import errors
-from broadcaster.web.base.authorization import Endpoint, Limits, Row, guarded
-from broadcaster.web.base.body_limits import Bodies
+from broadcaster.web.base.authorization import Endpoint, RateLimits, Row, guarded
+from broadcaster.web.base.body_limits import BodyShares
 from broadcaster.web.base.middleware import AccessLog, Failures, SecurityHeaders
-from broadcaster.web.base.page_cache import Rush
+from broadcaster.web.base.page_cache import PageCache
 from broadcaster.web.base.proxy_watch import ProxyWatch
-from broadcaster.web.base.refusals import Refusals
+from broadcaster.web.base.refusals import RefusalCounters
 from broadcaster.web.public.media import MediaCache
 from broadcaster.web.public.pull_channels import PullCache
 from broadcaster.web.public.verify import Officials
@@ -29,7 +29,7 @@ from broadcaster.web.staff.audience_estimate import Estimates
 from broadcaster.web.staff.live_progress import Watching
 
 
-def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
+def create_web(app: App, *, limits: RateLimits | None = None) -> Starlette:
     """Build the site for an open App; the caller closes the App."""
     rows = table(app)
     web = Starlette(
@@ -46,13 +46,13 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
     web.router.default = _without_slash(web)
     web.state.app = app
     web.state.rows = rows
-    web.state.limits = limits or Limits()
-    web.state.refusals = Refusals()
-    web.state.bodies = Bodies(web.state.refusals)
+    web.state.limits = limits or RateLimits()
+    web.state.refusals = RefusalCounters()
+    web.state.bodies = BodyShares(web.state.refusals)
     web.state.documents = PullCache()
     web.state.pictures = MediaCache()
     web.state.officials = Officials()
-    web.state.rush = Rush()
+    web.state.page_cache = PageCache()
     web.state.error_pages = {}
     web.state.watching = Watching()
     web.state.estimates = Estimates()

@@ -71,7 +71,7 @@ RESIDENTS = (
 MACHINES = (
     Row("/healthz", health.alive, access="public"),
     Row("/readyz", health.ready, access="public"),
-    Row("/metrics", health.metrics, access="public"),
+    Row("/metrics", health.show_metrics, access="public"),
     Row("/webhook/{channel}", webhooks.challenge, access="provider signature"),
     Row(
         "/webhook/{channel}",
@@ -101,8 +101,7 @@ API = (
         ANNOUNCEMENTS + "/{id}/pause", announcements.pause,
         access="token:publish", methods=("POST",),
         operation=Operation(
-            summary="Stop sending until resumed",
-            body=schemas.Reason, answer=schemas.Announcement,
+            summary="Stop sending until resumed", body=schemas.Reason, answer=schemas.Announcement
         ),
     ),
     Row(
@@ -114,8 +113,7 @@ API = (
         ANNOUNCEMENTS + "/{id}/cancel", announcements.cancel,
         access="token:publish", methods=("POST",),
         operation=Operation(
-            summary="Send nothing more of it",
-            body=schemas.Reason, answer=schemas.Announcement,
+            summary="Send nothing more of it", body=schemas.Reason, answer=schemas.Announcement
         ),
     ),
     Row(
@@ -147,8 +145,7 @@ API = (
         "/api/v1/subscribers", subscribers.add, access="token:write", methods=("POST",),
         operation=Operation(
             summary="Add or change one subscriber, as a row of the CSV does",
-            body=schemas.NewSubscriber,
-            answer=schemas.SubscriberAnswer,
+            body=schemas.NewSubscriber, answer=schemas.SubscriberAnswer,
         ),
     ),
 )  # fmt: skip
@@ -372,9 +369,7 @@ STAFF = (
     Row("/redaksi/audit.csv", audit.export, access="staff:manage"),
     Row("/redaksi/audit.jsonl", audit.export, access="staff:manage"),
 )
-"""Newsroom pages. Public rows are those of signing in; every other one names a right of
-`broadcaster.domain.accounts`.
-"""
+"""Newsroom pages. Public rows are those of signing in; every other row names a right."""
 
 DEMO = (
     Row("/simulasi", simulation.show, access="demo"),

@@ -14,8 +14,8 @@ import uvicorn
 from broadcaster.app import App
 from broadcaster.runtime.file_limits import raise_file_limit
 from broadcaster.web.application import create_web
-from broadcaster.web.base.admission import Admission, Limits, trusts
-from broadcaster.web.base.connections import LimitedConnection, State, sweep
+from broadcaster.web.base.admission import Admission, ConnectionLimits, trusts
+from broadcaster.web.base.connections import AdmissionState, LimitedConnection, sweep
 
 GRACE_SECONDS = 3
 """Time for running answers once the server stops; open streams are cut off then."""
@@ -34,7 +34,7 @@ class _Server(uvicorn.Server):
         self, config: uvicorn.Config, admission: Admission, ready: asyncio.Event | None
     ) -> None:
         super().__init__(config)
-        self.server_state = State(admission)
+        self.server_state = AdmissionState(admission)
         self._admission = admission
         self._ready = ready
 
@@ -77,14 +77,14 @@ async def serve(
     ready: asyncio.Event | None = None,
     *,
     listening: socket.socket | None = None,
-    limits: Limits | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> None:
     """Serve until SIGINT, SIGTERM or cancellation.
 
     `listening` is a bound socket to use instead of host and port. Raises OSError when it cannot
     listen.
     """
-    effective = (limits or Limits()).within(raise_file_limit())
+    effective = (limits or ConnectionLimits()).within(raise_file_limit())
     web = create_web(app)
     web.state.admission = Admission(
         effective, web.state.refusals, trusts(app.settings.trusted_proxies)

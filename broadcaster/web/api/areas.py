@@ -7,15 +7,15 @@ from starlette.responses import Response
 from broadcaster.web.api.schemas import AreaAnswer, Areas
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import Row, app_of
-from broadcaster.web.base.http_cache import keep, serve
+from broadcaster.web.base.http_cache import prepare, serve
 from subscribers.areas import Area
 
 
 async def areas(request: Request) -> Response:
     """Answer every area with its code and slug, city first."""
     answer = Areas(areas=[_answer(area) for area in app_of(request).tree.all()])
-    kept = keep(msgspec.json.encode(answer.model_dump()), media_type="application/json")
-    return serve(request, kept, cache_control="private, max-age=30")
+    response = prepare(msgspec.json.encode(answer.model_dump()), media_type="application/json")
+    return serve(request, response, cache_control="private, max-age=30")
 
 
 async def explain(request: Request) -> Response:

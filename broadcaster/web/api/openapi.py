@@ -17,7 +17,7 @@ from broadcaster.runtime.version import version
 from broadcaster.web.api.schemas import ProblemDetails
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import Operation, Row, app_of
-from broadcaster.web.base.http_cache import Kept, keep, serve
+from broadcaster.web.base.http_cache import CachedResponse, prepare, serve
 
 PREFIX = "/api/v1/"
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -27,13 +27,17 @@ _REFERENCE = "#/components/schemas/{model}"
 async def show(request: Request) -> Response:
     """Serve the document."""
     rows: tuple[Row, ...] = request.app.state.rows
-    return serve(request, _kept(rows, app_of(request).site.base_url), cache_control=pages.PUBLIC)
+    return serve(
+        request, _cached_document(rows, app_of(request).site.base_url), cache_control=pages.PUBLIC
+    )
 
 
 @cache
-def _kept(rows: tuple[Row, ...], base_url: str) -> Kept:
+def _cached_document(rows: tuple[Row, ...], base_url: str) -> CachedResponse:
     text = msgspec.json.encode(document(rows, base_url))
-    return keep(text, media_type="application/json", headers={"Access-Control-Allow-Origin": "*"})
+    return prepare(
+        text, media_type="application/json", headers={"Access-Control-Allow-Origin": "*"}
+    )
 
 
 @cache

@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Protocol
 
 from broadcaster.store.sign_in_throttle import place_of
-from broadcaster.web.base.refusals import Kind, Refusals
+from broadcaster.web.base.refusals import RefusalCounters, RefusalKind
 
 LOOPBACK = ("127.0.0.1", "::1")
 RESERVED_FILES = 256
@@ -26,7 +26,7 @@ the backlog the other half.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class ConnectionLimits:
     """Limits per connection, per client and in total."""
 
     connections: int = 2_000
@@ -66,7 +66,7 @@ class Limits:
     `stall_seconds`.
     """
 
-    def within(self, files: int) -> "Limits":
+    def within(self, files: int) -> "ConnectionLimits":
         """Return these limits, capped to what a process with `files` open files can hold."""
         most = max(16, (files - RESERVED_FILES) // 2)
         return (
@@ -76,7 +76,7 @@ class Limits:
         )
 
 
-class Connection(Protocol):
+class AdmittedConnection(Protocol):
     """A connection that can be closed."""
 
     def drop(self) -> None:
@@ -110,20 +110,22 @@ def _is_network(text: str) -> bool:
 class Admission:
     """Open connections of one server, by client and by phase (waiting for a head, uploading)."""
 
-    def __init__(self, limits: Limits, refusals: Refusals, trusted: Callable[[str], bool]) -> None:
+    def __init__(
+        self, limits: ConnectionLimits, refusals: RefusalCounters, trusted: Callable[[str], bool]
+    ) -> None:
         self.limits = limits
         self.refusals = refusals
         self.early_bytes = 0
         self.places = asyncio.Semaphore(limits.under_way)
         """Slots of ordinary requests that run at the same time."""
         self._trusted = trusted
-        self._clients: dict[Connection, str] = {}
+        self._clients: dict[AdmittedConnection, str] = {}
         """Client of each open connection; "" for trusted proxies."""
-        self._of_client: defaultdict[str, dict[Connection, None]] = defaultdict(dict)
-        self._waiting: OrderedDict[Connection, None] = OrderedDict()
-        self._uploading: OrderedDict[Connection, None] = OrderedDict()
+        self._of_client: defaultdict[str, dict[AdmittedConnection, None]] = defaultdict(dict)
+        self._waiting: OrderedDict[AdmittedConnection, None] = OrderedDict()
+        self._uploading: OrderedDict[AdmittedConnection, None] = OrderedDict()
 
-    def __iter__(self) -> Iterator[Connection]:
+    def __iter__(self) -> Iterator[AdmittedConnection]:
         """Iterate over a copy: connections close meanwhile."""
         return iter(list(self._clients))
 
@@ -136,7 +138,7 @@ class Admission:
             "answering": len(self._clients) - waiting - uploading,
         }
 
-    def enter(self, connection: Connection, address: str) -> bool:
+    def enter(self, connection: AdmittedConnection, address: str) -> bool:
         """Admit a new connection, evicting another if needed; False if there is no room."""
         client = "" if self._trusted(address) else place_of(address)
         if client and not self._room_for_client(client):
@@ -148,7 +150,7 @@ class Admission:
         self._waiting[connection] = None
         return True
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: AdmittedConnection) -> None:
         """Forget a closed connection."""
         client = self._clients.pop(connection, None)
         if client is not None:
@@ -158,20 +160,20 @@ class Admission:
         self._waiting.pop(connection, None)
         self._uploading.pop(connection, None)
 
-    def wait(self, connection: Connection, *, first: bool = False) -> None:
+    def wait(self, connection: AdmittedConnection, *, first: bool = False) -> None:
         """Mark a connection as waiting for a request head; with `first` it is evicted first."""
         self._uploading.pop(connection, None)
         if connection in self._clients:
             self._waiting[connection] = None
             self._waiting.move_to_end(connection, last=not first)
 
-    def upload(self, connection: Connection) -> None:
+    def upload(self, connection: AdmittedConnection) -> None:
         """Mark a connection as uploading a body."""
         self._waiting.pop(connection, None)
         if connection in self._clients:
             self._uploading.setdefault(connection)
 
-    def answer(self, connection: Connection) -> None:
+    def answer(self, connection: AdmittedConnection) -> None:
         """Mark a connection as being answered; it cannot be evicted."""
         self._waiting.pop(connection, None)
         self._uploading.pop(connection, None)
@@ -201,7 +203,7 @@ class Admission:
             next(chain(strangers, () if client else self._waiting), None), "dropped_for_all"
         )
 
-    def _drop(self, connection: Connection | None, kind: Kind) -> bool:
+    def _drop(self, connection: AdmittedConnection | None, kind: RefusalKind) -> bool:
         """Drop the connection, if any, and count the eviction; False if there was none."""
         self.refusals.note(kind if connection else "full")
         if connection is None:

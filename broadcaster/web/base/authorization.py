@@ -17,8 +17,8 @@ from broadcaster.domain.accounts import Account, Right
 from broadcaster.domain.actor import NamedActor, StaffActor
 from broadcaster.store import audit, sessions, sign_in_throttle, tokens
 from broadcaster.store.sessions import HALF, Session
-from broadcaster.web.base import csrf as forms
-from broadcaster.web.base.body_limits import Body
+from broadcaster.web.base import csrf
+from broadcaster.web.base.body_limits import LimitedBody
 from broadcaster.web.base.storable import StorableRequest
 from broadcaster.web.base.token_bucket import Buckets
 
@@ -75,7 +75,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class RateLimits:
     """Token buckets of one web process."""
 
     forms: Buckets = field(default_factory=lambda: Buckets(burst=30, per_second=1))
@@ -157,11 +157,11 @@ def guarded(row: Row) -> Endpoint:
     """Wrap the row's endpoint in the checks that the row declares."""
 
     async def endpoint(request: Request) -> Response:
-        limits: Limits = request.app.state.limits
+        limits: RateLimits = request.app.state.limits
         request.state.route = row.path
         if row.access == "demo" and not app_of(request).site.simulated:
             raise HTTPException(404)
-        body = Body(request, row.cap, request.app.state.bodies.of(row.access))
+        body = LimitedBody(request, row.cap, request.app.state.bodies.of(row.access))
         request = StorableRequest(request.scope, body.receive)
         client = household_of(request)
         audit.come_from(client_of(request))
@@ -188,15 +188,15 @@ def guarded(row: Row) -> Endpoint:
     return endpoint
 
 
-async def _require_form(request: Request, limits: Limits) -> None:
+async def _require_form(request: Request, limits: RateLimits) -> None:
     """Require a form from our own page with the visitor's CSRF token, within the rate limit."""
     client = household_of(request)
     if not limits.forms.take(client):
         raise _too_many(limits.forms.wait(client))
-    await forms.check(request, app_of(request).site.base_url)
+    await csrf.check(request, app_of(request).site.base_url)
 
 
-async def _require_staff(request: Request, row: Row, limits: Limits) -> None:
+async def _require_staff(request: Request, row: Row, limits: RateLimits) -> None:
     """Require a session with the row's right; unsafe methods also require our own page's form with
     the session's token.
     """
@@ -236,9 +236,9 @@ async def _require_own_form(request: Request, session: Session, row: Row) -> Non
     """
     value = (
         await request.form(max_files=row.files, max_fields=FORM_FIELDS, max_part_size=row.cap)
-    ).get(forms.FIELD, "")
-    sent = request.headers.get(forms.HEADER, "") or (value if isinstance(value, str) else "")
-    if not forms.same_origin(request, app_of(request).site.base_url):
+    ).get(csrf.FIELD, "")
+    sent = request.headers.get(csrf.HEADER, "") or (value if isinstance(value, str) else "")
+    if not csrf.same_origin(request, app_of(request).site.base_url):
         raise HTTPException(403, detail="form")
     request.state.stale = not hmac.compare_digest(session.csrf.encode(), sent.encode())
     if request.state.stale and row.again is None:
@@ -262,7 +262,7 @@ def _sign_in(request: Request) -> HTTPException:
     return HTTPException(303, headers={"Location": f"{SIGN_IN}?ke={quote(back, safe='')}"})
 
 
-async def _require_token(request: Request, scope: str, limits: Limits) -> None:
+async def _require_token(request: Request, scope: str, limits: RateLimits) -> None:
     """Require a valid token with the scope.
 
     Only clients without a valid token are limited by address, so that guessing from the same

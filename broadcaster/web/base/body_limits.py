@@ -13,14 +13,14 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from broadcaster.web.base.exchange import EXTENSION
-from broadcaster.web.base.refusals import Refusals
+from broadcaster.web.base.refusals import RefusalCounters
 
 MIB = 1024 * 1024
 SHARES = {"strangers": 16 * MIB, "providers": 32 * MIB, "staff": 64 * MIB}
 """Most bytes of unfinished bodies and of those in use, per share."""
 
 
-class Holder(Protocol):
+class BodyHolder(Protocol):
     """Request that a body belongs to."""
 
     def drop(self) -> None:
@@ -30,13 +30,13 @@ class Holder(Protocol):
 class Share:
     """Bytes of bodies held for one kind of client."""
 
-    def __init__(self, cap: int, refusals: Refusals) -> None:
+    def __init__(self, cap: int, refusals: RefusalCounters) -> None:
         self.held = 0
         self._cap = cap
         self._refusals = refusals
-        self._bodies: OrderedDict[Holder, int] = OrderedDict()
+        self._bodies: OrderedDict[BodyHolder, int] = OrderedDict()
 
-    def add(self, holder: Holder, count: int) -> None:
+    def add(self, holder: BodyHolder, count: int) -> None:
         """Add bytes of a body, dropping older bodies as needed.
 
         Raises HTTPException (503) when this body is itself the oldest.
@@ -52,15 +52,15 @@ class Share:
             self._refusals.note("bodies")
             oldest.drop()
 
-    def release(self, holder: Holder) -> None:
+    def release(self, holder: BodyHolder) -> None:
         """Release all bytes of a body."""
         self.held -= self._bodies.pop(holder, 0)
 
 
-class Bodies:
+class BodyShares:
     """Shares of one web process."""
 
-    def __init__(self, refusals: Refusals) -> None:
+    def __init__(self, refusals: RefusalCounters) -> None:
         self.shares = {name: Share(cap, refusals) for name, cap in SHARES.items()}
 
     def of(self, access: str) -> Share:
@@ -70,7 +70,7 @@ class Bodies:
         return self.shares["staff" if access.startswith(("staff:", "token:")) else "strangers"]
 
 
-class Body:
+class LimitedBody:
     """Body of one request."""
 
     def __init__(self, request: Request, cap: int, share: Share) -> None:
@@ -82,7 +82,7 @@ class Body:
         self._cap = cap
         self._share = share
         self._taken = 0
-        self._holder: Holder = (
+        self._holder: BodyHolder = (
             request.scope.get("extensions", {}).get(EXTENSION, {}).get("exchange", self)
         )
 

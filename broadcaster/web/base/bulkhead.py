@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.store.database import ReadTimeout
-from broadcaster.web.base.authorization import Endpoint, Limits, app_of, household_of
+from broadcaster.web.base.authorization import Endpoint, RateLimits, app_of, household_of
 from broadcaster.web.base.exchange import EXTENSION
-from broadcaster.web.base.run_queue import Turn
+from broadcaster.web.base.run_queue import RunSlot
 
 PLACES = 2
 """Requests that run in a bulkhead at the same time."""
@@ -51,9 +51,9 @@ class Bulkhead:
         """
         if self._running.locked() and self._waiting >= self.queue:
             raise _busy()
-        turn: Turn | None = request.scope.get("extensions", {}).get(EXTENSION, {}).get("turn")
-        if turn is not None:
-            turn.release()
+        slot: RunSlot | None = request.scope.get("extensions", {}).get(EXTENSION, {}).get("slot")
+        if slot is not None:
+            slot.release()
         self._waiting += 1
         try:
             await self._running.acquire()
@@ -71,7 +71,7 @@ class Bulkhead:
 
 def take_share(request: Request) -> None:
     """Take a token for a page rendered for this client alone; raises 429 if none is left."""
-    limits: Limits = request.app.state.limits
+    limits: RateLimits = request.app.state.limits
     client = household_of(request)
     if not limits.chosen.take(client):
         raise HTTPException(429, headers={"Retry-After": str(limits.chosen.wait(client))})
@@ -81,7 +81,7 @@ def bounded(endpoint: Endpoint) -> Endpoint:
     """Wrap the endpoint so that it always runs in the bulkhead."""
 
     async def show(request: Request) -> Response:
-        bulkhead: Bulkhead = request.app.state.rush.bulkhead
+        bulkhead: Bulkhead = request.app.state.page_cache.bulkhead
         take_share(request)
         async with bulkhead.entered(request):
             return await endpoint(request)
@@ -120,8 +120,8 @@ class SingleFlight:
             task = asyncio.create_task(make())
             self._running[key] = task
             task.add_done_callback(lambda done: self._end(key, done))
-        made: T = await asyncio.shield(task)
-        return made
+        result: T = await asyncio.shield(task)
+        return result
 
     def _end(self, key: object, done: asyncio.Task[Any]) -> None:
         del self._running[key]

@@ -21,8 +21,8 @@ from uvicorn.server import ServerState
 
 from broadcaster.web.base.admission import Admission
 from broadcaster.web.base.exchange import EXTENSION, Exchange
-from broadcaster.web.base.refusals import Kind
-from broadcaster.web.base.run_queue import Turn, is_urgent
+from broadcaster.web.base.refusals import RefusalKind
+from broadcaster.web.base.run_queue import RunSlot, is_urgent
 from broadcaster.web.base.unread import Unread
 
 FRAMING = 8
@@ -57,7 +57,7 @@ class _Refused(Exception):
     """The parser must stop: the connection is refused."""
 
 
-class State(ServerState):
+class AdmissionState(ServerState):
     """Server state with the admission control of its connections."""
 
     def __init__(self, admission: Admission) -> None:
@@ -71,7 +71,7 @@ class LimitedConnection(HttpToolsProtocol):
     def __init__(
         self,
         config: Config,
-        server_state: State,
+        server_state: AdmissionState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -84,7 +84,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._answering = self._exchange
         """Request that the application is answering; later ones wait."""
         self._early = 0
-        self._refusal: tuple[int, Kind] = (400, "malformed")
+        self._refusal: tuple[int, RefusalKind] = (400, "malformed")
         self._silent = True
         """True until the first byte arrives."""
         self._in_head = True
@@ -126,7 +126,7 @@ class LimitedConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse the data within the limits."""
         if self._lingering or self.transport.is_closing():
-            self._throw_away(data)
+            self._discard(data)
             return
         self._unset_keepalive_if_required()
         self._silent = False
@@ -225,14 +225,14 @@ class LimitedConnection(HttpToolsProtocol):
         exchange: Exchange = scope["extensions"][EXTENSION]["exchange"]
         self._answering = exchange
 
-        turn = Turn(self._admission.places, self._limits.under_way_seconds)
-        scope["extensions"][EXTENSION]["turn"] = turn
+        slot = RunSlot(self._admission.places, self._limits.under_way_seconds)
+        scope["extensions"][EXTENSION]["slot"] = slot
         if not is_urgent(scope["path"], scope["headers"]):
-            await turn.take()
+            await slot.take()
 
         async def noting_receive() -> Message:
-            turn.release()
-            self._take_early(exchange)
+            slot.release()
+            self._release_early(exchange)
             if exchange.asked_at is None:
                 exchange.asked_at = self.loop.time()
                 if not exchange.complete:
@@ -244,7 +244,7 @@ class LimitedConnection(HttpToolsProtocol):
                 self.unread.sent += len(message.get("body", b""))
                 await send(message)
                 return
-            turn.release()
+            slot.release()
             exchange.closing = not exchange.complete
             if not exchange.closing:
                 await send(message)
@@ -257,10 +257,10 @@ class LimitedConnection(HttpToolsProtocol):
         try:
             await self.config.loaded_app(scope, noting_receive, closing_send)
         finally:
-            turn.release()
-            self._take_early(exchange)
+            slot.release()
+            self._release_early(exchange)
 
-    def _take_early(self, exchange: Exchange) -> None:
+    def _release_early(self, exchange: Exchange) -> None:
         """Release the early bytes of a body from the shared count."""
         taken = min(exchange.early, self._early)  # _early is 0 once the connection is lost
         exchange.early = 0
@@ -326,7 +326,7 @@ class LimitedConnection(HttpToolsProtocol):
             if exchange.framed > self._limits.head_bytes + (1 + FRAMING) * exchange.body:
                 self._stop(400, "body_framing")
 
-    def _stop(self, status: int, kind: Kind) -> NoReturn:
+    def _stop(self, status: int, kind: RefusalKind) -> NoReturn:
         self._refusal = (status, kind)
         raise _Refused
 
@@ -338,7 +338,7 @@ class LimitedConnection(HttpToolsProtocol):
 
     # --- the end ----------------------------------------------------------------------------------
 
-    def _refuse(self, status: int | None, kind: Kind) -> None:
+    def _refuse(self, status: int | None, kind: RefusalKind) -> None:
         """Count a refusal and close, answering where the request it belongs to is unambiguous."""
         self._admission.refusals.note(kind)
         self._end(status)
@@ -391,7 +391,7 @@ class LimitedConnection(HttpToolsProtocol):
         self.flow.resume_reading()
         self._linger_timer = self.loop.call_later(self._limits.linger_seconds, self.transport.abort)
 
-    def _throw_away(self, data: bytes) -> None:
+    def _discard(self, data: bytes) -> None:
         self._lingering -= len(data)
         if self._lingering <= 0:
             self.transport.abort()

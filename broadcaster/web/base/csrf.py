@@ -21,13 +21,13 @@ def fresh_id() -> str:
 
 
 def token(request: Request) -> str:
-    """Return the visitor's token for a hidden field; call `give` with the response afterwards."""
+    """Return the visitor's token for a hidden field; call `set_cookie` on the response after."""
     known = request.cookies.get(_cookie_name(request)) or getattr(request.state, "csrf", "")
     request.state.csrf = known or secrets.token_urlsafe(24)
     return str(request.state.csrf)
 
 
-def give(request: Request, response: Response) -> None:
+def set_cookie(request: Request, response: Response) -> None:
     """Set the cookie of `token`, if the page asked for one."""
     value = getattr(request.state, "csrf", "")
     if value and request.cookies.get(_cookie_name(request)) != value:

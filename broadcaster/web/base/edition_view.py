@@ -46,7 +46,7 @@ class View:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class FieldDifference:
     """Field that a correction changed, with inserted and deleted words marked."""
 
     field: str
@@ -54,14 +54,14 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Version:
+class HistoryEntry:
     """Edition in the history of an announcement."""
 
     number: int
     change: str
     reason: str
     published_at: datetime
-    changes: Sequence[Difference]
+    changes: Sequence[FieldDifference]
 
 
 def standing(edition: Edition, now: datetime) -> Standing:
@@ -90,11 +90,11 @@ def start_text(start: datetime, now: datetime, lang: str) -> str:
 
 def view(edition: Edition, *, now: datetime, lang: str, base_url: str) -> View:
     """Return the view of an edition for a visitor who reads `lang`."""
-    stands = standing(edition, now)
-    to_come = stands in {"upcoming", "corrected"} and edition.effective > now
+    current = standing(edition, now)
+    to_come = current in {"upcoming", "corrected"} and edition.effective > now
     return View(
         edition=rendering.with_addresses(edition, base_url),
-        standing=stands,
+        standing=current,
         starts=start_text(edition.effective, now, lang) if to_come else "",
         lang=lang if lang in edition.wordings else "id",
         areas=rendering.area_names(edition),
@@ -102,10 +102,10 @@ def view(edition: Edition, *, now: datetime, lang: str, base_url: str) -> View:
     )
 
 
-def history(editions: Sequence[Edition], lang: str) -> list[Version]:
+def history(editions: Sequence[Edition], lang: str) -> list[HistoryEntry]:
     """List every edition with its changes, newest first; `editions` are oldest first."""
     versions = [
-        Version(
+        HistoryEntry(
             number=edition.number,
             change=edition.change,
             reason=edition.reason,
@@ -119,7 +119,7 @@ def history(editions: Sequence[Edition], lang: str) -> list[Version]:
     return versions[::-1]
 
 
-def differences(before: Edition, after: Edition, lang: str) -> list[Difference]:
+def differences(before: Edition, after: Edition, lang: str) -> list[FieldDifference]:
     """List the fields that differ, in reading order.
 
     Compares the texts in `lang` if both editions have them, else the Indonesian ones.
@@ -129,7 +129,9 @@ def differences(before: Edition, after: Edition, lang: str) -> list[Difference]:
         (field, _readable(before, field, lang), _readable(after, field, lang)) for field in _FIELDS
     ]
     return [
-        Difference(field=field, marked=marked(old, new)) for field, old, new in pairs if old != new
+        FieldDifference(field=field, marked=marked(old, new))
+        for field, old, new in pairs
+        if old != new
     ]
 
 

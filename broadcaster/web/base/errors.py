@@ -14,7 +14,7 @@ from broadcaster.runtime.i18n import LANGUAGES, words
 from broadcaster.runtime.password_hashing import RETRY_SECONDS
 from broadcaster.web.base import pages
 from broadcaster.web.base.bulkhead import BUSY
-from broadcaster.web.base.http_cache import keep
+from broadcaster.web.base.http_cache import prepare
 
 WORDED = frozenset({400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503})
 """Statuses with a text of their own; any other uses that of its class (400 or 500)."""
@@ -56,12 +56,12 @@ def answer(
     newsroom = request.url.path.startswith("/redaksi/")
     worded = f"staff.{status}" if newsroom and status in (401, 403) else str(_worded(status))
     title, advice = BUSY_WORDS if busy else (f"error.{worded}.title", f"error.{worded}.advice")
-    made: ErrorPages = request.app.state.error_pages
+    cache: ErrorPages = request.app.state.error_pages
     key = (status, title, newsroom, pages.lang_of(request))
-    if key not in made:
-        made[key] = _rendered(request, status, title, advice, newsroom=newsroom)
-    kept = replace(made[key].kept, headers=headers or {})
-    return pages.answer(request, replace(made[key], kept=kept))
+    if key not in cache:
+        cache[key] = _rendered(request, status, title, advice, newsroom=newsroom)
+    response = replace(cache[key].response, headers=headers or {})
+    return pages.answer(request, replace(cache[key], response=response))
 
 
 def _rendered(
@@ -75,7 +75,9 @@ def _rendered(
         request, "error.html", **values, title=translate(title), advice=translate(advice)
     )
     return pages.Rendered(
-        kept=keep(text.encode(), media_type=pages.HTML), cache_control="no-store", status=status
+        response=prepare(text.encode(), media_type=pages.HTML),
+        cache_control="no-store",
+        status=status,
     )
 
 

@@ -6,10 +6,10 @@ from typing import Protocol
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 EXTENSION = "broadcaster"
-"""Name of our ASGI scope extension; it holds the Exchange and the Turn."""
+"""Name of our ASGI scope extension; it holds the Exchange and the RunSlot."""
 
 
-class Connection(Protocol):
+class ExchangeConnection(Protocol):
     """Connection as its exchanges need it."""
 
     def give_up(self) -> None:
@@ -20,7 +20,7 @@ class Connection(Protocol):
 class Exchange:
     """Request and answer; times are of the event loop's clock."""
 
-    connection: Connection
+    connection: ExchangeConnection
     cycle: RequestResponseCycle | None = None
     complete: bool = False
     """True once the whole body has arrived."""

@@ -30,7 +30,7 @@ _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class CachedResponse:
     """Body ready to be served many times; `packed` is its gzip, None where it saves nothing."""
 
     body: bytes
@@ -62,42 +62,42 @@ class BoundedCache(Generic[K, V]):
         self.entries = entries
         self.bytes_ = bytes_
         self.used = 0
-        self._kept: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def get(self, key: K) -> V | None:
         """Return the entry, or None if it was evicted."""
-        kept = self._kept.get(key)
-        if kept is None:
+        entry = self._entries.get(key)
+        if entry is None:
             return None
-        self._kept.move_to_end(key)
-        return kept[0]
+        self._entries.move_to_end(key)
+        return entry[0]
 
     def put(self, key: K, value: V, size: int) -> None:
         """Store an entry of `size` bytes, evicting the least recently used ones."""
-        self.used -= self._kept.pop(key, (value, 0))[1]
+        self.used -= self._entries.pop(key, (value, 0))[1]
         if size > self.bytes_:
             return
-        self._kept[key] = (value, size)
+        self._entries[key] = (value, size)
         self.used += size
-        while self.used > self.bytes_ or len(self._kept) > self.entries:
-            self.used -= self._kept.popitem(last=False)[1][1]
+        while self.used > self.bytes_ or len(self._entries) > self.entries:
+            self.used -= self._entries.popitem(last=False)[1][1]
 
 
-def keep(
+def prepare(
     body: bytes,
     *,
     media_type: str,
     updated: datetime | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Kept:
+) -> CachedResponse:
     """Compute tag and gzip once; equal bytes give equal tags in every process."""
     packed = None
     if len(body) >= SMALLEST_PACKED and _packable(media_type):
         packed = gzip.compress(body, compresslevel=6, mtime=0)
-    return Kept(
+    return CachedResponse(
         body=body,
         packed=packed,
         tag=hashlib.blake2b(body, digest_size=16).hexdigest(),
@@ -122,7 +122,7 @@ def _settled(moment: datetime) -> datetime:
 
 def serve(
     request: Request,
-    kept: Kept,
+    cached: CachedResponse,
     *,
     cache_control: str,
     vary: str = "Accept-Encoding",
@@ -131,23 +131,23 @@ def serve(
 ) -> Response:
     """Answer GET or HEAD: 304 if the client has it already, else the body, gzipped if accepted."""
     now = now or datetime.now(UTC)
-    packed = kept.packed is not None and _takes_gzip(request.headers.get("accept-encoding", ""))
+    packed = cached.packed is not None and _takes_gzip(request.headers.get("accept-encoding", ""))
     headers = {
-        **kept.headers,
-        "ETag": f'"{kept.tag}-gzip"' if packed else f'"{kept.tag}"',
+        **cached.headers,
+        "ETag": f'"{cached.tag}-gzip"' if packed else f'"{cached.tag}"',
         "Vary": vary,
     }
     headers.setdefault("Cache-Control", cache_control)
-    dated = kept.dated(now)
+    dated = cached.dated(now)
     if dated is not None:
         headers["Last-Modified"] = format_datetime(dated, usegmt=True)
-    if status == 200 and _has_it(request, kept, now):
+    if status == 200 and _is_current(request, cached, now):
         return Response(status_code=304, headers=headers)
-    body = kept.packed if packed and kept.packed is not None else kept.body
+    body = cached.packed if packed and cached.packed is not None else cached.body
     if packed:
         headers["Content-Encoding"] = "gzip"
     headers["Content-Length"] = str(len(body))
-    headers["Content-Type"] = kept.media_type
+    headers["Content-Type"] = cached.media_type
     return Response(b"" if request.method == "HEAD" else body, status_code=status, headers=headers)
 
 
@@ -164,16 +164,16 @@ def _takes_gzip(accepted: str) -> bool:
     return False
 
 
-def _has_it(request: Request, kept: Kept, now: datetime) -> bool:
+def _is_current(request: Request, cached: CachedResponse, now: datetime) -> bool:
     # If-None-Match overrides If-Modified-Since (RFC 9110, 13.2.2); the tag of either coding
     # matches by weak comparison
     known = ", ".join(request.headers.getlist("if-none-match"))
     if "if-none-match" in request.headers:
-        return known.strip() == "*" or kept.tag in {
+        return known.strip() == "*" or cached.tag in {
             tag.removesuffix("-gzip") for tag in _TAG.findall(known)
         }
     since = _date(request.headers.get("if-modified-since", ""))
-    dated = kept.dated(now)
+    dated = cached.dated(now)
     return since is not None and dated is not None and dated <= since <= now
 
 

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from broadcaster.web.base.refusals import Kind
+from broadcaster.web.base.refusals import RefusalKind
 
 CSP = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -37,7 +37,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-_COUNTED: Mapping[int, Kind] = {429: "too_often", 503: "busy"}
+_COUNTED: Mapping[int, RefusalKind] = {429: "too_often", 503: "busy"}
 """Statuses counted as refusals, which are logged as one line a minute."""
 
 log = structlog.get_logger("broadcaster.web")

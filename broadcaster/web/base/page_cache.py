@@ -57,7 +57,7 @@ class Publications:
 
 
 @dataclass(kw_only=True)
-class Rush:
+class PageCache:
     """Rendered pages by path, query, language, publications and second."""
 
     bulkhead: Bulkhead = field(default_factory=Bulkhead)
@@ -72,12 +72,12 @@ class Rush:
     publications: Publications = field(default_factory=Publications)
 
 
-def nothing(_app: App, _query: Mapping[str, str]) -> Mapping[str, str]:
+def no_query(_app: App, _query: Mapping[str, str]) -> Mapping[str, str]:
     """Return the query of a page that takes none: empty."""
     return {}
 
 
-def shared(endpoint: Endpoint, *, query: Query = nothing) -> Endpoint:
+def shared(endpoint: Endpoint, *, query: Query = no_query) -> Endpoint:
     """Wrap an endpoint so that each of its pages is rendered at most once a second.
 
     For pages that depend only on address, language and publications.
@@ -85,11 +85,11 @@ def shared(endpoint: Endpoint, *, query: Query = nothing) -> Endpoint:
 
     async def show(request: Request) -> Response:
         request = canonical(request, query)
-        rush: Rush = request.app.state.rush
+        page_cache: PageCache = request.app.state.page_cache
         app = app_of(request)
-        latest = await rush.publications.read(app)
+        latest = await page_cache.publications.read(app)
         common = not _asked(request) and _opened_by_many(request, latest)
-        cache = rush.common if common else rush.chosen
+        cache = page_cache.common if common else page_cache.chosen
         key = (
             request.url.path,
             _asked(request),
@@ -99,15 +99,15 @@ def shared(endpoint: Endpoint, *, query: Query = nothing) -> Endpoint:
         )
         rendered = cache.get(key)
         if rendered is None:
-            if not common and not rush.rendering.runs(key):
+            if not common and not page_cache.rendering.runs(key):
                 take_share(request)
-            made = await rush.rendering.once(
-                key, partial(_render, rush, request, endpoint, common=common)
+            result = await page_cache.rendering.once(
+                key, partial(_render, page_cache, request, endpoint, common=common)
             )
-            if isinstance(made, Response):
-                return made
-            rendered = made
-            cache.put(key, rendered, rendered.kept.size)
+            if isinstance(result, Response):
+                return result
+            rendered = result
+            cache.put(key, rendered, rendered.response.size)
         return pages.answer(request, rendered)
 
     return show
@@ -145,7 +145,7 @@ def _opened_by_many(request: Request, latest: Latest) -> bool:
 
 
 async def _render(
-    rush: Rush, request: Request, endpoint: Endpoint, *, common: bool
+    page_cache: PageCache, request: Request, endpoint: Endpoint, *, common: bool
 ) -> pages.Rendered | Response:
     """Render the page, or return the response where there is none to share, such as a redirect.
 
@@ -154,7 +154,7 @@ async def _render(
     if common:
         response = await endpoint(request)
     else:
-        async with rush.bulkhead.entered(request):
+        async with page_cache.bulkhead.entered(request):
             response = await endpoint(request)
     rendered: pages.Rendered | None = getattr(request.state, "rendered", None)
     if rendered is None and response.status_code == 200:

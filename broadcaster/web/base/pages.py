@@ -20,7 +20,7 @@ from broadcaster.runtime.i18n import LANGUAGES, words
 from broadcaster.store.sessions import IDLE_SECONDS, Session
 from broadcaster.web.base import csrf, static_files
 from broadcaster.web.base.authorization import app_of
-from broadcaster.web.base.http_cache import Kept, keep, serve
+from broadcaster.web.base.http_cache import CachedResponse, prepare, serve
 from channels.base import moments, rendering
 
 LANGUAGE_COOKIE = "bahasa"
@@ -34,7 +34,7 @@ YEAR = 365 * 24 * 3600
 class Rendered:
     """Rendered page that can be served many times."""
 
-    kept: Kept
+    response: CachedResponse
     cache_control: str
     status: int
 
@@ -102,15 +102,15 @@ def page(
 ) -> Response:
     """Render a template as a response with an ETag; no-store if the page is one visitor's own."""
     body = render(request, template, **values).encode()
-    kept = keep(body, media_type=HTML, updated=updated, headers=headers)
+    prepared = prepare(body, media_type=HTML, updated=updated, headers=headers)
     personal = hasattr(request.state, "csrf") or hasattr(request.state, "session")
     rendered = Rendered(
-        kept=kept, cache_control=PRIVATE if personal else cache_control, status=status
+        response=prepared, cache_control=PRIVATE if personal else cache_control, status=status
     )
     if status == 200 and not personal:
         request.state.rendered = rendered
     response = answer(request, rendered)
-    csrf.give(request, response)
+    csrf.set_cookie(request, response)
     return response
 
 
@@ -129,7 +129,7 @@ def answer(request: Request, rendered: Rendered) -> Response:
     cache_control = PRIVATE if chooses else rendered.cache_control
     response = serve(
         request,
-        rendered.kept,
+        rendered.response,
         cache_control=cache_control,
         vary="Accept-Encoding, Cookie",
         status=rendered.status,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import structlog
 
-Kind = Literal[
+RefusalKind = Literal[
     "malformed",  # not HTTP
     # a connection beyond its limits
     "head_size", "head_time", "pipelined", "body_time", "body_framing", "unread",
@@ -23,16 +23,16 @@ QUIET_SECONDS = 60.0
 log = structlog.get_logger("broadcaster.web")
 
 
-class Refusals:
+class RefusalCounters:
     """Refusal counters of one web process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.counts: Counter[Kind] = Counter()
+        self.counts: Counter[RefusalKind] = Counter()
         self._clock = clock
-        self._unlogged: Counter[Kind] = Counter()
+        self._unlogged: Counter[RefusalKind] = Counter()
         self._logged_at = -QUIET_SECONDS + clock()
 
-    def note(self, kind: Kind, count: int = 1) -> None:
+    def note(self, kind: RefusalKind, count: int = 1) -> None:
         """Count refusals."""
         if count:
             self.counts[kind] += count

@@ -28,7 +28,7 @@ def is_urgent(path: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
     )
 
 
-class Turn:
+class RunSlot:
     """Slot of one request, released early: when it answers, waits for a body or a bulkhead, or has
     held it for `seconds`.
     """

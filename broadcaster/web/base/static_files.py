@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.web.base.http_cache import Kept, keep, serve
+from broadcaster.web.base.http_cache import CachedResponse, prepare, serve
 
 FOLDER = Path(__file__).resolve().parents[2] / "static"
 TYPES = {
@@ -32,17 +32,17 @@ async def show(request: Request) -> Response:
     """Serve a file under its plain or hashed name; 404 otherwise."""
     path = request.path_params["path"]
     if path in _names():
-        return serve(request, _kept(path), cache_control=REVALIDATED)
+        return serve(request, _load(path), cache_control=REVALIDATED)
     hashed = _HASHED.match(path)
     name = hashed["stem"] + hashed["suffix"] if hashed else ""
     if hashed is None or name not in _names() or hashed["hash"] != _hash(name):
         raise HTTPException(404)
-    return serve(request, _kept(name), cache_control=IMMUTABLE)
+    return serve(request, _load(name), cache_control=IMMUTABLE)
 
 
 async def favicon(request: Request) -> Response:
     """Serve the icon that browsers request by default."""
-    return serve(request, _kept("favicon.svg"), cache_control="public, max-age=86400")
+    return serve(request, _load("favicon.svg"), cache_control="public, max-age=86400")
 
 
 async def robots(request: Request) -> Response:
@@ -51,7 +51,7 @@ async def robots(request: Request) -> Response:
     text = "User-agent: *\n" + "".join(f"Disallow: {path}\n" for path in paths)
     return serve(
         request,
-        keep(text.encode(), media_type=TYPES[".txt"]),
+        prepare(text.encode(), media_type=TYPES[".txt"]),
         cache_control="public, max-age=86400",
     )
 
@@ -75,11 +75,11 @@ def _names() -> frozenset[str]:
 
 
 @cache
-def _kept(name: str) -> Kept:
+def _load(name: str) -> CachedResponse:
     body = (FOLDER / name).read_bytes()
     if name.endswith(".css"):
         body = _CSS_URL.sub(lambda match: _linked(name, match[1].decode()), body)
-    return keep(body, media_type=TYPES[Path(name).suffix])
+    return prepare(body, media_type=TYPES[Path(name).suffix])
 
 
 def _linked(style: str, target: str) -> bytes:
@@ -89,4 +89,4 @@ def _linked(style: str, target: str) -> bytes:
 
 
 def _hash(name: str) -> str:
-    return _kept(name).tag[:12]
+    return _load(name).tag[:12]

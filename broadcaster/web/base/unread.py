@@ -1,12 +1,12 @@
 """Unread answers of a client: their size, age, and the least rate of reading."""
 
-from broadcaster.web.base.admission import Limits
+from broadcaster.web.base.admission import ConnectionLimits
 
 
 class Unread:
     """Unread answers of one client; times are of the event loop's clock."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ConnectionLimits) -> None:
         self.sent = 0
         """Bytes of answers handed to the connection."""
         self.read_at = 0.0

@@ -17,11 +17,9 @@ from starlette.responses import PlainTextResponse, Response
 from broadcaster.app import SharedClock
 from broadcaster.runtime.queue import LANES
 from broadcaster.runtime.version import version
-from broadcaster.store import inbox, migrate
-from broadcaster.store.metrics import Figures
-from broadcaster.store.metrics import read as read_figures
+from broadcaster.store import inbox, metrics, migrate
 from broadcaster.web.base.authorization import app_of
-from broadcaster.web.base.refusals import Kind
+from broadcaster.web.base.refusals import RefusalKind
 
 NOT_KEPT = {"Cache-Control": "no-store"}
 
@@ -67,11 +65,11 @@ def _touch(connection: Connection) -> None:
     connection.execute(text("SELECT 1"))
 
 
-async def metrics(request: Request) -> Response:
+async def show_metrics(request: Request) -> Response:
     """Answer metrics in the Prometheus text format; none is about a person."""
     app = app_of(request)
     now = app.clock().timestamp()
-    figures = await app.database.read(read_figures, now, app.counts)
+    figures = await app.database.read(metrics.read, now, app.counts)
     waiting = {lane: await app.queue.waiting(lane) for lane in LANES}
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_FigureCollector(figures, waiting, now))
@@ -82,7 +80,7 @@ async def metrics(request: Request) -> Response:
 class _FigureCollector:
     """Collector of the metrics of one scrape."""
 
-    def __init__(self, figures: Figures, waiting: Mapping[str, int], now: float) -> None:
+    def __init__(self, figures: metrics.Figures, waiting: Mapping[str, int], now: float) -> None:
         self.figures = figures
         self.waiting = waiting
         self.now = now
@@ -178,7 +176,7 @@ class _ProcessCollector:
         refused = CounterMetricFamily(
             "siaran_refused", "Requests, bodies and connections refused", labels=("kind",)
         )
-        for kind in get_args(Kind):
+        for kind in get_args(RefusalKind):
             refused.add_metric([kind], self.web.state.refusals.counts[kind])
         yield refused
         shares = {name: share.held for name, share in self.web.state.bodies.shares.items()}

@@ -13,7 +13,7 @@ from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.base.bulkhead import read
 from broadcaster.web.base.edition_view import history, view
-from broadcaster.web.base.http_cache import keep, serve
+from broadcaster.web.base.http_cache import prepare, serve
 from broadcaster.web.base.qr_codes import qr
 from channels.base import pictures
 
@@ -74,12 +74,12 @@ async def signed(request: Request) -> Response:
             for version in reversed(versions)
         ],
     }
-    kept = keep(
+    response = prepare(
         msgspec.json.encode(content),
         media_type="application/json",
         headers={"Access-Control-Allow-Origin": "*"},
     )
-    return serve(request, kept, cache_control=pages.PUBLIC)
+    return serve(request, response, cache_control=pages.PUBLIC)
 
 
 def _code(request: Request) -> str:

@@ -13,7 +13,7 @@ from broadcaster.media import library
 from broadcaster.media.images import VARIANTS
 from broadcaster.store.s3 import StoreDown
 from broadcaster.web.base.authorization import app_of
-from broadcaster.web.base.http_cache import BoundedCache, Kept, keep, serve
+from broadcaster.web.base.http_cache import BoundedCache, CachedResponse, prepare, serve
 from broadcaster.web.base.static_files import IMMUTABLE
 from channels.base.pictures import MEDIA_TYPE
 
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
-class MediaCache(BoundedCache[tuple[str, str], Kept]):
+class MediaCache(BoundedCache[tuple[str, str], CachedResponse]):
     """Recently requested pictures, by id and variant."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ async def show(request: Request) -> Response:
     cache: MediaCache = request.app.state.pictures
     response = cache.get(key)
     if response is None:
-        response = keep(await _body(request, *key), media_type=MEDIA_TYPE, headers=HEADERS)
+        response = prepare(await _body(request, *key), media_type=MEDIA_TYPE, headers=HEADERS)
         cache.put(key, response, response.size)
     return serve(request, response, cache_control=IMMUTABLE)
 

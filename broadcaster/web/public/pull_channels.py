@@ -19,10 +19,10 @@ from broadcaster.app import App
 from broadcaster.store import archive
 from broadcaster.web.base.authorization import Endpoint, Row, app_of
 from broadcaster.web.base.bulkhead import Bulkhead, SingleFlight, read, take_share
-from broadcaster.web.base.http_cache import BoundedCache, Kept, keep, serve
+from broadcaster.web.base.http_cache import BoundedCache, CachedResponse, prepare, serve
 from broadcaster.web.base.middleware import FRAMED_CSP
 from broadcaster.web.base.page_cache import Publications
-from channels.base.contract import Area as ContractArea
+from channels.base import contract
 from channels.base.contract import Document, PageRequest, PullChannel
 from subscribers.areas import Area
 
@@ -47,7 +47,7 @@ Key = tuple[object, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asked:
+class _DocumentAddress:
     """Path of a channel, area, and the query parameters that the channel knows."""
 
     path: str
@@ -58,7 +58,7 @@ class _Asked:
 @dataclass(frozen=True, kw_only=True)
 class _Built:
     stamp: object
-    kept: Kept
+    response: CachedResponse
     max_age: int
     fresh_until: datetime | None
 
@@ -101,7 +101,7 @@ class PullCache:
 
     def put(self, key: Key, built: _Built, *, queried: bool) -> None:
         """Store a document, evicting the least recently used ones."""
-        self.shelf(queried=queried).put(key, built, built.kept.size)
+        self.shelf(queried=queried).put(key, built, built.response.size)
 
     def shelf(self, *, queried: bool) -> BoundedCache[Key, _Built]:
         """Return the cache of documents with a query, or of those without."""
@@ -124,9 +124,11 @@ def _endpoint(channel: PullChannel, path: str) -> Endpoint:
         app = app_of(request)
         area = _area(app, request.path_params["area"])
         query = channel.known_query(path, request.query_params)
-        built = await _document(request, channel, _Asked(path=path, area=area, query=query))
+        built = await _document(
+            request, channel, _DocumentAddress(path=path, area=area, query=query)
+        )
         now = app.clock()
-        return serve(request, built.kept, cache_control=_cache_control(built, now), now=now)
+        return serve(request, built.response, cache_control=_cache_control(built, now), now=now)
 
     return endpoint
 
@@ -141,48 +143,50 @@ def _area(app: App, name: str) -> Area:
     return area
 
 
-async def _document(request: Request, channel: PullChannel, asked: _Asked) -> _Built:
+async def _document(request: Request, channel: PullChannel, address: _DocumentAddress) -> _Built:
     """Return the current document, built once for concurrent requests."""
     app, cache = app_of(request), _cache(request)
-    key = (channel.name, asked.path, asked.area.code, tuple(sorted(asked.query.items())))
+    key = (channel.name, address.path, address.area.code, tuple(sorted(address.query.items())))
     stamp = await cache.stamp(app)
-    cached = cache.get(key, stamp, app.clock(), queried=bool(asked.query))
+    cached = cache.get(key, stamp, app.clock(), queried=bool(address.query))
     if cached is not None:
         return cached
     flight = (key, stamp)
-    if asked.query and not cache.flights.runs(flight):
+    if address.query and not cache.flights.runs(flight):
         take_share(request)
-    return await cache.flights.once(flight, partial(_build, request, channel, asked, key, stamp))
+    return await cache.flights.once(flight, partial(_build, request, channel, address, key, stamp))
 
 
 async def _build(
-    request: Request, channel: PullChannel, asked: _Asked, key: Key, stamp: object
+    request: Request, channel: PullChannel, address: _DocumentAddress, key: Key, stamp: object
 ) -> _Built:
     """Build and cache a document, in the bulkhead if it has a query, else under a lock."""
-    cache, queried = _cache(request), bool(asked.query)
+    cache, queried = _cache(request), bool(address.query)
     async with cache.bulkhead.entered(request) if queried else cache.building[channel.name]:
-        page_request = await _page_request(request, channel, asked)
+        page_request = await _page_request(request, channel, address)
         built = _built(stamp, await asyncio.to_thread(channel.render_page, page_request))
         cache.put(key, built, queried=queried)
         return built
 
 
-async def _page_request(request: Request, channel: PullChannel, asked: _Asked) -> PageRequest:
+async def _page_request(
+    request: Request, channel: PullChannel, address: _DocumentAddress
+) -> PageRequest:
     now = app_of(request).clock()
     since = (now - SHOWN_FOR).timestamp()
     page = await read(
         request,
         archive.concerning,
-        asked.area.code,
+        address.area.code,
         since=since,
         limit=EDITIONS,
         channel=channel.name,
     )
     editions = [edition.on(channel.name) for edition in page.editions]
     return PageRequest(
-        path=asked.path,
-        area=contract_area(asked.area),
-        query=asked.query,
+        path=address.path,
+        area=contract_area(address.area),
+        query=address.query,
         editions=editions,
         now=now,
     )
@@ -193,9 +197,9 @@ def _cache(request: Request) -> PullCache:
     return cache
 
 
-def contract_area(area: Area) -> ContractArea:
+def contract_area(area: Area) -> contract.Area:
     """Convert an area to the channels' contract."""
-    return ContractArea(code=area.code, name=area.name, slug=area.slug)
+    return contract.Area(code=area.code, name=area.name, slug=area.slug)
 
 
 def _built(stamp: object, document: Document) -> _Built:
@@ -204,11 +208,11 @@ def _built(stamp: object, document: Document) -> _Built:
         headers.setdefault("Content-Security-Policy", FRAMED_CSP)
     else:
         headers.setdefault("Access-Control-Allow-Origin", "*")
-    kept = keep(
+    response = prepare(
         document.body, media_type=document.media_type, updated=document.updated, headers=headers
     )
     return _Built(
-        stamp=stamp, kept=kept, max_age=document.max_age, fresh_until=document.fresh_until
+        stamp=stamp, response=response, max_age=document.max_age, fresh_until=document.fresh_until
     )
 
 
