@@ -1,6 +1,4 @@
-"""The route table: every address of the site, who may use it, and what the API's document says of
-it. Nothing else routes.
-"""
+"""Route table: every address of the site, its access, and its entry in the OpenAPI document."""
 
 from broadcaster.app import App
 from broadcaster.newsroom.forms import FORM_BYTES
@@ -53,7 +51,7 @@ from broadcaster.web.staff import list as newsroom_list
 
 ANNOUNCEMENTS = "/api/v1/announcements"
 JSON_BYTES = 256 * 1024
-"""Bytes of an API request: the longest announcement in three languages is a tenth of it."""
+"""Largest API request, ten times the longest announcement in three languages."""
 
 RESIDENTS = (
     Row("/", shared(archive.show, query=archive.known_query), access="public"),
@@ -73,7 +71,7 @@ RESIDENTS = (
 MACHINES = (
     Row("/healthz", health.alive, access="public"),
     Row("/readyz", health.ready, access="public"),
-    Row("/metrics", health.metrics, access="public"),
+    Row("/metrics", health.show_metrics, access="public"),
     Row("/webhook/{channel}", webhooks.challenge, access="provider signature"),
     Row(
         "/webhook/{channel}",
@@ -88,10 +86,11 @@ API = (
     Row("/api/v1/", shared(areas.explain), access="public"),
     Row("/api/v1/openapi.json", openapi.show, access="public"),
     Row(
-        ANNOUNCEMENTS, announcements.create, access="token:write", methods=("POST",), cap=JSON_BYTES,
+        ANNOUNCEMENTS, announcements.create,
+        access="token:write", methods=("POST",), cap=JSON_BYTES,
         operation=Operation(
-            summary="Write an announcement, and publish it at once if asked", body=schemas.NewAnnouncement,
-            answer=schemas.Published, status=201, idempotent=True,
+            summary="Write an announcement, and publish it at once if asked",
+            body=schemas.NewAnnouncement, answer=schemas.Published, status=201, idempotent=True,
         ),
     ),
     Row(
@@ -99,30 +98,44 @@ API = (
         operation=Operation(summary="What became of an announcement", answer=schemas.Announcement),
     ),
     Row(
-        ANNOUNCEMENTS + "/{id}/pause", announcements.pause, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Stop sending until resumed", body=schemas.Reason, answer=schemas.Announcement),
-    ),
-    Row(
-        ANNOUNCEMENTS + "/{id}/resume", announcements.resume, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Go on where it was paused", answer=schemas.Announcement),
-    ),
-    Row(
-        ANNOUNCEMENTS + "/{id}/cancel", announcements.cancel, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Send nothing more of it", body=schemas.Reason, answer=schemas.Announcement),
-    ),
-    Row(
-        ANNOUNCEMENTS + "/{id}/retry-failed", announcements.retry_failed, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Try once more where it failed", answer=schemas.Retried),
-    ),
-    Row(
-        ANNOUNCEMENTS + "/{id}/correct", announcements.correct, access="token:publish", methods=("POST",), cap=JSON_BYTES,
+        ANNOUNCEMENTS + "/{id}/pause", announcements.pause,
+        access="token:publish", methods=("POST",),
         operation=Operation(
-            summary="Publish a corrected edition", body=schemas.CorrectedAnnouncement, answer=schemas.Published, idempotent=True
+            summary="Stop sending until resumed", body=schemas.Reason, answer=schemas.Announcement
         ),
     ),
     Row(
-        ANNOUNCEMENTS + "/{id}/withdraw", announcements.withdraw, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Withdraw it", body=schemas.WithdrawalReason, answer=schemas.Published, idempotent=True),
+        ANNOUNCEMENTS + "/{id}/resume", announcements.resume,
+        access="token:publish", methods=("POST",),
+        operation=Operation(summary="Go on where it was paused", answer=schemas.Announcement),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}/cancel", announcements.cancel,
+        access="token:publish", methods=("POST",),
+        operation=Operation(
+            summary="Send nothing more of it", body=schemas.Reason, answer=schemas.Announcement
+        ),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}/retry-failed", announcements.retry_failed,
+        access="token:publish", methods=("POST",),
+        operation=Operation(summary="Try once more where it failed", answer=schemas.Retried),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}/correct", announcements.correct,
+        access="token:publish", methods=("POST",), cap=JSON_BYTES,
+        operation=Operation(
+            summary="Publish a corrected edition",
+            body=schemas.CorrectedAnnouncement, answer=schemas.Published, idempotent=True,
+        ),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}/withdraw", announcements.withdraw,
+        access="token:publish", methods=("POST",),
+        operation=Operation(
+            summary="Withdraw it",
+            body=schemas.WithdrawalReason, answer=schemas.Published, idempotent=True,
+        ),
     ),
     Row(
         "/api/v1/areas", areas.areas, access="token:read",
@@ -131,8 +144,8 @@ API = (
     Row(
         "/api/v1/subscribers", subscribers.add, access="token:write", methods=("POST",),
         operation=Operation(
-            summary="Add or change one subscriber, as a row of the CSV does", body=schemas.NewSubscriber,
-            answer=schemas.SubscriberAnswer,
+            summary="Add or change one subscriber, as a row of the CSV does",
+            body=schemas.NewSubscriber, answer=schemas.SubscriberAnswer,
         ),
     ),
 )  # fmt: skip
@@ -356,9 +369,7 @@ STAFF = (
     Row("/redaksi/audit.csv", audit.export, access="staff:manage"),
     Row("/redaksi/audit.jsonl", audit.export, access="staff:manage"),
 )
-"""The newsroom. A public row here is one by which people sign in; each other one names a right
-(accounts.py).
-"""
+"""Newsroom pages. Public rows are those of signing in; every other row names a right."""
 
 DEMO = (
     Row("/simulasi", simulation.show, access="demo"),
@@ -370,12 +381,12 @@ DEMO = (
     Row("/simulasi/gangguan", simulation.upset, access="demo", methods=("POST",)),
     Row("/simulasi/ketik", simulation.write, access="demo", methods=("POST",)),
 )
-"""The simulation's own pages, each with access "demo": outside the demo they do not exist."""
+"""Pages of the simulation, each with access "demo": they answer 404 outside the demo."""
 
 
 def table(app: App) -> tuple[Row, ...]:
-    """All rows: the fixed ones, one for each path of each pull channel, and the ways back from
-    forms of the newsroom.
+    """Return all rows: the fixed ones, one per path of each pull channel, and the ways back from
+    newsroom forms.
     """
     return (
         *RESIDENTS,

@@ -21,7 +21,7 @@ from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.runtime import config
 from broadcaster.simulation.ports import LOOPBACK, free_port
 from broadcaster.store import tokens
-from broadcaster.web.base.admission import Limits
+from broadcaster.web.base.admission import ConnectionLimits
 from broadcaster.web.server import serve
 from subscribers import importing
 from support import samples
@@ -182,7 +182,7 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(
-    database_url: str, data_dir: object, *, limits: Limits | None = None, **settings: str
+    database_url: str, data_dir: object, *, limits: ConnectionLimits | None = None, **settings: str
 ) -> AsyncIterator[Running]:
     """Serve the site on a free port until the block ends; `settings` are variables that replace the
     usual ones.

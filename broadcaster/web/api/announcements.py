@@ -1,4 +1,4 @@
-"""Announcements for other systems: write, publish, follow, steer, correct, withdraw."""
+"""Announcements over the API: create, publish, track, pause, correct, withdraw."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ from broadcaster.web.base.authorization import app_of, token_actor, token_of
 
 @refusing
 async def create(request: Request) -> Response:
-    """Store an announcement as a draft, or publish it. 201."""
+    """Store an announcement as a draft, or publish it; 201."""
     raw = await read_object(request)
     publish = raw.pop("publish", False)
     if not isinstance(publish, bool):
@@ -49,45 +49,48 @@ async def create(request: Request) -> Response:
 
 @refusing
 async def read(request: Request) -> Response:
-    """What became of it; by id or by code."""
+    """Answer the status of an announcement, by id or code."""
     return as_json((await _overview(request)).as_json())
 
 
 @refusing
 async def correct(request: Request) -> Response:
-    """Publish the next edition."""
+    """Publish a corrected edition."""
     raw = await read_object(request)
     reason = _reason(raw.pop("reason", ""))
     app = app_of(request)
     press, actor = Press.of(app), token_actor(request)
 
-    found = await _found(request)
+    announcement_id = await _announcement_id(request)
 
     def act(connection: Connection) -> StoredAnnouncement:
-        checked = press.examine(raw, actor.now, corrected=transitions.held(connection, found))
-        return corrections.correct(connection, press, found, checked, reason=reason, actor=actor)
+        corrected = transitions.held(connection, announcement_id)
+        checked = press.examine(raw, actor.now, corrected=corrected)
+        return corrections.correct(
+            connection, press, announcement_id, checked, reason=reason, actor=actor
+        )
 
     return await _publication(request, act, status=200)
 
 
 @refusing
 async def withdraw(request: Request) -> Response:
-    """Publish the edition that takes it back."""
+    """Publish an edition that withdraws the announcement."""
     reason = read_model(Reason, await read_object(request)).reason
     app = app_of(request)
     press, actor = Press.of(app), token_actor(request)
 
-    found = await _found(request)
+    announcement_id = await _announcement_id(request)
 
     def act(connection: Connection) -> StoredAnnouncement:
-        return corrections.withdraw(connection, press, found, reason=reason, actor=actor)
+        return corrections.withdraw(connection, press, announcement_id, reason=reason, actor=actor)
 
     return await _publication(request, act, status=200)
 
 
 @refusing
 async def pause(request: Request) -> Response:
-    """Stop sending until resumed."""
+    """Pause sending until resumed."""
     why = (
         read_model(Reason, await read_object(request)).reason
         or f"Dijeda oleh {token_of(request).name}."
@@ -97,13 +100,13 @@ async def pause(request: Request) -> Response:
 
 @refusing
 async def resume(request: Request) -> Response:
-    """Go on where it was paused."""
+    """Resume a paused sending."""
     return await _steer(request, "resume")
 
 
 @refusing
 async def cancel(request: Request) -> Response:
-    """Send nothing more of it."""
+    """Cancel the remaining deliveries."""
     why = (
         read_model(Reason, await read_object(request)).reason
         or f"Dihentikan oleh {token_of(request).name}."
@@ -113,11 +116,9 @@ async def cancel(request: Request) -> Response:
 
 @refusing
 async def retry_failed(request: Request) -> Response:
-    """One more attempt for all that failed; says how many, and how many were left out for which
-    reason.
-    """
+    """Retry failed deliveries; answers how many, and how many were left out by reason."""
     done = await controls.retry_failed(
-        app_of(request), await _found(request), actor=token_actor(request)
+        app_of(request), await _announcement_id(request), actor=token_actor(request)
     )
     return as_json(
         {
@@ -131,7 +132,7 @@ async def retry_failed(request: Request) -> Response:
 async def _publication(
     request: Request, act: Callable[[Connection], StoredAnnouncement], *, status: int
 ) -> Response:
-    """Publish once, answer, and ring after the commit."""
+    """Publish once, answer, and wake the workers after the commit."""
     response, stored = await once(request, act, status=status)
     if stored is not None:
         await publications.ring(app_of(request), stored)
@@ -139,29 +140,33 @@ async def _publication(
 
 
 async def _steer(request: Request, control: controls.SendingControl, why: str = "") -> Response:
-    """Change the sending and answer how it stands."""
+    """Pause, resume or cancel the sending and answer its status."""
     await controls.steer(
-        app_of(request), await _found(request), control, why=why, actor=token_actor(request)
+        app_of(request),
+        await _announcement_id(request),
+        control,
+        why=why,
+        actor=token_actor(request),
     )
     return as_json((await _overview(request)).as_json())
 
 
-async def _found(request: Request) -> str:
-    """The id of the announcement that the path names by id or code."""
-    found = await app_of(request).database.read(identify, request.path_params["id"])
-    if found is None:
+async def _announcement_id(request: Request) -> str:
+    """Return the id of the announcement that the path names by id or code; raises Missing."""
+    announcement_id = await app_of(request).database.read(identify, request.path_params["id"])
+    if announcement_id is None:
         raise Missing
-    return found
+    return announcement_id
 
 
 async def _overview(request: Request) -> Overview:
     app = app_of(request)
-    shown = await app.database.read(
+    status = await app.database.read(
         overview, request.path_params["id"], app.site, app.causes, app.labels
     )
-    if shown is None:
+    if status is None:
         raise Missing
-    return shown
+    return status
 
 
 def _reason(value: object) -> str:

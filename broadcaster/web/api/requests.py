@@ -1,6 +1,4 @@
-"""What every API endpoint does alike: read JSON, refuse in problem details, do repeated requests
-once.
-"""
+"""Shared parts of API endpoints: reading JSON, problem details, and idempotent requests."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +27,7 @@ from broadcaster.web.base.storable import NUL
 Model = TypeVar("Model", bound=BaseModel)
 
 KEY_LIMIT = 200
-"""Characters of an Idempotency-Key, which are printable ASCII."""
+"""Most characters of an Idempotency-Key, which must be printable ASCII."""
 KEY_REUSED = Problem(field="Idempotency-Key", code=RequestCode.KEY_REUSED)
 
 
@@ -38,7 +36,7 @@ class Missing(Exception):
 
 
 def refusing(endpoint: Endpoint) -> Endpoint:
-    """The endpoint with every refusal of the product turned into problem details."""
+    """Wrap an endpoint so that every refusal is answered with problem details."""
 
     async def refused(request: Request) -> Response:
         try:
@@ -57,7 +55,10 @@ def refusing(endpoint: Endpoint) -> Endpoint:
 
 
 async def read_object(request: Request) -> dict[str, Any]:
-    """The JSON object of the body, {} for an empty one; 400 for anything else."""
+    """Return the body's JSON object, {} for an empty body.
+
+    Raises HTTPException (400) for anything else, InvalidAnnouncement for text with NUL.
+    """
     body = await request.body()
     try:
         content = msgspec.json.decode(body) if body.strip() else {}
@@ -73,7 +74,7 @@ async def read_object(request: Request) -> dict[str, Any]:
 
 
 def _with_nul(value: object, place: str = "") -> Iterator[str]:
-    """Name each place of a JSON value in which a text, or a name, holds a NUL."""
+    """Yield the path of each string or key in a JSON value that contains a NUL."""
     if isinstance(value, str) and NUL in value:
         yield excerpt(place)
     elif isinstance(value, dict):
@@ -85,7 +86,7 @@ def _with_nul(value: object, place: str = "") -> Iterator[str]:
 
 
 def read_model(model: type[Model], content: Mapping[str, Any]) -> Model:
-    """The content as one of bodies.py's models; raises InvalidAnnouncement."""
+    """Validate the content as a model; raises InvalidAnnouncement."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -101,11 +102,11 @@ def read_model(model: type[Model], content: Mapping[str, Any]) -> Model:
 async def once(
     request: Request, act: Callable[[Connection], StoredAnnouncement], *, status: int
 ) -> tuple[Response, StoredAnnouncement | None]:
-    """Do `act` in one transaction and answer; under an Idempotency-Key only the first time. Also
-    what was done, if it was.
+    """Run `act` in one transaction and answer; a repeated Idempotency-Key repeats the answer.
 
-    `act` must read what it decides by inside the transaction: a request repeated later must still
-    get its first answer.
+    Returns the response and the result of `act`, None for a repetition. `act` must do its checks
+    inside the transaction, so that a request repeated later still gets its first answer. Raises
+    HTTPException (400) for an invalid key and KeyReused for another request under the same key.
     """
     key = request.headers.get("idempotency-key", "")
     if len(key) > KEY_LIMIT or not key.isascii() or not key.isprintable():
@@ -120,7 +121,7 @@ async def once(
         if earlier is not None:
             return earlier, None
         done = act(connection)
-        answer = Answer(status=status, body=msgspec.json.encode(_said(done)).decode())
+        answer = Answer(status=status, body=msgspec.json.encode(_content(done)).decode())
         if key:
             idempotency.keep(connection, token, key, answer)
         return answer, done
@@ -133,7 +134,7 @@ async def once(
 def as_json(
     content: bytes | Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A JSON answer that nobody keeps."""
+    """Build a JSON response that is not cached."""
     body = content if isinstance(content, bytes) else msgspec.json.encode(content)
     return Response(
         body,
@@ -143,7 +144,7 @@ def as_json(
     )
 
 
-def _said(stored: StoredAnnouncement) -> Mapping[str, str]:
+def _content(stored: StoredAnnouncement) -> Mapping[str, str]:
     return {"id": stored.id, "code": stored.code, "status": stored.status, "url": stored.url}
 
 

@@ -1,4 +1,4 @@
-"""One subscriber, added or changed by the rules of the import."""
+"""Subscribers over the API, added or changed by the rules of the import."""
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -28,7 +28,10 @@ COLUMNS = (
 
 @refusing
 async def add(request: Request) -> Response:
-    """201 for a new address, 200 for one that was known; the answer never repeats the address."""
+    """Add or change a subscriber: 201 for a new address, 200 for a known one.
+
+    The answer never repeats the address.
+    """
     app = app_of(request)
     row = _row(app, read_model(NewSubscriber, await read_object(request)))
     actor = token_actor(request)
@@ -47,7 +50,7 @@ async def add(request: Request) -> Response:
 
 
 def _row(app: App, given: NewSubscriber) -> Row:
-    """Check the values as the import checks those of a row; raises InvalidAnnouncement."""
+    """Parse the values as the import parses a row; raises InvalidAnnouncement."""
     topics = tuple(topic.slug for topic in app.settings.topics)
     parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
     record = importing.record_of([_cell(getattr(given, name)) for name in COLUMNS])
@@ -62,5 +65,5 @@ def _row(app: App, given: NewSubscriber) -> Row:
 
 
 def _cell(value: str | list[str]) -> str:
-    """Put a value on one line, the names of a list apart by semicolons: a name may have spaces."""
+    """Join a value into one line; lists are separated by semicolons, as names may have spaces."""
     return " ".join((";".join(value) if isinstance(value, list) else value).split())

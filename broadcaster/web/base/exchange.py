@@ -1,4 +1,4 @@
-"""Exchanges: one request of a connection, its answer, and how much of its body came."""
+"""Exchange: a request on a connection, its answer, and the progress of its body."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,11 +6,11 @@ from typing import Protocol
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 EXTENSION = "broadcaster"
-"""Name of our extension in an ASGI scope; it holds the Exchange."""
+"""Name of our ASGI scope extension; it holds the Exchange and the RunSlot."""
 
 
-class Connection(Protocol):
-    """A connection as its exchanges need it."""
+class ExchangeConnection(Protocol):
+    """Connection as its exchanges need it."""
 
     def give_up(self) -> None:
         """Answer 503 to the request that is being read."""
@@ -18,22 +18,22 @@ class Connection(Protocol):
 
 @dataclass(kw_only=True, eq=False)
 class Exchange:
-    """A request and its answer; times are of the event loop's clock."""
+    """Request and answer; times are of the event loop's clock."""
 
-    connection: Connection
+    connection: ExchangeConnection
     cycle: RequestResponseCycle | None = None
     complete: bool = False
-    """True once the whole body came."""
+    """True once the whole body has arrived."""
     asked_at: float | None = None
     """Time at which the application first asked for the body."""
     body: int = 0
     framed: int = 0
-    """Bytes of the body, and the bytes as which they came."""
+    """Bytes of the body (`body`), and of the body with its framing (`framed`)."""
     early: int = 0
-    """Bytes of the body that nobody asked for yet."""
+    """Bytes of the body that arrived before the application asked for it."""
     closing: bool = False
-    """True when the answer began before the whole body came: the connection ends with it."""
+    """True if the answer began before the body was complete: the connection closes after it."""
 
     def drop(self) -> None:
-        """Give this request up, for the body of another."""
+        """Abort this request to make room for the body of another."""
         self.connection.give_up()

@@ -1,24 +1,26 @@
-"""Answers that a client leaves unread: how much, since when, and when it is too slow."""
+"""Unread answers of a client: their size, age, and the least rate of reading."""
 
-from broadcaster.web.base.admission import Limits
+from broadcaster.web.base.admission import ConnectionLimits
 
 
 class Unread:
-    """What one client has not read yet of its answers; times are of the event loop's clock."""
+    """Unread answers of one client; times are of the event loop's clock."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ConnectionLimits) -> None:
         self.sent = 0
         """Bytes of answers handed to the connection."""
         self.read_at = 0.0
-        """Time at which the client last read some of what waits for it."""
+        """Time at which the client last read anything."""
         self._limits = limits
         self._read = 0
         self._since: float | None = None
         self._read_then = 0
-        """Start of the time in which answers are unread, and the bytes that had been read by then."""
+        """Start of the period with unread bytes (`_since`), and the bytes read by then
+        (`_read_then`).
+        """
 
     def is_too_slow(self, now: float, waiting: int) -> bool:
-        """Note that `waiting` bytes are unread; True once the client reads slower than it may."""
+        """Record that `waiting` bytes are unread; True once the client reads too slowly."""
         if not waiting:
             self._since = None
             return False
@@ -34,5 +36,5 @@ class Unread:
         return now - self._since > self._limits.write_seconds + gained
 
     def stalled(self, now: float, waiting: int) -> int:
-        """Bytes that wait for a client who has read nothing for a while; 0 while it reads."""
+        """Return `waiting` if the client has read nothing for `stall_seconds`, else 0."""
         return waiting if waiting and now - self.read_at > self._limits.stall_seconds else 0
