@@ -1,5 +1,5 @@
-"""Signed webhooks of a stand-in provider: delayed, in batches, from a bounded queue, repeated until
-they are taken.
+"""Signed webhooks of a stand-in provider: delayed, batched, from a bounded queue, retried until
+accepted.
 """
 
 import asyncio
@@ -18,17 +18,16 @@ BATCH = 250
 QUEUE_LIMIT = 200_000
 TICK = 0.05
 TRIES = 6
-"""The last try comes about 15 s after the first."""
+"""Number of attempts; the last comes about 15 s after the first."""
 
 Item = dict[str, Any]
 Envelope = Callable[[Sequence[Item]], dict[str, Any]]
 
 
 class Callbacks:
-    """The webhooks on their way to `url`, signed with `secret`; `envelope` wraps the items of one
-    POST.
+    """Queue of webhooks to `url`, signed with `secret`; `envelope` wraps the items of one POST.
 
-    `posted` and `dropped` count items. Without a URL nothing is kept.
+    `posted` and `dropped` count items. Without a URL nothing is queued.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class Callbacks:
         self._underway = 0
 
     def later(self, delay: float, item: Item) -> None:
-        """Post `item` in `delay` seconds or soon after; dropped when too much waits already."""
+        """Post `item` after `delay` seconds; drop it when the queue is full."""
         if not self.url:
             return
         if len(self._waiting) >= self._limit:
@@ -55,11 +54,11 @@ class Callbacks:
 
     @property
     def waiting(self) -> int:
-        """How many items are not posted yet."""
+        """Number of items that are not posted yet."""
         return len(self._waiting) + self._underway
 
     async def run(self) -> None:
-        """Post what is due, for ever."""
+        """Post items as they fall due, until cancelled."""
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(
             timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
