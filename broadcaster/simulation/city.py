@@ -19,7 +19,7 @@ from broadcaster.publishing.press import Press, Stored
 from broadcaster.simulation import news, residents
 from broadcaster.simulation.news import Item
 from broadcaster.simulation.staff import add_staff, add_templates
-from broadcaster.store import announcements as rows
+from broadcaster.store import announcements
 from broadcaster.store.tables import announcement, edition
 from subscribers import importing
 from subscribers.store import subscriber
@@ -75,7 +75,7 @@ def add_drafts(connection: Connection, press: Press, now: datetime) -> None:
     for item in news.drafts(now):
         checked = press.check(Fields.read(item.raw), now)
         stored = waiting.get(item.key)
-        known = rows.find(connection, stored) if stored else None
+        known = announcements.find(connection, stored) if stored else None
         if known is None or known.fields != checked.fields:
             publications.save_draft(
                 connection,
@@ -114,12 +114,12 @@ def announcements_of(connection: Connection) -> Mapping[str, str]:
 
 
 def _drafts(connection: Connection) -> dict[str, str]:
-    found = announcements_of(connection)
+    newest = announcements_of(connection)
     states = select(announcement.c.id).where(
-        announcement.c.id.in_(found.values()), announcement.c.state == "draft"
+        announcement.c.id.in_(newest.values()), announcement.c.state == "draft"
     )
     waiting = set(connection.execute(states).scalars())
-    return {key: identity for key, identity in found.items() if identity in waiting}
+    return {key: identity for key, identity in newest.items() if identity in waiting}
 
 
 async def _add_residents(app: App, now: datetime) -> None:

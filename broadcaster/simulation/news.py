@@ -68,7 +68,7 @@ def _item(entry: Mapping[str, Any], now: datetime) -> Item:
 
 
 def _moment(spec: str | None, base: datetime) -> datetime | None:
-    """Parse an offset from `base`: `+2 08.00` is 08.00 two days later, `+0 +3` three hours later."""
+    """Parse an offset from `base`: `+2 08.00` is 08.00 two days later, `+0 +3` in three hours."""
     if spec is None:
         return None
     days, clock = spec.split()

@@ -20,21 +20,21 @@ SEED = 3277
 PHONE, CHAT, MAIL = "whatsapp", "telegram", "email"
 
 SHARES = {
-    "melong": 118, "cibeureum": 108, "utama": 58, "leuwigajah": 84, "cibeber": 56, "baros": 44, "cigugur-tengah": 86,
-    "karangmekar": 32, "setiamanah": 44, "padasuka": 72, "kelurahan-cimahi": 24, "pasirkaliki": 34, "cibabat": 104,
-    "citeureup": 72, "cipageran": 84,
+    "melong": 118, "cibeureum": 108, "utama": 58, "leuwigajah": 84, "cibeber": 56, "baros": 44,
+    "cigugur-tengah": 86, "karangmekar": 32, "setiamanah": 44, "padasuka": 72,
+    "kelurahan-cimahi": 24, "pasirkaliki": 34, "cibabat": 104, "citeureup": 72, "cipageran": 84,
 }  # fmt: skip
 """Fictitious weights of the kelurahan in the population; they sum to about 1,000."""
 
 _FIRST = (  # noqa: SIM905  names read best side by side
-    "Ani Asep Ayu Bayu Cecep Dadan Dedi Dewi Dian Eka Elis Endang Euis Fitri Gilang Hana Hendra Iis Imas Indra Ira "
-    "Jajang Kartika Lestari Lilis Maman Mira Nani Neng Nina Nunung Oman Putri Rahmat Ratna Rina Rudi Sari Siti Sri "
-    "Tatang Tika Ujang Wati Wawan Yanti Yayan Yuli Yusuf Zahra"
+    "Ani Asep Ayu Bayu Cecep Dadan Dedi Dewi Dian Eka Elis Endang Euis Fitri Gilang Hana Hendra "
+    "Iis Imas Indra Ira Jajang Kartika Lestari Lilis Maman Mira Nani Neng Nina Nunung Oman Putri "
+    "Rahmat Ratna Rina Rudi Sari Siti Sri Tatang Tika Ujang Wati Wawan Yanti Yayan Yuli Yusuf Zahra"
 ).split()
 _LAST = (  # noqa: SIM905  the same
-    "Aditya Anggraeni Firmansyah Gunawan Handayani Hidayat Iskandar Kurnia Kusuma Lesmana Mulyani Nugraha Permana "
-    "Pratama Purnama Rahayu Ramdani Rosdiana Saputra Setiawan Sopandi Sulastri Supriatna Suryana Wahyuni Wibowo "
-    "Wijaya Wulandari"
+    "Aditya Anggraeni Firmansyah Gunawan Handayani Hidayat Iskandar Kurnia Kusuma Lesmana Mulyani "
+    "Nugraha Permana Pratama Purnama Rahayu Ramdani Rosdiana Saputra Setiawan Sopandi Sulastri "
+    "Supriatna Suryana Wahyuni Wibowo Wijaya Wulandari"
 ).split()
 _MAIL_HOSTS = ("surat.example", "pos.example", "warga.example", "kantor.example")
 _TOPICS = ("gangguan-layanan", "kesehatan", "bansos", "acara", "lowongan", "cuaca", "keamanan")
@@ -80,14 +80,14 @@ def chat(number: int) -> int:
 
 def neighbours() -> dict[str, Neighbour]:
     """Return one resident of each kelurahan, by the kelurahan's slug."""
-    found = {}
+    by_area = {}
     for number, area in enumerate(SHARES):
         name = f"{_FIRST[number * 7 % len(_FIRST)]} {_LAST[number * 5 % len(_LAST)]}"
         mail = f"{name.lower().replace(' ', '.')}@warga.example"
-        found[area] = Neighbour(
+        by_area[area] = Neighbour(
             name=name, area=area, phone=phone(number), chat=chat(number), mail=mail
         )
-    return found
+    return by_area
 
 
 def rows(tree: AreaTree, now: datetime) -> Iterator[tuple[str, ...]]:

@@ -84,8 +84,8 @@ def _bubble(channel: str, message: Mapping[str, Any]) -> Bubble:
 
 def picture_path(url: str) -> str:
     """Return the path of a picture on this site, under any host name; "" for other addresses."""
-    found = FILE.search(url)
-    return found[0] if found and url.endswith(found[0]) else ""
+    match = FILE.search(url)
+    return match[0] if match and url.endswith(match[0]) else ""
 
 
 def phone_markup(text: str) -> Markup:
@@ -128,8 +128,8 @@ def chat_markup(html: str) -> Markup:
 def buttons(channel: str, lines: str) -> list[Button]:
     """Parse the buttons of a message, one a line: `label: target`, in chats `[label] target`."""
     shape = re.compile(r"(.+?): (.*)" if channel == PHONE else r"\[(.+?)\] (.*)")
-    found = [match for line in lines.splitlines() if (match := shape.fullmatch(line))]
-    return [_button(match[1], match[2]) for match in found]
+    matches = [match for line in lines.splitlines() if (match := shape.fullmatch(line))]
+    return [_button(match[1], match[2]) for match in matches]
 
 
 def _button(label: str, target: str) -> Button:
