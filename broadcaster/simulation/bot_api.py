@@ -136,7 +136,7 @@ class BotApi:
             {"message": _message(chat_id, next(self._ids), text, _person(chat_id))}
         )
 
-    async def presses(self, chat_id: int, data: str) -> int:
+    async def click(self, chat_id: int, data: str) -> int:
         """Click a button that carries `data` as a resident."""
         query = {
             "id": f"q{next(self._ids)}",

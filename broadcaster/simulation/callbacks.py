@@ -20,8 +20,8 @@ TICK = 0.05
 TRIES = 6
 """Number of attempts; the last comes about 15 s after the first."""
 
-Item = dict[str, Any]
-Envelope = Callable[[Sequence[Item]], dict[str, Any]]
+WebhookItem = dict[str, Any]
+Envelope = Callable[[Sequence[WebhookItem]], dict[str, Any]]
 
 
 class Callbacks:
@@ -39,11 +39,11 @@ class Callbacks:
         self._secret = secret.encode()
         self._envelope = envelope
         self._limit = limit
-        self._waiting: list[tuple[float, int, Item]] = []
+        self._waiting: list[tuple[float, int, WebhookItem]] = []
         self._number = itertools.count()
         self._underway = 0
 
-    def later(self, delay: float, item: Item) -> None:
+    def later(self, delay: float, item: WebhookItem) -> None:
         """Post `item` after `delay` seconds; drop it when the queue is full."""
         if not self.url:
             return
@@ -71,14 +71,14 @@ class Callbacks:
                 else:
                     await asyncio.sleep(TICK)
 
-    def _due(self) -> list[Item]:
+    def _due(self) -> list[WebhookItem]:
         now = time.monotonic()
-        batch: list[Item] = []
+        batch: list[WebhookItem] = []
         while self._waiting and self._waiting[0][0] <= now and len(batch) < BATCH:
             batch.append(heapq.heappop(self._waiting)[2])
         return batch
 
-    async def _post(self, session: aiohttp.ClientSession, batch: Sequence[Item]) -> None:
+    async def _post(self, session: aiohttp.ClientSession, batch: Sequence[WebhookItem]) -> None:
         body = msgspec.json.encode(self._envelope(batch))
         signature = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={signature}"}

@@ -17,7 +17,7 @@ from broadcaster.domain.signatures import decode
 from broadcaster.publishing import publications, schedule
 from broadcaster.publishing.press import Press, Stored
 from broadcaster.simulation import news, residents
-from broadcaster.simulation.news import Item
+from broadcaster.simulation.news import NewsItem
 from broadcaster.simulation.staff import add_staff, add_templates
 from broadcaster.store import announcements
 from broadcaster.store.tables import announcement, edition
@@ -143,7 +143,7 @@ def _add_history(connection: Connection, press: Press, now: datetime) -> None:
         _publish_past(connection, past, item)
 
 
-def _publish_past(connection: Connection, press: Press, item: Item) -> None:
+def _publish_past(connection: Connection, press: Press, item: NewsItem) -> None:
     if item.published_at is not None:
         checked = press.check(Fields.read(item.raw), item.published_at)
         publications.publish(

@@ -55,7 +55,7 @@ class Faults:
         for name, value in values.items():
             setattr(self, name, float(value))
 
-    def shown(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float]:
         """Return the faults by name, without the seed."""
         return {
             each.name: getattr(self, each.name)

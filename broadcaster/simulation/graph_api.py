@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from broadcaster.simulation.callbacks import Callbacks, Item
+from broadcaster.simulation.callbacks import Callbacks, WebhookItem
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_templates import (
     PRODUCT,
@@ -120,7 +120,7 @@ class GraphApi:
         """Send a text to the city as the owner of `address`."""
         self._inbound(address, {"type": "text", "text": {"body": text}})
 
-    def press(self, address: str, text: str, payload: str) -> None:
+    def click(self, address: str, text: str, payload: str) -> None:
         """Click a template's quick reply button as the owner of `address`."""
         self._inbound(address, {"type": "button", "button": {"text": text, "payload": payload}})
 
@@ -246,7 +246,7 @@ class GraphApi:
     def _announce(self, address: str, message: _Request, identifier: str, *, blocked: bool) -> None:
         if not self.callbacks.url:
             return
-        status: Item = {
+        status: WebhookItem = {
             "id": identifier,
             "recipient_id": address,
             "recipient_user_id": scoped_id(address),
@@ -265,7 +265,7 @@ class GraphApi:
             if state != "read" or _share(address) < READERS:
                 self.callbacks.later(delay, {"statuses": {**status, "status": state}})
 
-    def _envelope(self, items: Sequence[Item]) -> dict[str, Any]:
+    def _envelope(self, items: Sequence[WebhookItem]) -> dict[str, Any]:
         """Wrap statuses and messages into one webhook, batched as Meta does."""
         metadata = {
             "display_phone_number": re.sub(r"\D", "", DISPLAY_NUMBER),

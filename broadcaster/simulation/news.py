@@ -20,7 +20,7 @@ _BROKEN = re.compile(r"(?<!\n)\n(?!\n|- |\d+\. |$)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
+class NewsItem:
     """News item: `raw` holds the fields of an announcement, `published_at` is None for a draft."""
 
     key: str
@@ -28,13 +28,13 @@ class Item:
     raw: Mapping[str, Any]
 
 
-def history(now: datetime) -> list[Item]:
+def history(now: datetime) -> list[NewsItem]:
     """Return the last twelve weeks of announcements and clarifications, oldest first."""
     items = [_item(entry, now) for entry in (*_news()["history"], *_news()["clarifications"])]
     return sorted(items, key=lambda item: item.published_at or now)
 
 
-def drafts(now: datetime) -> list[Item]:
+def drafts(now: datetime) -> list[NewsItem]:
     """Return the drafts that a visitor of the demo may publish."""
     return [_item(entry, now) for entry in _news()["drafts"]]
 
@@ -46,7 +46,7 @@ def _news() -> dict[str, list[dict[str, Any]]]:
     return dict(yaml.load(text, Loader=loader))  # noqa: S506  safe, in C where available
 
 
-def _item(entry: Mapping[str, Any], now: datetime) -> Item:
+def _item(entry: Mapping[str, Any], now: datetime) -> NewsItem:
     today = now.astimezone(WIB)
     published = None
     if "at" in entry:
@@ -64,7 +64,7 @@ def _item(entry: Mapping[str, Any], now: datetime) -> Item:
         raw["translations"] = {
             "en": {**entry["en"], **_dated(entry["en"], begins or base, ends or base, "en")}
         }
-    return Item(key=entry.get("key", ""), published_at=published, raw=raw)
+    return NewsItem(key=entry.get("key", ""), published_at=published, raw=raw)
 
 
 def _moment(spec: str | None, base: datetime) -> datetime | None:

@@ -181,7 +181,7 @@ class Providers:
             CHAT: self._chat(person),
             MAIL: [_listed(mail) for mail in self.mail.inbox(person.mail)],
             "staff": self._letters(),
-            "faults": self.faults.shown(),
+            "faults": self.faults.as_dict(),
             "counters": {
                 PHONE: {
                     "taken": self.graph.accepted,
@@ -233,11 +233,11 @@ class Providers:
         self._typed.setdefault((channel, area), []).append(TypedMessage(text=text, after=after))
         del self._typed[channel, area][:-10]
         if channel == PHONE and payload:
-            self.graph.press(person.phone, text, payload)
+            self.graph.click(person.phone, text, payload)
         elif channel == PHONE:
             self.graph.write(person.phone, text)
         elif payload:
-            await self.bot.presses(person.chat, payload)
+            await self.bot.click(person.chat, payload)
         else:
             await self.bot.writes(person.chat, text)
 
@@ -280,7 +280,7 @@ class Providers:
             self.faults.change(**msgspec.json.decode(await request.read(), type=dict[str, float]))
         except (ValueError, msgspec.MsgspecError) as error:
             raise web.HTTPBadRequest(text=str(error)) from error
-        return _json(self.faults.shown())
+        return _json(self.faults.as_dict())
 
     async def _type(self, request: web.Request) -> web.Response:
         try:

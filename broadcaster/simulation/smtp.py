@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 
 from broadcaster.simulation.faults import Faults
-from broadcaster.simulation.smtp_script import Script, Transcript
+from broadcaster.simulation.smtp_script import SmtpScript, Transcript
 from broadcaster.simulation.smtp_scripted_session import ScriptedSession
-from broadcaster.simulation.smtp_session import Session
+from broadcaster.simulation.smtp_session import SmtpSession
 
 HOST = "127.0.0.1"
 MAILS = 20  # messages kept per inbox
@@ -62,7 +62,7 @@ class SmtpStandIn:
         record: bool = False,
         pipelining: bool = True,
         inbox_size: int = MAILS,
-        script: Script | None = None,
+        script: SmtpScript | None = None,
     ) -> None:
         self.credentials = credentials
         self.faults = faults or Faults()
@@ -71,13 +71,13 @@ class SmtpStandIn:
         self.pipelining = pipelining
         self.inbox_size = inbox_size
         self.scripted = script is not None
-        self.script = script or Script()
+        self.script = script or SmtpScript()
         self.transcript = Transcript()
         self.accepted: list[tuple[str, str]] = []
         """(recipient, Message-ID) of each message, recorded before the reply is sent."""
         self.counts: Counter[str] = Counter()
         self.newest: deque[Mail] = deque(maxlen=50)
-        self.sessions: set[Session] = set()
+        self.sessions: set[SmtpSession] = set()
         self._inboxes: dict[str, deque[Mail]] = {}
         self._greylisted: set[str] = set()
 
@@ -149,8 +149,8 @@ class SmtpStandIn:
             return None
         return f"250 2.0.0 Ok: queued as 4{self.counts['accepted']:010X}\r\n".encode()
 
-    def _session(self) -> Session:
-        return ScriptedSession(self) if self.scripted else Session(self)
+    def _session(self) -> SmtpSession:
+        return ScriptedSession(self) if self.scripted else SmtpSession(self)
 
     def _keeps(self, address: str) -> bool:
         if address in self._inboxes or len(self._inboxes) < INBOXES:

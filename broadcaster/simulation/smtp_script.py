@@ -36,7 +36,7 @@ Play: TypeAlias = Move | int | str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class ScriptedAnswer:
     """Reply at one step for one recipient.
 
     It is sent once `gate` is set; accepted content is answered `delay` seconds later.
@@ -48,11 +48,11 @@ class Answer:
     delay: float = 0.0
 
 
-_GOOD = Answer(reply=Move.GOOD)
+_GOOD = ScriptedAnswer(reply=Move.GOOD)
 
 
 @dataclass(kw_only=True)
-class Script:
+class SmtpScript:
     """Scripted replies of a server; steps that no part covers get a good reply.
 
     `tape` gives one play per reply after EHLO, `recipients` an answer by address, `steps` a play,
@@ -61,25 +61,25 @@ class Script:
     """
 
     tape: Iterable[Play] = ()
-    recipients: Mapping[str, Answer] = field(default_factory=dict)
+    recipients: Mapping[str, ScriptedAnswer] = field(default_factory=dict)
     steps: dict[str, Play | list[Play]] = field(default_factory=dict)
     _tape: Iterator[Play] = field(init=False)
 
     def __post_init__(self) -> None:
         self._tape = iter(self.tape)
 
-    def answer(self, step: str, address: str) -> Answer:
+    def answer(self, step: str, address: str) -> ScriptedAnswer:
         """Return the answer for the next reply; `address` is the recipient it concerns, or ""."""
         play = next(self._tape, None) if step not in ("greeting", "EHLO") else None
         if play is not None:
-            return Answer(reply=_quick(step, play))
+            return ScriptedAnswer(reply=_quick(step, play))
         answer = self.recipients.get(address)
         if answer is not None and answer.step == step:
             return answer
         planned = self.steps.get(step, Move.GOOD)
         if isinstance(planned, list):
             planned = planned.pop(0) if planned else Move.GOOD
-        return _GOOD if planned is Move.GOOD else Answer(reply=planned)
+        return _GOOD if planned is Move.GOOD else ScriptedAnswer(reply=planned)
 
 
 def _quick(step: str, play: Play) -> Play:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, Protocol
 
-from broadcaster.simulation import smtp_session
-from broadcaster.simulation.smtp_script import Answer, Move, Play, Script, Transcript
-from broadcaster.simulation.smtp_session import GO_ON, GREETING, Session, path_of
+from broadcaster.simulation.smtp_script import Move, Play, ScriptedAnswer, SmtpScript, Transcript
+from broadcaster.simulation.smtp_session import GO_ON, GREETING, SessionServer, SmtpSession, path_of
 
 _ACCEPTED = re.compile(rb"250 [ -~]{0,505}\r\n")
 """Reply that accepts message content, within the length that RFC 5321 allows."""
@@ -16,19 +15,19 @@ _SEQUENCE = (b"503", b"554")
 """Replies to commands out of sequence, which no script overrides."""
 
 
-class Server(smtp_session.Server, Protocol):
+class ScriptedServer(SessionServer, Protocol):
     """Server with a script."""
 
-    script: Script
+    script: SmtpScript
     transcript: Transcript
 
 
-class ScriptedSession(Session):
+class ScriptedSession(SmtpSession):
     """Connection whose state follows the replies sent: a command refused by the script has no
     effect.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: ScriptedServer) -> None:
         super().__init__(server)
         self._script = server.script
         self._transcript = server.transcript
@@ -73,7 +72,7 @@ class ScriptedSession(Session):
     def _recipient(self) -> str:
         return self._recipients[-1] if self._recipients else ""
 
-    def _ask(self, step: str, address: str, finish: Callable[[Answer], None]) -> None:
+    def _ask(self, step: str, address: str, finish: Callable[[ScriptedAnswer], None]) -> None:
         """Call `finish` with the scripted answer once its gate is set."""
         answer = self._script.answer(step, address)
         if answer.gate is None or answer.gate.is_set():
@@ -83,7 +82,7 @@ class ScriptedSession(Session):
         self._gate = asyncio.create_task(answer.gate.wait())
         self._gate.add_done_callback(lambda _: self._resume(partial(finish, answer)))
 
-    def _replied(self, line: bytes, answer: Answer) -> bytes:
+    def _replied(self, line: bytes, answer: ScriptedAnswer) -> bytes:
         """Return the reply to a command; undo its effect unless the reply has the usual code."""
         before = (self._signed_in, self._sender, [*self._recipients], self._in_content)
         good = self._reply(line)
@@ -96,7 +95,7 @@ class ScriptedSession(Session):
             self._transcript.asked.append(self._recipient())
         return reply
 
-    def _judge(self, content: bytes, answer: Answer) -> None:
+    def _judge(self, content: bytes, answer: ScriptedAnswer) -> None:
         """Accept message content unless the answer refuses it."""
         sender, recipients = self._sender or "", self._recipients
         self._sender, self._recipients = None, []
@@ -118,7 +117,7 @@ class ScriptedSession(Session):
         resume = partial(self._resume, partial(self._say, reply, answer))
         asyncio.get_running_loop().call_later(answer.delay, resume)
 
-    def _say(self, reply: bytes, answer: Answer) -> None:
+    def _say(self, reply: bytes, answer: ScriptedAnswer) -> None:
         """Send a reply with the behaviour that the answer asks for."""
         move = answer.reply
         if move in (Move.DROP, Move.SILENCE):

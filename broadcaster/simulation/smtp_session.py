@@ -26,14 +26,14 @@ _ALL_OK = _SENDER_OK + _RECIPIENT_OK + GO_ON
 _NOBODY = b"554 5.5.1 No valid recipients\r\n"
 
 
-class Server(Protocol):
+class SessionServer(Protocol):
     """Server that a session belongs to."""
 
     credentials: tuple[str, str] | None
     faults: Faults
     pipelining: bool
     counts: Counter[str]
-    sessions: "set[Session]"
+    sessions: "set[SmtpSession]"
 
     def recipient_reply(self, address: str) -> bytes | None:
         """Return the refusal of an address; None accepts it."""
@@ -42,12 +42,12 @@ class Server(Protocol):
         """Store a message and return the reply; None drops the connection."""
 
 
-class Session(asyncio.Protocol):
+class SmtpSession(asyncio.Protocol):
     """Connection that processes all received input, however it was split into packets, and replies
     in one write.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: SessionServer) -> None:
         self._server = server
         self._buffer = b""
         self._out: list[bytes] = []
