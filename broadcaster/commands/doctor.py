@@ -1,17 +1,18 @@
 """`broadcaster doctor`: checks of settings, database and services, each with its remedy."""
 
-import asyncio
 import email.utils
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import aiohttp
 from sqlalchemy import text
 
-from broadcaster.app import App, open_app, open_depot
+from broadcaster.app import open_depot
+from broadcaster.commands import doctor_channels
+from broadcaster.commands.doctor_channels import SECONDS
 from broadcaster.domain.accounts import read_role_mapping
 from broadcaster.runtime import (
     config,
@@ -26,15 +27,12 @@ from broadcaster.runtime.queue import Queue
 from broadcaster.runtime.valkey import running_valkey
 from broadcaster.staff.oidc import SignOnError, Unavailable
 from broadcaster.staff.oidc_client import SignOn
-from broadcaster.store import accounts, inbox, ledger, tier
-from broadcaster.store.channels import channel_states
+from broadcaster.store import accounts
 from broadcaster.store.database import Database, now
 from broadcaster.store.migrate import pending
 from broadcaster.store.s3 import StoreDown
-from channels.base.contract import Finding, PushChannel
+from channels.base.contract import Finding
 
-SECONDS = 10
-"""Timeout of a check."""
 SKEW_SECONDS = 5.0
 """Tolerated difference between our clock and the web server's."""
 
@@ -67,7 +65,7 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
         yield finding
     if key.ok is False:
         return  # the app cannot be opened with a wrong key
-    async for finding in _channels(loaded):
+    async for finding in doctor_channels.findings(loaded):
         yield finding
 
 
@@ -349,92 +347,6 @@ async def _sign_in(settings: config.Settings) -> list[Finding]:
             Finding(ok=None, what="Masuk tunggal tidak menjadikan siapa pun pengelola", mend=mend)
         )
     return problems
-
-
-SUSPECTED = " (jawaban yang sama untuk beberapa alamat berturut-turut; darurat tetap dikirim)"
-"""Cause of a halt that is inferred only from replies to single recipients."""
-
-
-async def _channels(loaded: config.Loaded) -> AsyncIterator[Finding]:
-    async with open_app(loaded) as app:
-        states = await app.database.read(channel_states)
-        for name, channel in app.push.items():
-            missing = loaded.channel_settings[name].missing()
-            if missing:
-                yield Finding(
-                    ok=None,
-                    what=f"{channel.label} belum disetel",
-                    mend=f"Untuk membukanya isi {', '.join(missing)}.",
-                )
-                continue
-            state = states.get(name)
-            if state is not None and state.halted:
-                yield Finding(
-                    ok=False,
-                    what=(
-                        f"{channel.label} berhenti: {state.detail}"
-                        f"{SUSPECTED if state.suspected else ''}"
-                    ),
-                    mend=f"Perbaiki sebabnya, lalu: broadcaster channel resume {name}",
-                )
-            if channel.tier:
-                yield _tier(channel, await app.database.read(tier.used, name))
-            for finding in await _checked(channel):
-                yield finding
-        async for finding in _unreadable(app):
-            yield finding
-
-
-async def _unreadable(app: App) -> AsyncIterator[Finding]:
-    """Yield a finding for messages and reports that our key cannot open, if there are any."""
-    kinds = (
-        ("pesan menunggu", ledger.unreadable),
-        ("kabar penyedia disimpan", inbox.count_unreadable),
-    )
-    for what, count in kinds:
-        for name, number in (await app.database.read(count)).items():
-            yield Finding(
-                ok=False,
-                what=f"{app.labels.get(name, name)}: {number} {what} karena tidak dapat dibuka",
-                mend=(
-                    "Pulihkan kunci yang menyegelnya. Kalau datanya rusak: "
-                    "impor lagi alamatnya, atau hentikan pengirimannya."
-                ),
-            )
-
-
-def _tier(channel: PushChannel, used: int) -> Finding:
-    """Report the use of a provider's daily limit; the emergency reserve does not count as left."""
-    left = max(0, tier.ceiling(channel.tier, emergency=False) - used)
-    return Finding(
-        ok=left > 0,
-        what=(
-            f"{channel.label}: {used} dari {channel.tier} orang dalam 24 jam terakhir terpakai; "
-            f"tersisa {left}, di luar darurat"
-        ),
-        mend=""
-        if left
-        else (
-            "Yang lain menunggu sampai ada tempat. "
-            "Mintalah batas yang lebih tinggi, lalu isi WHATSAPP_TIER."
-        ),
-    )
-
-
-async def _checked(channel: PushChannel) -> Sequence[Finding]:
-    """Return the channel's own findings; a failed check is a finding too."""
-    try:
-        async with asyncio.timeout(SECONDS):
-            return await channel.check()
-    except Exception as error:  # noqa: BLE001  any failure must not stop the other checks
-        kind = type(error).__name__
-        return [
-            Finding(
-                ok=False,
-                what=f"{channel.label} tidak dapat diperiksa ({kind})",
-                mend="Periksa setelan dan jaringannya.",
-            )
-        ]
 
 
 def _first_line(error: Exception) -> str:

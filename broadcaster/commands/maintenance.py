@@ -31,11 +31,11 @@ def doctor(as_json: JSON = False) -> None:
 
 async def _doctor(as_json: bool) -> bool:
     """Print the findings; True if any is an error."""
-    from broadcaster.commands import doctor as checks  # noqa: PLC0415  this command alone needs it
+    from broadcaster.commands.doctor import findings  # noqa: PLC0415  this command alone needs it
 
-    findings = []
-    async for finding in checks.findings(config.read()):
-        findings.append(finding)
+    listed = []
+    async for finding in findings(config.read()):
+        listed.append(finding)
         if not as_json:
             mark = {True: "baik ", False: "GALAT", None: "info "}[finding.ok]
             sys.stdout.write(
@@ -44,8 +44,8 @@ async def _doctor(as_json: bool) -> bool:
             )
             sys.stdout.flush()
     if as_json:
-        print_json([asdict(finding) for finding in findings])
-    return any(finding.ok is False for finding in findings)
+        print_json([asdict(finding) for finding in listed])
+    return any(finding.ok is False for finding in listed)
 
 
 def adopt(

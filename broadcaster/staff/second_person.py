@@ -21,7 +21,7 @@ from subscribers.areas import AreaTree
 
 
 class NotIndependent(NotAllowed):
-    """One person recently controlled both accounts, so they are no second person."""
+    """The same person recently controlled both accounts and is no second person."""
 
 
 def as_of_now(connection: Connection, account: Account) -> Account:
