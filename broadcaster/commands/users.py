@@ -77,7 +77,7 @@ def add(
             password = _password(login, ask)
             hashed = credentials.hash_password(password)
             added = await app.database.write(
-                administration.hire, operator_actor(app), login, particulars, hashed=hashed
+                administration.add_account, operator_actor(app), login, particulars, hashed=hashed
             )
             _print_done(
                 added.name, f"Akun {added.name} dibuat.", "" if ask else password, as_json=as_json

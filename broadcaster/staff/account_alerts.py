@@ -12,7 +12,7 @@ from broadcaster.store.nudges import AccountReason
 
 POWERS = frozenset({"roles", "agencies", "areas", "mail"})
 """Fields of an account that decide what its person may do and where alerts reach them."""
-TOLD = POWERS | {"full_name"}
+ALERTED = POWERS | {"full_name"}
 """Fields whose change others are alerted of: also the name by which they know the person."""
 REASONS: Mapping[Act, AccountReason] = {
     Act.ACCOUNT_ADD: "account_add",
@@ -26,7 +26,7 @@ REASONS: Mapping[Act, AccountReason] = {
 """Acts that people are alerted of, with the reason that the alert carries."""
 
 
-def tell(connection: Connection, act: Act, person: Account, *, by: str, at: float) -> None:
+def queue(connection: Connection, act: Act, person: Account, *, by: str, at: float) -> None:
     """Queue alerts that `by` (an actor) did this act on a person's account."""
     apart = {by, person.actor} if act == Act.ACCOUNT_ADD else {by}
     people = {account.id: account for account in second_person.watchers(connection, apart)}

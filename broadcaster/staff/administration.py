@@ -97,7 +97,7 @@ def read_areas(tree: AreaTree, names: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def hire(
+def add_account(
     connection: Connection, actor: Actor, name: str, particulars: Particulars, *, hashed: str
 ) -> Account:
     """Add an account whose initial password must be replaced. Raises NotAllowed, BadAccount."""
@@ -297,7 +297,7 @@ def _record(
     if act not in _WITHOUT_CONTROL and powers and actor.account is not None and not own:
         control = Control(account=person.id, maker=actor.account.id, at=actor.at)
         controls.record(connection, control, act.value)
-    if act in account_alerts.REASONS and (powers or set(became) & account_alerts.TOLD):
-        account_alerts.tell(connection, act, person, by=actor.name, at=actor.at)
+    if act in account_alerts.REASONS and (powers or set(became) & account_alerts.ALERTED):
+        account_alerts.queue(connection, act, person, by=actor.name, at=actor.at)
     owned = {"own": True} if own else {}
     audit.append(connection, actor, act, person.actor, **changes, **details, **owned)

@@ -18,25 +18,25 @@ TELL_SECONDS = 20.0
 """Timeout of one notification on one channel; shorter than a claim."""
 
 
-def ways(app: App, person: Account) -> dict[str, str]:
+def addresses_of(app: App, person: Account) -> dict[str, str]:
     """Return the person's addresses by channel, for open channels that can notify staff."""
     addresses = {
-        name: str(getattr(person, name)) for name in accounts.REACHED_BY if able(app, name)
+        name: str(getattr(person, name)) for name in accounts.REACHED_BY if can_reach(app, name)
     }
     return {name: address for name, address in addresses.items() if address}
 
 
-def able(app: App, channel: str) -> bool:
+def can_reach(app: App, channel: str) -> bool:
     """True if the channel exists and can notify staff."""
-    return channel in app.push and can_tell(app, channel)
+    return channel in app.push and can_notify(app, channel)
 
 
-def can_tell(app: App, channel: str) -> bool:
+def can_notify(app: App, channel: str) -> bool:
     """True if this channel is open and can notify staff. Raises KeyError for an unknown channel."""
     return app.loaded.is_open(channel) and isinstance(app.push[channel], Telling)
 
 
-async def tell(app: App, channel: str, address: str, note: Note) -> Outcome:
+async def send(app: App, channel: str, address: str, note: Note) -> Outcome:
     """Send a note on one channel; every failure becomes an outcome."""
     out = app.push[channel]
     if not isinstance(out, Telling):

@@ -48,7 +48,7 @@ async def send_code(app: App, actor: StaffActor, mail: str) -> bytes:
         (
             name
             for name in REACHED_BY
-            if contact.able(app, name) and not isinstance(app.push[name], Inviting)
+            if contact.can_reach(app, name) and not isinstance(app.push[name], Inviting)
         ),
         None,
     )
@@ -70,7 +70,7 @@ async def send_code(app: App, actor: StaffActor, mail: str) -> bytes:
     )
     subject, _, body = text.partition("\n")
     note = Note(key=f"alamat.{secrets.token_hex(8)}", subject=subject.strip(), text=body.strip())
-    if not isinstance(await contact.tell(app, channel, mail, note), Receipt):
+    if not isinstance(await contact.send(app, channel, mail, note), Receipt):
         raise NotSent("Kode belum dapat dikirim ke alamat itu. Periksa alamatnya, lalu coba lagi.")
     return app.vault.seal(_SEAL, msgspec.json.encode(request).decode())
 

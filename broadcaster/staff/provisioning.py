@@ -97,7 +97,7 @@ def admit(
         return ProvisioningOutcome(account=None, problem="no_role")
     if account is None:
         account = _make(connection, identity, roles, now)
-        account_alerts.tell(connection, Act.ACCOUNT_ADD, account, by=SIGN_ON, at=now.timestamp())
+        account_alerts.queue(connection, Act.ACCOUNT_ADD, account, by=SIGN_ON, at=now.timestamp())
         actor = StaffActor(account=account, now=now, place=place)
         _append(connection, actor, Act.ACCOUNT_ADD, agent, roles=roles)
     elif account.disabled_at is not None:
@@ -126,7 +126,7 @@ def _follow(
     account = actor.account
     changed, last_admin = _with_roles(connection, account, roles)
     if changed.roles != account.roles:
-        account_alerts.tell(connection, Act.ACCOUNT_ROLES, changed, by=SIGN_ON, at=actor.at)
+        account_alerts.queue(connection, Act.ACCOUNT_ROLES, changed, by=SIGN_ON, at=actor.at)
         states = {"before": account.roles, "after": changed.roles}
         _append(connection, actor, Act.ACCOUNT_ROLES, agent, **states)
     if last_admin:
