@@ -34,7 +34,7 @@ def operator() -> str:
     """Return user and machine of the command: "siaran@server-1"."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's number without a name
+    except KeyError:  # a user id without a name, as in containers
         name = str(os.getuid())
     return f"{name}@{socket.gethostname()}"
 

@@ -66,7 +66,7 @@ def show(
     menunggu.
     """
     if address:
-        from broadcaster.commands.trace import trace  # noqa: PLC0415  quick start
+        from broadcaster.commands.trace import trace  # noqa: PLC0415  for a quick start
 
         if watch:
             raise typer.BadParameter("Pilih salah satu: --watch atau --trace.")

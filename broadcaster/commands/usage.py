@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer._click.exceptions import (
     NoArgsIsHelpError as NoArguments,
-)  # a command that is a group, alone
+)  # a group called without a command
 from typer._click.exceptions import UsageError
 
 __all__ = ["NoArguments", "UsageError", "sentence"]
