@@ -1,4 +1,4 @@
-"""Addresses that somebody types: the channels on which they are one."""
+"""Look-up of an address typed on the command line, on every channel where it is valid."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from subscribers.residents import AddressRow
 
 
 async def find_all(app: App, text: str, channel: str = "") -> list[AddressRow]:
-    """Find the subscribed addresses that the text is; raises Failed where it is none."""
+    """Return the subscribed addresses that the text denotes. Raises Failed if there are none."""
     rows = [
         row
         for name, parsed in _readings(app, text, channel)
@@ -24,8 +24,9 @@ async def find_all(app: App, text: str, channel: str = "") -> list[AddressRow]:
 
 
 def _readings(app: App, address: str, channel: str) -> Iterator[tuple[str, str]]:
-    """The channels on which the text is an address, and how it is kept there; raises Failed for a
-    channel that is none.
+    """Yield the channels on which the text is an address, each with the address's canonical form.
+
+    Raises Failed for an unknown channel.
     """
     for name in (channel,) if channel else tuple(app.push):
         if name not in app.push:

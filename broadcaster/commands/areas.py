@@ -25,12 +25,12 @@ def list_(as_json: JSON = False) -> None:
 
 async def _list(as_json: bool) -> None:
     async with opened(create=True) as app:
-        found = app.tree.all()
+        areas = app.tree.all()
     if as_json:
         names = ("code", "name", "slug", "level", "parent")
-        print_json([{name: getattr(area, name) for name in names} for area in found])
+        print_json([{name: getattr(area, name) for name in names} for area in areas])
         return
-    for area in found:
+    for area in areas:
         indent = "  " * (area.code.count(".") - 1)
         sys.stdout.write(f"{area.code:<15}{indent}{area.full_name}  ({area.slug})\n")
 
@@ -57,7 +57,8 @@ async def _import(file: Path, *, as_json: bool) -> None:
         ) from error
     except (ValueError, RecursionError) as error:
         raise Failed(
-            f"{file} bukan JSON dalam UTF-8{_where(error)}. Periksa tanda koma, kurung, dan kutipnya."
+            f"{file} bukan JSON dalam UTF-8{_where(error)}. "
+            "Periksa tanda koma, kurung, dan kutipnya."
         ) from error
     if not isinstance(document, dict):
         raise Failed(f"{file} bukan pohon wilayah dan bukan GeoJSON: isinya harus satu objek JSON.")
@@ -78,5 +79,5 @@ async def _import(file: Path, *, as_json: bool) -> None:
 
 
 def _where(error: Exception) -> str:
-    """At which line the file stops being JSON, where that is known."""
+    """Return the line at which JSON parsing failed, in words; "" if unknown."""
     return f": berhenti di baris {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""

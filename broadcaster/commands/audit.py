@@ -1,4 +1,4 @@
-"""`broadcaster audit`: prove the log, and write it out."""
+"""`broadcaster audit`: verify the hash chain of the audit log, and export the log."""
 
 import asyncio
 import re
@@ -59,14 +59,26 @@ async def _verify(head: str, as_json: bool) -> None:
 
 
 def _why(broken: BrokenChain) -> str:
-    """What was found, and at which row."""
+    """Return the fault of the chain and its row, in words."""
     if isinstance(broken, CutShort) and broken.id < broken.tail:
-        return f"Rantai terpotong: catatan terakhir seharusnya {broken.tail}, tetapi yang ada hanya sampai {broken.id}."
+        return (
+            f"Rantai terpotong: catatan terakhir seharusnya {broken.tail}, "
+            f"tetapi yang ada hanya sampai {broken.id}."
+        )
     if isinstance(broken, CutShort):
-        return f"Rantai putus: catatan sesudah {broken.tail}, sampai {broken.id}, tidak ditulis oleh program ini."
+        return (
+            f"Rantai putus: catatan sesudah {broken.tail}, sampai {broken.id}, "
+            "tidak ditulis oleh program ini."
+        )
     if isinstance(broken, Forgotten):
-        return f"Kepala rantai itu tidak ada di antara {broken.id} catatan: catatannya ditulis ulang atau dipotong."
-    return f"Rantai putus di catatan {broken.id}: catatan itu, atau yang sebelumnya, diubah, disisipkan, atau dihapus."
+        return (
+            f"Kepala rantai itu tidak ada di antara {broken.id} catatan: "
+            "catatannya ditulis ulang atau dipotong."
+        )
+    return (
+        f"Rantai putus di catatan {broken.id}: catatan itu, atau yang sebelumnya, diubah, "
+        "disisipkan, atau dihapus."
+    )
 
 
 @program.command()
@@ -107,14 +119,17 @@ async def _export(file: Path | None, form: Form, wanted: Wanted) -> None:
 
 
 async def _about(app: App, wanted: Wanted) -> Wanted:
-    """With the id of the announcement whose code was given."""
+    """Replace an announcement's code in the filter by its id."""
     subject = await app.database.read(identify, wanted.subject) if wanted.subject else None
     span = {"since": wanted.since, "until": wanted.until}
     return Wanted(actor=wanted.actor, act=wanted.act, subject=subject or wanted.subject, **span)
 
 
 def _midnight(text: str, option: str, *, days: int = 0) -> float | None:
-    """The beginning of a day (WIB), so many days later, in epoch seconds."""
+    """Return midnight (WIB) of a date plus `days`, in epoch seconds; None for "".
+
+    Raises BadParameter for an invalid date.
+    """
     if not text:
         return None
     try:

@@ -1,4 +1,4 @@
-"""`broadcaster channel`: how the channels stand, and what an operator decides about one."""
+"""`broadcaster channel`: state of the channels, and an operator's decisions about one."""
 
 import asyncio
 import sys
@@ -13,8 +13,7 @@ from broadcaster.commands.session import opened, operator_actor
 from broadcaster.delivery import channel_controls
 from broadcaster.delivery.channel_view import when
 from broadcaster.domain.lifecycle import NotAllowed
-from broadcaster.store import channels as channel_store
-from broadcaster.store.channels import ChannelState
+from broadcaster.store.channels import ChannelState, channel_states
 
 WORDS = {
     "open": "terbuka",
@@ -22,7 +21,7 @@ WORDS = {
     "halted": "berhenti ({detail})",
     "paused": "menunggu penyedia",
 }
-"""States of a channel as people read them."""
+"""Words for the states of a channel."""
 
 program = typer.Typer(
     help="Kanal: keadaan, lanjutkan, penonaktifan yang ditahan.", no_args_is_help=True
@@ -40,7 +39,7 @@ def states(as_json: JSON = False) -> None:
 
     async def run() -> None:
         async with opened() as app:
-            known = await app.database.read(channel_store.channel_states)
+            known = await app.database.read(channel_states)
             views = [_view(app, name, known.get(name, ChannelState())) for name in app.push]
         if as_json:
             print_json(views)
@@ -54,7 +53,7 @@ def states(as_json: JSON = False) -> None:
 
 
 def _view(app: App, name: str, state: ChannelState) -> dict[str, Any]:
-    """Describe a channel as programs read it."""
+    """Return a channel's state for the JSON output."""
     paused = state.paused_until > app.clock().timestamp()
     return {
         "name": name,
@@ -108,7 +107,7 @@ def held(
                 )
             except NotAllowed:
                 count = 0
-            state = (await app.database.read(channel_store.channel_states)).get(name)
+            state = (await app.database.read(channel_states)).get(name)
             halted = state is not None and bool(state.halted)
             result = {"name": name, "applied": apply, "count": count, "halted": halted}
             text = f"{count} penonaktifan {'diterapkan' if apply else 'dibuang'}.\n"

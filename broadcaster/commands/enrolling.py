@@ -1,5 +1,5 @@
-"""`broadcaster subscribers import`: a file of subscribers is read, tried or taken in, and what was
-refused is given back.
+"""`broadcaster subscribers import`: import a file of subscribers, or try it, and report the refused
+rows.
 """
 
 import asyncio
@@ -31,13 +31,13 @@ from subscribers.table import DELIMITERS
 
 T = TypeVar("T")
 ROWS_A_TRANSACTION = 2_000
-"""Rows imported together: what stands before a bad row or a power cut is kept."""
+"""Number of rows imported per transaction; completed ones survive a crash."""
 SHOWN_BAD_ROWS = 50
-"""Bad rows told on the screen; `--bad-rows FILE` takes all."""
+"""Number of bad rows printed; `--bad-rows FILE` receives all."""
 SOME_REFUSED = 3
-"""Exit code where rows were refused; the good ones are in."""
+"""Exit code if rows were refused; the good ones are imported."""
 _IN_MEMORY = 16 * 1024 * 1024
-"""Bytes of a pipe kept in memory; more goes to a file without a name."""
+"""Bytes of a pipe buffered in memory; more goes to an anonymous temporary file."""
 _REASON = "alasan"
 _WORDS = {
     "new": "baru",
@@ -58,7 +58,10 @@ def import_(
     bad_rows: Annotated[
         Path | None,
         typer.Option(
-            help="Tulis semua baris yang ditolak, dengan alasannya, ke berkas ini: perbaiki, lalu impor."
+            help=(
+                "Tulis semua baris yang ditolak, dengan alasannya, ke berkas ini: "
+                "perbaiki, lalu impor."
+            )
         ),
     ] = None,
     dry_run: Annotated[
@@ -84,12 +87,12 @@ def import_(
 
 
 async def _import(file: Path, bad_rows: Path | None, *, dry_run: bool, as_json: bool) -> int:
-    """Import the file and tell what became of it; returns how many rows were refused."""
+    """Import the file, print the result and return the number of refused rows."""
     with ExitStack() as stack:
         content = stack.enter_context(_content(file))
         try:
             encoding = encodings.detect(content)
-            counted = _Counted(stack.enter_context(encoding.open(content)))
+            counted = _CountedLines(stack.enter_context(encoding.open(content)))
             digest, counted.total = _measure(content)
             table = Table(counted)
         except BadFile as error:
@@ -98,26 +101,26 @@ async def _import(file: Path, bad_rows: Path | None, *, dry_run: bool, as_json: 
             delimiter = DELIMITERS.get(table.delimiter, f'"{table.delimiter}"')
             sys.stderr.write(f"{file} dibaca sebagai {encoding.name}, dipisah {delimiter}.\n")
         async with opened(create=not dry_run) as app:
-            refusals = Refusals(
+            refusals = RefusedRows(
                 stack.enter_context(private(bad_rows, force=True)) if bad_rows else None, table
             )
             tally = await import_file(
                 app, table, counted, refusals, digest="" if dry_run else digest, dry_run=dry_run
             )
-    _tell(tally, refusals, dry_run=dry_run, as_json=as_json)
+    _print_outcome(tally, refusals, dry_run=dry_run, as_json=as_json)
     return refusals.count
 
 
 async def import_file(
     app: App,
     table: Table,
-    counted: "_Counted",
-    refusals: "Refusals",
+    counted: "_CountedLines",
+    refusals: "RefusedRows",
     *,
     digest: str,
     dry_run: bool = False,
 ) -> Tally:
-    """Import the rows of a file with a progress bar; what became of the good ones."""
+    """Import the rows of a file with a progress bar and return the outcomes of the good ones."""
     parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
     topics = tuple(topic.slug for topic in app.settings.topics)
     tally = Tally(tried=dry_run)
@@ -146,8 +149,8 @@ async def import_file(
     return tally
 
 
-def _tell(tally: Tally, refusals: "Refusals", *, dry_run: bool, as_json: bool) -> None:
-    """Print the counts; what people must know besides goes to the error stream."""
+def _print_outcome(tally: Tally, refusals: "RefusedRows", *, dry_run: bool, as_json: bool) -> None:
+    """Print the counts; refused rows and remarks go to standard error."""
     for problem in refusals.first:
         sys.stderr.write(f"baris {problem.line}: {_reason(problem)}\n")
     if refusals.count > SHOWN_BAD_ROWS:
@@ -165,8 +168,8 @@ def _tell(tally: Tally, refusals: "Refusals", *, dry_run: bool, as_json: bool) -
         sys.stderr.write("Tidak ada baris yang dapat diimpor.\n")
 
 
-def _result(tally: Tally, refusals: "Refusals", *, dry_run: bool) -> dict[str, Any]:
-    """Count what became of the rows; the reasons are those of the first refused ones."""
+def _result(tally: Tally, refusals: "RefusedRows", *, dry_run: bool) -> dict[str, Any]:
+    """Return the counts by outcome and the reasons of the first refused rows, for JSON."""
     problems = [{"line": problem.line, "reason": _reason(problem)} for problem in refusals.first]
     return {
         "dry_run": dry_run,
@@ -183,10 +186,8 @@ def _reason(row: BadRow) -> str:
     return " ".join(sentence(problem, t) for problem in row.problems)
 
 
-class Refusals:
-    """The rows that were left out: the first of them to tell, all of them into a file that can be
-    mended and imported again.
-    """
+class RefusedRows:
+    """Refused rows: the first of them to print, all in a file to correct and import again."""
 
     def __init__(self, target: TextIO | None, table: Table) -> None:
         self._target, self._delimiter = target, table.delimiter
@@ -201,7 +202,7 @@ class Refusals:
             target.write("\ufeff" + line([_REASON, *names], delimiter=self._delimiter))
 
     def take(self, rows: Iterable[BadRow]) -> None:
-        """Keep these."""
+        """Count these rows and write them to the file, if there is one."""
         for row in rows:
             self.count += 1
             if len(self.first) < SHOWN_BAD_ROWS:
@@ -214,7 +215,7 @@ class Refusals:
                 )
 
     def _without_reason(self, cells: Sequence[str]) -> list[str]:
-        """The cells as they were, without the reason of an earlier time."""
+        """Return the original cells, without the reason column of an earlier import."""
         return [cells[place] for place in self._places if place < len(cells)] + list(
             cells[self._width :]
         )
@@ -222,24 +223,24 @@ class Refusals:
 
 @contextmanager
 def _content(file: Path) -> Iterator[BinaryIO]:
-    """The file's bytes, seekable: those of a pipe are kept until the end."""
+    """Open a file as a seekable stream; a pipe is copied first. Raises Failed."""
     try:
         content = file.open("rb")
     except OSError as error:
         raise Failed(
             f"{file} tidak dapat dibuka. Periksa nama, folder, dan izin bacanya."
         ) from error
-    with content, tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
+    with content, tempfile.SpooledTemporaryFile(_IN_MEMORY) as copy:
         if content.seekable():
             yield content
             return
-        while (chunk := content.read(1 << 20)) and kept.tell() <= encodings.LIMIT:
-            kept.write(chunk)
-        yield cast(BinaryIO, kept)
+        while (chunk := content.read(1 << 20)) and copy.tell() <= encodings.LIMIT:
+            copy.write(chunk)
+        yield cast(BinaryIO, copy)
 
 
 def _measure(content: BinaryIO) -> tuple[str, int]:
-    """SHA-256 and size of a file, which is read from its beginning again."""
+    """Return SHA-256 and size of a file and rewind it."""
     content.seek(0)
     digest = hashlib.sha256()
     while chunk := content.read(1 << 20):
@@ -253,8 +254,8 @@ def _take(rows: Iterator[T], count: int) -> list[T]:
     return list(islice(rows, count))
 
 
-class _Counted:
-    """Lines, and how many bytes of them were read, about."""
+class _CountedLines:
+    """Lines of a file with the approximate number of bytes read so far."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)

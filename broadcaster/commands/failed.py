@@ -1,4 +1,4 @@
-"""`failed`: the deliveries of one announcement that did not arrive, row by row."""
+"""`failed`: list the failed and unconfirmed deliveries of an announcement."""
 
 import asyncio
 import json
@@ -11,20 +11,20 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from broadcaster.app import App
-from broadcaster.commands.lookup import ID, found_id
+from broadcaster.commands.lookup import ID, find_id
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
 from broadcaster.commands.session import opened, operator_actor
 from broadcaster.commands.state_words import WORDS, area_label
 from broadcaster.delivery.channel_view import when
 from broadcaster.delivery.status import reason_words
 from broadcaster.domain.audit_acts import Act
-from broadcaster.runtime.csv_safe import line as csv_line
+from broadcaster.runtime import csv_safe
 from broadcaster.store import audit, failed_rows
 from broadcaster.store.failed_rows import ClosedRow
 from subscribers.vault import SealBroken, spelled
 
 UNOPENED = "(tidak dapat dibuka)"
-"""In place of an address that our key does not open."""
+"""Placeholder for an address that our key cannot open."""
 COLUMNS = (
     "delivery",
     "channel",
@@ -60,21 +60,22 @@ def failed(
 
 async def _failed(key: str, file: str, addresses: bool, as_json: bool) -> None:
     async with opened() as app:
-        found = await found_id(app, key)
+        announcement = await find_id(app, key)
         if addresses:
             await app.database.write(
-                audit.append, operator_actor(app), Act.READ_ADDRESSES, found, of="failed"
+                audit.append, operator_actor(app), Act.READ_ADDRESSES, announcement, of="failed"
             )
         columns = (*COLUMNS, "address") if addresses else COLUMNS
         with _target(file) as target:
             if file:
-                target.write(csv_line(columns))
-            for part in await app.database.read(failed_rows.parts, found):
+                target.write(csv_safe.line(columns))
+            for part in await app.database.read(failed_rows.parts, announcement):
                 after = -1
                 while page := await app.database.read(failed_rows.page, part, after):
                     after = page[-1].slot
                     for row in page:
-                        _write(target, _told(app, row, addresses), columns if file else (), as_json)
+                        fields = _fields(app, row, addresses)
+                        _write(target, fields, columns if file else (), as_json)
 
 
 @contextmanager
@@ -86,8 +87,8 @@ def _target(file: str) -> Iterator[TextIO]:
             yield target
 
 
-def _told(app: App, row: ClosedRow, addresses: bool) -> dict[str, Any]:
-    told = {
+def _fields(app: App, row: ClosedRow, addresses: bool) -> dict[str, Any]:
+    fields = {
         "delivery": f"{row.edition}.{row.slot}",
         "channel": row.channel,
         "area": area_label(app.tree, row.area),
@@ -99,12 +100,12 @@ def _told(app: App, row: ClosedRow, addresses: bool) -> dict[str, Any]:
         "closed_at": when(row.closed_at) if row.closed_at else "",
     }
     if addresses:
-        told["address"] = _address(app, row)
-    return told
+        fields["address"] = _address(app, row)
+    return fields
 
 
 def _address(app: App, row: ClosedRow) -> str:
-    """The address in clear, UNOPENED where its seal is broken; empty when it was erased."""
+    """Return the address in clear text; UNOPENED if it cannot be opened, "" if it was erased."""
     try:
         address = app.vault.open(row.channel, row.cipher) if row.cipher else ""
     except SealBroken:
@@ -113,20 +114,22 @@ def _address(app: App, row: ClosedRow) -> str:
     return spelled(address, module.parse_address) if address and module is not None else address
 
 
-def _write(target: TextIO, told: Mapping[str, Any], columns: Sequence[str], as_json: bool) -> None:
+def _write(
+    target: TextIO, fields: Mapping[str, Any], columns: Sequence[str], as_json: bool
+) -> None:
     if columns:
-        target.write(csv_line(str(told[name]) for name in columns))
+        target.write(csv_safe.line(str(fields[name]) for name in columns))
     elif as_json:
-        target.write(json.dumps(told, ensure_ascii=False) + "\n")
+        target.write(json.dumps(fields, ensure_ascii=False) + "\n")
     else:
-        code = f" (kode {told['provider_code']})" if told["provider_code"] else ""
+        code = f" (kode {fields['provider_code']})" if fields["provider_code"] else ""
         parts = [
-            told["closed_at"],
-            told["channel"],
-            told["area"],
-            WORDS[told["state"]],
-            f"{told['words']}{code}",
-            f"{told['attempts']}x",
-            told.get("address", ""),
+            fields["closed_at"],
+            fields["channel"],
+            fields["area"],
+            WORDS[fields["state"]],
+            f"{fields['words']}{code}",
+            f"{fields['attempts']}x",
+            fields.get("address", ""),
         ]
         target.write("  ".join(part for part in parts if part) + "\n")

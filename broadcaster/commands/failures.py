@@ -1,4 +1,4 @@
-"""Words for every failure that is foreseen."""
+"""Messages for expected failures of a command."""
 
 from sqlalchemy.exc import DatabaseError, OperationalError
 
@@ -12,7 +12,7 @@ from broadcaster.store.database import BadDatabase
 
 
 def explained(error: Exception) -> str | None:
-    """Say what failed and what to do about it; None for a mistake of our own."""
+    """Return what failed and the remedy, in words; None for a bug of ours."""
     if isinstance(error, InvalidAnnouncement):
         return indonesian(error)
     if isinstance(error, Failed | BadSettings | BadDatabase | CannotStart):
@@ -27,7 +27,7 @@ def explained(error: Exception) -> str | None:
 
 def _database_words(error: DatabaseError) -> str | None:
     if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
-        return None  # a mistake in a statement, not the database's
+        return None  # a bug in a statement, not a fault of the database
     words = storage_faults.explain_fault(error.orig)
     if words:
         return " ".join(words)

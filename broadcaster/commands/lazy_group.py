@@ -1,4 +1,4 @@
-"""A command group that imports a command's module when the command runs, not before."""
+"""Command group that imports a command's module only when the command runs."""
 
 import gc
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,13 @@ from typer._click import Command, Context, HelpFormatter
 from typer.core import TyperCommand, TyperGroup
 
 MARGIN = 6
-"""Columns of a help line that are neither a command's name nor its summary."""
+"""Columns of a help line used by neither the command's name nor its summary."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A command: `target` names its function or group as "module:name" within `commands`;
+    """Command whose function or group is `target`, "module:name" within `commands`.
+
     `summary` repeats the first sentence of its help, so that the list needs no import.
     """
 
@@ -31,7 +32,7 @@ class Entry:
         with _no_collection():
             content: Any = getattr(import_module(f"broadcaster.commands.{module}"), attribute)
         parent = typer.Typer(rich_markup_mode=None, add_completion=False)
-        parent.callback()(_nothing)  # makes it a group, however many commands it has
+        parent.callback()(_nothing)  # makes it a group, even with a single command
         if isinstance(content, typer.Typer):
             parent.add_typer(content, name=name)
         else:
@@ -43,8 +44,8 @@ class Entry:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector off: imports leave none, and looking for it takes a tenth of their
-    time.
+    """Disable the garbage collector: imports leave no garbage, and collecting takes a tenth of
+    their time.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -60,7 +61,7 @@ def _nothing() -> None:
 
 
 class Commands(Mapping[str, Command]):
-    """Commands by name, each built at its first use."""
+    """Commands by name, each built on first use."""
 
     def __init__(self, entries: Mapping[str, Entry]) -> None:
         self._entries = entries
@@ -79,7 +80,7 @@ class Commands(Mapping[str, Command]):
 
 
 class LazyGroup(TyperGroup):
-    """A group of `entries`; its help reads their summaries alone."""
+    """Group of `entries`; its help uses only their summaries."""
 
     entries: ClassVar[Mapping[str, Entry]] = {}
 
@@ -89,12 +90,12 @@ class LazyGroup(TyperGroup):
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write the list of commands without importing any."""
-        shown = {name: entry for name, entry in self.entries.items() if not entry.hidden}
-        limit = formatter.width - MARGIN - max(map(len, shown))
+        visible = {name: entry for name, entry in self.entries.items() if not entry.hidden}
+        limit = formatter.width - MARGIN - max(map(len, visible))
         with formatter.section("Commands"):
             formatter.write_dl(
                 [
                     (name, TyperCommand(name, help=entry.summary).get_short_help_str(limit))
-                    for name, entry in shown.items()
+                    for name, entry in visible.items()
                 ]
             )

@@ -1,4 +1,4 @@
-"""The announcement that a command is about."""
+"""Look-up of the announcement that a command is about."""
 
 from typing import Annotated
 
@@ -11,11 +11,12 @@ from broadcaster.delivery.status import identify
 ID = Annotated[str, typer.Argument(help="Id atau kode pengumuman.")]
 
 
-async def found_id(app: Readable, key: str) -> str:
-    """The id of the announcement with this id or code; Failed when there is none."""
-    found = await app.database.read(identify, key)
-    if found is None:
+async def find_id(app: Readable, key: str) -> str:
+    """Return the id of the announcement with this id or code. Raises Failed if there is none."""
+    announcement = await app.database.read(identify, key)
+    if announcement is None:
         raise Failed(
-            f"Pengumuman {key} tidak ditemukan. Lihat id atau kodenya pada keluaran `broadcaster publish`."
+            f"Pengumuman {key} tidak ditemukan. "
+            "Lihat id atau kodenya pada keluaran `broadcaster publish`."
         )
-    return found
+    return announcement

@@ -1,4 +1,4 @@
-"""`migrate`, `doctor` and `adopt`: what an operator does now and then."""
+"""`migrate`, `doctor` and `adopt`: occasional maintenance."""
 
 import asyncio
 import sys
@@ -31,12 +31,12 @@ def doctor(as_json: JSON = False) -> None:
 
 
 async def _doctor(as_json: bool) -> bool:
-    """Print what was found; True when something is wrong."""
+    """Print the findings; True if any is an error."""
     from broadcaster.commands.doctor import findings  # noqa: PLC0415  this command alone needs it
 
-    found = []
+    listed = []
     async for finding in findings(config.read()):
-        found.append(finding)
+        listed.append(finding)
         if not as_json:
             mark = {True: "baik ", False: "GALAT", None: "info "}[finding.ok]
             sys.stdout.write(
@@ -45,15 +45,18 @@ async def _doctor(as_json: bool) -> bool:
             )
             sys.stdout.flush()
     if as_json:
-        print_json([asdict(finding) for finding in found])
-    return any(finding.ok is False for finding in found)
+        print_json([asdict(finding) for finding in listed])
+    return any(finding.ok is False for finding in listed)
 
 
 def adopt(
     waiting: Annotated[
         str,
         typer.Option(
-            help="Pesan yang menunggu: send (kirim) atau stop (hentikan, bila mungkin sudah terkirim)."
+            help=(
+                "Pesan yang menunggu: send (kirim) "
+                "atau stop (hentikan, bila mungkin sudah terkirim)."
+            )
         ),
     ] = "",
     as_json: JSON = False,
@@ -76,11 +79,11 @@ async def _adopt(stop: bool | None, *, as_json: bool) -> None:
             raise Failed(indonesian(refusal)) from refusal
         custody.write_mark(app.settings.data_dir, done.identity, done.mark)
         what = "dihentikan" if done.stopped else "dikirim"
-        told = (
+        sentence = (
             f" {done.waiting.messages} pesan yang menunggu {what}."
             if done.waiting.announcements
             else ""
         )
         result = {"waiting": done.waiting.messages, "stopped": done.stopped}
-        text = f"Basis data ini sekarang di tempatnya; pesan dikirim lagi.{told}\n"
+        text = f"Basis data ini sekarang di tempatnya; pesan dikirim lagi.{sentence}\n"
         print_result(result, text, as_json=as_json)

@@ -1,4 +1,6 @@
-"""The result of a command as JSON: one document on standard output, its keys English and lasting."""
+"""Output of a command's result: text, or a JSON document on standard output with stable English
+keys.
+"""
 
 import json
 import sys
@@ -10,13 +12,13 @@ JSON = Annotated[bool, typer.Option("--json", help="Cetak sebagai JSON.")]
 
 
 def print_json(content: Any) -> None:
-    """Print one line, flushed, so that the reader of a pipe sees it at once."""
+    """Print one line of JSON and flush it for the reader of a pipe."""
     sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
 def print_result(content: Any, text: str, *, as_json: bool) -> None:
-    """Print the result for programs or for people."""
+    """Print the content as JSON, or the text."""
     if as_json:
         print_json(content)
     else:

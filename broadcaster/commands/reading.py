@@ -1,4 +1,4 @@
-"""The database alone, for commands that show what it holds: neither channels nor keys are loaded."""
+"""Read access to the database alone, for commands that need neither channels nor keys."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,23 +16,23 @@ from subscribers.areas import AreaTree
 
 
 class Readable(Protocol):
-    """The parts that both a Reader and the whole App have."""
+    """Interface common to Reader and App."""
 
     @property
     def database(self) -> Database:
-        """The store."""
+        """Database in use."""
 
     @property
     def site(self) -> Site:
-        """The city as pages name it."""
+        """City's name and addresses, as on its pages."""
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Names that people have for channels."""
+        """Display names of the channels, by name."""
 
 
 class ChannelLabels(Mapping[str, str]):
-    """Names that people have for channels; the channels are loaded at the first question."""
+    """Display names of the channels, by name; the channels are loaded on first access."""
 
     @cached_property
     def _labels(self) -> Mapping[str, str]:
@@ -53,7 +53,7 @@ class ChannelLabels(Mapping[str, str]):
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """The database with what its rows need to be read by people."""
+    """Database with the names needed to print its rows."""
 
     database: Database
     site: Site
@@ -67,7 +67,7 @@ UNPREPARED = "Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu."
 
 @asynccontextmanager
 async def reading() -> AsyncIterator[Reader]:
-    """Open the database in force; raises Failed unless it has this version's tables."""
+    """Open the configured database. Raises Failed unless it has this version's tables."""
     settings = config.read_settings()
     if not settings.database_url and not _has_file(settings):
         raise Failed(UNPREPARED)
@@ -82,7 +82,7 @@ async def reading() -> AsyncIterator[Reader]:
 
 
 def _has_file(settings: config.Settings) -> bool:
-    """Look for SQLite's file; raises OSError for a folder that cannot be used."""
+    """True if the SQLite file exists. Raises OSError for an unusable folder."""
     try:
         (settings.data_dir / "siaran.db").stat()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""`show`: the sending of one announcement in figures."""
+"""`show`: print the progress of an announcement's sending."""
 
 import asyncio
 import sys
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from broadcaster.commands.errors import Failed
-from broadcaster.commands.lookup import ID, found_id
+from broadcaster.commands.lookup import ID, find_id
 from broadcaster.commands.output import JSON, print_json
 from broadcaster.commands.reading import Readable, Reader, reading
 from broadcaster.commands.state_words import SENDING, WORDS, area_label
@@ -28,21 +28,22 @@ from channels.base.moments import full_moment_text
 
 WATCH_SECONDS = 1.0
 AREAS_SHARE = 20.0
-"""While watching, the areas are counted anew only after this many times as long as counting them
-takes.
-"""
+"""Interval between counts of the areas while watching, in multiples of the time a count takes."""
 
 
-async def watched(app: Readable, found: str, watcher: Watcher | None = None) -> Overview:
-    """How the announcement stands; without `watcher` its causes are complete, however long that
-    takes.
+async def read_overview(
+    app: Readable, announcement: str, watcher: Watcher | None = None
+) -> Overview:
+    """Return an announcement's progress; without `watcher`, waits until all causes are counted.
+
+    Raises Failed for an unknown announcement.
     """
-    shown = await app.database.read(
-        overview, found, app.site, watcher or Watcher(looks=float("inf")), app.labels
+    report = await app.database.read(
+        overview, announcement, app.site, watcher or Watcher(looks=float("inf")), app.labels
     )
-    if shown is None:
-        raise Failed(f"Pengumuman {found} tidak ditemukan.")
-    return shown
+    if report is None:
+        raise Failed(f"Pengumuman {announcement} tidak ditemukan.")
+    return report
 
 
 # --- show ---------------------------------------------------------------------------------------
@@ -64,7 +65,7 @@ def show(
     menunggu.
     """
     if address:
-        from broadcaster.commands.trace import trace  # noqa: PLC0415  quick start
+        from broadcaster.commands.trace import trace  # noqa: PLC0415  for a quick start
 
         if watch:
             raise typer.BadParameter("Pilih salah satu: --watch atau --trace.")
@@ -75,79 +76,81 @@ def show(
 
 async def _show(key: str, watch: bool, as_json: bool) -> None:
     async with reading() as app:
-        found, areas = await found_id(app, key), _Areas(app)
+        announcement, areas = await find_id(app, key), _AreaCounts(app)
         while True:
-            shown = await watched(app, found, app.causes if watch else None)
-            last = not watch or shown.progress.sending in ("done", "stopped")
+            report = await read_overview(app, announcement, app.causes if watch else None)
+            last = not watch or report.progress.sending in ("done", "stopped")
             if as_json:
-                print_json(shown.as_json())
+                print_json(report.as_json())
             else:
-                _print(app, shown, await areas.counts(found, anew=last))
+                _print(app, report, await areas.counts(announcement, anew=last))
             if last:
                 return
             await asyncio.sleep(WATCH_SECONDS)
 
 
-class _Areas:
-    """Counts by area, kept for a while: counting them reads every row."""
+class _AreaCounts:
+    """Cache of the counts by area: counting reads every row."""
 
     def __init__(self, app: Reader) -> None:
         self.app = app
-        self.kept: Mapping[str, Mapping[str, int]] = {}
+        self.cached: Mapping[str, Mapping[str, int]] = {}
         self.again_at = 0.0
 
     async def counts(self, announcement: str, *, anew: bool) -> Mapping[str, Mapping[str, int]]:
-        """As they are, or as they lately were."""
+        """Return current counts if `anew` or the cache is due, else cached ones."""
         if anew or time.monotonic() >= self.again_at:
             started = time.monotonic()
-            self.kept = await self.app.database.read(ledger.areas, announcement)
+            self.cached = await self.app.database.read(ledger.areas, announcement)
             self.again_at = time.monotonic() + AREAS_SHARE * (time.monotonic() - started)
-        return self.kept
+        return self.cached
 
 
-def _print(app: Reader, shown: Overview, areas: Mapping[str, Mapping[str, int]]) -> None:
-    progress = shown.progress
+def _print(app: Reader, report: Overview, areas: Mapping[str, Mapping[str, int]]) -> None:
+    progress = report.progress
     named = {area_label(app.tree, code): counts for code, counts in sorted(areas.items())}
     lines = [
-        f"{shown.code}  {catalogue('id')(f'refusal.state.{shown.status}')}, {SENDING[progress.sending]}: "
+        f"{report.code}  {catalogue('id')(f'refusal.state.{report.status}')}, {SENDING[progress.sending]}: "
         f"{_number(progress.total - progress.open)} dari {_number(progress.total)} diproses ({progress.percent}%)"
     ]
     if progress.people is not None:
         lines.append(f"{_number(progress.people)} warga, {_number(progress.total)} alamat")
     lines += [
-        f"Mungkin ganda: {progress.possible_duplicates}   {shown.url}",
+        f"Mungkin ganda: {progress.possible_duplicates}   {report.url}",
         _counts("Kanal", progress.deliveries),
         _counts("Wilayah", named),
-        *_notes(app, shown),
+        *_notes(app, report),
     ]
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
-def _notes(app: Reader, shown: Overview) -> Iterator[str]:
-    """What holds the sending up, what waits, and what did not arrive, a line each."""
-    for hold in shown.holds if shown.emergency else ():
-        label, t = shown.labels.get(hold.channel, hold.channel), catalogue("id")
-        yield f"PERHATIAN, darurat tertahan: {waiting_words.sentence(hold, label, t)} {waiting_words.remedy(hold, t)}"
-    for name, view in shown.channels.items():
+def _notes(app: Reader, report: Overview) -> Iterator[str]:
+    """Yield a line per obstacle, per group of waiting deliveries and per cause of failure."""
+    for hold in report.holds if report.emergency else ():
+        label, t = report.labels.get(hold.channel, hold.channel), catalogue("id")
+        sentence, remedy = waiting_words.sentence(hold, label, t), waiting_words.remedy(hold, t)
+        yield f"PERHATIAN, darurat tertahan: {sentence} {remedy}"
+    for name, view in report.channels.items():
         yield from (f"{app.labels.get(name, name)}: {text}" for text in _held_up(name, view))
-    for wait in shown.causes.waiting:
+    for wait in report.causes.waiting:
         code = f", kode {wait.provider_code}" if wait.provider_code else ""
         code = f" ({reason_words(wait.reason)}{code})" if wait.reason else code
         again = f"coba lagi {_moment(wait.next_try)}{_meaning(wait.provider_code)}"
         yield f"{wait.channel}: {_number(wait.count)} menunggu{code}, {again}"
-    for cause in shown.causes.failures:
+    for cause in report.causes.failures:
         code = (
             f" (kode {cause.provider_code}){_meaning(cause.provider_code)}"
             if cause.provider_code
             else ""
         )
-        yield f"{_number(cause.count):>7}  {cause.channel}  {WORDS[cause.state]}  {reason_words(cause.reason)}{code}"
-    if not shown.causes.complete:
+        state, reason = WORDS[cause.state], reason_words(cause.reason)
+        yield f"{_number(cause.count):>7}  {cause.channel}  {state}  {reason}{code}"
+    if not report.causes.complete:
         yield "Sebab gagal dan menunggu masih dihitung."
 
 
 def _meaning(code: str) -> str:
-    """What a provider's code says, as the end of a line."""
+    """Return the meaning of a provider's code as the end of a line; "" if unknown."""
     key = explained(code)
     return f": {i18n.words('id')(f'staff.send.code.{key}')}" if key else ""
 
@@ -165,7 +168,10 @@ def _held_up(name: str, view: ChannelView) -> Iterator[str]:
     if view.state.paused_until:
         yield f"penyedia minta menunggu sampai {_moment(view.state.paused_until)}"
     if view.held:
-        yield f"{_number(view.held)} penonaktifan alamat ditahan; putuskan: broadcaster channel held {name}"
+        yield (
+            f"{_number(view.held)} penonaktifan alamat ditahan; "
+            f"putuskan: broadcaster channel held {name}"
+        )
 
 
 def _moment(at: float) -> str:
@@ -180,7 +186,7 @@ def _number(count: int) -> str:
 
 
 def _counts(heading: str, rows: Mapping[str, Mapping[str, int]]) -> str:
-    """Counts by state; states in which nobody is are left out, but for the main ones."""
+    """Format counts by state as a table, without empty states other than ALWAYS."""
     states = [
         state
         for state in STATES

@@ -1,4 +1,4 @@
-"""`broadcaster subscribers`: export, erase, count; `import` has its own module."""
+"""`broadcaster subscribers`: export, erase, count; `import` is in enrolling.py."""
 
 import asyncio
 import sys
@@ -25,7 +25,8 @@ from subscribers.residents import AddressRow
 from subscribers.vault import SealBroken, spelled
 
 NOT_CLEARED = (
-    "Sisanya masih ada di berkas basis data, karena sedang dibaca program lain. Tunggu sampai selesai (misalnya ekspor), "
+    "Sisanya masih ada di berkas basis data, karena sedang dibaca program lain. "
+    "Tunggu sampai selesai (misalnya ekspor), "
     "lalu jalankan `broadcaster migrate`: sisanya ditimpa.\n"
 )
 
@@ -54,21 +55,22 @@ def export(
 async def _export(file: Path | None) -> None:
     async with opened() as app:
         await register.note_export(app, actor=operator_actor(app))
-        found = await app.database.read(lambda connection: list(export_rows(connection, app.vault)))
+        rows = await app.database.read(lambda connection: list(export_rows(connection, app.vault)))
     with private(file, force=True) if file is not None else nullcontext(sys.stdout) as target:
         target.write(line(importing.COLUMNS))
         target.writelines(
-            line(_as_imported(app, row)) for row in found if not isinstance(row, Unopened)
+            line(_as_imported(app, row)) for row in rows if not isinstance(row, Unopened)
         )
-    if unopened := [f"{row.channel} {row.id}" for row in found if isinstance(row, Unopened)]:
+    if unopened := [f"{row.channel} {row.id}" for row in rows if isinstance(row, Unopened)]:
         raise Failed(
-            f"{len(unopened)} alamat tidak dapat dibuka dan tidak ikut diekspor: {', '.join(unopened)}. "
+            f"{len(unopened)} alamat tidak dapat dibuka dan tidak ikut diekspor: "
+            f"{', '.join(unopened)}. "
             "Tersegel dengan kunci lain, atau rusak: pulihkan kuncinya, atau impor lagi alamatnya."
         )
 
 
 def _as_imported(app: App, row: Mapping[str, str]) -> list[str]:
-    """The cells of a row, its address such that the import reads it back."""
+    """Return the cells of a row, with the address in a form that can be imported again."""
     module = app.loaded.modules.get(row["channel"])
     address = (
         spelled(row["address"], module.parse_address) if module is not None else row["address"]
@@ -113,7 +115,7 @@ async def _erase(address: str, channel: str, *, whole_person: bool, as_json: boo
 
 
 async def _others(app: App, named: Sequence[AddressRow]) -> list[AddressRow]:
-    """All other addresses of the people whose these are, stopped ones too."""
+    """Return all other addresses of these addresses' owners, including stopped ones."""
     mine = {row.id for row in named}
     people = {row.subscriber for row in named}
     rows = [
@@ -123,11 +125,11 @@ async def _others(app: App, named: Sequence[AddressRow]) -> list[AddressRow]:
 
 
 def _still_there(app: App, others: Sequence[AddressRow]) -> str:
-    """That the person has other addresses, each so that its owner can tell it, and how they go too."""
-    shown = ", ".join(f"{row.channel} {_masked(app, row)}" for row in others)
+    """Return a notice of the person's other addresses, masked, and how to erase them as well."""
+    addresses = ", ".join(f"{row.channel} {_masked(app, row)}" for row in others)
     return (
-        f"Orang ini masih terdaftar dengan {len(others)} alamat lain: {shown}. Bila itu juga harus hilang, "
-        "hapus dengan salah satu alamatnya dan --person.\n"
+        f"Orang ini masih terdaftar dengan {len(others)} alamat lain: {addresses}. "
+        "Bila itu juga harus hilang, hapus dengan salah satu alamatnya dan --person.\n"
     )
 
 

@@ -6,7 +6,7 @@ GAP = "   "
 
 
 def text_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay rows out under their heading: the first column to the left, numbers to the right."""
+    """Format rows under a heading: first column left-aligned, numbers right-aligned."""
     widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
     rule = "─" * (sum(widths) + len(GAP) * (len(widths) - 1) + 2)
     body = [_line(row, widths) for row in rows]

@@ -1,4 +1,4 @@
-"""`broadcaster token`: add, list and revoke the API's tokens."""
+"""`broadcaster token`: add, list and revoke API tokens."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ from broadcaster.commands.session import opened, operator_actor
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.runtime.refusal_words import indonesian
 from broadcaster.staff import api_tokens
-from broadcaster.store import tokens as token_store
+from broadcaster.store.tokens import BadToken, Token, everyone
 from channels.base.settings import items
 
 program = typer.Typer(help="Token API: tambah, daftar, cabut.", no_args_is_help=True)
@@ -32,7 +32,7 @@ async def _add(name: str, scopes: list[str], *, as_json: bool) -> None:
     async with opened(create=True) as app:
         try:
             secret = await api_tokens.add_token(app, name, scopes, actor=operator_actor(app))
-        except token_store.BadToken as error:
+        except BadToken as error:
             raise Failed(indonesian(error)) from error
         print_result({"name": name, "token": secret}, f"{secret}\n", as_json=as_json)
         sys.stderr.write("Simpan sekarang: token ini hanya tampil kali ini.\n")
@@ -44,7 +44,7 @@ def list_(as_json: JSON = False) -> None:
 
     async def run() -> None:
         async with opened() as app:
-            tokens = await app.database.read(token_store.everyone)
+            tokens = await app.database.read(everyone)
             if as_json:
                 print_json([_as_json(token) for token in tokens])
                 return
@@ -55,7 +55,7 @@ def list_(as_json: JSON = False) -> None:
     asyncio.run(run())
 
 
-def _as_json(token: token_store.Token) -> dict[str, object]:
+def _as_json(token: Token) -> dict[str, object]:
     return {
         "name": token.name,
         "scopes": sorted(token.scopes),

@@ -1,4 +1,4 @@
-"""`show ID --trace ADDRESS`: the life of one resident's deliveries, for whoever debugs."""
+"""`show ID --trace ADDRESS`: history of a resident's deliveries, for debugging."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from broadcaster.app import App
 from broadcaster.commands.addresses import find_all
 from broadcaster.commands.errors import Failed
-from broadcaster.commands.lookup import found_id
+from broadcaster.commands.lookup import find_id
 from broadcaster.commands.output import print_result
 from broadcaster.commands.session import opened, operator_actor
 from broadcaster.commands.state_words import SENDING, WORDS, area_label
@@ -19,9 +19,9 @@ from broadcaster.store.traces import Trace
 
 
 async def trace(key: str, address: str, *, as_json: bool) -> None:
-    """Print every delivery of the announcement to the address; the look is noted first."""
+    """Print every delivery of the announcement to the address, after auditing the access."""
     async with opened() as app:
-        announcement = await found_id(app, key)
+        announcement = await find_id(app, key)
         rows = await find_all(app, address)
         lives: list[Trace] = []
         for row in rows:
@@ -29,7 +29,8 @@ async def trace(key: str, address: str, *, as_json: bool) -> None:
             lives += await app.database.read(traces.of_address, announcement, row.id)
         if not lives:
             raise Failed(
-                "Tidak ada pengiriman ke alamat itu: bukan penerima pengumuman ini, atau rincian terbitan lama sudah menjadi angka."
+                "Tidak ada pengiriman ke alamat itu: bukan penerima pengumuman ini, "
+                "atau rincian terbitan lama sudah menjadi angka."
             )
         views = [_view(app, life) for life in lives]
         text = "\n".join("".join(f"{line}\n" for line in _lines(view)) for view in views)
@@ -37,7 +38,7 @@ async def trace(key: str, address: str, *, as_json: bool) -> None:
 
 
 def _view(app: App, life: Trace) -> dict[str, Any]:
-    """A delivery as programs read it: the address itself is not among it."""
+    """Return a delivery for the JSON output, without the address."""
     return {
         "delivery": f"{life.edition}.{life.slot}",
         "edition": life.number,
@@ -63,7 +64,7 @@ def _view(app: App, life: Trace) -> dict[str, Any]:
 
 
 def _waits(life: Trace) -> Sequence[float]:
-    """Seconds before each attempt that is still to come; the last one repeats."""
+    """Return the seconds before each remaining attempt; the last wait repeats."""
     if life.state not in ("pending", "sending"):
         return ()
     waits = EMERGENCY_WAITS if life.lane == "emergency" else ROUTINE_WAITS
@@ -75,7 +76,7 @@ def _moment(at: float | None) -> str | None:
 
 
 def _lines(view: dict[str, Any]) -> Iterator[str]:
-    """A delivery as people read it, a line each step."""
+    """Yield a delivery's history as text, one line per step."""
     yield f"{view['channel']}  {view['delivery']}  edisi {view['edition']}, {view['area']}"
     slice_ = f", irisan {view['slice']}" if view["slice"] is not None else ""
     lane = "darurat" if view["lane"] == "emergency" else "rutin"

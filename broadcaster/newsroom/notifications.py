@@ -21,7 +21,7 @@ from broadcaster.domain.accounts import Account
 from broadcaster.domain.retry_policy import bounded
 from broadcaster.newsroom.notification_words import note_for
 from broadcaster.publishing import hold_ups
-from broadcaster.staff.contact import able, tell, ways
+from broadcaster.staff.contact import addresses_of, can_reach, send
 from broadcaster.store import accounts, announcements, drafts, former_mails, nudges
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.channels import channel_states
@@ -66,7 +66,7 @@ def former_ways(connection: Connection, app: App, nudge: Nudge, person: Account)
     """Return the person's mail addresses of the last day that warnings also go to, by channel and
     number.
     """
-    if nudge.reason not in WARNINGS or not able(app, accounts.MAIL):
+    if nudge.reason not in WARNINGS or not can_reach(app, accounts.MAIL):
         return {}
     before = former_mails.lately(connection, app.vault, person.id, nudge.at)
     numbers = {mail: number for number, mail in before.items() if mail != person.email}
@@ -106,7 +106,7 @@ def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple
         before = former_ways(connection, app, nudge, person)
         open_ways = {
             name: to
-            for name, to in {**ways(app, person), **before}.items()
+            for name, to in {**addresses_of(app, person), **before}.items()
             if name not in nudge.settled
         }
         open_ways = _passable(open_ways, shut) or open_ways
@@ -178,7 +178,7 @@ async def _send(app: App, letter: Letter) -> None:
     """Send on every channel and record the outcomes."""
     channels = ((way.partition(".")[0], address) for way, address in letter.ways.items())
     outcomes = await asyncio.gather(
-        *(tell(app, channel, address, letter.note) for channel, address in channels)
+        *(send(app, channel, address, letter.note) for channel, address in channels)
     )
     await app.database.write(
         _record,

@@ -20,7 +20,7 @@ from broadcaster.domain.audit_acts import Act
 from broadcaster.newsroom import forms, previews
 from broadcaster.newsroom.desk import Desk
 from broadcaster.runtime.logs import describe_error
-from broadcaster.staff.contact import can_tell, ways
+from broadcaster.staff.contact import addresses_of, can_notify
 from broadcaster.store import audit
 from broadcaster.store.accounts import REACHED_BY
 from broadcaster.store.announcements import Announcement
@@ -75,7 +75,7 @@ async def send(app: App, desk: Desk, row: Announcement) -> list[TrialOutcome]:
     """
     require(desk, "write")
     edition = trial_edition(app, row)
-    places = ways(app, desk.account)
+    places = addresses_of(app, desk.account)
     reached = [name for name in _able(app) if places.get(name)]
     attempts = await asyncio.gather(
         *(_attempt(app, name, places[name], edition) for name in reached)
@@ -95,7 +95,7 @@ async def send(app: App, desk: Desk, row: Announcement) -> list[TrialOutcome]:
 
 def tried(app: App, account: Account, attempts: Collection[TrialOutcome]) -> list[TrialChannel]:
     """Return every channel that could reach this person, with its outcome."""
-    places, by_name = ways(app, account), {attempt.name: attempt for attempt in attempts}
+    places, by_name = addresses_of(app, account), {attempt.name: attempt for attempt in attempts}
     return [
         TrialChannel(
             name=name,
@@ -127,7 +127,7 @@ def _marked(wordings: Mapping[str, Wording]) -> dict[str, Wording]:
 
 
 def _able(app: App) -> list[str]:
-    return [name for name in REACHED_BY if name in app.push and can_tell(app, name)]
+    return [name for name in REACHED_BY if name in app.push and can_notify(app, name)]
 
 
 async def _attempt(app: App, name: str, address: str, edition: Edition) -> TrialOutcome:

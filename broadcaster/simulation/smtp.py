@@ -1,6 +1,4 @@
-"""A stand-in SMTP server: the real protocol on loopback, inboxes to look into, faults, and scripts
-for tests.
-"""
+"""Stand-in SMTP server on loopback with readable inboxes, fault injection and scripts for tests."""
 
 import asyncio
 import re
@@ -13,19 +11,19 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 
 from broadcaster.simulation.faults import Faults
-from broadcaster.simulation.smtp_script import Script, Transcript
+from broadcaster.simulation.smtp_script import SmtpScript, Transcript
 from broadcaster.simulation.smtp_scripted_session import ScriptedSession
-from broadcaster.simulation.smtp_session import Session
+from broadcaster.simulation.smtp_session import SmtpSession
 
 HOST = "127.0.0.1"
-MAILS = 20  # kept per inbox
-INBOXES = 200  # kept of addresses that nobody watches
+MAILS = 20  # messages kept per inbox
+INBOXES = 200  # inboxes kept, apart from watched addresses
 _MESSAGE_ID = re.compile(rb"^message-id:\s*<([^>\r\n]*)>", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mail:
-    """Accepted message; `raw` is what a mail program would get."""
+    """Accepted message; `raw` is the message as a mail client would receive it."""
 
     sender: str
     to: str
@@ -47,12 +45,12 @@ def received_parts(raw: bytes) -> dict[str, str]:
 
 
 class SmtpStandIn:
-    """Mail server: look into `inbox(address)`, `newest`, `counts` and, with `record`, `accepted`;
-    change `faults` freely.
+    """Mail server whose results are in `inbox(address)`, `newest`, `counts` and, with `record`,
+    `accepted`; `faults` may change at any time.
 
-    `credentials` (user, password) are demanded where given. Inboxes are kept of the addresses and
-    domains in `watch`, and of the first few others. Without `pipelining` it is not offered. A
-    `script` decides replies before the faults do, and fills `transcript`.
+    `credentials` (user, password) are required if given. Inboxes are kept for the addresses and
+    domains in `watch` and for the first INBOXES others. `pipelining` says if PIPELINING is offered.
+    A `script` takes precedence over the faults and fills `transcript`.
     """
 
     def __init__(
@@ -64,7 +62,7 @@ class SmtpStandIn:
         record: bool = False,
         pipelining: bool = True,
         inbox_size: int = MAILS,
-        script: Script | None = None,
+        script: SmtpScript | None = None,
     ) -> None:
         self.credentials = credentials
         self.faults = faults or Faults()
@@ -73,13 +71,13 @@ class SmtpStandIn:
         self.pipelining = pipelining
         self.inbox_size = inbox_size
         self.scripted = script is not None
-        self.script = script or Script()
+        self.script = script or SmtpScript()
         self.transcript = Transcript()
         self.accepted: list[tuple[str, str]] = []
-        """(recipient, Message-ID) of each message, written before it is answered."""
+        """(recipient, Message-ID) of each message, recorded before the reply is sent."""
         self.counts: Counter[str] = Counter()
         self.newest: deque[Mail] = deque(maxlen=50)
-        self.sessions: set[Session] = set()
+        self.sessions: set[SmtpSession] = set()
         self._inboxes: dict[str, deque[Mail]] = {}
         self._greylisted: set[str] = set()
 
@@ -87,21 +85,23 @@ class SmtpStandIn:
     async def running(
         self, port: int = 0, *, tls: ssl.SSLContext | None = None
     ) -> AsyncIterator[str]:
-        """Serve on loopback; yields the EMAIL_URL of this server. Raises OSError when `port` is
-        taken (0: any free one).
+        """Serve on loopback and yield the EMAIL_URL of this server.
+
+        Port 0 picks any free one. Raises OSError when `port` is taken.
         """
         loop = asyncio.get_running_loop()
         server = await loop.create_server(self._session, HOST, port, ssl=tls, backlog=256)
         sign_in = ":".join(self.credentials) + "@" if self.credentials else ""
         try:
-            yield f"{'smtps' if tls else 'smtp'}://{sign_in}{HOST}:{server.sockets[0].getsockname()[1]}"
+            actual_port = server.sockets[0].getsockname()[1]
+            yield f"{'smtps' if tls else 'smtp'}://{sign_in}{HOST}:{actual_port}"
         finally:
             server.close()
             self.hang_up()
             await server.wait_closed()
 
     def hang_up(self) -> None:
-        """End every connection without a word."""
+        """Abort every connection without a reply."""
         for session in list(self.sessions):
             session.drop()
 
@@ -110,7 +110,7 @@ class SmtpStandIn:
         return tuple(self._inboxes.get(address.lower(), ()))
 
     def recipient_reply(self, address: str) -> bytes | None:
-        """Refuse an address where the faults say so; None takes it."""
+        """Return the refusal of an address under the current faults; None accepts it."""
         faults = self.faults
         if faults.rate_429 and faults.limited():
             self.counts["limited"] += 1
@@ -125,7 +125,7 @@ class SmtpStandIn:
         return None
 
     def take(self, sender: str, recipients: list[str], content: bytes) -> bytes | None:
-        """Keep a message and answer; None: taken, but the connection drops before the answer."""
+        """Store a message and return the reply; None if the connection drops before it."""
         if self.faults.rate_5xx and self.faults.broken():
             self.counts["broken"] += 1
             return b"451 4.3.0 Local error in processing\r\n"
@@ -149,8 +149,8 @@ class SmtpStandIn:
             return None
         return f"250 2.0.0 Ok: queued as 4{self.counts['accepted']:010X}\r\n".encode()
 
-    def _session(self) -> Session:
-        return ScriptedSession(self) if self.scripted else Session(self)
+    def _session(self) -> SmtpSession:
+        return ScriptedSession(self) if self.scripted else SmtpSession(self)
 
     def _keeps(self, address: str) -> bool:
         if address in self._inboxes or len(self._inboxes) < INBOXES:

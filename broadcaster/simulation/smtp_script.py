@@ -1,5 +1,5 @@
-"""Scripts for the stand-in mail server, by step, by recipient or reply by reply; and the transcript
-of a scripted conversation.
+"""Scripted replies of the stand-in mail server, by step, by recipient or in sequence, and the
+transcript of a scripted conversation.
 """
 
 import asyncio
@@ -11,34 +11,35 @@ from typing import TypeAlias
 
 
 class Move(Enum):
-    """Ways to answer other than by a reply of the script's own."""
+    """Behaviours of the server other than a reply written in the script."""
 
     GOOD = auto()
     """The reply of a healthy server."""
     DROP = auto()
-    """The connection ends; a content has been taken all the same."""
+    """Drop the connection; message content is accepted nevertheless."""
     CLOSE = auto()
-    """A good reply, then the connection ends."""
+    """Send a good reply, then close the connection."""
     SILENCE = auto()
-    """No reply, for ever; a content has been taken all the same."""
+    """Never reply; message content is accepted nevertheless."""
     EXTRA = auto()
-    """A good reply and a second that nobody asked for."""
+    """Send a good reply and a second, unsolicited one."""
     BYTES = auto()
-    """A good reply, each byte in a packet of its own."""
+    """Send a good reply, one byte per write."""
     LINES = auto()
-    """A good reply of several lines."""
+    """Send a good reply of several lines."""
     ANYWAY = auto()
-    """DATA is answered with 354 though no recipient was accepted; otherwise good."""
+    """Answer DATA with 354 even without an accepted recipient; otherwise reply as usual."""
 
 
 Play: TypeAlias = Move | int | str
-"""A move, a bare code, or the text of a reply."""
+"""Behaviour, bare reply code, or text of a reply."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """Reply to a recipient at RCPT, DATA or content: begun when `gate` is set; a content that was
-    taken is answered `delay` seconds later.
+class ScriptedAnswer:
+    """Reply at one step for one recipient.
+
+    It is sent once `gate` is set; accepted content is answered `delay` seconds later.
     """
 
     reply: Play
@@ -47,42 +48,42 @@ class Answer:
     delay: float = 0.0
 
 
-_GOOD = Answer(reply=Move.GOOD)
+_GOOD = ScriptedAnswer(reply=Move.GOOD)
 
 
 @dataclass(kw_only=True)
-class Script:
-    """Answers of a server; whatever no part names gets a good reply.
+class SmtpScript:
+    """Scripted replies of a server; steps that no part covers get a good reply.
 
-    `tape` holds a play for each reply after EHLO, `recipients` an answer by address, `steps` a
-    play, or a list used up in turn, by command ("MAIL"), "greeting" or "content". The first that
-    has an answer gives it.
+    `tape` gives one play per reply after EHLO, `recipients` an answer by address, `steps` a play,
+    or a list consumed in order, by command ("MAIL"), "greeting" or "content". They are consulted
+    in this order.
     """
 
     tape: Iterable[Play] = ()
-    recipients: Mapping[str, Answer] = field(default_factory=dict)
+    recipients: Mapping[str, ScriptedAnswer] = field(default_factory=dict)
     steps: dict[str, Play | list[Play]] = field(default_factory=dict)
     _tape: Iterator[Play] = field(init=False)
 
     def __post_init__(self) -> None:
         self._tape = iter(self.tape)
 
-    def answer(self, step: str, address: str) -> Answer:
-        """Answer for the next reply, which is about `address` where one was named."""
+    def answer(self, step: str, address: str) -> ScriptedAnswer:
+        """Return the answer for the next reply; `address` is the recipient it concerns, or ""."""
         play = next(self._tape, None) if step not in ("greeting", "EHLO") else None
         if play is not None:
-            return Answer(reply=_quick(step, play))
+            return ScriptedAnswer(reply=_quick(step, play))
         answer = self.recipients.get(address)
         if answer is not None and answer.step == step:
             return answer
         planned = self.steps.get(step, Move.GOOD)
         if isinstance(planned, list):
             planned = planned.pop(0) if planned else Move.GOOD
-        return _GOOD if planned is Move.GOOD else Answer(reply=planned)
+        return _GOOD if planned is Move.GOOD else ScriptedAnswer(reply=planned)
 
 
 def _quick(step: str, play: Play) -> Play:
-    """Nothing depends on the reply to QUIT, and silence costs the client its patience."""
+    """Turn silence at QUIT into a drop: it only makes the client wait for its timeout."""
     return Move.DROP if step == "QUIT" and play is Move.SILENCE else play
 
 
@@ -100,6 +101,6 @@ class Transcript:
     arrived: dict[str, float] = field(default_factory=dict)
     """Loop time at which a recipient's content got its 250."""
     misuses: list[str] = field(default_factory=list)
-    """Acts that a client must never do."""
+    """Protocol violations of the client."""
     got_mail: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the first content is complete."""

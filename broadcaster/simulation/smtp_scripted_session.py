@@ -1,4 +1,4 @@
-"""Connections of the stand-in mail server that answer by its script and keep a transcript."""
+"""Connections of the stand-in mail server that follow its script and keep a transcript."""
 
 import asyncio
 import re
@@ -6,36 +6,35 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, Protocol
 
-from broadcaster.simulation import smtp_session
-from broadcaster.simulation.smtp_script import Answer, Move, Play, Script, Transcript
-from broadcaster.simulation.smtp_session import GO_ON, GREETING, Session, path_of
+from broadcaster.simulation.smtp_script import Move, Play, ScriptedAnswer, SmtpScript, Transcript
+from broadcaster.simulation.smtp_session import GO_ON, GREETING, SessionServer, SmtpSession, path_of
 
 _ACCEPTED = re.compile(rb"250 [ -~]{0,505}\r\n")
-"""Reply that accepts a content, within the length that RFC 5321 allows."""
+"""Reply that accepts message content, within the length that RFC 5321 allows."""
 _SEQUENCE = (b"503", b"554")
-"""Replies to what came out of turn: no script overrules them."""
+"""Replies to commands out of sequence, which no script overrides."""
 
 
-class Server(smtp_session.Server, Protocol):
+class ScriptedServer(SessionServer, Protocol):
     """Server with a script."""
 
-    script: Script
+    script: SmtpScript
     transcript: Transcript
 
 
-class ScriptedSession(Session):
-    """Connection whose state follows the replies that were given: what a scripted reply refuses has
-    not happened.
+class ScriptedSession(SmtpSession):
+    """Connection whose state follows the replies sent: a command refused by the script has no
+    effect.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: ScriptedServer) -> None:
         super().__init__(server)
         self._script = server.script
         self._transcript = server.transcript
         self._gate: asyncio.Task[Literal[True]] | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the client, and what an answer waits for."""
+        """Unregister the connection and cancel the pending answer."""
         super().connection_lost(exc)
         if self._gate is not None:
             self._gate.cancel()
@@ -44,7 +43,7 @@ class ScriptedSession(Session):
         self._ask("greeting", "", lambda answer: self._say(_text(answer.reply, GREETING), answer))
 
     def _group(self, position: int) -> int:
-        return 0  # each reply has its own answer
+        return 0  # never grouped: the script decides each reply
 
     def _line(self, position: int) -> int:
         verb = self._buffer[position : position + 4].upper()
@@ -73,8 +72,8 @@ class ScriptedSession(Session):
     def _recipient(self) -> str:
         return self._recipients[-1] if self._recipients else ""
 
-    def _ask(self, step: str, address: str, finish: Callable[[Answer], None]) -> None:
-        """Hand the answer to `finish`, once its gate is open."""
+    def _ask(self, step: str, address: str, finish: Callable[[ScriptedAnswer], None]) -> None:
+        """Call `finish` with the scripted answer once its gate is set."""
         answer = self._script.answer(step, address)
         if answer.gate is None or answer.gate.is_set():
             finish(answer)
@@ -83,8 +82,8 @@ class ScriptedSession(Session):
         self._gate = asyncio.create_task(answer.gate.wait())
         self._gate.add_done_callback(lambda _: self._resume(partial(finish, answer)))
 
-    def _replied(self, line: bytes, answer: Answer) -> bytes:
-        """Reply to a command; the state changes only by the reply that the command asks for."""
+    def _replied(self, line: bytes, answer: ScriptedAnswer) -> bytes:
+        """Return the reply to a command; undo its effect unless the reply has the usual code."""
         before = (self._signed_in, self._sender, [*self._recipients], self._in_content)
         good = self._reply(line)
         if answer.reply is Move.ANYWAY and line[:4].upper() == b"DATA":
@@ -96,8 +95,8 @@ class ScriptedSession(Session):
             self._transcript.asked.append(self._recipient())
         return reply
 
-    def _judge(self, content: bytes, answer: Answer) -> None:
-        """Take a content unless the answer refuses it."""
+    def _judge(self, content: bytes, answer: ScriptedAnswer) -> None:
+        """Accept message content unless the answer refuses it."""
         sender, recipients = self._sender or "", self._recipients
         self._sender, self._recipients = None, []
         reply = _text(answer.reply, b"250")
@@ -118,8 +117,8 @@ class ScriptedSession(Session):
         resume = partial(self._resume, partial(self._say, reply, answer))
         asyncio.get_running_loop().call_later(answer.delay, resume)
 
-    def _say(self, reply: bytes, answer: Answer) -> None:
-        """Give a reply in the manner of the answer."""
+    def _say(self, reply: bytes, answer: ScriptedAnswer) -> None:
+        """Send a reply with the behaviour that the answer asks for."""
         move = answer.reply
         if move in (Move.DROP, Move.SILENCE):
             self._fall_silent(hang_up=move is Move.DROP)
@@ -140,7 +139,7 @@ class ScriptedSession(Session):
 
 
 def _text(play: Play, good: bytes) -> bytes:
-    """Reply of a play; `good` where it is a move."""
+    """Return the reply of a play, or `good` if it is a move."""
     if isinstance(play, Move):
         return good
     text = play if isinstance(play, str) else f"{play} {play // 100}.9.9 no"

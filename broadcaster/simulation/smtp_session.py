@@ -1,4 +1,4 @@
-"""Connections of the stand-in mail server: SMTP with PIPELINING and AUTH, over any packets."""
+"""Connections of the stand-in mail server: SMTP with PIPELINING and AUTH."""
 
 import asyncio
 import binascii
@@ -18,9 +18,7 @@ GO_ON = b"354 End with a dot on a line of its own\r\n"
 _GROUP = re.compile(
     rb"MAIL FROM:<([^>\r\n]*)>[^\r\n]*\r\nRCPT TO:<([^>\r\n]+)>[^\r\n]*\r\nDATA\r\n"
 )
-"""Envelope as pipelining clients write it: worked off at once, which halves what a message costs
-here.
-"""
+"""Envelope as pipelining clients send it; handling it in one step halves the cost of a message."""
 _OK = b"250 2.0.0 OK\r\n"
 _SENDER_OK = b"250 2.1.0 OK\r\n"
 _RECIPIENT_OK = b"250 2.1.5 OK\r\n"
@@ -28,28 +26,28 @@ _ALL_OK = _SENDER_OK + _RECIPIENT_OK + GO_ON
 _NOBODY = b"554 5.5.1 No valid recipients\r\n"
 
 
-class Server(Protocol):
+class SessionServer(Protocol):
     """Server that a session belongs to."""
 
     credentials: tuple[str, str] | None
     faults: Faults
     pipelining: bool
     counts: Counter[str]
-    sessions: "set[Session]"
+    sessions: "set[SmtpSession]"
 
     def recipient_reply(self, address: str) -> bytes | None:
-        """Refuse an address; None takes it."""
+        """Return the refusal of an address; None accepts it."""
 
     def take(self, sender: str, recipients: list[str], content: bytes) -> bytes | None:
-        """Keep a message and answer; None ends the connection."""
+        """Store a message and return the reply; None drops the connection."""
 
 
-class Session(asyncio.Protocol):
-    """Connection that works off all that has come, however it was cut into packets, and answers it
+class SmtpSession(asyncio.Protocol):
+    """Connection that processes all received input, however it was split into packets, and replies
     in one write.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: SessionServer) -> None:
         self._server = server
         self._buffer = b""
         self._out: list[bytes] = []
@@ -59,7 +57,7 @@ class Session(asyncio.Protocol):
         self._sender: str | None = None
         self._recipients: list[str] = []
         self._in_content = False
-        self._searched = 0  # octets of a content that were searched for its end
+        self._searched = 0  # octets of the content already searched for its end
         self._held = False
         self._closing = False
         self._next_line: Callable[[bytes], bytes] | None = None
@@ -76,7 +74,7 @@ class Session(asyncio.Protocol):
         }
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet."""
+        """Register the connection and send the greeting."""
         self._transport = cast(asyncio.Transport, transport)
         self._server.sessions.add(self)
         self._server.counts["connections"] += 1
@@ -84,17 +82,17 @@ class Session(asyncio.Protocol):
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the client."""
+        """Unregister the connection."""
         self._closing = True
         self._server.sessions.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        """Work off whole lines and messages."""
+        """Process complete lines and messages."""
         self._buffer = self._buffer + data
         self._work()
 
     def drop(self) -> None:
-        """End the connection without a word."""
+        """Abort the connection without a reply."""
         self._closing = True
         self._transport.abort()
 
@@ -131,8 +129,9 @@ class Session(asyncio.Protocol):
             self._transport.close()
 
     def _group(self, position: int) -> int:
-        """Work off MAIL, RCPT and DATA where they stand together; 0 where they do not, or not in
-        turn.
+        """Process MAIL, RCPT and DATA that arrived together and return the end of them.
+
+        Returns 0 if they did not, or are out of sequence.
         """
         if not (
             self._signed_in and self._greeted and self._sender is None and self._next_line is None
@@ -286,7 +285,7 @@ class Session(asyncio.Protocol):
 
 
 def path_of(line: bytes) -> str | None:
-    """Address in angle brackets; None where there is none."""
+    """Return the address in angle brackets; None if there is none."""
     start, end = line.find(b"<"), line.find(b">")
     return line[start + 1 : end].decode("utf-8", "replace") if 0 <= start < end else None
 

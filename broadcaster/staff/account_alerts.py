@@ -1,6 +1,4 @@
-"""Nobody changes accounts unseen: what was done to one is told to every other administrator, and to
-whose account it is.
-"""
+"""Alerts about changed accounts, to every other administrator and to the person concerned."""
 
 from collections.abc import Mapping
 
@@ -13,9 +11,9 @@ from broadcaster.store import nudges
 from broadcaster.store.nudges import AccountReason
 
 POWERS = frozenset({"roles", "agencies", "areas", "mail"})
-"""What of a person decides on what they may do, and on whom warnings reach."""
-TOLD = POWERS | {"full_name"}
-"""What of a person others are told of when it is changed: also by which name they know them."""
+"""Fields of an account that decide what its person may do and where alerts reach them."""
+ALERTED = POWERS | {"full_name"}
+"""Fields whose change others are alerted of: also the name by which they know the person."""
 REASONS: Mapping[Act, AccountReason] = {
     Act.ACCOUNT_ADD: "account_add",
     Act.ACCOUNT_CHANGE: "account_change",
@@ -28,12 +26,10 @@ REASONS: Mapping[Act, AccountReason] = {
 """Acts that people are alerted of, with the reason that the alert carries."""
 
 
-def tell(connection: Connection, act: Act, person: Account, *, by: str, at: float) -> None:
-    """Have everybody told who must know that somebody (`by`, an actor) did this to a person's
-    account.
-    """
+def queue(connection: Connection, act: Act, person: Account, *, by: str, at: float) -> None:
+    """Queue alerts that `by` (an actor) did this act on a person's account."""
     apart = {by, person.actor} if act == Act.ACCOUNT_ADD else {by}
-    people = {one.id: one for one in second_person.watchers(connection, apart)}
+    people = {account.id: account for account in second_person.watchers(connection, apart)}
     if act != Act.ACCOUNT_ADD and person.actor != by:
         people[person.id] = person
     nudges.add(connection, people.values(), person.actor, REASONS[act], at)

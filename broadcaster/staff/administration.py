@@ -1,8 +1,8 @@
 """Administration of accounts, by a pengelola or the command line: add, change, disable, reset.
 Every act is audited.
 
-Each function with a Connection is one transaction, to be run through `Database.write`. What a
-person does with their own account stands in own_account.py.
+Each function with a Connection is one transaction, to be run through `Database.write`. Changes that
+people make to their own account are in own_account.py.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,17 +31,17 @@ from subscribers.areas import AreaTree
 from subscribers.vault import Vault, identity
 
 _WITHOUT_CONTROL = (Act.SESSIONS_END, Act.ACCOUNT_DISABLE)
-"""Acts that give whoever does them no means to use the account."""
+"""Acts that give the actor no means to use the account."""
 
 
 class NoAccount(LookupError):
-    """There is no such account."""
+    """No account has this id."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Particulars:
-    """The fields of an account that a pengelola sets; no agencies or areas named: every one. `mail`
-    is the address for notifications.
+    """Fields of an account that a pengelola sets. Empty `agencies` or `areas` mean all of them;
+    `mail` is the notification address.
     """
 
     full_name: str
@@ -51,7 +51,7 @@ class Particulars:
     mail: str = ""
 
     def of(self, account: Account) -> Account:
-        """The account with these particulars."""
+        """Return the account with these particulars."""
         return replace(
             account,
             full_name=self.full_name,
@@ -71,7 +71,7 @@ def read_particulars(
     areas: Iterable[str],
     mail: str,
 ) -> Particulars:
-    """Particulars as they were typed; raises BadAccount with the first that cannot be so."""
+    """Validate particulars as typed. Raises BadAccount for the first invalid field."""
     return Particulars(
         full_name=read_full_name(full_name),
         roles=read_roles(roles),
@@ -82,8 +82,8 @@ def read_particulars(
 
 
 def read_areas(tree: AreaTree, names: Iterable[str]) -> tuple[str, ...]:
-    """Codes of the areas named by slug or code, without those that lie within another; () for the
-    city. Raises BadAccount.
+    """Return the codes of areas named by slug or code, without those inside another; () for the
+    whole city. Raises BadAccount for an unknown area.
     """
     codes = set()
     for name in names:
@@ -98,16 +98,14 @@ def read_areas(tree: AreaTree, names: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def hire(
+def add_account(
     connection: Connection, actor: Actor, name: str, particulars: Particulars, *, hashed: str
 ) -> Account:
-    """Add a person, whose password others know and who must choose their own first. Raises
-    NotAllowed, BadAccount.
-    """
+    """Add an account whose initial password must be replaced. Raises NotAllowed, BadAccount."""
     _require(actor)
-    wanted = particulars.of(Account(id=0, name=name, full_name="", roles=(), must_change=True))
-    accounts.require_own_name(connection, wanted)
-    added = accounts.add(connection, wanted, password=hashed, at=actor.at)
+    account = particulars.of(Account(id=0, name=name, full_name="", roles=(), must_change=True))
+    accounts.require_own_name(connection, account)
+    added = accounts.add(connection, account, password=hashed, at=actor.at)
     _record(connection, actor, Act.ACCOUNT_ADD, added, before={}, after=account_details(added))
     return added
 
@@ -120,9 +118,7 @@ def change(
     *,
     vault: Vault,
 ) -> Account:
-    """Give a person another name, other roles or places. Raises NotAllowed, NoAccount, BadAccount,
-    LastAdmin.
-    """
+    """Set the particulars of an account. Raises NotAllowed, NoAccount, BadAccount, LastAdmin."""
     _require(actor)
     before = _account(connection, account_id)
     after = particulars.of(before)
@@ -140,7 +136,7 @@ def change(
 
 
 def disable(connection: Connection, actor: Actor, account_id: int) -> Account:
-    """Shut a person out, at once. Raises NotAllowed, NoAccount, LastAdmin."""
+    """Disable an account at once. Raises NotAllowed, NoAccount, LastAdmin."""
     _require(actor)
     before = _account(connection, account_id)
     if before.disabled_at is not None:
@@ -159,7 +155,7 @@ def disable(connection: Connection, actor: Actor, account_id: int) -> Account:
 
 
 def enable(connection: Connection, actor: Actor, account_id: int) -> Account:
-    """Let a person in again. Raises NotAllowed, NoAccount, BadAccount."""
+    """Enable a disabled account. Raises NotAllowed, NoAccount, BadAccount."""
     _require(actor)
     before = _account(connection, account_id)
     if before.disabled_at is None:
@@ -180,22 +176,24 @@ def enable(connection: Connection, actor: Actor, account_id: int) -> Account:
 def reset_password(
     connection: Connection, actor: Actor, account_id: int, *, hashed: str
 ) -> Account:
-    """Give a person a password that they must replace; all their sessions end. Raises NotAllowed,
-    NoAccount.
+    """Set a password that the person must replace, and end all their sessions.
+
+    Raises NotAllowed, NoAccount.
     """
     _require(actor)
     person = _account(connection, account_id)
     _require_other(actor, person, AccountCode.OWN_PASSWORD)
     accounts.set_password(connection, account_id, hashed, must_change=True)
-    code_guard.begin_anew(connection, account_id)  # who guessed codes knew the old password
+    code_guard.begin_anew(connection, account_id)  # guesses required the old password
     ended = sessions.end_all(connection, account_id)
     _record(connection, actor, Act.PASSWORD_RESET, person, sessions=ended)
     return person
 
 
 def remove_second_factor(connection: Connection, actor: Actor, account_id: int) -> Account:
-    """Let a person in without their second factor, say because the phone is lost. Raises
-    NotAllowed, NoAccount.
+    """Remove a person's second factor, e.g. after a lost phone, and end all their sessions.
+
+    Raises NotAllowed, NoAccount.
     """
     _require(actor)
     person = _account(connection, account_id)
@@ -210,7 +208,7 @@ def remove_second_factor(connection: Connection, actor: Actor, account_id: int) 
 
 
 def end_sessions(connection: Connection, actor: Actor, account_id: int) -> int:
-    """Sign a person out everywhere; how many sessions that ended. Raises NotAllowed, NoAccount."""
+    """End all sessions of a person and return their number. Raises NotAllowed, NoAccount."""
     _require(actor)
     person = _account(connection, account_id)
     ended = sessions.end_all(connection, account_id)
@@ -220,8 +218,8 @@ def end_sessions(connection: Connection, actor: Actor, account_id: int) -> int:
 
 
 def account_details(account: Account) -> dict[str, Any]:
-    """Return what the audit holds of an account. The mail address is masked: nothing is ever erased
-    there.
+    """Return an account's fields for the audit, with the mail address masked: audit entries are
+    never erased.
     """
     return {
         "full_name": account.full_name,
@@ -239,14 +237,14 @@ def masked(mail: str) -> str:
 
 
 def masked_apart(before: str, after: str) -> str:
-    """Mask a new address so that it is not taken for the one before."""
+    """Mask a new address, marked as another one if its mask equals the previous address's."""
     return f"{masked(after)} (alamat lain)" if masked(before) == masked(after) else masked(after)
 
 
 def differing(
     before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the entries of both that differ."""
+    """Return the differing entries of both mappings."""
     changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return (
         {k: before[k] for k in changed if k in before},
@@ -256,7 +254,7 @@ def differing(
 
 def _require(actor: Actor) -> None:
     if actor.account is None and actor.name == COMMAND:
-        return  # its user has every right over the database anyway
+        return  # the command line has full access to the database anyway
     if actor.account is None or not actor.account.may("manage"):
         raise NotAllowed(AccountCode.ADMIN_ONLY)
     if not actor.account.everywhere:
@@ -285,8 +283,9 @@ def _record(
     after: Mapping[str, Any] | None = None,
     **details: Any,
 ) -> None:
-    """Audit what changed, as it was and as it is; record who controls the account, and alert those
-    concerned. `own`: somebody changed their own account so; pages show it.
+    """Audit the changed fields, record who gained control of the account, and queue alerts.
+
+    The audit detail `own` marks a change to the actor's own account.
     """
     was, became = differing(before or {}, after or {})
     changes = {"before": was, "after": became} if was or became else {}
@@ -295,7 +294,7 @@ def _record(
     if act not in _WITHOUT_CONTROL and powers and actor.account is not None and not own:
         control = Control(account=person.id, maker=actor.account.id, at=actor.at)
         controls.record(connection, control, act.value)
-    if act in account_alerts.REASONS and (powers or set(became) & account_alerts.TOLD):
-        account_alerts.tell(connection, act, person, by=actor.name, at=actor.at)
+    if act in account_alerts.REASONS and (powers or set(became) & account_alerts.ALERTED):
+        account_alerts.queue(connection, act, person, by=actor.name, at=actor.at)
     owned = {"own": True} if own else {}
     audit.append(connection, actor, act, person.actor, **changes, **details, **owned)

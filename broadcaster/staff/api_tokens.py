@@ -1,4 +1,4 @@
-"""API tokens: added and revoked, each act audited in its transaction."""
+"""Adding and revoking of API tokens, audited in the same transaction."""
 
 from sqlalchemy import Connection
 
@@ -12,7 +12,7 @@ from channels.base.rendering import one_line
 
 
 async def add_token(app: App, name: str, scopes: list[str], *, actor: Actor) -> str:
-    """Make an API token; its secret, which is shown only now. Raises BadToken."""
+    """Add an API token and return its secret, which is stored nowhere. Raises BadToken."""
 
     def transaction(connection: Connection) -> str:
         secret = tokens.add(connection, name, scopes)
@@ -23,7 +23,7 @@ async def add_token(app: App, name: str, scopes: list[str], *, actor: Actor) -> 
 
 
 async def revoke_token(app: App, name: str, *, actor: Actor) -> None:
-    """End an API token at once. Raises NotAllowed where none of that name is in force."""
+    """Revoke an API token at once. Raises NotAllowed if no token of that name is in force."""
 
     def transaction(connection: Connection) -> None:
         if not tokens.revoke(connection, name):

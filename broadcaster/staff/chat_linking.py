@@ -1,5 +1,5 @@
-"""Linking of a person's own chat to their account: a one-time code on the account's page, sent to us
-from that chat.
+"""Linking of a person's own chat to their account by a one-time code that is displayed on the
+account page and sent from that chat.
 """
 
 import secrets
@@ -16,12 +16,13 @@ from subscribers.vault import Vault
 HOLDS = timedelta(minutes=10)
 """Lifetime of a code."""
 WORD = "staf-"
-"""Prefix of a code in the chat's first message, so that it is no word of a resident's."""
+"""Prefix of a code in the chat's first message, which sets it apart from residents' commands."""
 
 
 def begin(connection: Connection, actor: StaffActor, vault: Vault) -> str:
-    """Return a fresh word to send from the chat ("staf-" and 32 hex digits); it ends the person's
-    earlier one.
+    """Return a new code to send from the chat ("staf-" and 32 hex digits).
+
+    It replaces the person's earlier code.
     """
     code = secrets.token_hex(16)
     chat_links.put(
@@ -39,8 +40,9 @@ def link(
     code: str,
     now: datetime,
 ) -> Account | None:
-    """Link the chat that sent this code to its account, replacing the one before; None where the
-    code is not valid.
+    """Link the chat that sent this code to its account, replacing an earlier chat.
+
+    Returns None if the code is invalid or the account disabled.
     """
     if channel not in accounts.REACHED_BY:
         return None

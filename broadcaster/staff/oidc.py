@@ -1,6 +1,6 @@
-"""OpenID Connect with the city's own sign-on: what is asked, and what must hold of each answer.
+"""OpenID Connect with the city's identity provider: building requests and checking responses.
 
-Pure; oidc_client.py asks, oidc_claims.py reads whom the claims tell of.
+Pure: oidc_client.py does the HTTP, oidc_claims.py reads the person from the claims.
 """
 
 import base64
@@ -21,22 +21,20 @@ from joserfc.jwk import JWKRegistry, KeySet
 from joserfc.jws import JWSRegistry
 
 ATTEMPT_SECONDS = 600.0
-"""How long a person may take at the provider."""
+"""Time that a person may take at the provider."""
 LEEWAY_SECONDS = 60
-"""How far the provider's clock may be from ours."""
+"""Tolerated difference between the provider's clock and ours."""
 ALGORITHMS = frozenset(
     {*(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512)), "Ed25519"}
 )
-"""Signatures that only the provider can make. With a shared secret, or without one at all, others
-could.
-"""
+"""Accepted signature algorithms: asymmetric ones only, so that nobody but the provider can sign."""
 KEY_TYPES = ("RSA", "EC", "OKP")
 KEYS_AT_MOST, SUBJECT_LONGEST = 32, 255
 
 
 class SignOnError(Exception):
-    """Sign-on that let nobody in. `reason` is a word of ours for the log, with nothing of the
-    provider's or the person's in it.
+    """Sign-on failed. `reason` is for the log and quotes neither the person nor free text of the
+    provider.
     """
 
     words = "sso.refused"
@@ -48,44 +46,46 @@ class SignOnError(Exception):
 
 
 class Unavailable(SignOnError):
-    """The provider does not answer: try later, or come in by a local account."""
+    """The provider does not respond: try later, or sign in with a local account."""
 
     words = "sso.unavailable"
     status = 503
 
 
 class Misconfigured(SignOnError):
-    """The provider and our settings do not fit together: whoever runs this must mend it."""
+    """The provider and our settings do not match: the operator must correct them."""
 
     words = "sso.misconfigured"
     status = 503
 
 
 class Stale(SignOnError):
-    """What came back belongs to no sign-in that this browser has under way: begin anew."""
+    """The response belongs to no pending sign-in of this browser: start again."""
 
     words = "sso.stale"
 
 
 class Refused(SignOnError):
-    """What came back does not prove who this is: begin anew."""
+    """The response does not prove an identity: start again."""
 
 
 class Cancelled(SignOnError):
-    """The person, or the provider, stopped the sign-in there: begin anew, or come in by a local
-    account.
-    """
+    """The person or the provider cancelled the sign-in: start again, or use a local account."""
 
     words = "sso.cancelled"
 
 
 class UnknownKey(Refused):
-    """Signed with a key that we do not know: fetch the provider's keys once more."""
+    """The token is signed with an unknown key: fetch the provider's keys again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Discovery:
-    """Provider's description of itself. `by_post`: our secret goes into the form, not the header."""
+    """Discovery document of the provider.
+
+    `by_post`: the client secret is sent in the form, not in a header. `names_itself`: responses
+    carry the issuer (RFC 9207).
+    """
 
     issuer: str
     authorize: str
@@ -99,10 +99,8 @@ class Discovery:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Attempt:
-    """Sign-in under way in a browser: sealed into its cookie, never sent to the provider whole.
-    `at`: epoch seconds.
-    """
+class SignInAttempt:
+    """Pending sign-in of a browser, sealed into its cookie; `at` in epoch seconds."""
 
     state: str
     nonce: str
@@ -111,22 +109,22 @@ class Attempt:
     at: float
 
     @classmethod
-    def begin(cls, target: str, at: float) -> "Attempt":
-        """Draw a new one, of three secrets that nobody can guess."""
+    def begin(cls, target: str, at: float) -> "SignInAttempt":
+        """Start an attempt with three random secrets."""
         state, nonce, verifier = (secrets.token_urlsafe(size) for size in (24, 24, 48))
         return cls(state=state, nonce=nonce, verifier=verifier, target=target, at=at)
 
 
-# --- the provider ---------------------------------------------------------------------------------------
+# --- the provider ---------------------------------------------------------------------------------
 
 
 def discovery_address(issuer: str) -> str:
-    """Return the address at which the provider describes itself."""
+    """Return the address of the provider's discovery document."""
     return issuer.rstrip("/") + "/.well-known/openid-configuration"
 
 
 def read_discovery(document: Any, issuer: str) -> Discovery:
-    """Check the provider's description of itself. Raises Misconfigured."""
+    """Validate the provider's discovery document. Raises Misconfigured."""
     if not isinstance(document, dict):
         raise Misconfigured("discovery is no object")
     named = document.get("issuer")
@@ -159,7 +157,7 @@ def read_discovery(document: Any, issuer: str) -> Discovery:
 
 
 def read_keys(document: Any) -> KeySet:
-    """Import the provider's public signing keys. Raises Misconfigured when there is none."""
+    """Import the provider's public signing keys. Raises Misconfigured if there are none."""
     listed = document.get("keys") if isinstance(document, dict) else None
     keys = []
     for key in listed[:KEYS_AT_MOST] if isinstance(listed, list) else ():
@@ -167,18 +165,17 @@ def read_keys(document: Any) -> KeySet:
             try:
                 keys.append(JWKRegistry.import_key(key))
             except (JoseError, ValueError, KeyError, TypeError):
-                continue  # one that we cannot read does not spoil the others
+                continue  # an unreadable key does not invalidate the others
     if not keys:
         raise Misconfigured("no key")
     return KeySet(keys)
 
 
 def may_ask(address: str, issuer: str) -> bool:
-    """Tell whether we may fetch this: https, and no place within our own network other than the
-    issuer's host.
+    """True if the address may be fetched: https, and on no private address but the issuer's host.
 
-    A name that leads inside is found only when it is resolved (oidc_client.py). Plain http serves
-    loopback alone.
+    Names that resolve to private addresses are rejected later, in oidc_client.py. Plain http is
+    accepted on loopback only.
     """
     try:
         url, own = urlsplit(address), urlsplit(issuer)
@@ -195,12 +192,12 @@ def may_ask(address: str, issuer: str) -> bool:
 
 
 def is_loopback(address: str) -> bool:
-    """Tell whether a web address leads to this machine."""
+    """True if a web address names loopback."""
     return urlsplit(address).hostname in ("127.0.0.1", "::1", "localhost")
 
 
 def is_public(host: str) -> bool:
-    """Tell whether an IP address is of the open internet; True for a name, not resolved yet."""
+    """True if an IP address is public; also True for a host name, which is not resolved here."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -209,21 +206,19 @@ def is_public(host: str) -> bool:
     return bool(inner.is_global) and not inner.is_multicast
 
 
-# --- what is asked ----------------------------------------------------------------------------------------
+# --- requests -------------------------------------------------------------------------------------
 
 
 def authorize_address(
     discovery: Discovery,
     client: str,
-    attempt: Attempt,
+    attempt: SignInAttempt,
     back: str,
     scope: str,
     *,
     anew: bool = False,
 ) -> str:
-    """Return the address at which a browser signs in; `anew`: the provider asks who it is, even
-    if it knows.
-    """
+    """Return the address at which a browser signs in; `anew` demands a fresh authentication."""
     return str(
         prepare_grant_uri(
             discovery.authorize,
@@ -241,9 +236,9 @@ def authorize_address(
 
 
 def token_request(
-    discovery: Discovery, client: str, secret: str, attempt: Attempt, code: str, back: str
+    discovery: Discovery, client: str, secret: str, attempt: SignInAttempt, code: str, back: str
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return form and headers that trade a code for tokens."""
+    """Return form and headers of the request that exchanges a code for tokens."""
     form = {
         "grant_type": "authorization_code",
         "code": code,
@@ -257,7 +252,7 @@ def token_request(
 
 
 def sign_out_address(discovery: Discovery, client: str, hint: str, back: str) -> str:
-    """Return the address at which a browser signs out at the provider; "" when it has none."""
+    """Return the address at which a browser signs out at the provider; "" if it offers none."""
     if not discovery.end_session:
         return ""
     query = {"id_token_hint": hint, "client_id": client, "post_logout_redirect_uri": back}
@@ -265,11 +260,13 @@ def sign_out_address(discovery: Discovery, client: str, hint: str, back: str) ->
     return f"{discovery.end_session}{'&' if '?' in discovery.end_session else '?'}{joined}"
 
 
-# --- what comes back ----------------------------------------------------------------------------------------
+# --- responses ------------------------------------------------------------------------------------
 
 
-def check_state(attempt: Attempt | None, query: Mapping[str, str], at: float) -> Attempt:
-    """Return the attempt that a return belongs to. Raises Stale when this browser has none such."""
+def check_state(
+    attempt: SignInAttempt | None, query: Mapping[str, str], at: float
+) -> SignInAttempt:
+    """Return the attempt that a response belongs to. Raises Stale if it is unknown or too old."""
     given = query.get("state", "")
     if (
         attempt is None
@@ -283,8 +280,9 @@ def check_state(attempt: Attempt | None, query: Mapping[str, str], at: float) ->
 
 
 def read_code(query: Mapping[str, str], discovery: Discovery) -> str:
-    """Return the code that came back. Raises a SignOnError when there is none, or when another
-    provider sent it (RFC 9207).
+    """Return the authorization code of a response.
+
+    Raises a SignOnError if there is none, or if another issuer sent it (RFC 9207).
     """
     sender = query.get("iss", "")
     if (sender or discovery.names_itself) and sender != discovery.issuer:
@@ -298,7 +296,7 @@ def read_code(query: Mapping[str, str], discovery: Discovery) -> str:
 
 
 def failed_at_provider(error: str) -> SignOnError:
-    """Translate an error code of RFC 6749 or OpenID Connect; its description is never shown."""
+    """Map an error code of RFC 6749 or OpenID Connect to an exception, without its description."""
     if error in ("server_error", "temporarily_unavailable"):
         return Unavailable("provider has trouble")
     if error in (
@@ -318,11 +316,11 @@ def verify(
     discovery: Discovery,
     *,
     client: str,
-    attempt: Attempt,
+    attempt: SignInAttempt,
     access: str,
     now: float,
 ) -> Mapping[str, Any]:
-    """Return the claims of an id token that the provider signed for us, now, for this attempt.
+    """Return the claims of an id token after checking signature, audience, times and nonce.
 
     Raises Refused or UnknownKey.
     """
@@ -346,7 +344,7 @@ def verify(
     except (JoseError, ValueError, TypeError) as error:
         raise Refused(f"token {getattr(error, 'error', '') or type(error).__name__}") from error
     if claims["iat"] < attempt.at - LEEWAY_SECONDS:
-        raise Refused("claim iat")  # older than the question
+        raise Refused("claim iat")  # issued before the request
     if not 0 < len(claims["sub"]) <= SUBJECT_LONGEST:
         raise Refused("claim sub")
     return dict(claims)

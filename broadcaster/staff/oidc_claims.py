@@ -1,4 +1,4 @@
-"""Claims about a person, as the many kinds of provider write them: name, email, values of roles."""
+"""Claims about a person in the forms that providers use: name, email, role values."""
 
 import re
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z]){_LABEL}", re.ASCII | re.IGNOREC
 """A host name of at least two labels, the last of which is no number: neither "false" nor "no"."""
 
 Separator = Literal["", "space", "comma"]
-"""What cuts a claim that is one text into values; "": nothing does."""
+"""Separator of the values in a claim that is one string; "" if it is a single value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Identity:
-    """Person as the provider proves them; `values` are those of the claim that names roles."""
+    """Person authenticated by the provider; `values` are those of the role claim."""
 
     issuer: str
     subject: str
@@ -28,14 +28,17 @@ class Identity:
 
 
 def lacks(claims: Mapping[str, Any], role_claim: str) -> bool:
-    """Tell whether userinfo must be asked for what we need to know of a person."""
+    """True if the claims lack a name or the role claim, so that userinfo must be fetched."""
     return claim(claims, role_claim) is None or not (
         claims.get("name") or claims.get("preferred_username")
     )
 
 
 def with_userinfo(claims: Mapping[str, Any], userinfo: Any) -> Mapping[str, Any]:
-    """Add userinfo to the signed claims, which win. Raises Refused for that of another person."""
+    """Merge userinfo into the signed claims, which take precedence.
+
+    Raises Refused if userinfo is about another person.
+    """
     if not isinstance(userinfo, dict) or userinfo.get("sub") != claims["sub"]:
         raise Refused("userinfo of another person")
     return {**userinfo, **claims}
@@ -44,9 +47,7 @@ def with_userinfo(claims: Mapping[str, Any], userinfo: Any) -> Mapping[str, Any]
 def read_identity(
     claims: Mapping[str, Any], role_claim: str, separator: Separator = ""
 ) -> Identity:
-    """Read the person out of the claims; `separator` cuts a claim that is one text, where the
-    settings say that it is a list.
-    """
+    """Read the person from the claims; `separator` splits a role claim that is one string."""
     email = _text(claims, "email") if claims.get("email_verified", True) in (True, "true") else ""
     name = _text(claims, "preferred_username") or email.partition("@")[0] or _text(claims, "name")
     return Identity(
@@ -60,7 +61,7 @@ def read_identity(
 
 
 def claim(claims: Mapping[str, Any], name: str) -> Any:
-    """Find a claim by its name, also one within another (realm_access.roles); None if absent."""
+    """Return a claim by name or dotted path (realm_access.roles); None if absent."""
     if name in claims:
         return claims[name]
     value: Any = claims
@@ -70,8 +71,8 @@ def claim(claims: Mapping[str, Any], name: str) -> Any:
 
 
 def _values(claimed: Any, separator: Separator) -> tuple[str, ...]:
-    """List the values of a claim: the texts of a list, the keys that an object grants, or a text
-    as one value.
+    """Return the values of a claim: the strings of a list, the granted keys of an object, or a
+    string, split if it has a separator.
     """
     if isinstance(claimed, str):
         parts = {"": [claimed], "space": claimed.split(), "comma": claimed.split(",")}[separator]
@@ -85,9 +86,7 @@ def _values(claimed: Any, separator: Separator) -> tuple[str, ...]:
 
 
 def _grants(value: Any) -> bool:
-    """Tell whether a value grants its key: true, or organisations as Zitadel writes them
-    ({id: domain}).
-    """
+    """True if a value grants its key: true, or organisations in Zitadel's form ({id: domain})."""
     if isinstance(value, Mapping):
         return bool(value) and all(
             _is_organisation(identity, domain) for identity, domain in value.items()

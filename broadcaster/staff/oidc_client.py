@@ -1,15 +1,15 @@
-"""The conversation with the city's sign-on over HTTP: lazily begun, bounded in time and size, never
-led into our own network.
+"""HTTP client of the city's identity provider: lazy, bounded in time and size, and kept out of our
+own network.
 
-Authlib gives the pieces (authorization address, PKCE, claims of the id token: oidc.py), not the
-client. Its AsyncOAuth2Client (1.9, httpx2 2.16) was tried in the place of `_ask` and passes the
-same tests with the same guard, but this module and oidc.py grow by 12 lines: the guard needs a
-transport, a network backend and a private attribute of httpx2, and the header with our secret a
-method of its own (RFC 6749, section 2.3.1). httpx2 would be a second HTTP client beside aiohttp
-(100 ms of CPU at each start). Authlib's discovery and `parse_id_token` refuse less than ours: against
-tests/support/oidc_provider.py they let in an unsigned token, a token for another application, one
-that expired 90 s ago or is older than the question, an answer of another issuer (RFC 9207) and a
-provider without PKCE.
+Authlib provides the parts (authorization address, PKCE, id token claims: oidc.py), not the client.
+Its AsyncOAuth2Client (1.9, httpx2 2.16) was tried in place of `_ask` and passes the same tests with
+the same guard, but this module and oidc.py grow by 12 lines: the guard needs a transport, a network
+backend and a private attribute of httpx2, and the header with the client secret a method of its own
+(RFC 6749, section 2.3.1). httpx2 would be a second HTTP client beside aiohttp (100 ms of CPU at
+each start). Authlib's discovery and `parse_id_token` are less strict than ours: against
+tests/support/oidc_provider.py they accept an unsigned token, a token for another application, one
+that expired 90 s ago or was issued before the request, a response of another issuer (RFC 9207) and
+a provider without PKCE.
 """
 
 import asyncio
@@ -27,31 +27,31 @@ from broadcaster.app import Clock
 from broadcaster.runtime.config import Settings
 from broadcaster.staff import oidc, oidc_claims
 from broadcaster.staff.oidc import (
-    Attempt,
     Discovery,
     Misconfigured,
+    SignInAttempt,
     SignOnError,
     Unavailable,
 )
 from broadcaster.staff.oidc_claims import Identity
 
 KEEP_SECONDS = 3600.0
-"""How long discovery and keys are used before they are read again."""
+"""Lifetime of the cached discovery document and keys."""
 PAUSE_SECONDS = 5.0
-"""A provider that failed is left alone for so long: who waits in line is told at once."""
+"""Pause after a failure of the provider, during which sign-ins fail at once."""
 ANSWER_SECONDS, CONNECT_SECONDS = 5.0, 3.0
 ANSWER_BYTES = 256 * 1024
 AT_ONCE = 8
-"""Requests to the provider at the same time."""
+"""Maximum number of concurrent requests to the provider."""
 BACK, BACK_OUT = "/redaksi/masuk/sso/kembali", "/redaksi/masuk/sso/keluar"
-"""Where the provider sends the browser after signing in and out; both must be registered there."""
+"""Redirect paths after signing in and out; both must be registered at the provider."""
 HINT_LONGEST = 4096
-"""Characters of an id token that still fit into an address."""
+"""Longest id token, in characters, that fits into an address."""
 
 
 class SignOn:
-    """View of the city's sign-on in this process. Nothing is asked before somebody signs in; every
-    answer serves for an hour.
+    """Client of the city's identity provider. Nothing is fetched before the first sign-in;
+    discovery and keys are cached for KEEP_SECONDS.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -67,19 +67,19 @@ class SignOn:
 
     @property
     def configured(self) -> bool:
-        """Tell whether the city's sign-on was plugged in."""
+        """True if the settings name an identity provider."""
         return bool(self._settings.oidc_issuer)
 
     @property
     def back(self) -> str:
-        """Address that the provider sends people back to; it must be registered there."""
+        """Redirect address after signing in; it must be registered at the provider."""
         return self._settings.base_url + BACK
 
     async def discovery(self) -> Discovery:
-        """Return the provider's description of itself. Raises Unavailable or Misconfigured.
+        """Return the provider's discovery document. Raises Unavailable or Misconfigured.
 
-        An old answer serves when there is no new one; after a failure it is not asked again for
-        PAUSE_SECONDS.
+        An outdated document is used if no new one can be fetched. After a failure the provider is
+        not asked again for PAUSE_SECONDS.
         """
         async with self._discovering:
             now = self._clock().timestamp()
@@ -114,17 +114,19 @@ class SignOn:
             self._keys, self._keys_at = oidc.read_keys(document), now
         return self._keys
 
-    async def begin(self, attempt: Attempt, *, anew: bool = False) -> str:
+    async def begin(self, attempt: SignInAttempt, *, anew: bool = False) -> str:
         """Return the address to sign in at. Raises Unavailable or Misconfigured."""
         client, scope = self._settings.oidc_client_id, self._settings.oidc_scope
         return oidc.authorize_address(
             await self.discovery(), client, attempt, self.back, scope, anew=anew
         )
 
-    async def finish(self, query: Mapping[str, str], attempt: Attempt) -> tuple[Identity, str]:
-        """Return who came back, and the id token that proves it. Raises a SignOnError.
+    async def finish(
+        self, query: Mapping[str, str], attempt: SignInAttempt
+    ) -> tuple[Identity, str]:
+        """Return the person who signed in and their id token. Raises a SignOnError.
 
-        The caller has checked the state.
+        The caller must have checked the state.
         """
         settings, discovery = self._settings, await self.discovery()
         code = oidc.read_code(query, discovery)
@@ -142,7 +144,7 @@ class SignOn:
         ), token
 
     async def sign_out_address(self, hint: str) -> str:
-        """Return the address to sign out at there too; "" when that cannot be."""
+        """Return the address that also signs out at the provider; "" if that is not possible."""
         try:
             discovery = await self.discovery()
         except SignOnError:
@@ -152,8 +154,10 @@ class SignOn:
             discovery, self._settings.oidc_client_id, given, self._settings.base_url + BACK_OUT
         )
 
-    async def _trade(self, discovery: Discovery, attempt: Attempt, code: str) -> tuple[str, str]:
-        """Trade a code for (id token, access token)."""
+    async def _trade(
+        self, discovery: Discovery, attempt: SignInAttempt, code: str
+    ) -> tuple[str, str]:
+        """Exchange a code for (id token, access token)."""
         client, secret = self._settings.oidc_client_id, self._settings.oidc_client_secret
         form, headers = oidc.token_request(discovery, client, secret, attempt, code, self.back)
         status, answer = await self._ask("POST", discovery.token, data=form, headers=headers)
@@ -165,9 +169,9 @@ class SignOn:
         return token, access
 
     async def _verified(
-        self, discovery: Discovery, attempt: Attempt, token: str, access: str
+        self, discovery: Discovery, attempt: SignInAttempt, token: str, access: str
     ) -> Mapping[str, Any]:
-        """Return the checked claims of the id token; an unknown key fetches the keys once more."""
+        """Return the verified claims of the id token; an unknown key refetches the keys once."""
 
         def verify(keys: KeySet) -> Mapping[str, Any]:
             return oidc.verify(
@@ -186,9 +190,9 @@ class SignOn:
             return verify(await self.keys(fresh=True))
 
     async def _ask(self, method: str, address: str, **options: Any) -> tuple[int, dict[str, Any]]:
-        """Return status and JSON object of an answer. Raises Unavailable.
+        """Return status and JSON object of a response, without redirects or cookies.
 
-        Follows no redirect, keeps no cookie.
+        Raises Unavailable, or Misconfigured for an address that may not be fetched.
         """
         own = self._settings.oidc_issuer
         if not oidc.may_ask(address, own):
@@ -235,7 +239,7 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 class _Outside(AbstractResolver):
-    """Resolves names, but none other than the issuer's own host to an address within our network."""
+    """Resolver that rejects private addresses for every host but the issuer's."""
 
     def __init__(self, own: str) -> None:
         self._own = own

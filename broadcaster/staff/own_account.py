@@ -1,9 +1,9 @@
 """A person's own account: password, second factor, recovery codes, sessions, notification address.
 Every act is audited.
 
-Each function with a Connection is one transaction, to be run through `Database.write`. Whether the
-right password was given first is for the caller to have asked (sign_in.confirm_password): checking
-it takes 50 ms on purpose, too long for a transaction.
+Each function with a Connection is one transaction, to be run through `Database.write`. The caller
+must have checked the password first (sign_in.confirm_password): that takes 50 ms by design, too
+long for a transaction.
 """
 
 from dataclasses import dataclass, replace
@@ -20,12 +20,12 @@ from broadcaster.store import accounts, audit, code_guard, former_mails, session
 from subscribers.vault import SealBroken, Vault, identity
 
 SETUP_SECONDS = 900.0
-"""Time from the picture of a second factor to its first code."""
+"""Time from displaying the QR code of a second factor to its first code."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recovery:
-    """Fresh recovery codes: `codes` to be shown once, `digests` to be stored."""
+    """New recovery codes: `codes` to be displayed once, `digests` to be stored."""
 
     codes: list[str]
     digests: list[bytes]
@@ -41,10 +41,10 @@ class Recovery:
 
 
 def hash_new_password(stored: str, password: str, repeated: str, account: Account) -> str:
-    """Check and hash a password; raises BadAccount when it is weak, mistyped or the one before.
+    """Check and hash a new password. Raises BadAccount if it is weak, mistyped or unchanged.
 
-    Takes some 100 ms, and a second where the lists of guessable words are read for the first time:
-    for password_hashing.py.
+    Takes some 100 ms, and a second on the first call, which loads the lists of guessable words: run
+    it through password_hashing.py.
     """
     names = (account.name, *account.full_name.split(), *account.agencies)
     normal = credentials.check_password(password, names=names)
@@ -56,16 +56,16 @@ def hash_new_password(stored: str, password: str, repeated: str, account: Accoun
 
 
 def change_password(connection: Connection, actor: StaffActor, hashed: str, *, session: str) -> int:
-    """Store the new password's hash; every session but this one ends. How many."""
+    """Store the new password's hash, end every other session and return their number."""
     accounts.set_password(connection, actor.account.id, hashed)
-    code_guard.begin_anew(connection, actor.account.id)  # who guessed codes knew the old password
+    code_guard.begin_anew(connection, actor.account.id)  # guesses required the old password
     ended = sessions.end_all(connection, actor.account.id, but=session)
     audit.append(connection, actor, Act.PASSWORD_CHANGE, actor.name, sessions=ended)
     return ended
 
 
 def change_mail(connection: Connection, vault: Vault, actor: StaffActor, mail: str) -> bool:
-    """Set the notification address that `accounts.read_mail` gave; False if unchanged."""
+    """Set the notification address, validated by `accounts.read_mail`; False if unchanged."""
     person = accounts.by_id(connection, actor.account.id)
     if person is None or identity(person.email) == identity(mail):
         return False
@@ -79,19 +79,20 @@ def change_mail(connection: Connection, vault: Vault, actor: StaffActor, mail: s
     return True
 
 
-# --- second factor ------------------------------------------------------------------------------------
+# --- second factor --------------------------------------------------------------------------------
 
 
 def begin_second_factor(vault: Vault, actor: StaffActor) -> tuple[str, bytes]:
-    """Draw a secret; return it with a sealed copy for this person. It is stored nowhere until a code
-    of it has come back.
+    """Generate a secret and return it with a copy sealed for this person.
+
+    Nothing is stored until `turn_on` is called with one of its codes.
     """
     secret = credentials.new_totp_secret()
     return secret, vault.seal("totp-new", f"{actor.account.id} {actor.at} {secret}")
 
 
 def begun_second_factor(vault: Vault, actor: StaffActor, sealed: bytes) -> str:
-    """Open the sealed secret. Raises BadAccount when it is somebody else's or too old."""
+    """Open the sealed secret. Raises BadAccount if it is another person's or expired."""
     try:
         account_id, at, secret = vault.open("totp-new", sealed).split(" ")
     except (SealBroken, ValueError) as error:
@@ -104,8 +105,9 @@ def begun_second_factor(vault: Vault, actor: StaffActor, sealed: bytes) -> str:
 def turn_on(
     connection: Connection, vault: Vault, actor: StaffActor, *, session: str, secret: str, code: str
 ) -> list[str]:
-    """Ask for the second factor from now on; the recovery codes. Every session but this one ends. Raises
-    BadAccount.
+    """Turn on the second factor, end every other session and return the recovery codes.
+
+    Raises BadAccount if it is on already or the code is wrong.
     """
     person = accounts.by_id(connection, actor.account.id)
     if person is None or person.secured:
@@ -124,7 +126,7 @@ def turn_on(
 
 
 def turn_off(connection: Connection, actor: StaffActor) -> bool:
-    """Ask for the password alone from now on; False when that was so before."""
+    """Turn off the second factor; False if it was off."""
     person = accounts.by_id(connection, actor.account.id)
     if person is None or not person.secured:
         return False
@@ -141,7 +143,7 @@ def turn_off(connection: Connection, actor: StaffActor) -> bool:
 
 
 def renew_recovery(connection: Connection, vault: Vault, actor: StaffActor) -> list[str]:
-    """Replace the recovery codes. Raises BadAccount where there is no second factor."""
+    """Replace the recovery codes and return them. Raises BadAccount if the second factor is off."""
     person = accounts.by_id(connection, actor.account.id)
     if person is None or not person.secured:
         raise BadAccount(AccountCode.FACTOR_INACTIVE)
@@ -151,11 +153,11 @@ def renew_recovery(connection: Connection, vault: Vault, actor: StaffActor) -> l
     return recovery.codes
 
 
-# --- sessions -----------------------------------------------------------------------------------------
+# --- sessions -------------------------------------------------------------------------------------
 
 
 def end_session(connection: Connection, actor: StaffActor, session_id: str) -> bool:
-    """Sign out another browser; False when the session is not this person's."""
+    """End a session of this person; False if it is not theirs."""
     ended = sessions.end(connection, session_id, actor.account.id)
     if ended:
         audit.append(connection, actor, Act.SESSIONS_END, actor.name, sessions=1)
@@ -163,7 +165,7 @@ def end_session(connection: Connection, actor: StaffActor, session_id: str) -> b
 
 
 def end_other_sessions(connection: Connection, actor: StaffActor, *, session: str) -> int:
-    """Sign out every browser but that of `session`; how many."""
+    """End every session but `session` and return their number."""
     ended = sessions.end_all(connection, actor.account.id, but=session)
     if ended:
         audit.append(connection, actor, Act.SESSIONS_END, actor.name, sessions=ended)

@@ -1,5 +1,5 @@
-"""Accounts of the city's sign-on: made when first needed, their roles follow the provider each
-time.
+"""Provisioning of accounts from the city's identity provider: created at the first sign-in, their
+roles updated at each.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,8 +11,16 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import Connection
 
 from broadcaster.app import App
-from broadcaster.domain import accounts as rules
-from broadcaster.domain.accounts import NAME_LIMIT, Account, AccountRole, BadAccount
+from broadcaster.domain.accounts import (
+    ACCOUNT_ROLES,
+    NAME_LIMIT,
+    Account,
+    AccountRole,
+    BadAccount,
+    mapped_roles,
+    name_from,
+    read_role_mapping,
+)
 from broadcaster.domain.actor import SIGN_ON, StaffActor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.refusal_codes import AccountCode
@@ -28,12 +36,11 @@ NAMES_TRIED = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Admission:
-    """Outcome for a proved person. `account` is None for somebody who has none and gets none; with
-    a problem nobody may come in.
+class ProvisioningOutcome:
+    """Result of a sign-in through the provider; a `problem` means that the person is not let in.
 
-    `kept_admin`: the provider takes the role of pengelola from the last one; it stays, and that
-    person must be told.
+    `account` is None if the person has no account and no role. `kept_admin`: the provider withdrew
+    the role of pengelola from the last one, who keeps it and must be notified.
     """
 
     account: Account | None
@@ -49,12 +56,12 @@ def enter(
     *,
     hint: str,
     before: Session | None,
-) -> tuple[Admission, str]:
-    """Admit somebody whom the provider proved and return the value of their new session's cookie.
+) -> tuple[ProvisioningOutcome, str]:
+    """Sign in a person whom the provider authenticated; return also the new session's cookie value.
 
-    The session that the browser had `before` ends. `hint` is the sealed id token.
+    The browser's session `before` ends. `hint` is the sealed id token.
     """
-    mapping = rules.read_role_mapping(app.settings.oidc_roles)
+    mapping = read_role_mapping(app.settings.oidc_roles)
     admission = admit(
         connection,
         identity,
@@ -78,26 +85,26 @@ def admit(
     now: datetime,
     place: str,
     agent: str,
-) -> Admission:
-    """Find or make the account of a proved person and give it the roles that the provider names.
+) -> ProvisioningOutcome:
+    """Find or create the account of an authenticated person and give it the provider's roles.
 
-    Whoever has no role gets no account; whoever had one loses it, with every session, and cannot
-    come in. The last pengelola is kept. `place` and `agent`, the browser, go into the audit. Only
-    issuer and subject find an account: nobody takes one over by its name or email.
+    A person without a role gets no account, or loses roles and sessions of an existing one. The
+    last pengelola keeps the role. `place` and `agent`, the browser, go into the audit. Accounts are
+    matched by issuer and subject only, so that none can be taken over by name or email.
     """
-    roles = rules.mapped_roles(identity.values, mapping)
+    roles = mapped_roles(identity.values, mapping)
     account = accounts.by_subject(connection, identity.issuer, identity.subject)
     if account is None and not roles:
-        return Admission(account=None, problem="no_role")
+        return ProvisioningOutcome(account=None, problem="no_role")
     if account is None:
         account = _make(connection, identity, roles, now)
-        account_alerts.tell(connection, Act.ACCOUNT_ADD, account, by=SIGN_ON, at=now.timestamp())
+        account_alerts.queue(connection, Act.ACCOUNT_ADD, account, by=SIGN_ON, at=now.timestamp())
         actor = StaffActor(account=account, now=now, place=place)
         _append(connection, actor, Act.ACCOUNT_ADD, agent, roles=roles)
     elif account.disabled_at is not None:
         actor = StaffActor(account=account, now=now, place=place)
         _append(connection, actor, Act.SIGN_IN_FAILED, agent, why="disabled")
-        return Admission(account=account, problem="disabled")
+        return ProvisioningOutcome(account=account, problem="disabled")
     actor = StaffActor(account=account, now=now, place=place)
     admission = _follow(connection, actor, roles, agent)
     if admission.problem:
@@ -109,36 +116,36 @@ def admit(
 def _append(
     connection: Connection, actor: StaffActor, act: Act, agent: str, /, **details: Any
 ) -> None:
-    """Audit an act of the city's sign-on."""
+    """Audit an act of the identity provider."""
     audit.append(connection, actor, act, actor.name, agent=agent, way=SIGN_ON, **details)
 
 
 def _follow(
     connection: Connection, actor: StaffActor, roles: tuple[AccountRole, ...], agent: str
-) -> Admission:
-    """Give an account the provider's roles, and the last pengelola their own besides."""
+) -> ProvisioningOutcome:
+    """Give an account the provider's roles; the last pengelola keeps that role as well."""
     account = actor.account
     changed, last_admin = _with_roles(connection, account, roles)
     if changed.roles != account.roles:
-        account_alerts.tell(connection, Act.ACCOUNT_ROLES, changed, by=SIGN_ON, at=actor.at)
+        account_alerts.queue(connection, Act.ACCOUNT_ROLES, changed, by=SIGN_ON, at=actor.at)
         states = {"before": account.roles, "after": changed.roles}
         _append(connection, actor, Act.ACCOUNT_ROLES, agent, **states)
     if last_admin:
         _append(connection, actor, Act.LAST_ADMIN_KEPT, agent, provider=roles)
     problem: Literal["", "no_role"] = "" if roles else "no_role"
-    return Admission(account=changed, problem=problem, kept_admin=last_admin)
+    return ProvisioningOutcome(account=changed, problem=problem, kept_admin=last_admin)
 
 
 def _with_roles(
     connection: Connection, account: Account, roles: tuple[AccountRole, ...]
 ) -> tuple[Account, bool]:
-    """Store an account with these roles; True where it is the last pengelola and stays that."""
+    """Store an account with these roles; True if it stays pengelola because it is the last."""
     changed = replace(account, roles=roles)
     try:
         accounts.change(connection, changed)
     except LastAdmin:
         wanted = {*roles, "admin"}
-        kept_roles = tuple(role for role in rules.ACCOUNT_ROLES if role in wanted)
+        kept_roles = tuple(role for role in ACCOUNT_ROLES if role in wanted)
         changed = replace(account, roles=kept_roles)
         accounts.change(connection, changed)
         return changed, True
@@ -148,9 +155,7 @@ def _with_roles(
 def _make(
     connection: Connection, identity: Identity, roles: tuple[AccountRole, ...], now: datetime
 ) -> Account:
-    """Add an account under the first free name, or return that of another web process that was
-    quicker.
-    """
+    """Add an account under the first free name, or return one just added by another process."""
     for name in _names(identity):
         if accounts.find(connection, name) is not None:
             continue
@@ -175,7 +180,7 @@ def _make(
 
 def _names(identity: Identity) -> Iterator[str]:
     """Yield rina, rina2, rina3, ..."""
-    first = rules.name_from(identity.name)
+    first = name_from(identity.name)
     yield first
     for number in range(2, NAMES_TRIED):
         yield f"{first}{number}"[:NAME_LIMIT]

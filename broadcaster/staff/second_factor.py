@@ -1,7 +1,7 @@
-"""The second step of sign-in: a code of the authenticator app (TOTP) or a recovery code.
+"""Second step of sign-in: a code of the authenticator app (TOTP) or a recovery code.
 
-Only a half session leads here. Wrong codes are counted per account in store/code_guard.py, whatever
-session they come from.
+It requires a half session. Wrong codes are counted per account, over all sessions, in
+store/code_guard.py.
 """
 
 import math
@@ -21,18 +21,18 @@ from broadcaster.store.sign_in_throttle import Asker
 from subscribers.vault import SealBroken
 
 HALF_SECONDS = 300.0
-"""How long the second factor may take."""
+"""Time allowed for entering the second factor."""
 
 log = structlog.get_logger(__name__)
 
 
 def is_awaited(session: Session, at: float) -> bool:
-    """Tell whether a session lacks its second factor and the code may still come."""
+    """True if a session lacks its second factor and may still be completed."""
     return session.way == HALF and at - session.started_at < HALF_SECONDS
 
 
 async def enter_code(app: App, browser: Browser, half: Session, code: str) -> Outcome:
-    """Open a whole session for a right code; the half one ends."""
+    """Replace the half session by a full one if the code is right."""
     account = half.account
     asker = asker_of(app, browser, account.name, step="code")
     refusal = await app.database.write(_begin, app, account, asker)
@@ -45,7 +45,7 @@ async def enter_code(app: App, browser: Browser, half: Session, code: str) -> Ou
 
 
 def spend_code(connection: Connection, app: App, account: Account, code: str) -> str:
-    """Spend a code and return its kind, "totp" or "recovery"; "" for a wrong or a used one."""
+    """Use up a code and return its kind, "totp" or "recovery"; "" if it is wrong or used."""
     _password, sealed, last = accounts.secrets_of(connection, account.id)
     if sealed is None:
         return ""
@@ -59,7 +59,7 @@ def spend_code(connection: Connection, app: App, account: Account, code: str) ->
 
 
 def _begin(connection: Connection, app: App, account: Account, asker: Asker) -> Outcome:
-    """Count the try before its code is checked, or refuse it."""
+    """Count an attempt before its code is checked, or refuse it."""
     at = app.clock().timestamp()
     if refusal := _stopped(connection, account, asker, at):
         return refusal
@@ -70,7 +70,7 @@ def _begin(connection: Connection, app: App, account: Account, asker: Asker) -> 
 def _finish(
     connection: Connection, app: App, browser: Browser, half: Session, asker: Asker, code: str
 ) -> Outcome:
-    """Spend the code and make the session whole."""
+    """Use up the code and open the full session."""
     account = half.account
     code_guard.lock(connection, account.id)
     if refusal := _stopped(connection, account, asker, app.clock().timestamp()):
@@ -79,7 +79,7 @@ def _finish(
     if not way:
         return _refuse(connection, app, browser, account, asker)
     if not sessions.end(connection, half.id, account.id):
-        return Outcome(problem="signin.code.wrong")  # the half session was ended meanwhile
+        return Outcome(problem="signin.code.wrong")  # the half session has ended meanwhile
     sign_in_throttle.succeed(connection, asker)
     code_guard.begin_anew(connection, account.id, _guarded(asker))
     return Outcome(cookie=open_session(connection, app, account, browser, way))
@@ -88,7 +88,7 @@ def _finish(
 def _refuse(
     connection: Connection, app: App, browser: Browser, account: Account, asker: Asker
 ) -> Outcome:
-    """Count a wrong code; the last that is allowed ends every half session and alerts the owner."""
+    """Count a wrong code; the last one allowed ends every half session and alerts the owner."""
     at = app.clock().timestamp()
     if not code_guard.count_wrong(connection, account.id, _guarded(asker), at):
         return Outcome(problem="signin.code.wrong")
@@ -101,21 +101,20 @@ def _refuse(
 
 
 def _stopped(connection: Connection, account: Account, asker: Asker, at: float) -> Outcome | None:
-    """Return the refusal while codes are not checked, else None."""
+    """Return the refusal while code checking is suspended, else None."""
     rest = code_guard.rests(connection, account.id, _guarded(asker), at)
     return Outcome(problem="signin.code.stopped", wait=math.ceil(rest)) if rest else None
 
 
 def _guarded(asker: Asker) -> bytes:
-    """Return the key by which the guard tells browsers apart: a known one's own, b"" for all
-    strangers'.
-    """
+    """Return the guard's key for a browser: its own for a known one, b"" for all others."""
     return b"" if asker.name is not None else asker.own[0][0]
 
 
 def _totp_step(app: App, account: Account, sealed: bytes, code: str, last: int) -> int | None:
-    """Return the step of a right code; None for a wrong one, and where the secret cannot be opened:
-    a recovery code still serves.
+    """Return the TOTP step of a right code; None if it is wrong or the secret cannot be opened.
+
+    In the latter case a recovery code still works.
     """
     try:
         secret = app.vault.open("totp", sealed)

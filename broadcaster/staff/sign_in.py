@@ -1,7 +1,7 @@
-"""Sign-in by name and password, and what every way in shares: its session, its audit, its end.
+"""Sign-in by name and password, and the sessions and audit entries shared by all ways to sign in.
 
-The second step is in second_factor.py, the city's sign-on in provisioning.py. Pages read a form,
-call these and show the outcome; cookies and addresses are theirs.
+The second step is in second_factor.py, the city's identity provider in provisioning.py. Cookies and
+page addresses belong to the pages.
 """
 
 from dataclasses import dataclass, field
@@ -12,9 +12,8 @@ import structlog
 from sqlalchemy import Connection
 
 from broadcaster.app import App
-from broadcaster.domain import accounts as rules
 from broadcaster.domain import credentials
-from broadcaster.domain.accounts import Account
+from broadcaster.domain.accounts import Account, BadAccount, read_known_name
 from broadcaster.domain.actor import StaffActor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.runtime.i18n import Words
@@ -33,8 +32,8 @@ ProblemCode = Literal[
     "signin.code.stopped",
     "staff.account.password.wrong",
 ]
-"""Keys of words. signin.busy: no place in the queue before Argon2; signin.code.stopped: codes are
-not checked any more.
+"""Keys of the catalogue. signin.busy: the password queue is full; signin.code.stopped: codes are no
+longer checked.
 """
 
 log = structlog.get_logger(__name__)
@@ -42,8 +41,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """End of a try: the new session's `cookie` (`half`: it still lacks the second factor), or of a
-    confirmed password the `stored` hash; else the problem and the seconds to `wait`.
+    """Result of an attempt: the new session's `cookie` (`half` if the second factor is missing), or
+    the `stored` hash of a confirmed password; else the problem and the seconds to `wait`.
     """
 
     cookie: str = field(default="", repr=False)
@@ -53,14 +52,14 @@ class Outcome:
     wait: int = 0
 
     def text(self, t: Words) -> str:
-        """Put the problem into words."""
+        """Return the problem in the reader's language; "" without one."""
         if not self.problem:
             return ""
         return t(self.problem, n=self.wait) if self.wait else t(self.problem)
 
 
 async def enter_password(app: App, browser: Browser, name: str, password: str) -> Outcome:
-    """Open a session for the right password, a half one where a second factor must follow."""
+    """Open a session for the right password, a half one if the account has a second factor."""
     asker = asker_of(app, browser, name)
     turn = await begin_try(app, asker)
     if turn.wait:
@@ -78,9 +77,9 @@ async def enter_password(app: App, browser: Browser, name: str, password: str) -
 
 
 async def confirm_password(app: App, browser: Browser, account: Account, password: str) -> Outcome:
-    """Check the password of somebody who is signed in, counted together with their sign-ins.
+    """Check the password of a signed-in person; attempts count together with sign-ins.
 
-    Raises Busy.
+    Raises Busy if the password queue is full.
     """
     asker = asker_of(app, browser, account.name)
     turn = await begin_try(app, asker)
@@ -104,8 +103,9 @@ def open_session(
     *,
     hint: str = "",
 ) -> str:
-    """Start a session and return its cookie's value; a whole one is audited. `hint`: the sealed id
-    token of the city's sign-on.
+    """Start a session and return its cookie's value; full sessions are audited.
+
+    `hint` is the sealed id token of the identity provider.
     """
     value = sessions.start(
         connection,
@@ -123,19 +123,19 @@ def open_session(
 
 
 def sign_out(connection: Connection, app: App, session: Session, browser: Browser) -> None:
-    """End a session."""
+    """End a session and audit it."""
     sessions.end(connection, session.id, session.account.id)
     actor = actor_at(app, session.account, browser)
     audit.append(connection, actor, Act.SIGN_OUT, actor.name, agent=browser.agent)
 
 
 def actor_at(app: App, account: Account, browser: Browser) -> StaffActor:
-    """Return somebody at a browser as the actor on their own account."""
+    """Return the account's owner at this browser as an actor."""
     return StaffActor(account=account, now=app.clock(), place=browser.address)
 
 
 async def note_failure(app: App, browser: Browser, account: Account | None) -> None:
-    """Audit a failed try; an unknown name may be a mistyped password and is written nowhere."""
+    """Audit a failed attempt; an unknown name is not recorded, it may be a mistyped password."""
     log.warning("sign_in_failed", known=account is not None)
     if account is not None:
         actor = actor_at(app, account, browser)
@@ -153,9 +153,7 @@ def _succeed(
     stored: str,
     rehashed: str,
 ) -> Outcome:
-    """Open the session, unless the account was disabled or its password changed while the old one
-    was checked.
-    """
+    """Open the session unless the account was disabled or its password changed during the check."""
     account = accounts.by_id(connection, account_id)
     unchanged = accounts.secrets_of(connection, account_id)[0] == stored
     if account is None or account.disabled_at is not None or not unchanged:
@@ -169,8 +167,9 @@ def _succeed(
 
 
 def _check(stored: str, password: str) -> tuple[bool, str]:
-    """Compare a password with its hash; the second value is a new hash where the stored one was
-    made at a lower cost.
+    """Compare a password with its hash.
+
+    Returns also a new hash if the stored one was made with a lower cost, else "".
     """
     if not credentials.password_fits(stored, password):
         return False, ""
@@ -180,7 +179,7 @@ def _check(stored: str, password: str) -> tuple[bool, str]:
 
 def _account_and_hash(connection: Connection, name: str) -> tuple[Account | None, str]:
     try:
-        account = accounts.find(connection, rules.read_known_name(name))
-    except rules.BadAccount:
+        account = accounts.find(connection, read_known_name(name))
+    except BadAccount:
         return None, ""
     return account, accounts.secrets_of(connection, account.id)[0] if account else ""

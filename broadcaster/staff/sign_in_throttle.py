@@ -1,4 +1,4 @@
-"""Turns of those who try to sign in: each try is counted before its password or code is checked."""
+"""Throttling of sign-in: attempts are counted before their password or code is checked."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from broadcaster.app import App
-from broadcaster.domain import accounts as rules
+from broadcaster.domain.accounts import BadAccount, read_known_name
 from broadcaster.runtime.password_hashing import KNOWN
 from broadcaster.store import sign_in_throttle
 from broadcaster.store.sign_in_throttle import Asker, Turn
@@ -16,8 +16,8 @@ Step = Literal["password", "code"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Browser:
-    """Browser at which somebody signs in. `agent` names it in the list of sessions; `mark` stands
-    for it where the same name signed in before, else "".
+    """Browser that signs in. `agent` names it in the list of sessions; `mark` identifies it if the
+    same name signed in there before, else "".
     """
 
     address: str
@@ -26,10 +26,10 @@ class Browser:
 
 
 def asker_of(app: App, browser: Browser, name: str, *, step: Step = "password") -> Asker:
-    """Return the keys of a try: name and address together, the address, the name; of a known
-    browser that one alone.
+    """Return the keys of an attempt: name with address, address, and name; for a known browser, the
+    browser alone.
 
-    Guesses at a second factor are counted apart (`step`), but for the address.
+    Attempts at a second factor are counted separately (`step`), except by address.
     """
     plain = spelled(name)
     if browser.mark:
@@ -48,7 +48,7 @@ def asker_of(app: App, browser: Browser, name: str, *, step: Step = "password") 
 
 
 async def begin_try(app: App, asker: Asker) -> Turn:
-    """Count a try before it is checked, or refuse it."""
+    """Count an attempt before it is checked, or refuse it."""
     at = app.clock().timestamp()
     if shut := await app.database.read(sign_in_throttle.shut_for, asker, at):
         return Turn(wait=shut)
@@ -56,20 +56,20 @@ async def begin_try(app: App, asker: Asker) -> Turn:
 
 
 def rank_of(asker: Asker, turn: Turn) -> int:
-    """Return the rank in the queue before Argon2, where known browsers have places of their own."""
+    """Return the rank in the password queue, which reserves places for known browsers."""
     return KNOWN if asker.name is None else turn.rank
 
 
 def counted(app: App, *parts: str) -> bytes:
-    """Return a key that no other parts have, whatever stands in them: nobody counts against
-    another's name.
+    """Return a key that is unique to these parts, so that attempts cannot count against another
+    name.
     """
     return app.vault.lookup("sign-in", msgspec.json.encode(parts).decode())
 
 
 def spelled(name: str) -> str:
-    """Return the one spelling of a name, also of an invalid one: another spelling buys no guess."""
+    """Return the canonical spelling of a name, even if invalid: respelling gains no attempts."""
     try:
-        return rules.read_known_name(name)
-    except rules.BadAccount:
+        return read_known_name(name)
+    except BadAccount:
         return name.strip().lower()[:200]

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.smtp import SmtpStandIn
-from broadcaster.simulation.smtp_script import Answer, Move, Play, Script
+from broadcaster.simulation.smtp_script import Move, Play, ScriptedAnswer, SmtpScript
 from channels.base.contract import Deferred, Halted, Outgoing, Receipt, Refused, Result
 from channels.email import Email, Settings
 from support import samples
@@ -254,7 +254,7 @@ def clocked(url: str, now: list[float], connections: int = 10) -> Email:
 
 def demanding(reply: Play | list[Play]) -> SmtpStandIn:
     """A server that answers AUTH like this."""
-    script = Script(steps={"EHLO": PASSWORD_ASKED, "AUTH": reply})
+    script = SmtpScript(steps={"EHLO": PASSWORD_ASKED, "AUTH": reply})
     return SmtpStandIn(credentials=("u", "salah"), script=script)
 
 
@@ -317,7 +317,9 @@ async def test_a_greeting_that_does_not_come_holds_up_no_message() -> None:
 
 async def test_nobody_waits_behind_a_content_that_is_not_answered() -> None:
     people, gate = residents(30), asyncio.Event()
-    server = picky({people[0]: Answer(step="content", reply="250 2.0.0 at last", gate=gate)})
+    server = picky(
+        {people[0]: ScriptedAnswer(step="content", reply="250 2.0.0 at last", gate=gate)}
+    )
     async with server.running() as url:
         way = channel(url, connections=10, timeout=60)
         sending = asyncio.create_task(sent(way, batch(way, people)))

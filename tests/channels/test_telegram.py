@@ -890,7 +890,7 @@ def head(secret: str = SECRET) -> dict[str, str]:
 async def test_what_a_resident_writes_and_presses_comes_in() -> None:
     async with reachable() as (api, door):
         assert await api.writes(RINA, "/berhenti") == 200
-        assert await api.presses(RINA, "kel:3277031002") == 200
+        assert await api.click(RINA, "kel:3277031002") == 200
     [written] = channel_at().parse_webhook(*door.posts[0])
     [pressed] = channel_at().parse_webhook(*door.posts[1])
     assert isinstance(written, InboundEvent)
@@ -917,7 +917,7 @@ async def test_blocking_the_bot_stops_and_unblocking_makes_reachable() -> None:
 async def test_chatter_in_a_group_is_nothing_but_leaving_it_counts() -> None:
     async with reachable() as (api, door):
         await api.writes(GROUP, "halo semua")
-        await api.presses(GROUP, "x")
+        await api.click(GROUP, "x")
         await api.blocks(GROUP)
     assert list(channel_at().parse_webhook(*door.posts[0])) == []
     assert list(channel_at().parse_webhook(*door.posts[1])) == []

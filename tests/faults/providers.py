@@ -18,10 +18,10 @@ import msgspec
 from aiohttp import web
 
 from broadcaster.simulation import serving
-from broadcaster.simulation.callbacks import Callbacks, Item
+from broadcaster.simulation.callbacks import Callbacks, WebhookItem
 from broadcaster.simulation.graph_api import wamid
 from broadcaster.simulation.smtp import SmtpStandIn
-from broadcaster.simulation.smtp_script import Answer, Move, Script
+from broadcaster.simulation.smtp_script import Move, ScriptedAnswer, SmtpScript
 
 PHONE_ID, TOKEN, APP_SECRET, BOT_TOKEN = "860000000112", "EAAG-uji", "rahasia", "860112:uji"
 LATENCY = 0.005
@@ -289,7 +289,7 @@ def _unavailable() -> web.Response:
     )
 
 
-def _envelope(items: Sequence[Item]) -> dict[str, Any]:
+def _envelope(items: Sequence[WebhookItem]) -> dict[str, Any]:
     statuses = [item["statuses"] for item in items]
     value = {
         "messaging_product": "whatsapp",
@@ -316,30 +316,30 @@ async def _in_background(work: Any) -> AsyncIterator[None]:
 
 
 TROUBLE = {
-    "429": Answer(reply="421 4.7.0 Too many messages, come back later"),
-    "503": Answer(reply="451 4.3.0 Come back later"),
-    "500": Answer(reply="451 4.3.0 Local error", step="content"),
-    "cut": Answer(reply=Move.DROP, step="content"),
-    "hang": Answer(reply=Move.SILENCE, step="content"),
-    "twice": Answer(reply=Move.EXTRA, step="content", delay=LATENCY),
+    "429": ScriptedAnswer(reply="421 4.7.0 Too many messages, come back later"),
+    "503": ScriptedAnswer(reply="451 4.3.0 Come back later"),
+    "500": ScriptedAnswer(reply="451 4.3.0 Local error", step="content"),
+    "cut": ScriptedAnswer(reply=Move.DROP, step="content"),
+    "hang": ScriptedAnswer(reply=Move.SILENCE, step="content"),
+    "twice": ScriptedAnswer(reply=Move.EXTRA, step="content", delay=LATENCY),
 }
 """Answer to an envelope by the fault that was drawn for it."""
-SOUND = Answer(reply=Move.GOOD, step="content", delay=LATENCY)
+SOUND = ScriptedAnswer(reply=Move.GOOD, step="content", delay=LATENCY)
 
 
 @dataclass(kw_only=True)
-class Drawn(Script):
+class Drawn(SmtpScript):
     """Script in which each envelope draws its fault."""
 
     mischief: Mischief
-    drawn: dict[str, Answer] = field(default_factory=dict)
+    drawn: dict[str, ScriptedAnswer] = field(default_factory=dict)
 
-    def answer(self, step: str, address: str) -> Answer:
+    def answer(self, step: str, address: str) -> ScriptedAnswer:
         """Draw with the recipient, and answer at the step that the fault concerns."""
         if step == "RCPT":
             self.drawn[address] = TROUBLE.get(self.mischief.draw(), SOUND)
         answer = self.drawn.get(address)
-        return answer if answer and answer.step == step else Answer(reply=Move.GOOD)
+        return answer if answer and answer.step == step else ScriptedAnswer(reply=Move.GOOD)
 
 
 class MailServer(SmtpStandIn):

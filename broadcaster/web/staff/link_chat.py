@@ -43,7 +43,7 @@ def ways_of(request: Request) -> list[NudgeWay]:
     """What the account's page shows by `_nudge_settings.html` (as `nudge_ways`)."""
     app, account = app_of(request), account_of(request)
     able = [
-        app.push[name] for name in REACHED_BY if name in app.push and contact.can_tell(app, name)
+        app.push[name] for name in REACHED_BY if name in app.push and contact.can_notify(app, name)
     ]
     return [
         NudgeWay(
@@ -85,6 +85,6 @@ def _inviting(app: App) -> PushChannel:
     """The open channel whose people write first; raises 404 where there is none."""
     for name in REACHED_BY:
         channel = app.push.get(name)
-        if channel is not None and isinstance(channel, Inviting) and contact.can_tell(app, name):
+        if channel is not None and isinstance(channel, Inviting) and contact.can_notify(app, name):
             return channel
     raise HTTPException(404)

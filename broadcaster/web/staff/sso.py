@@ -18,10 +18,10 @@ from broadcaster.app import App
 from broadcaster.domain.actor import SIGN_ON
 from broadcaster.runtime.i18n import LANGUAGES, words
 from broadcaster.staff import oidc, provisioning
-from broadcaster.staff.oidc import Attempt, SignOnError
+from broadcaster.staff.oidc import SignInAttempt, SignOnError
 from broadcaster.staff.oidc_claims import Identity
 from broadcaster.staff.oidc_client import PAUSE_SECONDS, SignOn
-from broadcaster.staff.provisioning import Admission
+from broadcaster.staff.provisioning import ProvisioningOutcome
 from broadcaster.store import accounts
 from broadcaster.store.sessions import HALF
 from broadcaster.web.base import pages
@@ -62,7 +62,7 @@ async def begin(request: Request) -> Response:
     session = await current_session(request)
     if session is not None and session.way != HALF:
         return RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
-    attempt = Attempt.begin(target, app.clock().timestamp())
+    attempt = SignInAttempt.begin(target, app.clock().timestamp())
     try:
         there = await sign_on.begin(attempt, anew=request.query_params.get("akun") == "lain")
     except SignOnError as error:
@@ -141,7 +141,9 @@ async def left(request: Request) -> Response:
 # --- inside ---------------------------------------------------------------------------------------------
 
 
-async def _enter(request: Request, identity: Identity, token: str) -> tuple[Admission, str]:
+async def _enter(
+    request: Request, identity: Identity, token: str
+) -> tuple[ProvisioningOutcome, str]:
     """Admit somebody whom the provider proved; the value of their new session's cookie."""
     app = app_of(request)
     hint = base64.b64encode(app.vault.seal(_HINT, token)).decode()
@@ -151,12 +153,12 @@ async def _enter(request: Request, identity: Identity, token: str) -> tuple[Admi
     )
 
 
-def _attempt(request: Request) -> Attempt | None:
+def _attempt(request: Request) -> SignInAttempt | None:
     """Read the sign-in under way out of this browser's sealed cookie."""
     app = app_of(request)
     try:
         sealed = base64.urlsafe_b64decode(request.cookies.get(_cookie_name(app), ""))
-        return msgspec.json.decode(app.vault.open(_ATTEMPT, sealed), type=Attempt)
+        return msgspec.json.decode(app.vault.open(_ATTEMPT, sealed), type=SignInAttempt)
     except (binascii.Error, ValueError, SealBroken, msgspec.DecodeError):
         return None
 
@@ -188,7 +190,9 @@ def _refuse(request: Request, error: SignOnError, target: str = HOME) -> Respons
     )
 
 
-async def _turned_away(request: Request, identity: Identity, admission: Admission) -> Response:
+async def _turned_away(
+    request: Request, identity: Identity, admission: ProvisioningOutcome
+) -> Response:
     """Tell somebody who is known and may not come in why, and whom to ask."""
     admins = await app_of(request).database.read(accounts.with_role, "admin")
     return _page(

@@ -120,7 +120,7 @@ async def create(request: Request) -> Response:
             request,
             data,
             "person",
-            lambda c: administration.hire(c, actor, name, particulars, hashed=hashed),
+            lambda c: administration.add_account(c, actor, name, particulars, hashed=hashed),
             lambda one: str(one.id),
         )
     except BadAccount as refused:

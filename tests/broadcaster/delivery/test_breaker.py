@@ -8,7 +8,7 @@ import pytest
 
 from broadcaster.domain.deliveries import PENDING
 from broadcaster.simulation.bot_api import BotApi
-from broadcaster.simulation.smtp_script import Answer
+from broadcaster.simulation.smtp_script import ScriptedAnswer
 from support.bad_recipients import (
     chat,
     email_city,
@@ -38,7 +38,7 @@ async def test_twelve_mailboxes_of_one_domain_that_refuse_the_sender_halt_the_ch
     sqlite_url: str, tmp_path: Path, reply: str
 ) -> None:
     people = list(map(mailbox, range(12)))
-    server = picky({person: Answer(reply=reply) for person in people})
+    server = picky({person: ScriptedAnswer(reply=reply) for person in people})
     async with email_city(sqlite_url, tmp_path, server, people) as app:
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
@@ -56,7 +56,7 @@ async def test_the_only_recipients_of_a_notice_wait_by_themselves_whatever_their
     sqlite_url: str, tmp_path: Path, reply: str, count: int
 ) -> None:
     bad = [mailbox(n, f"domain{n}.example") for n in range(count)]
-    server = picky({person: Answer(reply=reply) for person in bad})
+    server = picky({person: ScriptedAnswer(reply=reply) for person in bad})
     async with email_city(sqlite_url, tmp_path, server, bad) as app:
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))

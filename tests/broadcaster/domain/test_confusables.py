@@ -81,11 +81,11 @@ def test_no_second_active_account_is_called_the_same(database: Database) -> None
         Particulars(full_name="Budi Santoso", roles=("author",)),
         Particulars(full_name="budi sant0so", roles=("author",)),
     )
-    budi = database.write_now(administration.hire, keeper, "budi", first, hashed="x")
+    budi = database.write_now(administration.add_account, keeper, "budi", first, hashed="x")
     with refuses(BadAccount, match=r"terlalu mirip dengan, akun budi \(Budi Santoso\)"):
-        database.write_now(administration.hire, keeper, "lain", second, hashed="x")
+        database.write_now(administration.add_account, keeper, "lain", second, hashed="x")
     dewi = database.write_now(
-        administration.hire, keeper, "dewi", replace(second, full_name="Dewi"), hashed="x"
+        administration.add_account, keeper, "dewi", replace(second, full_name="Dewi"), hashed="x"
     )
     with pytest.raises(BadAccount, match="full_name_taken"):
         database.write_now(administration.change, keeper, dewi.id, second, vault=VAULT)

@@ -265,7 +265,7 @@ async def test_a_copy_tells_no_staff_tries_no_draft_and_publishes_no_schedule(
             ).scalar_one()
         )
         assert state == "scheduled"
-        outcome = await contact.tell(app, "email", "rina@contoh.example", note())
+        outcome = await contact.send(app, "email", "rina@contoh.example", note())
         assert outcome == Halted(code="not at home")
 
 

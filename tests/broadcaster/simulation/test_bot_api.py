@@ -340,7 +340,7 @@ async def test_residents_write_press_and_block_by_webhook() -> None:
     api = BotApi()
     async with webhook(api) as came:
         assert await api.writes(RINA, "/berhenti") == 200
-        assert await api.presses(RINA, "kel:1") == 200
+        assert await api.click(RINA, "kel:1") == 200
         assert await api.blocks(RINA) == 200
         assert RINA in api.blocked
         assert await api.unblocks(RINA) == 200

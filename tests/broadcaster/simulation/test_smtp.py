@@ -11,7 +11,7 @@ import pytest
 
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.smtp import INBOXES, MAILS, SmtpStandIn, received_parts
-from broadcaster.simulation.smtp_script import Answer, Move, Script, Transcript
+from broadcaster.simulation.smtp_script import Move, ScriptedAnswer, SmtpScript, Transcript
 
 CONTENT = b"Message-ID: <1.1.k@info.cimahi.example>\r\nSubject: uji\r\n\r\nIsi\r\n"
 ONE = (
@@ -339,7 +339,7 @@ async def test_a_taken_port_is_said_at_once() -> None:
 
 
 @asynccontextmanager
-async def scripted(script: Script) -> AsyncIterator[tuple[Client, Transcript]]:
+async def scripted(script: SmtpScript) -> AsyncIterator[tuple[Client, Transcript]]:
     """A client of a server that plays the script, greeted, and the transcript."""
     server = SmtpStandIn(script=script)
     async with connected(server) as client:
@@ -347,7 +347,7 @@ async def scripted(script: Script) -> AsyncIterator[tuple[Client, Transcript]]:
 
 
 async def test_a_step_is_answered_as_scripted_and_a_list_is_used_up() -> None:
-    script = Script(steps={"RCPT": ["450 4.2.0 Later", 550], "RSET": "500 5.5.2 what"})
+    script = SmtpScript(steps={"RCPT": ["450 4.2.0 Later", 550], "RSET": "500 5.5.2 what"})
     async with scripted(script) as (client, transcript):
         assert await mailed(client) == "450 4.2.0 Later"
         assert await client.says("RSET") == "500 5.5.2 what"
@@ -359,8 +359,8 @@ async def test_a_step_is_answered_as_scripted_and_a_list_is_used_up() -> None:
 
 
 async def test_a_recipient_has_an_answer_of_its_own_at_its_step() -> None:
-    spam = Answer(reply="554 5.7.1 Spam", step="content")
-    async with scripted(Script(recipients={"b@contoh.example": spam})) as (client, transcript):
+    spam = ScriptedAnswer(reply="554 5.7.1 Spam", step="content")
+    async with scripted(SmtpScript(recipients={"b@contoh.example": spam})) as (client, transcript):
         assert (await mailed(client, "a@contoh.example")).startswith("250")
         assert await mailed(client, "b@contoh.example") == "554 5.7.1 Spam"
     assert transcript.taken == [("a@contoh.example", CONTENT)]
@@ -370,8 +370,11 @@ async def test_a_recipient_has_an_answer_of_its_own_at_its_step() -> None:
 
 async def test_a_gate_holds_one_connection_and_nothing_was_taken_before_it_opens() -> None:
     gate = asyncio.Event()
-    slow = Answer(reply=Move.GOOD, step="content", gate=gate)
-    async with scripted(Script(recipients={"siti@contoh.example": slow})) as (client, transcript):
+    slow = ScriptedAnswer(reply=Move.GOOD, step="content", gate=gate)
+    async with scripted(SmtpScript(recipients={"siti@contoh.example": slow})) as (
+        client,
+        transcript,
+    ):
         waiting = asyncio.create_task(mailed(client))
         await asyncio.wait_for(transcript.got_mail.wait(), 5)
         assert not transcript.taken
@@ -381,16 +384,19 @@ async def test_a_gate_holds_one_connection_and_nothing_was_taken_before_it_opens
 
 
 async def test_a_delay_comes_between_taking_and_answering() -> None:
-    late = Answer(reply=Move.GOOD, step="content", delay=0.05)
+    late = ScriptedAnswer(reply=Move.GOOD, step="content", delay=0.05)
     loop = asyncio.get_running_loop()
-    async with scripted(Script(recipients={"siti@contoh.example": late})) as (client, transcript):
+    async with scripted(SmtpScript(recipients={"siti@contoh.example": late})) as (
+        client,
+        transcript,
+    ):
         assert (await mailed(client)).startswith("250")
         assert loop.time() - transcript.arrived["siti@contoh.example"] >= 0.05
 
 
 @pytest.mark.parametrize("move", [Move.DROP, Move.SILENCE])
 async def test_a_content_without_an_answer_was_taken_all_the_same(move: Move) -> None:
-    async with scripted(Script(tape=[Move.GOOD] * 3 + [move])) as (client, transcript):
+    async with scripted(SmtpScript(tape=[Move.GOOD] * 3 + [move])) as (client, transcript):
         client.writer.write(ONE)
         for code in ("250", "250", "354"):
             assert (await client.reply()).startswith(code)
@@ -401,7 +407,7 @@ async def test_a_content_without_an_answer_was_taken_all_the_same(move: Move) ->
 
 async def test_a_tape_is_played_reply_by_reply() -> None:
     tape = [Move.LINES, Move.BYTES, Move.ANYWAY, Move.EXTRA]
-    async with scripted(Script(tape=tape)) as (client, _):
+    async with scripted(SmtpScript(tape=tape)) as (client, _):
         client.writer.write(ONE)
         replies = [await client.reply() for _ in range(5)]
     assert [reply[:3] for reply in replies] == ["250", "250", "354", "250", "250"]
@@ -409,7 +415,7 @@ async def test_a_tape_is_played_reply_by_reply() -> None:
 
 
 async def test_what_a_client_must_never_do_is_in_the_transcript() -> None:
-    async with scripted(Script(tape=[Move.GOOD, 550, Move.ANYWAY])) as (client, transcript):
+    async with scripted(SmtpScript(tape=[Move.GOOD, 550, Move.ANYWAY])) as (client, transcript):
         client.writer.write(ONE)
         replies = [await client.reply() for _ in range(4)]
     assert [reply[:3] for reply in replies] == ["250", "550", "354", "250"]
@@ -420,7 +426,7 @@ async def test_what_a_client_must_never_do_is_in_the_transcript() -> None:
 
 
 async def test_a_greeting_that_refuses_ends_the_connection() -> None:
-    async with SmtpStandIn(script=Script(steps={"greeting": 421})).running() as url:
+    async with SmtpStandIn(script=SmtpScript(steps={"greeting": 421})).running() as url:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         assert await reader.read() == b"421 4.9.9 no\r\n"
         writer.close()

@@ -14,7 +14,7 @@ from broadcaster.domain.accounts import (
     read_role_mapping,
 )
 from broadcaster.staff import oidc
-from broadcaster.staff.oidc import Attempt, Misconfigured, Stale, may_ask
+from broadcaster.staff.oidc import Misconfigured, SignInAttempt, Stale, may_ask
 
 ISSUER = "https://masuk.cimahi.example/realms/kota"
 DOCUMENT: dict[str, Any] = {
@@ -107,7 +107,7 @@ def test_keys_that_are_shared_broken_or_for_encryption_are_left_out() -> None:
 
 
 def test_an_attempt_has_secrets_of_its_own_and_ends() -> None:
-    one, other = Attempt.begin("/redaksi/", 1000.0), Attempt.begin("/redaksi/", 1000.0)
+    one, other = SignInAttempt.begin("/redaksi/", 1000.0), SignInAttempt.begin("/redaksi/", 1000.0)
     assert len({one.state, one.nonce, one.verifier, other.state, other.nonce, other.verifier}) == 6
     assert 43 <= len(one.verifier) <= 128
     assert oidc.check_state(one, {"state": one.state}, 1500.0) is one
@@ -187,7 +187,10 @@ def test_a_long_token_is_left_out_of_the_address_and_a_query_is_kept() -> None:
 
 
 def test_the_provider_is_asked_for_what_the_setting_says() -> None:
-    discovery, attempt = oidc.read_discovery(DOCUMENT, ISSUER), Attempt.begin("/redaksi/", 0.0)
+    discovery, attempt = (
+        oidc.read_discovery(DOCUMENT, ISSUER),
+        SignInAttempt.begin("/redaksi/", 0.0),
+    )
     address = oidc.authorize_address(
         discovery, "siaran", attempt, "https://info.example/kembali", "openid roles"
     )

@@ -8,7 +8,7 @@ import pytest
 
 from broadcaster.staff import provisioning
 from broadcaster.staff.oidc_claims import Identity
-from broadcaster.staff.provisioning import Admission
+from broadcaster.staff.provisioning import ProvisioningOutcome
 from broadcaster.store import accounts, sessions
 from broadcaster.store.sessions import Session
 from broadcaster.store.staff_tables import session
@@ -36,7 +36,7 @@ async def program(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Program]:
 
 async def enter(
     program: Program, *values: str, before: Session | None = None
-) -> tuple[Admission, str]:
+) -> tuple[ProvisioningOutcome, str]:
     """Come in with what the provider says of Siti's roles."""
     identity = replace(SITI, values=values)
     return await program.app.database.write(
@@ -69,7 +69,10 @@ async def test_the_session_that_the_browser_had_before_ends(program: Program) ->
 
 
 async def test_who_has_no_role_gets_no_account(program: Program) -> None:
-    assert await enter(program, "tamu") == (Admission(account=None, problem="no_role"), "")
+    assert await enter(program, "tamu") == (
+        ProvisioningOutcome(account=None, problem="no_role"),
+        "",
+    )
     assert not await program.app.database.read(accounts.exists)
 
 

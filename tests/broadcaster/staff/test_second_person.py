@@ -67,7 +67,7 @@ class Hall:
         """Have an administrator make an account."""
         particulars = Particulars(full_name=name.title(), roles=roles)
         self.people[name] = self.keep(
-            administration.hire, by, name, particulars, hashed="x", after=after
+            administration.add_account, by, name, particulars, hashed="x", after=after
         )
         return self.people[name]
 

@@ -356,9 +356,9 @@ def test_the_rules_hold_without_any_page(database: Database) -> None:
     now = Clock()()
     particulars = Particulars(full_name="Ani", roles=("admin",))
     shell = NamedActor(name="cli", now=now)
-    ani = database.write_now(administration.hire, shell, "ani", particulars, hashed="x")
+    ani = database.write_now(administration.add_account, shell, "ani", particulars, hashed="x")
     rina = database.write_now(
-        administration.hire,
+        administration.add_account,
         shell,
         "rina",
         Particulars(full_name="Rina", roles=("author",)),
@@ -380,7 +380,7 @@ def test_the_rules_hold_without_any_page(database: Database) -> None:
         )
     for actor in (StaffActor(account=rina, now=now), NamedActor(name="token:situs", now=now)):
         with pytest.raises(NotAllowed):
-            database.write_now(administration.hire, actor, "x", particulars, hashed="x")
+            database.write_now(administration.add_account, actor, "x", particulars, hashed="x")
     with pytest.raises(NotAllowed):
         database.write_now(
             administration.change,
