@@ -1,5 +1,5 @@
-"""Telephone numbers as people write them, and those of other countries as their own rules have
-them.
+"""Telephone numbers as people type them, and validation of numbers abroad by their countries'
+rules.
 """
 
 import re
@@ -17,8 +17,9 @@ _PLUS = "+"
 
 
 def digits_of(text: str) -> str:
-    """The number without spaces and punctuation, "+" before a country's code; letters and rounded
-    numbers raise BadAddress.
+    """Return the number without spaces and punctuation, with "+" before a country code.
+
+    Raises BadAddress for letters and for numbers rounded by a spreadsheet.
     """
     number = re.sub("^tel:", "", seen(text), flags=re.IGNORECASE).lstrip("='\"`\u2018\u2019")
     if _ROUNDED.fullmatch(number):
@@ -42,14 +43,16 @@ def digits_of(text: str) -> str:
 
 
 def _says(sign: str) -> bool:
-    """Whether a sign is part of a number: figures and "+"; punctuation, other signs and spaces are
-    none.
+    """True if a character is part of a number: a digit or "+"; punctuation, symbols and spaces are
+    not.
     """
     return sign == _PLUS or unicodedata.category(sign)[0] not in "PSZC"
 
 
 def abroad(number: str) -> str:
-    """Return the E.164 digits, without "+", of a valid number "+..." of another country; else ""."""
+    """Return the E.164 digits, without "+", of a valid number "+..." in another country; else
+    "".
+    """
     if not re.fullmatch(r"\+[1-9][0-9]{6,14}", number) or number.startswith("+62"):
         return ""
     try:
