@@ -1,6 +1,4 @@
-"""Reading what providers send part by part: what fits is taken, what does not is left out, with the
-reason.
-"""
+"""Tolerant parsing of providers' JSON, part by part: malformed parts are omitted and reported."""
 
 import json
 import math
@@ -16,8 +14,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unreadable:
-    """A part of a webhook that could not be read: where it stood, and why; it holds nothing of what
-    was said.
+    """A part of a webhook that could not be parsed: its location and the reason, without its
+    content.
     """
 
     where: str
@@ -25,12 +23,11 @@ class Unreadable:
 
 
 Tell = Callable[[str], None]
-"""Takes the reason for which an optional part was left out."""
+"""Receives the reason why an optional part was omitted."""
 
 
 def decode(body: bytes, tell: Tell) -> Any:
-    """Decode JSON; octets that are no UTF-8, halves of surrogate pairs and impossible numbers are
-    left out.
+    """Decode JSON; invalid UTF-8, lone surrogates and impossible numbers are omitted.
 
     Raises DecodeError, RecursionError.
     """
@@ -68,12 +65,13 @@ def _finite(digits: str) -> float | None:
 
 
 def _none(_constant: str) -> None:
-    """NaN and infinity are no JSON."""
+    """Replace NaN and infinity, which are not JSON, by None."""
 
 
 def read(raw: Any, kind: type[T], tell: Tell) -> T:
-    """Read `raw` as the Struct `kind`; optional parts that do not fit are left out. Raises
-    ValidationError, RecursionError.
+    """Parse `raw` as the Struct `kind`; malformed optional parts are omitted.
+
+    Raises ValidationError, RecursionError.
     """
     try:
         return msgspec.convert(raw, kind, strict=False)
@@ -92,7 +90,7 @@ def _read_parts(raw: dict[str, Any], kind: type[T], tell: Tell) -> T:
                 raise msgspec.ValidationError(
                     f"Object missing required field `{field.encode_name}`"
                 )
-            continue  # null says as little as nothing
+            continue  # null is treated as absent
         try:
             parts[field.name] = _part(part, field.type, tell)
         except msgspec.ValidationError as error:
@@ -103,7 +101,7 @@ def _read_parts(raw: dict[str, Any], kind: type[T], tell: Tell) -> T:
 
 
 def _part(raw: Any, wanted: Any, tell: Tell) -> Any:
-    """One part, whose own parts are read as tolerantly."""
+    """Parse a part and its own parts with the same tolerance."""
     kinds = get_args(wanted) if get_origin(wanted) in (Union, UnionType) else (wanted,)
     if str in kinds and isinstance(raw, int) and not isinstance(raw, bool):
         return str(raw)

@@ -1,4 +1,4 @@
-"""SMTP: what each reply means, as a table."""
+"""SMTP replies and their outcomes, as a table."""
 
 import re
 import ssl
@@ -11,8 +11,8 @@ from channels.base.contract import About, Deferred, Failure, Halted, Refused, Re
 from channels.base.redaction import redacted
 
 Stage = Literal["connect", "mail", "rcpt", "data", "content"]
-"""Where a reply came: "connect" is greeting, EHLO, TLS and AUTH; "data" the command; "content" the
-end of the message.
+"""Stage of the dialogue that a reply belongs to: "connect" is greeting, EHLO, TLS and AUTH; "data"
+the command; "content" the end of the message.
 """
 
 _HOUR = 3600.0
@@ -30,21 +30,23 @@ _UNKNOWN_USER = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """One row: the outcome of replies in `stages` with an enhanced code, or a bare code (and
-    words), of these.
+    """A row: the outcome of replies in `stages` with one of these enhanced or bare codes (and
+    words).
     """
 
     outcome: Failure
     stages: frozenset[Stage] | None = None
     enhanced: tuple[str, ...] = ()
-    """Without the class digit, which the reply's own first digit replaces; a trailing "." stands
-    for all below it.
+    """Enhanced codes without the class digit, which the reply's own first digit replaces; a
+    trailing "." matches everything below.
     """
     codes: tuple[int, ...] = ()
     words: re.Pattern[str] | None = None
 
     def fits(self, stage: Stage, code: int, detail: str, text: str) -> bool:
-        """Whether a reply is of this row; `detail` is its enhanced code without the class digit."""
+        """True if a reply matches this row; `detail` is its enhanced code without the class
+        digit.
+        """
         if self.stages is not None and stage not in self.stages:
             return False
         if any(
@@ -82,9 +84,9 @@ PERMANENT: tuple[Rule, ...] = (
     Rule(stages=_RCPT, codes=tuple(range(500, 600)), outcome=_THREE_STRIKES),
     Rule(stages=_LATE, codes=tuple(range(500, 600)), outcome=Rejected()),
 )
-"""Replies 5xx, the first row that fits. From RCPT on each answers one recipient, so none of them
-halts or holds anything alone (`_about`): also what names our authentication is said by single
-servers of others that are wrong about us.
+"""5xx replies; the first matching row applies. From RCPT on each answers one recipient, so none of
+them halts or defers the channel alone (`_about`): not even a reply about our authentication, which
+single servers give wrongly.
 """
 
 TRANSIENT: tuple[Rule, ...] = (
@@ -93,11 +95,11 @@ TRANSIENT: tuple[Rule, ...] = (
     Rule(enhanced=("2.2",), outcome=_MAILBOX_FULL),
     Rule(codes=tuple(range(400, 500)), outcome=Deferred()),
 )
-"""Replies 4xx, the first row that fits."""
+"""4xx replies; the first matching row applies."""
 
 
 def failure_of(stage: Stage, code: int, text: str, domain: str = "") -> Failure:
-    """What a reply other than the wanted one means; its text is kept without addresses."""
+    """Map an unexpected reply to its outcome; its text is kept without addresses."""
     rules = {4: TRANSIENT, 5: PERMANENT}.get(code // 100)
     if rules is None:
         return _about(
@@ -115,12 +117,12 @@ def failure_of(stage: Stage, code: int, text: str, domain: str = "") -> Failure:
 
 
 def said(text: str, domain: str = "") -> str:
-    """A reply's text on one line, short and without the recipient's address and domain."""
+    """Return a reply's text on one line, short and without the recipient's address and domain."""
     return redacted(" ".join(text.split()), domain)[:200]
 
 
 def _about(stage: Stage, outcome: Failure) -> Failure:
-    """Say whom a reply is about: before RCPT nobody but us was named."""
+    """Set the subject of a failure: before RCPT only we were named."""
     if stage in _EARLY:
         return outcome
     if isinstance(outcome, Halted):
@@ -129,15 +131,16 @@ def _about(stage: Stage, outcome: Failure) -> Failure:
 
 
 def disconnected(stage: Stage, why: str) -> Deferred:
-    """A connection that ended at `stage`: from RCPT on it may have been the recipient's doing;
-    after the content, uncertain.
+    """Return the outcome of a connection that ended at `stage`.
+
+    From RCPT on the recipient may be the cause; after the content it is uncertain.
     """
     about: About = "sender" if stage in _EARLY else "recipient"
     return Deferred(uncertain=stage == "content", code="disconnected", detail=why, about=about)
 
 
 def connect_failure(error: Exception) -> Failure:
-    """What an exception before the first message means."""
+    """Map an exception before the first message to its outcome."""
     if isinstance(error, aiosmtplib.SMTPResponseException):
         failure = failure_of("connect", error.code, error.message)
         return replace(failure, throttle=True) if isinstance(failure, Deferred) else failure

@@ -1,5 +1,5 @@
-"""A plain letter to one person of staff: one text part, over a connection of its own, never behind
-the residents' mail.
+"""Plain email to a single staff member: one text part, over a separate connection, never queued
+behind the residents' mail.
 """
 
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from channels.base.staff_messages import Note
 
 
 class _Desk(Protocol):
-    """What a channel's settings say of who writes."""
+    """The settings of a channel that name the sender."""
 
     @property
     def site(self) -> Site:
@@ -23,11 +23,11 @@ class _Desk(Protocol):
 
     @property
     def sender(self) -> tuple[str, str]:
-        """Name and address of the From line."""
+        """Name and address of the From header."""
 
 
 class _Post(Protocol):
-    """A channel that has SMTP connections to open."""
+    """A channel that can open SMTP connections."""
 
     @property
     def _settings(self) -> _Desk: ...
@@ -36,8 +36,8 @@ class _Post(Protocol):
 
 
 def letter(note: Note, to: str, *, sender: tuple[str, str], site: Site, at: datetime) -> bytes:
-    """The whole message; the same note has the same Message-ID, so that a mail program can tell one
-    that came twice.
+    """Build the whole message; the same note has the same Message-ID, so that mail programs detect
+    duplicates.
     """
     subject = one_line(f"[SIMULASI] {note.subject}" if site.simulated else note.subject)
     headers = [
@@ -54,10 +54,10 @@ def letter(note: Note, to: str, *, sender: tuple[str, str], site: Site, at: date
 
 
 class Letters:
-    """Mixed into a channel that sends mail."""
+    """Mixin for a channel that sends email."""
 
     async def tell(self: _Post, address: str, note: Note) -> Outcome:
-        """Send a note as a letter."""
+        """Send a note as an email."""
         sender = self._settings.sender
         data = letter(note, address, sender=sender, site=self._settings.site, at=datetime.now(UTC))
         connection = self._connection()

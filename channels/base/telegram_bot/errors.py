@@ -1,4 +1,4 @@
-"""What the Bot API's errors mean for their message, as python-telegram-bot ("PTB") raises them."""
+"""Errors of the Bot API, as raised by python-telegram-bot ("PTB"), and their outcomes."""
 
 import re
 from dataclasses import replace
@@ -35,7 +35,7 @@ DESCRIPTIONS: tuple[tuple[str, Failure], ...] = (
         Rejected(whole_edition=True),
     ),
 )
-"""What a 400 or 403 says (a pattern for its lower-case description), and what it means."""
+"""Patterns for the lower-case description of a 400 or 403, and their outcomes."""
 _STATUSES: dict[str, Failure] = {
     "413": Rejected(code="413", detail="request too large", whole_edition=True),
     "429": Deferred(retry_after=5, throttle=True, code="429", detail="rate limit", about="either"),
@@ -46,14 +46,15 @@ NOT_FOUND = "message to edit not found|message_id_invalid"
 
 
 def failure_of(problem: error.TelegramError) -> Failure:
-    """Which of the five failures a PTB exception is. The order matters: BadRequest and TimedOut are
-    NetworkErrors too.
+    """Map a PTB exception to one of the five failures.
+
+    The order matters: BadRequest and TimedOut are NetworkErrors too.
     """
     match problem:
         case error.RetryAfter():
             wait = problem.retry_after
             seconds = wait.total_seconds() if isinstance(wait, timedelta) else wait
-            # a group has a limit of its own: while the whole bot is limited, every call says so
+            # a group has its own limit; when the whole bot is limited, every call reports it
             return Deferred(
                 retry_after=seconds, throttle=True, code="429", detail="rate limit", about="either"
             )
@@ -70,7 +71,8 @@ def failure_of(problem: error.TelegramError) -> Failure:
         case error.Forbidden():
             return _described("403", problem.message, Skipped())
         case error.InvalidToken():
-            # 401 names our token and so holds for all; but PTB says the same of a 404, and a proxy may say either of one message
+            # 401 is about our token and so affects all; but PTB reports a 404 the same way, and a
+            # proxy may send either for a single message
             return Halted(code="401", detail="token refused", about="either")
         case error.Conflict():
             return Deferred(
@@ -105,7 +107,7 @@ def _described(status: str, description: str, otherwise: Failure) -> Failure:
 
 
 def _named(description: str) -> str:
-    """A short name for a description that nobody knows, the same for all whom it is about."""
+    """Return a short name for an unknown description, the same for all recipients."""
     words = re.findall(
         "[a-z_']+", description.lower().removeprefix("bad request: ").removeprefix("forbidden: ")
     )

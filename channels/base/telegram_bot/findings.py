@@ -13,7 +13,7 @@ TOKEN_MISSING = Finding(
 
 
 async def account_findings(bot: Bot, *, webhook: str, secret: str) -> list[Finding]:
-    """Ask getMe and getWebhookInfo; `webhook` is the address that Telegram has to call."""
+    """Call getMe and getWebhookInfo; `webhook` is the URL that Telegram has to call."""
     try:
         user, hook = await bot.get_me(), await bot.get_webhook_info()
     except error.TelegramError as problem:

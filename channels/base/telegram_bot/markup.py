@@ -1,5 +1,5 @@
-"""Light Markdown as the HTML of a bot's message: blocks, what fits of them, and which marks give
-way where all are too many.
+"""Light Markdown as Telegram HTML: splits it into blocks, fits them into the limit, and drops
+entities beyond Telegram's maximum.
 """
 
 import itertools
@@ -17,10 +17,10 @@ from markupsafe import Markup
 from channels.base.rendering import clean, tokens, utf16
 from channels.base.truncation import ELLIPSIS, shortened
 
-TEXT_LIMIT = 4096  # UTF-16 units of the parsed text: the strictest reading of Telegram's limit, safe under all others
+TEXT_LIMIT = 4096  # UTF-16 units of the parsed text: the strictest reading of the limit
 ENTITY_LIMIT = 100
 _GAP = f"\n\n{ELLIPSIS}"
-"""Stands below the last block that fits."""
+"""Follows the last block that fits."""
 
 _TAGS = {
     "strong_open": "<b>",
@@ -85,16 +85,16 @@ def _inline(children: Iterable[Token]) -> str:
 
 
 def parsed(html: str) -> str:
-    """The text that Telegram shows for our HTML."""
+    """Return the text that Telegram shows for our HTML."""
     return unescape(re.sub(r"<[^>]*>", "", html))
 
 
 def flow(markdown: str, beside: str, share: float = 1.0) -> Markup:
-    """HTML of the blocks that fit into `share` of the room that `beside` leaves; the next is cut,
-    and an ellipsis says so.
+    """Render the blocks that fit into `share` of the room left by `beside`; the next is cut with an
+    ellipsis.
 
-    Where all entities would be too many, bold and italic go first; links that are still too many
-    stand as text.
+    If there are too many entities, bold and italic are dropped first; links that are still too many
+    become text.
     """
     room = int((TEXT_LIMIT - utf16(parsed(beside))) * share)
     tags = int((ENTITY_LIMIT - len(_OPENING.findall(beside))) * share)
@@ -113,7 +113,7 @@ def flow(markdown: str, beside: str, share: float = 1.0) -> Markup:
 
 
 def _filled(parts: Sequence[tuple[str, str]], room: int, tags: int) -> tuple[str, bool]:
-    """HTML of the blocks that fit, the next shortened, and whether they are all there."""
+    """Return HTML of the blocks that fit, the next one shortened, and True if all fit."""
     links = sum(html.count("<a ") for _, html in parts)
     out = ""
     for lead, html in parts:
@@ -132,8 +132,8 @@ def _filled(parts: Sequence[tuple[str, str]], room: int, tags: int) -> tuple[str
 
 
 def _within(html: str, tags: int, *, kept_back: int) -> str:
-    """A block with at most so many entities: all, the links alone, or none; `kept_back` are for the
-    links of later blocks.
+    """Limit the entities of a block: all, links only, or none; `kept_back` are reserved for links
+    of later blocks.
     """
     if len(_OPENING.findall(html)) <= tags - kept_back:
         return html
@@ -152,8 +152,8 @@ def _as_text(link: re.Match[str]) -> str:
 
 
 def _clipped(html: str, head: str, text: str) -> str:
-    """The beginning of a block that shows `head`, a beginning of its `text` with or without an
-    ellipsis: links stay links.
+    """Return the start of a block that shows `head`, a start of its `text` with or without an
+    ellipsis; links remain links.
     """
     kept = head if text.startswith(head) else head.removesuffix(ELLIPSIS).rstrip()
     if not text.startswith(kept):
@@ -176,7 +176,7 @@ def _clipped(html: str, head: str, text: str) -> str:
 
 
 def pieces(text: str) -> list[str]:
-    """`text` in parts of <= 4096 UTF-16 units, split between paragraphs, else words; never inside a
+    """Split text into parts of <= 4096 UTF-16 units, between paragraphs, else words; never inside a
     surrogate pair.
     """
     size = TEXT_LIMIT if utf16(text) == len(text) else TEXT_LIMIT // 2

@@ -1,4 +1,4 @@
-"""What a bot does for staff: notes in their own chat, and the address by which they open it."""
+"""Staff features of a bot: notes in a private chat, and the link that opens it."""
 
 from telegram import Bot, error
 
@@ -7,7 +7,7 @@ from channels.base.staff_messages import Answering, Note
 
 
 class Chats:
-    """Mixed into a bot's channel."""
+    """Mixin for a bot's channel."""
 
     _bot: Bot
     _name = ""
@@ -17,7 +17,7 @@ class Chats:
         return await self.answer(address, f"{note.subject}\n\n{note.text}")
 
     async def invitation(self, word: str) -> str:
-        """The deep link; the bot's name is asked for once."""
+        """Return the deep link; the bot's name is fetched once."""
         try:
             self._name = self._name or str((await self._bot.get_me()).username or "")
         except error.TelegramError:

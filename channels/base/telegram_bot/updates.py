@@ -1,6 +1,4 @@
-"""Updates of the Bot API as Telegram posts them: what of them concerns a bot that announces, and
-nothing else.
-"""
+"""Updates of the Bot API as Telegram posts them: only what concerns an announcement bot."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -57,8 +55,8 @@ class _Update(msgspec.Struct):
 
 
 def read(body: bytes) -> Sequence[Event | Unreadable]:
-    """What residents write to the bot and press, whether they block it, and new ids of groups,
-    whose chatter is nothing.
+    """Parse messages and button clicks of residents, blocks, and new ids of groups; group messages
+    are ignored.
 
     Raises BadWebhook.
     """
