@@ -1,4 +1,4 @@
-"""WhatsApp by Meta's Cloud API: announcements as template messages, answers as text, receipts by
+"""WhatsApp over Meta's Cloud API: announcements as template messages, replies as text, receipts by
 signed webhook.
 """
 
@@ -46,7 +46,7 @@ from channels.base.truncation import cut
 from channels.base.typed_addresses import seen
 
 BODY_LIMIT = 1024
-"""UTF-16 units of a template's filled body; each of the other limits is named after what it limits."""
+"""UTF-16 units of a template's filled body."""
 PARAMETER_LIMIT = 240
 TEXT_LIMIT = 4096
 LANGUAGES = ("id", "en")
@@ -57,7 +57,7 @@ log = structlog.get_logger(__name__)
 
 
 class Settings(ChannelSettings):
-    """The WHATSAPP_ variables; secrets are kept out of `repr`."""
+    """The WHATSAPP_ variables; secrets are excluded from `repr`."""
 
     prefix: ClassVar[str] = "WHATSAPP_"
     required: ClassVar[tuple[str, ...]] = ("token", "phone_id", "app_secret", "verify_token")
@@ -111,7 +111,7 @@ class Settings(ChannelSettings):
 
     @property
     def names(self) -> dict[Kind, str]:
-        """Name of the template for each kind: as set, else the first, else the three of
+        """Template name for each kind: as configured, else the first, else the three of
         templates/whatsapp/.
         """
         first = self.template
@@ -126,14 +126,16 @@ class Settings(ChannelSettings):
 
 _SCOPED = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")
 _MOBILE = re.compile(r"(?:\+?620?|0|)(8[1-35-9][0-9]{7,10})")
-"""Also without its zero: spreadsheets take it off, and few lists hold numbers of Japan or China
-without "+".
+"""Also matches without the leading zero: spreadsheets drop it, and few lists hold Japanese or
+Chinese numbers without "+".
 """
 
 
 def parse_address(text: str) -> str:
-    """E.164 digits without "+" (6281200000001), or a business-scoped id (ID.1349...) as it stands;
-    raises BadAddress.
+    """Return E.164 digits without "+" (6281200000001), or a business-scoped id (ID.1349...)
+    unchanged.
+
+    Raises BadAddress.
     """
     if _SCOPED.fullmatch(scoped := seen(text)):
         return scoped
@@ -152,10 +154,10 @@ def parse_address(text: str) -> str:
 
 
 def definition_for(edition: Edition, lang: str, settings: Settings) -> Definition:
-    """The template an edition goes by: that of notices, unless emergencies or clarifications have
-    one of their own.
+    """Return the template of an edition: the notice template, unless emergencies or clarifications
+    have their own.
 
-    A withdrawal always goes by that of notices: it must repeat neither the warning nor the claim.
+    A withdrawal always uses the notice template: it must repeat neither the warning nor the claim.
     """
     kind: Kind = "notice"
     if edition.change != "withdrawal" and (edition.emergency or edition.claim is not None):
@@ -167,7 +169,7 @@ def definition_for(edition: Edition, lang: str, settings: Settings) -> Definitio
 
 
 def definitions(settings: Settings) -> list[Definition]:
-    """Every template that announcements may need, as Meta has to approve it."""
+    """Return every template that announcements may need, as Meta has to approve it."""
     kinds = {name: kind for kind, name in reversed(settings.names.items())}
     return [
         definition(f"whatsapp/{kind}.{lang}.yaml", name, settings.site)
@@ -192,8 +194,8 @@ def _values(
 
 
 def _news(words: Wording) -> str:
-    """The summary that somebody wrote; where it only repeats how the text begins, the text, which
-    has more room here.
+    """Return the summary; or the body if the summary merely repeats its start, as there is more
+    room here.
     """
     body = plain(words.body)
     return (
@@ -208,8 +210,8 @@ def _news(words: Wording) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:
-    """A rendered template message: `tail` = its JSON after the recipient, `parts` = what people
-    see.
+    """A rendered template message: `tail` = its JSON after the recipient, `parts` = the visible
+    text.
     """
 
     tail: bytes
@@ -225,7 +227,7 @@ def _opening(address: str) -> bytes:
 
 
 class WhatsApp:
-    """The channel; connections open with the first request."""
+    """The WhatsApp channel; connections open with the first request."""
 
     name = "whatsapp"
     label = "WhatsApp"
@@ -255,11 +257,13 @@ class WhatsApp:
         )
 
     def spacing(self, address: str) -> float:
-        """Seconds between two messages to a person."""
+        """Return the minimum seconds between two messages to a person."""
         return PAIR_WAIT
 
     def render(self, edition: Edition, lang: str) -> Message:
-        """The template message of an edition; "[SIMULASI]" stands before the title in the demo."""
+        """Render the template message of an edition; in the demo "[SIMULASI]" precedes the
+        title.
+        """
         template = definition_for(edition, lang, self._settings)
         whole = with_addresses(edition, self._settings.site.base_url)
         values = _values(template, whole, lang, simulated=self._settings.site.simulated)
@@ -275,7 +279,7 @@ class WhatsApp:
         )
 
     def personalise(self, message: Message, recipient: contract.Recipient) -> Outgoing:
-        """Splice the address and the name of the delivery into the prepared bytes."""
+        """Insert the address and the delivery's name into the prepared bytes."""
         callback = b',"biz_opaque_callback_data":' + _ENCODER.encode(recipient.delivery)
         return Outgoing(
             recipient=recipient,
@@ -284,13 +288,15 @@ class WhatsApp:
         )
 
     def preview(self, outgoing: Outgoing) -> dict[str, str]:
-        """Header, text, footer and buttons as they are shown, and each parameter."""
+        """Return header, text, footer and buttons as displayed, and each parameter."""
         return dict(outgoing.message.frame.parts)
 
     def send(
         self, messages: Sequence[Outgoing], *, may_write: contract.MayWrite
     ) -> AsyncIterator[contract.Result]:
-        """One request per message, at most as many at once as messages are granted in a second."""
+        """Make one request per message, with no more in flight than messages are allowed per
+        second.
+        """
         return each(messages, self._send_one, concurrency=self._at_once, may_write=may_write)
 
     async def _send_one(self, outgoing: Outgoing) -> Outcome:
@@ -299,8 +305,8 @@ class WhatsApp:
         )
 
     async def answer(self, address: str, text: str) -> Outcome:
-        """Free-form text, taken for 24 h after the resident last wrote; cut by sentence at 4,096
-        units.
+        """Send free-form text, accepted for 24 h after the resident's last message; cut by sentence
+        at 4,096 units.
         """
         marked = SIMULATED + text if self._settings.site.simulated else text
         body = _ENCODER.encode(
@@ -331,17 +337,17 @@ class WhatsApp:
         await self._sessions.aclose()
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
-        """Meta's handshake: echo `hub.challenge` when it knows our word."""
+        """Answer Meta's handshake: echo `hub.challenge` if it knows our verify token."""
         return webhooks.challenge(self._settings.verify_token, query)
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
-        """Look for the shape of Meta's signature; whether it holds, only the body tells."""
+        """Check the form of Meta's signature header; its validity depends on the body."""
         webhooks.precheck(self._settings.app_secret, headers)
 
     def parse_webhook(
         self, headers: Mapping[str, str], body: bytes
     ) -> Sequence[contract.Event | Unreadable]:
-        """Statuses, messages, preferences and alarms; what is unknown is passed over."""
+        """Parse statuses, messages, preferences and alarms; ignore anything unknown."""
         changes, unreadable = webhooks.changes(self._settings.app_secret, headers, body)
         ours = webhooks.ours(
             changes, number=self._settings.phone_id, account=self._settings.account_id
@@ -350,11 +356,11 @@ class WhatsApp:
         return [*events, *unreadable]
 
     async def probe(self) -> bool:
-        """Whether the number answers."""
+        """True if the number answers."""
         return (await self._account.number("id"))[0] == 200
 
     async def check(self) -> Sequence[Finding]:
-        """The number; and, when the account is named, every template in each language."""
+        """Check the number and, if the account is configured, every template in each language."""
         number = number_finding(*await self._account.number(NUMBER_FIELDS))
         if not self._settings.account_id:
             mend = "Isi WHATSAPP_ACCOUNT_ID (lihat WhatsApp Manager)."
@@ -379,5 +385,5 @@ def _later_failure(error: GraphError, address: str) -> Failure:
 
 
 def open_channel(settings: Settings) -> contract.PushChannel:
-    """The channel as the program uses it."""
+    """Open the channel with these settings."""
     return WhatsApp(settings)

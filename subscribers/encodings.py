@@ -1,5 +1,5 @@
-"""Files of text as people save them: the encoding is found and named, and what cannot be read
-surely is refused whole.
+"""Detection of text file encodings; files that cannot be decoded reliably are rejected as a
+whole.
 """
 
 import codecs
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 LIMIT = 256 * 1024 * 1024
-"""Bytes of one file: over two million rows."""
+"""Maximum file size in bytes: over two million rows."""
 _CHUNK = 1 << 20
 _BEGINNING = 4096
 
@@ -32,26 +32,26 @@ _CODECS = {
 _WESTERN = re.compile(
     "[\udc80\udc85\udc91-\udc97\udc99\udca0\udca9\udcab\udcae\udcb0\udcb7\udcbb\udcc0-\udcff]*"
 )
-"""Bytes that words in Windows-1252 hold; others point to another encoding."""
+"""Bytes in Windows-1252 words; others indicate another encoding."""
 _FOREIGN = re.compile("[a-z][\udcc0-\udcde]")
-"""A capital with an accent inside a word: Mac Roman and DOS have small letters and quotation marks
+"""An accented capital within a word: Mac Roman and DOS have small letters and quotation marks
 there.
 """
 
 
 class BadFile(ValueError):
-    """The file as a whole is no such CSV; the sentence says what to mend."""
+    """The file as a whole is not a valid CSV; the message tells how to fix it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Encoding:
-    """How a file's bytes are text: the name that people know it by."""
+    """The encoding of a file, with the name that people know it by."""
 
     name: str
 
     def open(self, content: BinaryIO) -> io.TextIOWrapper:
-        """The text from the file's beginning; bytes that are none become surrogates or U+FFFD, to
-        be refused row by row.
+        """Open the text from the file's beginning; undecodable bytes become surrogates or U+FFFD,
+        to be rejected row by row.
         """
         content.seek(0)
         errors = "surrogateescape" if self.name == "UTF-8" else "replace"
@@ -59,8 +59,9 @@ class Encoding:
 
 
 def detect(content: BinaryIO) -> Encoding:
-    """Find the encoding of a seekable file; raises BadFile for one that is no text, too large or in
-    no encoding we read.
+    """Detect the encoding of a seekable file.
+
+    Raises BadFile if it is not text, too large, or in an unsupported encoding.
     """
     content.seek(0)
     beginning = content.read(_BEGINNING)
@@ -80,8 +81,8 @@ def detect(content: BinaryIO) -> Encoding:
 
 
 def _unmarked(beginning: bytes) -> str:
-    """UTF-16 without its mark: of plain words every second byte is zero, and the others are
-    letters.
+    """Detect UTF-16 without a byte order mark: in plain words every second byte is zero and the
+    others are letters.
     """
     for name, letters, zeros in (
         ("UTF-16 LE", beginning[0::2], beginning[1::2]),
@@ -103,7 +104,7 @@ def _refuse_other_kinds(beginning: bytes) -> None:
 
 @dataclass(slots=True)
 class _Seen:
-    """Which bytes beyond ASCII a file without a mark has."""
+    """Non-ASCII bytes of a file without a byte order mark."""
 
     proper: bool = False
     strange: set[str] = field(default_factory=set)
@@ -118,9 +119,9 @@ class _Seen:
 
 
 def _read_through(content: BinaryIO) -> str:
-    """UTF-8, or Windows-1252 where nothing but ASCII and its letters stands there.
+    """Detect UTF-8, or Windows-1252 if the non-ASCII bytes are all its letters.
 
-    A file with proper UTF-8 besides broken bytes is UTF-8 with broken rows.
+    A file with valid UTF-8 besides broken bytes is UTF-8 with broken rows.
     """
     decoder, seen = codecs.getincrementaldecoder("utf-8")("surrogateescape"), _Seen()
     content.seek(0)

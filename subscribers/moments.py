@@ -1,10 +1,10 @@
-"""Dates and times as people write them in a list: ISO, day first, or with the month's name."""
+"""Parsing of dates and times in lists: ISO, day first, or with the month's name."""
 
 import re
 from datetime import datetime, timedelta, timezone, tzinfo
 
 EARLIEST_YEAR = 2000
-"""Consent given before that year is a slip of the keyboard or of a spreadsheet."""
+"""Earliest plausible consent year: anything earlier is a typing or spreadsheet error."""
 
 _MONTHS = (
     "jan januari january", "feb februari february pebruari", "mar maret march", "apr april", "mei may", "jun juni june",
@@ -36,8 +36,9 @@ _WEEK = re.compile(r"\d{4}-?W\d{2}.*", re.IGNORECASE)
 
 
 def read_moment(text: str, zone: tzinfo, now: float | None = None) -> float:
-    """Epoch seconds of a moment, in `zone` where it names none; one after `now` or before 2000 is
-    refused. Raises ValueError.
+    """Parse a moment to epoch seconds, in `zone` if it names none.
+
+    Raises ValueError if it is unreadable, after `now`, or before 2000.
     """
     moment = _moment(text, zone)
     if moment.year < EARLIEST_YEAR:
@@ -83,7 +84,7 @@ def _zone(text: str | None, default: tzinfo) -> tzinfo:
 
 
 def _why(text: str) -> str:
-    """The sentence of what is wrong with a moment that cannot be read."""
+    """Return the error message for an unreadable moment."""
     if _WEEK.fullmatch(text):
         return (
             f'Waktu "{text[:40]}" adalah nomor pekan: tulis tanggalnya, seperti 2026-11-03T09:00.'

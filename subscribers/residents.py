@@ -1,4 +1,4 @@
-"""People's addresses: signing up, finding, joining two ids of one, erasing, exporting, counting.
+"""Addresses of people: sign-up, lookup, merging two ids of one address, erasure, export, counts.
 Times are epoch seconds.
 """
 
@@ -24,8 +24,8 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Joined:
-    """Two that are one address now: the one that stays; the one that is gone, its channel and its
-    place in runs.
+    """Two addresses merged into one: the remaining id, and the removed id with its channel and
+    slot.
     """
 
     keep: int
@@ -36,7 +36,7 @@ class Joined:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AddressRow:
-    """One way to reach a subscriber; `cipher` opens with Vault.open(channel, cipher)."""
+    """An address of a subscriber; `cipher` opens with Vault.open(channel, cipher)."""
 
     id: int
     subscriber: int
@@ -55,7 +55,7 @@ class AddressRow:
 
     @property
     def confirmed(self) -> bool:
-        """Whether it may be written to."""
+        """True if it may be written to."""
         return self.state == State.CONFIRMED
 
 
@@ -65,8 +65,8 @@ ADDRESS_COLUMNS = [address.c[field.name] for field in fields(AddressRow)]
 def subscribe(
     conn: Connection, vault: Vault, tree: AreaTree, wanted: Subscription, now: float
 ) -> Outcome:
-    """Sign an address up, or change what it asks for: "new", "changed", "same", or "suppressed"
-    (nothing changed).
+    """Sign up an address or change its request: "new", "changed", "same", or "suppressed" (nothing
+    changed).
     """
     return enrol(conn, vault, tree, [wanted], now)[0]
 
@@ -74,8 +74,8 @@ def subscribe(
 def find(
     conn: Connection, vault: Vault, channel: str, text: str, *, exact: bool = False
 ) -> AddressRow | None:
-    """The address that `text` (as parse_address gives it) is, or, but for `exact`, is another id
-    of.
+    """Find the address with id `text` (as returned by parse_address), or, unless `exact`, with that
+    alias; None if unknown.
     """
     lookup = vault.address_lookup(channel, text)
     found = conn.execute(
@@ -90,29 +90,29 @@ def find(
 
 
 def get(conn: Connection, address_id: int) -> AddressRow | None:
-    """The address with this id."""
+    """Return the address with this id."""
     return _row(conn.execute(select(*ADDRESS_COLUMNS).where(address.c.id == address_id)).first())
 
 
 def remaining_id(conn: Connection, address_id: int) -> int:
-    """The id that an address has now: another one where it was joined with another spelling of it."""
+    """Return an address's current id: a different one if it was merged with another spelling."""
     kept = conn.execute(select(merged.c.kept).where(merged.c.gone == address_id)).scalar()
     return address_id if kept is None else int(kept)
 
 
 def channel_of(conn: Connection, address_id: int) -> str | None:
-    """The channel of an address, None when there is none with this id."""
+    """Return the channel of an address, None if the id is unknown."""
     return conn.execute(select(address.c.channel).where(address.c.id == address_id)).scalar()
 
 
 def addresses_of(conn: Connection, person: int) -> Sequence[AddressRow]:
-    """Every address of a person (AddressRow.subscriber), also those that are written to no more."""
+    """Return every address of a person (AddressRow.subscriber), including suppressed ones."""
     query = select(*ADDRESS_COLUMNS).where(address.c.subscriber == person).order_by(address.c.id)
     return [row for found in conn.execute(query) if (row := _row(found))]
 
 
 def other_addresses(conn: Connection, address_id: int) -> Sequence[AddressRow]:
-    """The person's other confirmed addresses, newest first: where a message may go instead."""
+    """Return the person's other confirmed addresses, newest first: fallbacks for a message."""
     person = select(address.c.subscriber).where(address.c.id == address_id).scalar_subquery()
     query = (
         select(*ADDRESS_COLUMNS)
@@ -134,10 +134,10 @@ def _row(found: Row[tuple[object, ...]] | None) -> AddressRow | None:
 
 
 def add_alias(conn: Connection, vault: Vault, address_id: int, other: str) -> list[Joined]:
-    """`other` is another id of this address (business-scoped): never a second address; one that
-    was, is merged into this.
+    """Add `other` as an alias (business-scoped id) of this address; if it was an address of its
+    own, merge that into this one.
 
-    Returns what was merged, for whoever keeps rows of the address that is gone.
+    Returns the merges, for callers that store rows of the removed address.
     """
     channel = channel_of(conn, address_id)
     if channel is None:
@@ -159,7 +159,7 @@ def add_alias(conn: Connection, vault: Vault, address_id: int, other: str) -> li
 def add_aliases(
     conn: Connection, vault: Vault, channel: str, told: Iterable[tuple[int, str]]
 ) -> list[Joined]:
-    """`add_alias` for many (address id, other id) pairs of one channel at once: a provider repeats
+    """Apply `add_alias` to many (address id, other id) pairs of one channel: a provider repeats
     them with every message.
     """
     by_lookup = {
@@ -206,10 +206,10 @@ def add_aliases(
 
 
 def move(conn: Connection, vault: Vault, address_id: int, new: str) -> list[Joined]:
-    """The address has a new id (migrated chat), the old one stays as its alias.
+    """Change the id of an address (migrated chat); the old one becomes an alias.
 
-    Where the new id is an address already, that one remains, as it may have had the message:
-    returns what was merged into it.
+    If the new id already is an address, that one remains, as it may have got the message; returns
+    what was merged into it.
     """
     row = get(conn, address_id)
     if row is None:
@@ -235,8 +235,8 @@ def _alias(conn: Connection, address_id: int, channel: str, lookup: bytes, ciphe
 
 
 def _merge(conn: Connection, *, keep: int, gone: int) -> list[Joined]:
-    """Two addresses turn out to be one: `keep` takes over ids, areas, topics and proofs of `gone`;
-    an opt-out of either holds.
+    """Merge two addresses: `keep` takes over ids, areas, topics and proofs of `gone`; an opt-out of
+    either remains in force.
     """
     kept, lost = get(conn, keep), get(conn, gone)
     if kept is None or lost is None:
@@ -262,7 +262,7 @@ def _merge(conn: Connection, *, keep: int, gone: int) -> list[Joined]:
 
 
 def _merged_state(kept: AddressRow, lost: AddressRow) -> Mapping[str, object]:
-    """The state of two addresses that are one."""
+    """Return the state of two merged addresses."""
     ranked = sorted(
         (kept, lost), key=lambda row: (row.reason == "opted_out", row.confirmed, row is kept)
     )
@@ -280,8 +280,8 @@ def _merged_state(kept: AddressRow, lost: AddressRow) -> Mapping[str, object]:
 
 
 def erase(conn: Connection, vault: Vault, channel: str, text: str) -> bool:
-    """Forget an address and all that is known of it; counts of deliveries stay. False when it is
-    not known.
+    """Erase an address and all that is known of it; counts of deliveries remain. False if it is
+    unknown.
     """
     row = find(conn, vault, channel, text)
     if row is None:
@@ -291,16 +291,14 @@ def erase(conn: Connection, vault: Vault, channel: str, text: str) -> bool:
 
 
 def erase_row(conn: Connection, row: AddressRow) -> None:
-    """Forget an address that was found."""
+    """Erase a loaded address."""
     for table in (alias, consent):
         conn.execute(delete(table).where(table.c.address == row.id))
     _delete(conn, row)
 
 
 def _delete(conn: Connection, row: AddressRow) -> None:
-    """Remove an address that has no alias and no proof left, and its person if this was the last
-    one.
-    """
+    """Delete an address without aliases and proofs, and its person if this was the last address."""
     for table in (subscription, store.strike):
         conn.execute(delete(table).where(table.c.address == row.id))
     conn.execute(delete(merged).where(merged.c.kept == row.id))
@@ -310,7 +308,7 @@ def _delete(conn: Connection, row: AddressRow) -> None:
 
 
 def count(conn: Connection) -> dict[str, dict[str, int]]:
-    """Addresses per channel and state: unconfirmed, confirmed, address_dead, opted_out."""
+    """Count addresses per channel and state: unconfirmed, confirmed, address_dead, opted_out."""
     query = select(
         address.c.channel, address.c.state, address.c.reason, func.count().label("number")
     )
@@ -328,5 +326,5 @@ def count(conn: Connection) -> dict[str, dict[str, int]]:
 
 
 def state_name(state: int, reason: str) -> str:
-    """The state as people and files read it."""
+    """Return the state as shown to people and in files."""
     return reason if state == State.SUPPRESSED else State(state).name.lower()

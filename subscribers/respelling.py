@@ -1,5 +1,5 @@
-"""Addresses stored before their spellings were one: found by what these have in common, chunk by
-chunk, twins joined.
+"""Migration of addresses stored before spellings were unified: recomputes lookups chunk by chunk
+and merges duplicates.
 """
 
 from collections import defaultdict
@@ -24,7 +24,7 @@ from subscribers.store import (
 from subscribers.vault import SealBroken, Vault
 
 AT_ONCE = 1_000
-"""Addresses looked at in one transaction."""
+"""Addresses per transaction."""
 
 
 _TWIN = [address.c[name] for name in (
@@ -34,15 +34,14 @@ _TWIN = [address.c[name] for name in (
 
 
 def is_pending(conn: Connection) -> bool:
-    """Whether some addresses may still be found by the spelling that they came in."""
+    """True if some addresses may still be stored under their original spelling."""
     return conn.execute(select(unspelled.c.after)).first() is not None
 
 
 def respell(conn: Connection, vault: Vault, at_once: int = AT_ONCE) -> list[Joined] | None:
-    """Look at the next addresses and join those that are one; the pairs joined, None once nothing
-    is left.
+    """Check the next addresses and merge duplicates; return the merges, None once nothing is left.
 
-    An address that the key does not open stays as it is.
+    An address that the key does not open stays unchanged.
     """
     store.lock_making(conn)
     after = conn.execute(select(unspelled.c.after)).scalar()
@@ -64,7 +63,7 @@ def respell(conn: Connection, vault: Vault, at_once: int = AT_ONCE) -> list[Join
 def _moved(
     vault: Vault, rows: Sequence[Row[int, str, bytes, bytes]]
 ) -> Mapping[tuple[str, bytes], list[int]]:
-    """Ids by the channel and lookup that they should have and have not."""
+    """Return ids by the channel and lookup that they should have but lack."""
     moved: dict[tuple[str, bytes], list[int]] = defaultdict(list)
     for row in rows:
         try:
@@ -77,9 +76,7 @@ def _moved(
 
 
 def _respell(conn: Connection, moved: Mapping[tuple[str, bytes], list[int]]) -> list[Joined]:
-    """Give addresses their lookups; of those that share one, the oldest stays, which was first
-    written.
-    """
+    """Update lookups; of addresses that share one, the oldest remains."""
     by_channel: dict[str, list[bytes]] = defaultdict(list)
     for channel, lookup in moved:
         by_channel[channel].append(lookup)
@@ -106,7 +103,7 @@ def _respell(conn: Connection, moved: Mapping[tuple[str, bytes], list[int]]) -> 
 
 
 def _respell_aliases(conn: Connection, vault: Vault) -> None:
-    """Other ids that are mail addresses: few, if any."""
+    """Update aliases that are email addresses: few, if any."""
     for row in conn.execute(select(alias)).all():
         try:
             lookup = vault.address_lookup(row.channel, vault.open(row.channel, bytes(row.cipher)))
@@ -123,8 +120,8 @@ def _respell_aliases(conn: Connection, vault: Vault) -> None:
 
 
 def join(conn: Connection, *, keep: int, gone: int) -> Joined:
-    """Make one address of two: a stop of either holds, else the newest own word; links that name
-    the one that goes still work.
+    """Merge two addresses: an opt-out of either remains, else the latest own consent; links with
+    the removed id still work.
     """
     kept, lost = (
         conn.execute(select(*_TWIN).where(address.c.id == number)).one() for number in (keep, gone)
@@ -158,7 +155,7 @@ def join(conn: Connection, *, keep: int, gone: int) -> Joined:
 
 
 def _state(kept: Row[Any], lost: Row[Any]) -> Mapping[str, Any]:
-    """The stricter state of the two, since when it is confirmed by either."""
+    """Return the stricter state of the two, with the time at which either was confirmed."""
     ranked = sorted(
         (lost, kept),
         key=lambda row: (row.reason == "opted_out", row.state == State.SUPPRESSED, row.state),
@@ -169,7 +166,7 @@ def _state(kept: Row[Any], lost: Row[Any]) -> Mapping[str, Any]:
 
 
 def _person(conn: Connection, kept: Row[Any], lost: Row[Any]) -> int:
-    """The person whose address it is: one that a file named rather than one without a name."""
+    """Return the owner: a person named in a file rather than an unnamed one."""
     named = select(subscriber.c.id).where(
         subscriber.c.id.in_((kept.subscriber, lost.subscriber)), subscriber.c.reference.is_not(None)
     )
