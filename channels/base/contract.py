@@ -238,7 +238,8 @@ class Rejected:
     code: str = ""
     detail: str = ""
     whole_edition: bool = False
-    domain: str = ""  # counts as one address for "three different addresses": email gives it, others leave it empty
+    domain: str = ""
+    """All addresses of a domain count as one towards SEVERAL; only email sets it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
