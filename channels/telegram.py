@@ -88,7 +88,7 @@ def compose(edition: contract.Edition, lang: str, site: contract.Site) -> str:
     edition = with_addresses(edition, site.base_url)
     name, wording = template_name("telegram", edition, lang, "html"), edition.wording(lang)
     withdrawn = edition.change == "withdrawal"
-    strike = Markup("<s>{}</s>" if withdrawn else "{}").format  # noqa: S704 # reason: both are literals
+    strike = Markup("<s>{}</s>" if withdrawn else "{}").format  # noqa: S704 # reason: literals
     values: dict[str, Any] = {
         "edition": edition,
         "site": site,
@@ -332,7 +332,9 @@ class Telegram(Chats):
             act = partial(
                 self._new, {"chat_id": int(address), "text": piece, "api_kwargs": _NO_PREVIEW}
             )
-            outcome = await self._token.guarded(lambda act=act: _outcome(act()))  # type: ignore[misc]
+            outcome = await self._token.guarded(
+                lambda act=act: _outcome(act())  # type: ignore[misc]
+            )
             if not isinstance(outcome, Receipt):
                 break
         return outcome

@@ -18,7 +18,8 @@ _MARKS = (
     (b"\xff\xfe", "UTF-16 LE"), (b"\xfe\xff", "UTF-16 BE"),
 )  # fmt: skip
 _KINDS = (
-    (b"PK\x03\x04", "berkas Excel (.xlsx) atau ZIP"), (b"\xd0\xcf\x11\xe0", "berkas Excel lama (.xls)"),
+    (b"PK\x03\x04", "berkas Excel (.xlsx) atau ZIP"),
+    (b"\xd0\xcf\x11\xe0", "berkas Excel lama (.xls)"),
     (b"%PDF", "berkas PDF"), (b"{\\rtf", "berkas RTF"), (b"\x1f\x8b", "berkas terkompresi"),
     (b"\x89PNG", "gambar"), (b"\xff\xd8\xff", "gambar"), (b"<", "halaman web atau XML"),
 )  # fmt: skip

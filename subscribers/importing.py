@@ -23,7 +23,8 @@ from subscribers.table import COLUMNS, REQUIRED, Record, Table, record_of
 from subscribers.vault import Vault, identity
 
 __all__ = [
-    "COLUMNS", "REQUIRED", "BadCell", "BadFile", "BadRow", "Row", "Table", "Tally", "import_rows", "read_records", "read_rows",
+    "COLUMNS", "REQUIRED", "BadCell", "BadFile", "BadRow", "Row", "Table", "Tally",
+    "import_rows", "read_records", "read_rows",
     "record_of", "take_rows",
 ]  # fmt: skip
 

@@ -7,15 +7,18 @@ EARLIEST_YEAR = 2000
 """Earliest plausible consent year: anything earlier is a typing or spreadsheet error."""
 
 _MONTHS = (
-    "jan januari january", "feb februari february pebruari", "mar maret march", "apr april", "mei may", "jun juni june",
-    "jul juli july", "agu agt ags agustus aug august", "sep sept september", "okt oktober oct october",
+    "jan januari january", "feb februari february pebruari", "mar maret march", "apr april",
+    "mei may", "jun juni june",
+    "jul juli july", "agu agt ags agustus aug august", "sep sept september",
+    "okt oktober oct october",
     "nov november nopember", "des desember dec december",
 )  # fmt: skip
 _MONTH = {word: number for number, words in enumerate(_MONTHS, 1) for word in words.split()}
 _ZONES = {"z": 0, "utc": 0, "gmt": 0, "wib": 7, "wita": 8, "wit": 9}
 _TIME = (
     r"(?:(?:T|,?\s+(?:(?:pukul|jam|pk)\.?\s+)?)(?P<hour>\d{1,2})"
-    r"(?:[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?)?\s*(?P<zone>[A-Za-z]+|[+-]\d{2}(?::?\d{2})?)?)?"
+    r"(?:[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?)?"
+    r"\s*(?P<zone>[A-Za-z]+|[+-]\d{2}(?::?\d{2})?)?)?"
 )
 _WEEKDAY = r"(?:(?:senin|selasa|rabu|kamis|jum'?at|sabtu|minggu|ahad)\s*,?\s+)?"
 _FORMS = tuple(

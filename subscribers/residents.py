@@ -17,7 +17,8 @@ from subscribers.subscriptions import home_of, pack_topics, read
 from subscribers.vault import Vault
 
 __all__ = [
-    "AddressRow", "Joined", "Subscription", "add_alias", "add_aliases", "addresses_of", "channel_of", "count",
+    "AddressRow", "Joined", "Subscription", "add_alias", "add_aliases", "addresses_of",
+    "channel_of", "count",
     "erase", "erase_row", "find", "get", "move", "other_addresses", "remaining_id", "subscribe",
 ]  # fmt: skip
 

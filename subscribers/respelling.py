@@ -28,7 +28,8 @@ AT_ONCE = 1_000
 
 
 _TWIN = [address.c[name] for name in (
-    "id", "subscriber", "channel", "slot", "state", "reason", "language", "topics", "home", "places", "confirmed_at",
+    "id", "subscriber", "channel", "slot", "state", "reason", "language", "topics", "home",
+    "places", "confirmed_at",
     "suppressed_at", "agreed_at",
 )]  # fmt: skip
 

@@ -8,7 +8,8 @@ _AS_TEXT = re.compile(r'="([^"]*)"')
 """Notation that keeps a spreadsheet from treating a cell as a number."""
 # Default_Ignorable_Code_Point of Unicode 16; a test compares it with the copy in channels
 _INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0"
     "\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _BRAILLE_SPACE = "\u2800"

@@ -18,9 +18,12 @@ COLUMNS = (*REQUIRED, "subscriber", "state")
 DELIMITERS = {",": "koma", ";": "titik koma", "\t": "tab", "|": "garis tegak"}
 
 _WORDS = {
-    "kanal": "channel", "saluran": "channel", "alamat": "address", "wilayah": "areas", "kelurahan": "areas", "area": "areas",
-    "topik": "topics", "kategori": "topics", "bahasa": "language", "sumber persetujuan": "consent_source",
-    "tanggal persetujuan": "consent_at", "waktu persetujuan": "consent_at", "pelanggan": "subscriber", "keadaan": "state",
+    "kanal": "channel", "saluran": "channel", "alamat": "address",
+    "wilayah": "areas", "kelurahan": "areas", "area": "areas",
+    "topik": "topics", "kategori": "topics", "bahasa": "language",
+    "sumber persetujuan": "consent_source",
+    "tanggal persetujuan": "consent_at", "waktu persetujuan": "consent_at",
+    "pelanggan": "subscriber", "keadaan": "state",
     "status": "state", "alasan": "", "reason": "",
 } | {name.replace("_", " "): name for name in COLUMNS}  # fmt: skip
 """Column by header word; "" is ignored: the reason column in files of rejected rows."""

@@ -197,9 +197,8 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     since: date
     token: str
     address_key: str
-    corrects: tuple[
-        int, ...
-    ] = ()  # numbers of messages of earlier editions, newest first, where given (`Receipt.message_number`)
+    corrects: tuple[int, ...] = ()
+    """Message numbers (`Receipt.message_number`) of earlier editions, newest first, if known."""
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,7 +28,8 @@ RESERVED = frozenset({"example", "test", "invalid", "localhost"})
 """Top-level domains of RFC 2606: demonstrations and manuals use them like .com."""
 
 _IGNORED = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0]"
 )
 """Invisible characters, which are removed from host names."""
@@ -51,7 +52,8 @@ _USER_LENGTH = 100
 """Number of characters examined before an "@"."""
 _MAILBOX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\-]*")
 _DEGREES = frozenset({
-    "A.Ma", "A.Md", "M.Ag", "M.Farm", "M.Sc", "M.Si", "M.Sn", "M.St", "M.Th", "M.Tr", "S.Ag", "S.Farm", "S.Pt", "S.Si", "S.Sn",
+    "A.Ma", "A.Md", "M.Ag", "M.Farm", "M.Sc", "M.Si", "M.Sn", "M.St", "M.Th", "M.Tr",
+    "S.Ag", "S.Farm", "S.Pt", "S.Si", "S.Sn",
     "S.St", "S.Th", "S.Tr",
 })  # fmt: skip
 """Academic degrees that look like host names: .si, .farm and the others are top-level domains."""

@@ -11,14 +11,21 @@ MARKS_AT_MOST = 3
 
 # Default_Ignorable_Code_Point of Unicode 16: invisible, whatever their category
 _IGNORABLE = (
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0"
     "\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_JOINED_SCRIPTS = "\u0600-\u109f\u1780-\u18af\u1900-\u1cff\ua800-\uabff\ufb50-\ufdff\ufe70-\ufefc\U00010a00-\U00011fff"
+_JOINED_SCRIPTS = (
+    "\u0600-\u109f\u1780-\u18af\u1900-\u1cff\ua800-\uabff\ufb50-\ufdff\ufe70-\ufefc"
+    "\U00010a00-\U00011fff"
+)
 """Arabic and related scripts and those of India and South-East Asia, where a joiner changes letter
 shapes.
 """
-_VARIED_LETTERS = "\u1000-\u109f\u1800-\u18af\u3400-\u4dbf\u4e00-\u9fff\ua840-\ua877\uf900-\ufaff\U00020000-\U0003ffff"
+_VARIED_LETTERS = (
+    "\u1000-\u109f\u1800-\u18af\u3400-\u4dbf\u4e00-\u9fff\ua840-\ua877\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
 _FLAG = "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f"
 _INVISIBLE = re.compile(f"{_FLAG}|[{_IGNORABLE}]")
 _JOINED = re.compile(f"[{_JOINED_SCRIPTS}]")

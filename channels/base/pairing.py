@@ -18,7 +18,8 @@ GUARD = "\u2060"
 SHORTEST = 3
 """Length of the shortest run of marks that can form a pair with something in between."""
 _ADDRESS = re.compile(
-    r"(?<![a-z0-9+.\-])(?:[a-z][a-z0-9+.\-]{1,20}://[^\s<>]+|www\.[^\s<>]+)|(?<![a-z0-9.+\-])[a-z0-9][\w.+\-]{0,63}@[\w.\-]+",
+    r"(?<![a-z0-9+.\-])(?:[a-z][a-z0-9+.\-]{1,20}://[^\s<>]+|www\.[^\s<>]+)"
+    r"|(?<![a-z0-9.+\-])[a-z0-9][\w.+\-]{0,63}@[\w.\-]+",
     re.IGNORECASE,
 )
 _CLOSING = "*_~`.,;:!?…)]\"'”’"

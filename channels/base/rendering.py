@@ -26,7 +26,8 @@ TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 # C0/C1 controls except tab and newline, lone surrogates, non-characters, byte order marks, bidi
 # marks, overrides and isolates
 _HOSTILE = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff"
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _MULTILINE = {"body", "instruction"}

@@ -23,7 +23,7 @@ _SENTENCE_END = re.compile(
 
 
 _ABBREVIATION = re.compile(
-    r"""(?:(?:^|[\s("'“‘/*_])(?:[A-Z]|(?:[A-Z]{1,4}\.)+[A-Z]{1,4}  # initials and degrees: H., S.Sos., a.n.
+    r"""(?:(?:^|[\s("'“‘/*_])(?:[A-Z]|(?:[A-Z]{1,4}\.)+[A-Z]{1,4}  # H., S.Sos., a.n.
     |Jl|Jln|Gg|Komp|Perum|Kp|Ds|Kel|Kec|Kab|Prov|Lt|Rd|Ave|No|Nr|Telp|Tel|Tlp|Fax|Hal|Hlm|Tgl|Pkl|Rp
     |Dr|Drs|Dra|Ir|Hj|KH|Prof|Jend|Kol|Ny|Tn|Sdr|Sdri|Bp|Bpk|Yth|Mr|Mrs|Ms|St|Sr|Jr|vs|approx
     |Jan|Feb|Mar|Apr|Jun|Jul|Agu|Ags|Agt|Aug|Sep|Sept|Okt|Oct|Nov|Des|Dec))\.$""",

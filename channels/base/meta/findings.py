@@ -9,7 +9,10 @@ from channels.base.contract import Finding
 from channels.base.meta.answers import GraphError
 from channels.base.meta.message_templates import Definition
 
-NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,status,whatsapp_business_manager_messaging_limit"
+NUMBER_FIELDS = (
+    "display_phone_number,verified_name,quality_rating,status,"
+    "whatsapp_business_manager_messaging_limit"
+)
 
 
 def refusal(what: str, status: int, answer: Mapping[str, Any]) -> Finding:
@@ -36,7 +39,8 @@ def number_finding(status: int, answer: Mapping[str, Any]) -> Finding:
     facts = [str(answer[name]) for name in NUMBER_FIELDS.split(",") if answer.get(name)]
     bad = answer.get("quality_rating") == "RED" or answer.get("status", "CONNECTED") != "CONNECTED"
     mend = (
-        "Lihat WhatsApp Manager: nomor tidak tersambung, atau banyak warga memblokir atau melaporkannya."
+        "Lihat WhatsApp Manager: nomor tidak tersambung, "
+        "atau banyak warga memblokir atau melaporkannya."
         if bad
         else ""
     )

@@ -95,7 +95,10 @@ def parameters(envelope: Envelope, offer: Offer) -> str:
 
 def opening(envelope: Envelope, offer: Offer) -> bytes:
     """Return MAIL, RCPT and DATA as one block; raises ValueError for an address with a line end."""
-    text = f"MAIL FROM:<{envelope.sender}>{parameters(envelope, offer)}\r\nRCPT TO:<{envelope.to}>\r\nDATA\r\n"
+    text = (
+        f"MAIL FROM:<{envelope.sender}>{parameters(envelope, offer)}\r\n"
+        f"RCPT TO:<{envelope.to}>\r\nDATA\r\n"
+    )
     if text.count("\n") != 3 or text.count("\r") != 3:
         raise ValueError("a line end within an address")
     return text.encode()

@@ -21,8 +21,10 @@ _LATE: frozenset[Stage] = frozenset({"data", "content"})
 _RCPT: frozenset[Stage] = frozenset({"rcpt"})
 _ENHANCED = re.compile(r"(?<![\d.])[245]\.(\d{1,3}\.\d{1,3})(?![\d.])")
 _UNKNOWN_USER = re.compile(
-    r"user unknown|unknown user|no such (?:user|recipient|mailbox|person)|no mailbox here by that name"
-    r"|(?:user|mailbox|account|recipient) (?:does not|doesn't) exist|unknown (?:recipient|mailbox|account)"
+    r"user unknown|unknown user|no such (?:user|recipient|mailbox|person)"
+    r"|no mailbox here by that name"
+    r"|(?:user|mailbox|account|recipient) (?:does not|doesn't) exist"
+    r"|unknown (?:recipient|mailbox|account)"
     r"|(?:user|recipient|mailbox|account) (?:was )?not found",
     re.IGNORECASE,
 )

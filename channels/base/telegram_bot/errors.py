@@ -17,7 +17,8 @@ _GONE = Refused(reason="address_dead")
 DESCRIPTIONS: tuple[tuple[str, Failure], ...] = (
     ("bot was blocked by the user|user_is_blocked|bot was kicked", Refused(reason="opted_out")),
     (
-        "user is deactivated|user_deactivated|can't initiate conversation|can't send messages to bots|bot is not a member",
+        "user is deactivated|user_deactivated|can't initiate conversation|"
+        "can't send messages to bots|bot is not a member",
         _GONE,
     ),
     ("chat not found|peer_id_invalid|chat_id_invalid|user not found|channel_private", _GONE),

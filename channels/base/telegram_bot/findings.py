@@ -28,7 +28,10 @@ async def account_findings(bot: Bot, *, webhook: str, secret: str) -> list[Findi
 
 def _webhook_finding(hook: WebhookInfo, wanted: str, secret: str) -> Finding:
     if not secret or hook.url != wanted:
-        call = f"setWebhook dengan url={wanted}, secret_token, allowed_updates=message,callback_query,my_chat_member"
+        call = (
+            f"setWebhook dengan url={wanted}, secret_token, "
+            "allowed_updates=message,callback_query,my_chat_member"
+        )
         mend = f"Isi TELEGRAM_WEBHOOK_SECRET, lalu panggil {call}."
         return Finding(ok=False, what="Pesan warga ke bot belum sampai ke sini", mend=mend)
     problem = hook.last_error_message or ""
