@@ -92,16 +92,16 @@ class DisplayChannel:
         )
 
     def _data(self, request: PageRequest) -> Document:
-        shown = [
+        editions = [
             _as_seen_in(request.area, edition)
             for edition in request.editions
             if _to_come_or_on(edition, request.now)
         ]
-        shown.sort(key=lambda edition: (edition.first_published_at, edition.code), reverse=True)
-        shown.sort(key=_rank)
+        editions.sort(key=lambda edition: (edition.first_published_at, edition.code), reverse=True)
+        editions.sort(key=_rank)
         generated = max((edition.published_at for edition in request.editions), default=EPOCH)
-        items = [self.item(edition) for edition in shown[:MOST_ITEMS]]
-        beyond = sum(validity.on_screen(edition, request.now) for edition in shown[MOST_ITEMS:])
+        items = [self.item(edition) for edition in editions[:MOST_ITEMS]]
+        beyond = sum(validity.on_screen(edition, request.now) for edition in editions[MOST_ITEMS:])
         payload = {
             "version": VERSION,
             "generated": _instant(generated),

@@ -211,11 +211,11 @@ class Telegram(Chats):
             "buttons": buttons,
             "silent": "ya" if silent else "tidak",
         }
-        shown = {
+        pictures = {
             "photo": outgoing.payload.get("photo"),
             "link_preview": shown_by(extra["link_preview_options"]),
         }
-        return parts | {name: url for name, url in shown.items() if url}
+        return parts | {name: url for name, url in pictures.items() if url}
 
     def send(
         self, messages: Sequence[contract.Outgoing], *, may_write: contract.MayWrite
@@ -286,8 +286,8 @@ class Telegram(Chats):
             number: await self._editor.edit(*self._edit(outgoing, number))
             for number in outgoing.recipient.corrects
         }
-        shown = [number for number, what in became.items() if what is Became.EDITED]
-        outcome = Receipt(message_number=shown[0]) if shown else await self._new(outgoing.payload)
+        edited = [number for number, what in became.items() if what is Became.EDITED]
+        outcome = Receipt(message_number=edited[0]) if edited else await self._new(outgoing.payload)
         if isinstance(outcome, Receipt):
             await self._remove(outgoing, became)
         return outcome

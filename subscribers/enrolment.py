@@ -242,18 +242,18 @@ def _known(conn: Connection, keys: Iterable[Key]) -> dict[Key, _Known]:
     by_channel: dict[str, list[bytes]] = defaultdict(list)
     for channel, lookup in keys:
         by_channel[channel].append(lookup)
-    found: dict[Key, _Known] = {}
+    known: dict[Key, _Known] = {}
     for channel, lookups in by_channel.items():
         for batch in batches(lookups, BATCH):
             for table in (alias, address):
-                found.update(
+                known.update(
                     {
                         (channel, known_by): row
                         for known_by, row in _with_lookup(conn, table, channel, batch)
                     }
                 )
-    _add_areas(conn, found.values())
-    return found
+    _add_areas(conn, known.values())
+    return known
 
 
 def _with_lookup(
@@ -302,10 +302,10 @@ def _add_areas(conn: Connection, rows: Iterable[_Known]) -> None:
 
 def _references(conn: Connection, names: set[str]) -> dict[str, int | None]:
     """Load the subscriber of each reference, None if there is none yet."""
-    found: dict[str, int | None] = dict.fromkeys(names)
+    subscribers: dict[str, int | None] = dict.fromkeys(names)
     for batch in batches(names, BATCH):
         query = select(subscriber.c.reference, subscriber.c.id).where(
             subscriber.c.reference.in_(batch)
         )
-        found.update((row.reference, row.id) for row in conn.execute(query))
-    return found
+        subscribers.update((row.reference, row.id) for row in conn.execute(query))
+    return subscribers

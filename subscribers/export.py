@@ -27,11 +27,11 @@ def export_rows(conn: Connection, vault: Vault) -> Iterator[dict[str, str] | Uno
     state, opt-outs included.
     """
     after = 0
-    while found := conn.execute(_export_query(after)).all():
-        ids = [row.id for row in found]
+    while rows := conn.execute(_export_query(after)).all():
+        ids = [row.id for row in rows]
         areas = _areas(conn, ids)
         proofs = _proofs(conn, ids)
-        for row in found:
+        for row in rows:
             try:
                 yield _exported(vault, row, areas.get(row.id, []), proofs.get(row.id))
             except SealBroken:

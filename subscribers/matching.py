@@ -113,7 +113,7 @@ class Spellings:
             self._misspelt,
             self._misspelt_words,
         )
-        return next((found for attempt in attempts if (found := attempt(words)).areas), NOTHING)
+        return next((match for attempt in attempts if (match := attempt(words)).areas), NOTHING)
 
     def _exact(self, words: Sequence[str]) -> Match:
         areas = self._terms.get(_key(words), set())
@@ -142,15 +142,15 @@ class Spellings:
         """Match known names one after another, longest first; other words in between make it
         uncertain.
         """
-        found: list[Match] = []
+        matches: list[Match] = []
         position, strangers = 0, 0
         while position < len(words):
             length, match = self._longest_name(words[position:])
             if match.areas:
-                found.append(match)
+                matches.append(match)
             strangers += not match.areas
             position += length
-        together = self._together(found)
+        together = self._together(matches)
         return self._found(together.areas, certain=together.certain and not strangers)
 
     def _longest_name(self, words: Sequence[str]) -> tuple[int, Match]:

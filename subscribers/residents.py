@@ -79,15 +79,15 @@ def find(
     alias; None if unknown.
     """
     lookup = vault.address_lookup(channel, text)
-    found = conn.execute(
+    row = conn.execute(
         select(*ADDRESS_COLUMNS).where(address.c.channel == channel, address.c.lookup == lookup)
     ).first()
-    if found is None and not exact:
+    if row is None and not exact:
         other = select(alias.c.address).where(alias.c.channel == channel, alias.c.lookup == lookup)
-        found = conn.execute(
+        row = conn.execute(
             select(*ADDRESS_COLUMNS).where(address.c.id == other.scalar_subquery())
         ).first()
-    return _row(found)
+    return _row(row)
 
 
 def get(conn: Connection, address_id: int) -> AddressRow | None:
@@ -97,8 +97,8 @@ def get(conn: Connection, address_id: int) -> AddressRow | None:
 
 def remaining_id(conn: Connection, address_id: int) -> int:
     """Return an address's current id: a different one if it was merged with another spelling."""
-    kept = conn.execute(select(merged.c.kept).where(merged.c.gone == address_id)).scalar()
-    return address_id if kept is None else int(kept)
+    current_id = conn.execute(select(merged.c.kept).where(merged.c.gone == address_id)).scalar()
+    return address_id if current_id is None else int(current_id)
 
 
 def channel_of(conn: Connection, address_id: int) -> str | None:
@@ -109,7 +109,7 @@ def channel_of(conn: Connection, address_id: int) -> str | None:
 def addresses_of(conn: Connection, person: int) -> Sequence[AddressRow]:
     """Return every address of a person (AddressRow.subscriber), including suppressed ones."""
     query = select(*ADDRESS_COLUMNS).where(address.c.subscriber == person).order_by(address.c.id)
-    return [row for found in conn.execute(query) if (row := _row(found))]
+    return [row for record in conn.execute(query) if (row := _row(record))]
 
 
 def other_addresses(conn: Connection, address_id: int) -> Sequence[AddressRow]:
@@ -124,11 +124,11 @@ def other_addresses(conn: Connection, address_id: int) -> Sequence[AddressRow]:
         )
         .order_by(address.c.confirmed_at.desc(), address.c.id.desc())
     )
-    return [row for found in conn.execute(query) if (row := _row(found))]
+    return [row for record in conn.execute(query) if (row := _row(record))]
 
 
-def _row(found: Row[tuple[object, ...]] | None) -> AddressRow | None:
-    return None if found is None else AddressRow(**found._mapping)
+def _row(record: Row[tuple[object, ...]] | None) -> AddressRow | None:
+    return None if record is None else AddressRow(**record._mapping)
 
 
 # --- two ids of one address ---------------------------------------------------------------------
@@ -143,8 +143,8 @@ def add_alias(conn: Connection, vault: Vault, address_id: int, other: str) -> li
     channel = channel_of(conn, address_id)
     if channel is None:
         return []
-    found = find(conn, vault, channel, other)
-    if found is None:
+    existing = find(conn, vault, channel, other)
+    if existing is None:
         _alias(
             conn,
             address_id,
@@ -152,19 +152,19 @@ def add_alias(conn: Connection, vault: Vault, address_id: int, other: str) -> li
             vault.address_lookup(channel, other),
             vault.seal(channel, other),
         )
-    elif found.id != address_id:
-        return _merge(conn, keep=address_id, gone=found.id)
+    elif existing.id != address_id:
+        return _merge(conn, keep=address_id, gone=existing.id)
     return []
 
 
 def add_aliases(
-    conn: Connection, vault: Vault, channel: str, told: Iterable[tuple[int, str]]
+    conn: Connection, vault: Vault, channel: str, pairs: Iterable[tuple[int, str]]
 ) -> list[Joined]:
     """Apply `add_alias` to many (address id, other id) pairs of one channel: a provider repeats
     them with every message.
     """
     by_lookup = {
-        vault.address_lookup(channel, other): (address_id, other) for address_id, other in told
+        vault.address_lookup(channel, other): (address_id, other) for address_id, other in pairs
     }
     known: dict[bytes, int] = {}
     taken: set[bytes] = set()
@@ -215,9 +215,9 @@ def move(conn: Connection, vault: Vault, address_id: int, new: str) -> list[Join
     row = get(conn, address_id)
     if row is None:
         return []
-    found = find(conn, vault, row.channel, new)
-    if found is not None and found.id != address_id:
-        return _merge(conn, keep=found.id, gone=address_id)
+    existing = find(conn, vault, row.channel, new)
+    if existing is not None and existing.id != address_id:
+        return _merge(conn, keep=existing.id, gone=address_id)
     lookup = vault.address_lookup(row.channel, new)
     if lookup != row.lookup:
         conn.execute(delete(alias).where(alias.c.channel == row.channel, alias.c.lookup == lookup))
@@ -239,8 +239,8 @@ def _merge(conn: Connection, *, keep: int, gone: int) -> list[Joined]:
     """Merge two addresses: `keep` takes over ids, areas, topics and proofs of `gone`; an opt-out of
     either remains in force.
     """
-    kept, lost = get(conn, keep), get(conn, gone)
-    if kept is None or lost is None:
+    survivor, duplicate = get(conn, keep), get(conn, gone)
+    if survivor is None or duplicate is None:
         return []
     wanted, more = read(conn, keep), read(conn, gone)
     areas = tuple(sorted({*wanted.areas, *more.areas}))
@@ -248,7 +248,12 @@ def _merge(conn: Connection, *, keep: int, gone: int) -> list[Joined]:
     conn.execute(
         update(address)
         .where(address.c.id == keep)
-        .values(topics=topics, home=home_of(areas), places=len(areas), **_merged_state(kept, lost))
+        .values(
+            topics=topics,
+            home=home_of(areas),
+            places=len(areas),
+            **_merged_state(survivor, duplicate),
+        )
     )
     for area in set(areas) - set(wanted.areas):
         conn.execute(insert(subscription).values(address=keep, area=area))
@@ -256,19 +261,22 @@ def _merge(conn: Connection, *, keep: int, gone: int) -> list[Joined]:
         conn.execute(update(table).where(table.c.address == gone).values(address=keep))
     note_agreed(conn, [keep])
     conn.execute(update(merged).where(merged.c.kept == gone).values(kept=keep))
-    _delete(conn, lost)
+    _delete(conn, duplicate)
     conn.execute(insert(merged).values(gone=gone, kept=keep))
-    _alias(conn, keep, lost.channel, lost.lookup, lost.cipher)
-    return [Joined(keep=keep, gone=gone, channel=lost.channel, slot=lost.slot)]
+    _alias(conn, keep, duplicate.channel, duplicate.lookup, duplicate.cipher)
+    return [Joined(keep=keep, gone=gone, channel=duplicate.channel, slot=duplicate.slot)]
 
 
-def _merged_state(kept: AddressRow, lost: AddressRow) -> Mapping[str, object]:
+def _merged_state(survivor: AddressRow, duplicate: AddressRow) -> Mapping[str, object]:
     """Return the state of two merged addresses."""
     ranked = sorted(
-        (kept, lost), key=lambda row: (row.reason == "opted_out", row.confirmed, row is kept)
+        (survivor, duplicate),
+        key=lambda row: (row.reason == "opted_out", row.confirmed, row is survivor),
     )
     row = ranked[-1]
-    since = [moment for moment in (kept.confirmed_at, lost.confirmed_at) if moment is not None]
+    since = [
+        moment for moment in (survivor.confirmed_at, duplicate.confirmed_at) if moment is not None
+    ]
     return {
         "state": row.state,
         "reason": row.reason,

@@ -124,14 +124,14 @@ def join(conn: Connection, *, keep: int, gone: int) -> Joined:
     """Merge two addresses: an opt-out of either remains, else the latest own consent; links with
     the removed id still work.
     """
-    kept, lost = (
+    survivor, duplicate = (
         conn.execute(select(*_TWIN).where(address.c.id == number)).one() for number in (keep, gone)
     )
-    newest = max((kept, lost), key=lambda row: (row.agreed_at or 0.0, row is kept))
+    newest = max((survivor, duplicate), key=lambda row: (row.agreed_at or 0.0, row is survivor))
     values = {name: getattr(newest, name) for name in ("language", "topics", "home", "places")}
-    values |= {**_state(kept, lost), "subscriber": _person(conn, kept, lost)}
+    values |= {**_state(survivor, duplicate), "subscriber": _person(conn, survivor, duplicate)}
     conn.execute(update(address).where(address.c.id == keep).values(values))
-    if newest is lost:
+    if newest is duplicate:
         conn.execute(delete(subscription).where(subscription.c.address == keep))
         conn.execute(
             update(subscription).where(subscription.c.address == gone).values(address=keep)
@@ -149,31 +149,36 @@ def join(conn: Connection, *, keep: int, gone: int) -> Joined:
     conn.execute(insert(merged).values(gone=gone, kept=keep))
     lonely = ~exists().where(address.c.subscriber == subscriber.c.id)
     conn.execute(
-        delete(subscriber).where(subscriber.c.id.in_((kept.subscriber, lost.subscriber)), lonely)
+        delete(subscriber).where(
+            subscriber.c.id.in_((survivor.subscriber, duplicate.subscriber)), lonely
+        )
     )
     note_agreed(conn, [keep])
-    return Joined(keep=keep, gone=gone, channel=lost.channel, slot=lost.slot)
+    return Joined(keep=keep, gone=gone, channel=duplicate.channel, slot=duplicate.slot)
 
 
-def _state(kept: Row[Any], lost: Row[Any]) -> Mapping[str, Any]:
+def _state(survivor: Row[Any], duplicate: Row[Any]) -> Mapping[str, Any]:
     """Return the stricter state of the two, with the time at which either was confirmed."""
     ranked = sorted(
-        (lost, kept),
+        (duplicate, survivor),
         key=lambda row: (row.reason == "opted_out", row.state == State.SUPPRESSED, row.state),
     )
-    since = [moment for moment in (kept.confirmed_at, lost.confirmed_at) if moment is not None]
+    since = [
+        moment for moment in (survivor.confirmed_at, duplicate.confirmed_at) if moment is not None
+    ]
     stricter = {name: getattr(ranked[-1], name) for name in ("state", "reason", "suppressed_at")}
     return {**stricter, "confirmed_at": min(since, default=None)}
 
 
-def _person(conn: Connection, kept: Row[Any], lost: Row[Any]) -> int:
+def _person(conn: Connection, survivor: Row[Any], duplicate: Row[Any]) -> int:
     """Return the owner: a person named in a file rather than an unnamed one."""
     named = select(subscriber.c.id).where(
-        subscriber.c.id.in_((kept.subscriber, lost.subscriber)), subscriber.c.reference.is_not(None)
+        subscriber.c.id.in_((survivor.subscriber, duplicate.subscriber)),
+        subscriber.c.reference.is_not(None),
     )
     people = set(conn.execute(named).scalars())
     return int(
-        lost.subscriber
-        if kept.subscriber not in people and lost.subscriber in people
-        else kept.subscriber
+        duplicate.subscriber
+        if survivor.subscriber not in people and duplicate.subscriber in people
+        else survivor.subscriber
     )

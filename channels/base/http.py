@@ -84,12 +84,12 @@ class _Connector(aiohttp.TCPConnector):
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         while (
-            (found := await super()._get(key, traces))
-            and found.protocol is not None
-            and found.protocol.should_close
+            (connection := await super()._get(key, traces))
+            and connection.protocol is not None
+            and connection.protocol.should_close
         ):
-            found.close()
-        return found
+            connection.close()
+        return connection
 
 
 def open_session(

@@ -110,7 +110,7 @@ def capped(text: str) -> str:
     """Return the text with at most MARKS_AT_MOST combining marks per letter."""
     if text.isascii():
         return text
-    kept: list[str] = []
+    characters: list[str] = []
     count = 0
     for character in text:
         if not _is_mark(character):
@@ -121,8 +121,8 @@ def capped(text: str) -> str:
             )
         elif (count := count + 1) > MARKS_AT_MOST:
             continue
-        kept.append(character)
-    return "".join(kept)
+        characters.append(character)
+    return "".join(characters)
 
 
 def overloaded(text: str) -> Iterator[str]:

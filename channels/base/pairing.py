@@ -50,8 +50,8 @@ def unpaired(text: str, *, boxed: str = "") -> str:
         if (after.strip() and (long or not before.isalnum())) or (long and not before.isalnum()):
             opened.add(mark)
             own = own or mark == boxed
-    shown = "".join([*out, text[end:]]) + (HAIR if own else "")
-    return GUARD + shown if shown.startswith(">") else shown
+    line = "".join([*out, text[end:]]) + (HAIR if own else "")
+    return GUARD + line if line.startswith(">") else line
 
 
 def _runs(text: str) -> Iterator[re.Match[str]]:

@@ -17,8 +17,8 @@ def path(picture_id: str, variant: str) -> str:
 def own_id(url: str, site: Site) -> str:
     """Return the id of the picture at an address of our own site; empty for any other address."""
     base = site.base_url.rstrip("/")
-    found = FILE.fullmatch(url[len(base) :]) if url.startswith(f"{base}/") else None
-    return found["id"] if found else ""
+    match = FILE.fullmatch(url[len(base) :]) if url.startswith(f"{base}/") else None
+    return match["id"] if match else ""
 
 
 def sized(url: str, site: Site, variant: str) -> str:

@@ -150,7 +150,7 @@ def seen(text: str) -> str:
     text readers show the rest correctly.
     """
     escaped = _REFERENCE.sub(
-        lambda found: found[0] if unescape(found[0]) == found[0] else f"&#x26;{found[0][1:]}", text
+        lambda match: match[0] if unescape(match[0]) == match[0] else f"&#x26;{match[0][1:]}", text
     )
     return _TAG_BEGINS.sub("&#x3C;", escaped)
 

@@ -21,8 +21,8 @@ def concerns(edition: Edition, area: str) -> bool:
     it.
     """
     return any(
-        f"{one.code}.".startswith(f"{area}.") or f"{area}.".startswith(f"{one.code}.")
-        for one in edition.areas
+        f"{other.code}.".startswith(f"{area}.") or f"{area}.".startswith(f"{other.code}.")
+        for other in edition.areas
     )
 
 

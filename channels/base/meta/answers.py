@@ -59,8 +59,8 @@ class Answer(msgspec.Struct):
         """All ids of the recipient; empty if the response names none."""
         return {
             known
-            for one in self.contacts
-            for known in (one.input.lstrip("+"), one.wa_id, one.user_id)
+            for contact in self.contacts
+            for known in (contact.input.lstrip("+"), contact.wa_id, contact.user_id)
             if known
         }
 
@@ -83,7 +83,7 @@ def wait_of(headers: Mapping[str, str]) -> float | None:
     """
     usage = headers.get("X-Business-Use-Case-Usage", "")
     minutes = [
-        int(found)
-        for found in re.findall(r'"estimated_time_to_regain_access"\s*:\s*(\d{1,6})', usage)
+        int(estimate)
+        for estimate in re.findall(r'"estimated_time_to_regain_access"\s*:\s*(\d{1,6})', usage)
     ]
     return http.seconds(headers.get("Retry-After")) or (max(minutes, default=0) * 60.0 or None)

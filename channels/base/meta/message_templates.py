@@ -88,7 +88,7 @@ def variables(text: str) -> list[str]:
 
 def filled(text: str, values: Mapping[str, str]) -> str:
     """Replace the variables of a template text; raises KeyError for one without a value."""
-    return _VARIABLE.sub(lambda found: values[found[1]], text)
+    return _VARIABLE.sub(lambda variable: values[variable[1]], text)
 
 
 def legal(text: str) -> str:
@@ -105,11 +105,11 @@ def fitted(text: str, limit: int, *, boxed: str = "") -> str:
     room = limit
     while (
         room > 0
-        and (over := utf16(shown := unpaired(shortened(text, room, utf16), boxed=boxed)) - limit)
+        and (over := utf16(value := unpaired(shortened(text, room, utf16), boxed=boxed)) - limit)
         > 0
     ):
         room -= over
-    return shown if room > 0 else ""
+    return value if room > 0 else ""
 
 
 def values_for(

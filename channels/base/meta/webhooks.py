@@ -191,10 +191,10 @@ def ours(changes: Sequence[Change], *, number: str, account: str) -> list[Change
     An app receives the webhooks of all its numbers: a resident who unsubscribes from another number
     has not unsubscribed from ours.
     """
-    kept = [change for change in changes if _is_ours(change, number, account)]
-    if len(kept) < len(changes):
-        log.warning("graph_changes_of_others", count=len(changes) - len(kept))
-    return kept
+    own = [change for change in changes if _is_ours(change, number, account)]
+    if len(own) < len(changes):
+        log.warning("graph_changes_of_others", count=len(changes) - len(own))
+    return own
 
 
 def _is_ours(change: Change, number: str, account: str) -> bool:

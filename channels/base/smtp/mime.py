@@ -86,10 +86,10 @@ def mailbox(name: str, address: str, header_name: str = "From") -> str:
     if not name:
         return address
     if name.isascii() and name.isprintable() and "=?" not in name and len(name) <= _PLAIN_NAME:
-        shown = [formataddr((name, "x@x")).removesuffix(" <x@x>")]
+        words = [formataddr((name, "x@x")).removesuffix(" <x@x>")]
     else:
-        shown = _display_name(name, 73 - len(header_name))
-    return _folded([*shown, f"<{address}>"], len(header_name) + 2)
+        words = _display_name(name, 73 - len(header_name))
+    return _folded([*words, f"<{address}>"], len(header_name) + 2)
 
 
 def _display_name(name: str, limit: int) -> list[str]:

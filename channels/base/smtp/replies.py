@@ -107,8 +107,8 @@ def failure_of(stage: Stage, code: int, text: str, domain: str = "") -> Failure:
         return _about(
             stage, Deferred(uncertain=stage == "content", code=str(code), detail="unexpected reply")
         )
-    found = _ENHANCED.search(text)
-    detail = found[1] if found else ""
+    match = _ENHANCED.search(text)
+    detail = match[1] if match else ""
     outcome = _about(
         stage, next(rule.outcome for rule in rules if rule.fits(stage, code, detail, text))
     )

@@ -130,8 +130,11 @@ class Pictures:
 
 def with_link(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments for the text, with the picture as a large link preview above it."""
-    shown = {"url": arguments["photo"], "prefer_large_media": True, "show_above_text": True}
-    extra = {**arguments["api_kwargs"], "link_preview_options": msgspec.json.encode(shown).decode()}
+    preview = {"url": arguments["photo"], "prefer_large_media": True, "show_above_text": True}
+    extra = {
+        **arguments["api_kwargs"],
+        "link_preview_options": msgspec.json.encode(preview).decode(),
+    }
     return {
         **{name: value for name, value in arguments.items() if name != "photo"},
         "api_kwargs": extra,
@@ -145,8 +148,8 @@ def as_caption(arguments: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in arguments["api_kwargs"].items()
         if name != "link_preview_options"
     }
-    kept = {name: value for name, value in arguments.items() if name not in {"text", "photo"}}
-    return {**kept, "caption": arguments["text"], "api_kwargs": extra}
+    others = {name: value for name, value in arguments.items() if name not in {"text", "photo"}}
+    return {**others, "caption": arguments["text"], "api_kwargs": extra}
 
 
 def as_photo(arguments: Mapping[str, Any], name: str) -> dict[str, Any]:

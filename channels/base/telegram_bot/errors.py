@@ -101,8 +101,8 @@ def failure_of(problem: error.TelegramError) -> Failure:
 def _described(status: str, description: str, otherwise: Failure) -> Failure:
     description = redacted(description)
     for pattern, failure in DESCRIPTIONS:
-        if found := re.search(pattern, description.lower()):
-            return replace(failure, code=f"{status} {found[0]}", detail=description)
+        if match := re.search(pattern, description.lower()):
+            return replace(failure, code=f"{status} {match[0]}", detail=description)
     log.warning("telegram_unknown_description", status=status, description=description)
     return replace(otherwise, code=f"{status} {_named(description)}".strip(), detail=description)
 

@@ -40,7 +40,7 @@ def blocks(markdown: str) -> list[tuple[str, str]]:
     """Paragraphs and list items of light Markdown: what stands before each ("\\n\\n", "\\n- "), and
     its balanced HTML.
     """
-    found: list[tuple[str, str]] = []
+    out: list[tuple[str, str]] = []
     lists: list[Iterator[str]] = []
     gap = mark = ""
     for token in tokens(markdown):
@@ -55,20 +55,20 @@ def blocks(markdown: str) -> list[tuple[str, str]]:
         elif token.type == "list_item_open":
             mark = "  " * (len(lists) - 1) + next(lists[-1])
         elif token.type == "inline":
-            found.append(((gap if found else "") + mark, _inline(token.children or [])))
+            out.append(((gap if out else "") + mark, _inline(token.children or [])))
             gap, mark = "\n" if lists else "\n\n", ""
-    return found
+    return out
 
 
 def _inline(children: Iterable[Token]) -> str:
     out: list[str] = []
-    shown = ""
+    address = ""
     for child in children:
         if child.type == "link_open":
             href = str(child.attrs.get("href", ""))
             out.append(f'<a href="{escape(href)}">')
             # Telegram knows web links only: of others it shows the label alone
-            shown = (
+            address = (
                 ""
                 if href.startswith(("http://", "https://"))
                 else clean(unescape(re.sub("^(tel|mailto):", "", href)))
@@ -76,8 +76,8 @@ def _inline(children: Iterable[Token]) -> str:
         elif child.type == "link_close":
             out.append(
                 "</a>"
-                if shown in {"", unescape(out[-1])}
-                else f"</a> ({escape(shown, quote=False)})"
+                if address in {"", unescape(out[-1])}
+                else f"</a> ({escape(address, quote=False)})"
             )
         else:
             out.append(_TAGS.get(child.type) or escape(clean(child.content), quote=False))
@@ -143,22 +143,22 @@ def _within(html: str, tags: int, *, kept_back: int) -> str:
 
 def _as_text(link: re.Match[str]) -> str:
     target, label = unescape(link[1]), unescape(link[2])
-    shown = (
+    replacement = (
         label
         if label == target or not target.startswith(("http://", "https://"))
         else f"{label} ({target})"
     )
-    return escape(shown, quote=False)
+    return escape(replacement, quote=False)
 
 
 def _clipped(html: str, head: str, text: str) -> str:
     """Return the start of a block that shows `head`, a start of its `text` with or without an
     ellipsis; links remain links.
     """
-    kept = head if text.startswith(head) else head.removesuffix(ELLIPSIS).rstrip()
-    if not text.startswith(kept):
+    beginning = head if text.startswith(head) else head.removesuffix(ELLIPSIS).rstrip()
+    if not text.startswith(beginning):
         return escape(head, quote=False)
-    out, left, inside = "", len(kept), list[str]()
+    out, left, inside = "", len(beginning), list[str]()
     for piece in _PIECE.findall(html):
         if not left:
             break
@@ -172,7 +172,7 @@ def _clipped(html: str, head: str, text: str) -> str:
         else:
             words = unescape(piece)[:left]
             out, left = out + escape(words, quote=False), left - len(words)
-    return out + "".join(f"</{tag}>" for tag in reversed(inside)) + head[len(kept) :]
+    return out + "".join(f"</{tag}>" for tag in reversed(inside)) + head[len(beginning) :]
 
 
 def pieces(text: str) -> list[str]:
@@ -180,7 +180,7 @@ def pieces(text: str) -> list[str]:
     surrogate pair.
     """
     size = TEXT_LIMIT if utf16(text) == len(text) else TEXT_LIMIT // 2
-    found = re.findall(
+    parts = re.findall(
         rf".{{1,{size}}}(?=\n\n|\Z)|.{{1,{size}}}(?=\s|\Z)|.{{1,{size}}}", text, re.DOTALL
     )
-    return [piece.strip() for piece in found if piece.strip()]
+    return [piece.strip() for piece in parts if piece.strip()]

@@ -90,15 +90,15 @@ def _events(update: _Update) -> Iterator[Event]:
         yield InboundEvent(
             dedupe=dedupe, address=str(pressed.message.chat.id), payload=pressed.data
         )
-    elif (said := update.message) and said.chat.private:
-        at = None if said.date is None else datetime.fromtimestamp(said.date, UTC)
+    elif (message := update.message) and message.chat.private:
+        at = None if message.date is None else datetime.fromtimestamp(message.date, UTC)
         yield InboundEvent(
-            dedupe=dedupe, address=str(said.chat.id), text=said.text or said.caption, at=at
+            dedupe=dedupe, address=str(message.chat.id), text=message.text or message.caption, at=at
         )
-    elif said and (said.migrate_to_chat_id or said.migrate_from_chat_id):
+    elif message and (message.migrate_to_chat_id or message.migrate_from_chat_id):
         old, new = (
-            said.migrate_from_chat_id or said.chat.id,
-            said.migrate_to_chat_id or said.chat.id,
+            message.migrate_from_chat_id or message.chat.id,
+            message.migrate_to_chat_id or message.chat.id,
         )
         yield AddressEvent(
             dedupe=dedupe, address=str(old), state="moved", moved_to=str(new), exact=True
