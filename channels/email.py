@@ -28,7 +28,7 @@ from channels.base.smtp.mime import (
     quoted_value,
 )
 from channels.base.smtp.pool import Pool
-from channels.base.smtp.staff_mail import Letters
+from channels.base.smtp.staff_mail import StaffMail
 
 _SAFE_ADDRESS = re.compile(r'[^\s<>"@\x00-\x1f\x7f]+@[^\s<>"@\x00-\x1f\x7f]+')
 
@@ -81,7 +81,7 @@ def parse_address(text: str) -> str:
 # --- the channel ----------------------------------------------------------------------------------
 
 
-class Email(Letters):
+class Email(StaffMail):
     """Push channel over a pool of connections that outlive single `send` calls."""
 
     name = "email"

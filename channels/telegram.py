@@ -32,14 +32,14 @@ from channels.base.telegram_bot.bot_api import (
     shown_by,
     with_link,
 )
-from channels.base.telegram_bot.edits import Became, Editor
+from channels.base.telegram_bot.edits import Editor, EditResult
 from channels.base.telegram_bot.errors import failure_of
 from channels.base.telegram_bot.findings import TOKEN_MISSING, account_findings
 from channels.base.telegram_bot.markup import TEXT_LIMIT, flow, parsed, pieces
-from channels.base.telegram_bot.staff_chat import Chats
+from channels.base.telegram_bot.staff_chat import StaffChat
 from channels.base.tolerant_reading import Unreadable
 from channels.base.truncation import shortened
-from channels.base.typed_addresses import seen
+from channels.base.typed_addresses import cleaned
 
 CAPTION_LIMIT = 1024  # the same for a photo's caption
 
@@ -65,7 +65,7 @@ class Settings(ChannelSettings):
 
 def parse_address(text: str) -> str:
     """Return the chat id, a number that is negative for groups; raises BadAddress."""
-    number = seen(text).lstrip("'").replace("\u2212", "-")
+    number = cleaned(text).lstrip("'").replace("\u2212", "-")
     if not re.fullmatch(r"-?[1-9][0-9]{0,15}", number) or abs(int(number)) >= 2**52:
         raise contract.BadAddress(
             "Alamat Telegram adalah nomor obrolan, misalnya 123456789, atau -1001234567890 untuk grup."
@@ -118,7 +118,7 @@ _BUTTONS = {"id": ("Rincian", "Periksa keaslian"), "en": ("Details", "Check auth
 _NO_PREVIEW = {"link_preview_options": '{"is_disabled":true}'}
 
 
-class Telegram(Chats):
+class Telegram(StaffChat):
     """Push channel and dialogue replies of the bot; `now` returns the time of sending: at night
     messages are silent.
     """
@@ -263,7 +263,7 @@ class Telegram(Chats):
                 log.warning("telegram_picture_refused", description=redacted(problem.message))
             else:
                 if sent.photo:
-                    self._pictures.took(url, sent.photo[-1].file_id)
+                    self._pictures.store_copy(url, sent.photo[-1].file_id)
                 return (
                     Receipt(message_number=sent.message_id)
                     if sent.chat.id == arguments["chat_id"]
@@ -282,34 +282,34 @@ class Telegram(Chats):
             outgoing.message.edition
         ):  # an edit makes no sound, and nothing may delay the new message
             return await self._new_before_old(outgoing)
-        became = {
+        results = {
             number: await self._editor.edit(*self._edit(outgoing, number))
             for number in outgoing.recipient.corrects
         }
-        edited = [number for number, what in became.items() if what is Became.EDITED]
+        edited = [number for number, result in results.items() if result is EditResult.EDITED]
         outcome = Receipt(message_number=edited[0]) if edited else await self._new(outgoing.payload)
         if isinstance(outcome, Receipt):
-            await self._remove(outgoing, became)
+            await self._remove(outgoing, results)
         return outcome
 
     async def _new_before_old(self, outgoing: contract.Outgoing) -> Outcome:
         outcome = await self._new(outgoing.payload)
         if not isinstance(outcome, Receipt):
             return outcome
-        became: dict[int, Became] = {}
+        results: dict[int, EditResult] = {}
         for number in outgoing.recipient.corrects:
             try:
-                became[number] = await self._editor.edit_patiently(*self._edit(outgoing, number))
+                results[number] = await self._editor.edit_patiently(*self._edit(outgoing, number))
             except (
                 error.TelegramError
             ) as problem:  # the new message has arrived: repeating it would double it
                 log.warning("telegram_old_message_left", description=redacted(str(problem)))
-        await self._remove(outgoing, became)
+        await self._remove(outgoing, results)
         return outcome
 
-    async def _remove(self, outgoing: contract.Outgoing, became: Mapping[int, Became]) -> None:
-        for number, what in became.items():
-            if what is Became.LEFT:
+    async def _remove(self, outgoing: contract.Outgoing, results: Mapping[int, EditResult]) -> None:
+        for number, result in results.items():
+            if result is EditResult.OUTDATED:
                 await self._editor.remove(outgoing.payload["chat_id"], number)
 
     def _edit(self, outgoing: contract.Outgoing, number: int) -> tuple[dict[str, Any], str]:

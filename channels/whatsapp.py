@@ -43,7 +43,7 @@ from channels.base.settings import ChannelSettings
 from channels.base.sign_in import PATIENCE, Credential
 from channels.base.tolerant_reading import Unreadable
 from channels.base.truncation import cut
-from channels.base.typed_addresses import seen
+from channels.base.typed_addresses import cleaned
 
 BODY_LIMIT = 1024
 """UTF-16 units of a template's filled body."""
@@ -137,7 +137,7 @@ def parse_address(text: str) -> str:
 
     Raises BadAddress.
     """
-    if _SCOPED.fullmatch(scoped := seen(text)):
+    if _SCOPED.fullmatch(scoped := cleaned(text)):
         return scoped
     digits = digits_of(text)
     if mobile := _MOBILE.fullmatch(digits):
@@ -209,7 +209,7 @@ def _news(words: Wording) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Frame:
+class TemplateFrame:
     """A rendered template message: `tail` = its JSON after the recipient, `parts` = the visible
     text.
     """
@@ -275,7 +275,9 @@ class WhatsApp:
         }
         tail = b',"type":"template","template":' + _ENCODER.encode(message) + b"}"
         return Message(
-            edition=edition, lang=lang, frame=Frame(tail=tail, parts=parts(template, values))
+            edition=edition,
+            lang=lang,
+            frame=TemplateFrame(tail=tail, parts=parts(template, values)),
         )
 
     def personalise(self, message: Message, recipient: contract.Recipient) -> Outgoing:

@@ -104,7 +104,7 @@ def _refuse_other_kinds(beginning: bytes) -> None:
 
 
 @dataclass(slots=True)
-class _Seen:
+class _NonAscii:
     """Non-ASCII bytes of a file without a byte order mark."""
 
     proper: bool = False
@@ -124,16 +124,16 @@ def _read_through(content: BinaryIO) -> str:
 
     A file with valid UTF-8 besides broken bytes is UTF-8 with broken rows.
     """
-    decoder, seen = codecs.getincrementaldecoder("utf-8")("surrogateescape"), _Seen()
+    decoder, non_ascii = codecs.getincrementaldecoder("utf-8")("surrogateescape"), _NonAscii()
     content.seek(0)
     while chunk := content.read(_CHUNK):
         text = decoder.decode(chunk)
         if not text.isascii():
-            seen.take(text)
-    seen.take(decoder.decode(b"", final=True))
-    if seen.proper or not seen.strange:
+            non_ascii.take(text)
+    non_ascii.take(decoder.decode(b"", final=True))
+    if non_ascii.proper or not non_ascii.strange:
         return "UTF-8"
-    if seen.foreign or not _WESTERN.fullmatch("".join(seen.strange)):
+    if non_ascii.foreign or not _WESTERN.fullmatch("".join(non_ascii.strange)):
         raise BadFile(
             "Berkas ini bukan UTF-8 dan bukan Windows-1252 (ANSI). Simpan ulang sebagai CSV UTF-8."
         )

@@ -10,7 +10,7 @@ from broadcaster.runtime.logs import told as said_without_values
 from broadcaster.store import accounts
 from broadcaster.store.custody import is_held
 from channels.base.contract import BadAddress, Deferred, Halted, Outcome, Refused
-from channels.base.staff_messages import Note, Telling
+from channels.base.staff_messages import Note, StaffChannel
 
 log = structlog.get_logger(__name__)
 
@@ -33,19 +33,19 @@ def able(app: App, channel: str) -> bool:
 
 def can_tell(app: App, channel: str) -> bool:
     """Whether staff can be told by this channel, had they an address there."""
-    return app.loaded.is_open(channel) and isinstance(app.push[channel], Telling)
+    return app.loaded.is_open(channel) and isinstance(app.push[channel], StaffChannel)
 
 
 async def tell(app: App, channel: str, address: str, note: Note) -> Outcome:
     """Hand a note to one channel; whatever goes wrong is an outcome."""
     out = app.push[channel]
-    if not isinstance(out, Telling):
+    if not isinstance(out, StaffChannel):
         return Halted(code="mute")
     if await app.database.read(is_held):
         return Halted(code="not at home")
     try:
         async with asyncio.timeout(TELL_SECONDS):
-            return await out.tell(app.loaded.modules[channel].parse_address(address), note)
+            return await out.notify(app.loaded.modules[channel].parse_address(address), note)
     except BadAddress:
         return Refused(reason="address_dead", code="address")
     except TimeoutError:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from email_validator import EmailNotValidError, validate_email
 
 from channels.base.contract import BadAddress
-from channels.base.typed_addresses import seen
+from channels.base.typed_addresses import cleaned
 
 _DISPLAYED = re.compile(r"[^<>]*<([^<>]*)>\s*")
 """An address in angle brackets behind a name, as mail programs copy it."""
@@ -26,7 +26,7 @@ def read_mail(text: str) -> str:
 
     Raises BadAddress if it is not an email address.
     """
-    typed = seen(text)
+    typed = cleaned(text)
     if displayed := _DISPLAYED.fullmatch(typed):
         typed = displayed[1].strip()
     if typed[:7].casefold() == "mailto:":

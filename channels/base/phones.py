@@ -8,7 +8,7 @@ import unicodedata
 import phonenumbers
 
 from channels.base.contract import BadAddress
-from channels.base.typed_addresses import seen
+from channels.base.typed_addresses import cleaned
 
 EXAMPLE = "misalnya 0812-0000-0001"
 _ROUNDED = re.compile(r"\+?\d+(?:[.,]\d+)?e\+?\d+", re.IGNORECASE)
@@ -21,7 +21,7 @@ def digits_of(text: str) -> str:
 
     Raises BadAddress for letters and for numbers rounded by a spreadsheet.
     """
-    number = re.sub("^tel:", "", seen(text), flags=re.IGNORECASE).lstrip("='\"`\u2018\u2019")
+    number = re.sub("^tel:", "", cleaned(text), flags=re.IGNORECASE).lstrip("='\"`\u2018\u2019")
     if _ROUNDED.fullmatch(number):
         raise BadAddress(
             f"Nomor ini sudah dibulatkan Excel. Jadikan kolomnya Teks, lalu tulis ulang nomornya, {EXAMPLE}."

@@ -33,7 +33,7 @@ class _Line:
     depth: int | None = None
 
     @property
-    def shown(self) -> str:
+    def labelled(self) -> str:
         """The line with its label."""
         return f"{self.label} {self.text}" if self.label else self.text
 
@@ -53,7 +53,9 @@ def running(text: str) -> str:
     if len(lines) < 2:
         return " ".join(text.split())
     parts = _parts(lines)
-    out = parts[0].shown + "".join(_between(*pair) + pair[1].shown for pair in pairwise(parts))
+    out = parts[0].labelled + "".join(
+        _between(*pair) + pair[1].labelled for pair in pairwise(parts)
+    )
     closing = parts[-1].depth is not None and not _MARKED.search(out) and not _is_address(out)
     return " ".join(f"{out}{'.' if closing else ''}".split())
 

@@ -28,7 +28,7 @@ class SignIn:
         self._refusals = 0
         self._again_at = 0.0
 
-    def took(self) -> None:
+    def succeeded(self) -> None:
         """Record that the provider accepted us."""
         self.accepted, self._refusals, self._again_at = True, 0, 0.0
 
@@ -105,7 +105,7 @@ class Credential:
             self._sign_in.accepted = False
             await self._look_into(outcome)
         elif not isinstance(outcome, Halted | Deferred):
-            self._sign_in.took()
+            self._sign_in.succeeded()
         return outcome
 
     async def _look_into(self, refusal: Halted) -> None:

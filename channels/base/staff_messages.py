@@ -19,7 +19,7 @@ class Note:
 
 
 @runtime_checkable
-class Answering(Protocol):
+class ReplyChannel(Protocol):
     """A push channel that can reply to residents (in dialogues only, never announcements)."""
 
     async def answer(self, address: str, text: str) -> Outcome:
@@ -27,15 +27,15 @@ class Answering(Protocol):
 
 
 @runtime_checkable
-class Telling(Protocol):
+class StaffChannel(Protocol):
     """A push channel that can send notes to staff (never to residents, never an announcement)."""
 
-    async def tell(self, address: str, note: Note) -> Outcome:
+    async def notify(self, address: str, note: Note) -> Outcome:
         """Send a note to one address; marked as such in a simulation."""
 
 
 @runtime_checkable
-class Inviting(Protocol):
+class InvitationChannel(Protocol):
     """A push channel in which people must write first: it has a link that opens the chat with a
     prepared word.
     """

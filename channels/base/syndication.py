@@ -142,7 +142,7 @@ def rss(page: Page) -> bytes:
     return _bytes(root)
 
 
-def seen(text: str) -> str:
+def escaped(text: str) -> str:
     """Escape plain text for readers that treat it as HTML: "<x>" and "&lt;" become character
     references.
 
@@ -157,7 +157,7 @@ def seen(text: str) -> str:
 
 def _keep_seen(element: etree._Element | None) -> None:
     if element is not None and element.text:
-        element.text = seen(element.text)
+        element.text = escaped(element.text)
 
 
 def _add_picture(item: etree._Element, entry: Entry) -> None:

@@ -90,24 +90,24 @@ class Change:
         """
         where = f"{self.field}.{name}"
         for item in _listed(self.value.get(name), where, self.unreadable):
-            with _gathering(where, self.unreadable) as tell:
-                yield tolerant_reading.read(item, kind, tell)
+            with _gathering(where, self.unreadable) as report:
+                yield tolerant_reading.read(item, kind, report)
 
 
 @contextmanager
-def _gathering(where: str, unreadable: list[Unreadable]) -> Iterator[tolerant_reading.Tell]:
+def _gathering(where: str, unreadable: list[Unreadable]) -> Iterator[tolerant_reading.Report]:
     """Collect the reasons why something, or parts of it, cannot be parsed.
 
     An item that cannot be parsed at all ends the `with` block.
     """
 
-    def tell(reason: str) -> None:
+    def report(reason: str) -> None:
         unreadable.append(Unreadable(where=where, reason=redacted(reason)[:200]))
 
     try:
-        yield tell
+        yield report
     except (msgspec.ValidationError, RecursionError) as error:
-        tell(str(error))
+        report(str(error))
 
 
 def _listed(raw: Any, where: str, unreadable: list[Unreadable]) -> list[Any]:
@@ -167,13 +167,13 @@ def changes(
 def _changes(entries: Sequence[Any], unreadable: list[Unreadable]) -> Iterator[Change]:
     for listed in entries:
         entry = _Entry()
-        with _gathering("entry", unreadable) as tell:
-            entry = tolerant_reading.read(listed, _Entry, tell)
+        with _gathering("entry", unreadable) as report:
+            entry = tolerant_reading.read(listed, _Entry, report)
         for raw in _listed(entry.changes, "changes", unreadable):
-            with _gathering("changes", unreadable) as tell:
+            with _gathering("changes", unreadable) as report:
                 if not isinstance(raw, dict) or not isinstance(raw.get("value", {}), dict):
                     raise msgspec.ValidationError("a change or its value is no object")
-                change = tolerant_reading.read(raw, _Change, tell)
+                change = tolerant_reading.read(raw, _Change, report)
                 known = mark(change.field, entry.id, entry.time, change.value)
                 yield Change(
                     field=change.field,
@@ -236,7 +236,7 @@ class _Status(msgspec.Struct):
     errors: list[GraphError] = []
 
 
-class _Said(msgspec.Struct):
+class _Content(msgspec.Struct):
     body: str = ""
     text: str = ""
     payload: str = ""
@@ -259,15 +259,15 @@ class _Inbound(msgspec.Struct, rename={"sender": "from"}):
     type: str = ""
     sender: str | None = None
     from_user_id: str | None = None
-    text: _Said | None = None
-    button: _Said | None = None
+    text: _Content | None = None
+    button: _Content | None = None
     interactive: _Interactive | None = None
-    image: _Said | None = None
-    video: _Said | None = None
-    document: _Said | None = None
+    image: _Content | None = None
+    video: _Content | None = None
+    document: _Content | None = None
 
     @property
-    def said(self) -> tuple[str, str]:
+    def content(self) -> tuple[str, str]:
         """The text, and the payload of the clicked button; both empty for a message without
         text.
         """
@@ -276,7 +276,7 @@ class _Inbound(msgspec.Struct, rename={"sender": "from"}):
             return reply.title, reply.id
         if self.button:
             return self.button.text, self.button.payload
-        words = self.text or self.image or self.video or self.document or _Said()
+        words = self.text or self.image or self.video or self.document or _Content()
         return words.body or words.caption, ""
 
 
@@ -339,7 +339,7 @@ def _messages(change: Change) -> Iterator[InboundEvent]:
         address = message.sender or message.from_user_id
         if not address or message.type in {"reaction", "system"}:
             continue
-        text, payload = message.said
+        text, payload = message.content
         others = dict.fromkeys((message.from_user_id, people.get(address)))
         yield InboundEvent(
             dedupe=message.id,

@@ -12,7 +12,7 @@ import aiosmtplib
 from channels.base.contract import Deferred, Failure, MayWrite, Outcome, Receipt
 from channels.base.smtp.envelope import Envelope, Offer, content, parameters, unfit
 from channels.base.smtp.pipelining import PING_TIMEOUT, Pipe, Source
-from channels.base.smtp.replies import Stage, connect_failure, disconnected, failure_of, said
+from channels.base.smtp.replies import Stage, connect_failure, disconnected, excerpt, failure_of
 
 STALE_AFTER = 30.0
 """Seconds of idleness after which a connection is checked before use."""
@@ -205,7 +205,7 @@ class Connection:
             timer.cancel()
             self.touch()
         if reply.code == 250:
-            return Receipt(provider_id=envelope.message_id, detail=said(reply.message))
+            return Receipt(provider_id=envelope.message_id, detail=excerpt(reply.message))
         return await self._refused("content", reply, envelope)
 
     @staticmethod

@@ -168,7 +168,7 @@ class Pool:
                 self._pipes[pipe] = connection
             self._unreachable = self._down_since = None
             task = self._opening.pop(connection)
-            self._sign_in.took()
+            self._sign_in.succeeded()
             self._serve()
             if pipe is None:
                 await self._talk(connection, task)
@@ -262,7 +262,7 @@ class Pool:
             return none.failure
         await connection.quit()
         self._unreachable = self._down_since = None
-        self._sign_in.took()
+        self._sign_in.succeeded()
         return None
 
     async def aclose(self) -> None:

@@ -114,11 +114,11 @@ def failure_of(stage: Stage, code: int, text: str, domain: str = "") -> Failure:
     )
     name = f"{code} {code // 100}.{detail}" if detail else str(code)
     if isinstance(outcome, Rejected):
-        return replace(outcome, code=name, detail=said(text, domain), domain=domain)
-    return replace(outcome, code=name, detail=said(text, domain))
+        return replace(outcome, code=name, detail=excerpt(text, domain), domain=domain)
+    return replace(outcome, code=name, detail=excerpt(text, domain))
 
 
-def said(text: str, domain: str = "") -> str:
+def excerpt(text: str, domain: str = "") -> str:
     """Return a reply's text on one line, short and without the recipient's address and domain."""
     return redacted(" ".join(text.split()), domain)[:200]
 
@@ -156,4 +156,4 @@ def connect_failure(error: Exception) -> Failure:
         return Deferred(
             throttle=True, code="unreachable", detail=type(error.__cause__ or error).__name__
         )
-    return Halted(code="unusable", detail=said(str(error)))
+    return Halted(code="unusable", detail=excerpt(str(error)))

@@ -14,7 +14,7 @@ from channels.base.smtp.mime import mailbox, part, phrase
 from channels.base.staff_messages import Note
 
 
-class _Desk(Protocol):
+class _SenderSettings(Protocol):
     """The settings of a channel that name the sender."""
 
     @property
@@ -26,16 +26,16 @@ class _Desk(Protocol):
         """Name and address of the From header."""
 
 
-class _Post(Protocol):
+class _MailChannel(Protocol):
     """A channel that can open SMTP connections."""
 
     @property
-    def _settings(self) -> _Desk: ...
+    def _settings(self) -> _SenderSettings: ...
 
     def _connection(self) -> Connection: ...
 
 
-def letter(note: Note, to: str, *, sender: tuple[str, str], site: Site, at: datetime) -> bytes:
+def staff_email(note: Note, to: str, *, sender: tuple[str, str], site: Site, at: datetime) -> bytes:
     """Build the whole message; the same note has the same Message-ID, so that mail programs detect
     duplicates.
     """
@@ -53,13 +53,15 @@ def letter(note: Note, to: str, *, sender: tuple[str, str], site: Site, at: date
     return head + part("text/plain", "id", clean(note.text))
 
 
-class Letters:
+class StaffMail:
     """Mixin for a channel that sends email."""
 
-    async def tell(self: _Post, address: str, note: Note) -> Outcome:
+    async def notify(self: _MailChannel, address: str, note: Note) -> Outcome:
         """Send a note as an email."""
         sender = self._settings.sender
-        data = letter(note, address, sender=sender, site=self._settings.site, at=datetime.now(UTC))
+        data = staff_email(
+            note, address, sender=sender, site=self._settings.site, at=datetime.now(UTC)
+        )
         connection = self._connection()
         try:
             outcome = await connection.deliver(Envelope(sender[1], address, data, ""))

@@ -102,7 +102,7 @@ class Pictures:
             return ""
         return self._copies.get(url, url)
 
-    def took(self, url: str, copy: str) -> None:
+    def store_copy(self, url: str, copy: str) -> None:
         """Record the id of Telegram's own copy."""
         while len(self._copies) >= PICTURES:
             del self._copies[next(iter(self._copies))]

@@ -23,23 +23,23 @@ WAIT_SECONDS = 0.5
 log = structlog.get_logger(__name__)
 
 
-class Became(Enum):
+class EditResult(Enum):
     """Result of editing a message that a correction replaces."""
 
     EDITED = auto()
     """It shows the new text."""
     GONE = auto()
     """It no longer exists."""
-    LEFT = auto()
+    OUTDATED = auto()
     """It cannot show the new text, which is sent anew; this one is deleted."""
 
 
-def _settled(problem: error.BadRequest) -> Became | None:
+def _settled(problem: error.BadRequest) -> EditResult | None:
     """Interpret a refused edit: the message already shows the text, or is gone; None if neither."""
     description = problem.message.lower()
     if NOT_MODIFIED in description:
-        return Became.EDITED
-    return Became.GONE if re.search(NOT_FOUND, description) else None
+        return EditResult.EDITED
+    return EditResult.GONE if re.search(NOT_FOUND, description) else None
 
 
 class Editor:
@@ -48,7 +48,7 @@ class Editor:
     def __init__(self, bot: Bot, pictures: Pictures) -> None:
         self._bot, self._pictures = bot, pictures
 
-    async def edit(self, arguments: Mapping[str, Any], mark: str) -> Became:
+    async def edit(self, arguments: Mapping[str, Any], mark: str) -> EditResult:
         """Replace a message by the new picture and text, or the text alone; `mark` is the caption
         of a photo that cannot stay.
         """
@@ -57,7 +57,7 @@ class Editor:
             with_link(arguments) if "photo" in arguments else arguments, mark
         )
 
-    async def edit_patiently(self, arguments: Mapping[str, Any], mark: str) -> Became:
+    async def edit_patiently(self, arguments: Mapping[str, Any], mark: str) -> EditResult:
         """Edit, retrying after temporary errors: the new text is already out, so nothing else would
         retry it.
         """
@@ -80,7 +80,7 @@ class Editor:
         except error.TelegramError as problem:
             log.info("telegram_message_stays", description=redacted(str(problem)))
 
-    async def _edit_media(self, arguments: Mapping[str, Any]) -> Became | None:
+    async def _edit_media(self, arguments: Mapping[str, Any]) -> EditResult | None:
         """Set the picture, on a text message too; None if the text must be sent without it."""
         name = self._pictures.name(arguments["photo"])
         if not name:
@@ -92,9 +92,9 @@ class Editor:
                 return became
             self._pictures.refused(arguments["photo"], problem)
             return None
-        return Became.EDITED
+        return EditResult.EDITED
 
-    async def _edit_text(self, arguments: Mapping[str, Any], mark: str) -> Became:
+    async def _edit_text(self, arguments: Mapping[str, Any], mark: str) -> EditResult:
         try:
             await self._bot.edit_message_text(**arguments)
         except error.BadRequest as problem:
@@ -104,8 +104,8 @@ class Editor:
                 await self._mark({**arguments, "text": mark})
             # whatever else prevents the edit, the text is sent anew, which reports faults of the
             # text or the chat
-            return Became.LEFT
-        return Became.EDITED
+            return EditResult.OUTDATED
+        return EditResult.EDITED
 
     async def _mark(self, arguments: Mapping[str, Any]) -> None:
         """Replace the caption of a photo, so that it is marked whatever happens next."""

@@ -3,16 +3,16 @@
 from telegram import Bot, error
 
 from channels.base.contract import Outcome
-from channels.base.staff_messages import Answering, Note
+from channels.base.staff_messages import Note, ReplyChannel
 
 
-class Chats:
+class StaffChat:
     """Mixin for a bot's channel."""
 
     _bot: Bot
     _name = ""
 
-    async def tell(self: Answering, address: str, note: Note) -> Outcome:
+    async def notify(self: ReplyChannel, address: str, note: Note) -> Outcome:
         """Send a note as a message."""
         return await self.answer(address, f"{note.subject}\n\n{note.text}")
 
