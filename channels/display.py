@@ -10,16 +10,8 @@ import msgspec
 import segno
 
 from channels.base import moments, pictures, rendering, truncation, validity
-from channels.base.contract import (
-    SUMMARY_LIMIT,
-    Area,
-    Document,
-    Edition,
-    Image,
-    PageRequest,
-    PullChannel,
-    Wording,
-)
+from channels.base.contract import Document, PageRequest, PullChannel
+from channels.base.edition import SUMMARY_LIMIT, Area, Edition, Image, Wording
 from channels.base.running_text import repeats, running
 from channels.base.settings import ChannelSettings
 

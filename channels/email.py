@@ -15,8 +15,10 @@ import aiosmtplib
 from pydantic import ConfigDict, Field, field_validator
 
 from channels.base import contract
-from channels.base.contract import Edition, Finding, Halted, Recipient, Refused
+from channels.base.contract import Finding, Recipient
+from channels.base.edition import Edition
 from channels.base.email_addresses import read_mail
+from channels.base.outcomes import Halted, Refused
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.smtp.batches import Batch
 from channels.base.smtp.composition import PART_LIMIT, area_values, compose, day_value

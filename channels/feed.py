@@ -13,7 +13,8 @@ import structlog
 from pydantic import field_validator
 
 from channels.base import moments, rendering, syndication, validity
-from channels.base.contract import Area, Document, Edition, Lang, PageRequest, PullChannel, Wording
+from channels.base.contract import Document, PageRequest, PullChannel
+from channels.base.edition import Area, Edition, Lang, Wording
 from channels.base.settings import ChannelSettings
 from channels.base.syndication import Entry, Link, Page
 

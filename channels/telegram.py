@@ -16,8 +16,9 @@ from markupsafe import Markup
 from telegram import Bot, error
 
 from channels.base import contract, http, pictures
-from channels.base.contract import Finding, Outcome, Receipt, Rejected
+from channels.base.contract import Finding
 from channels.base.moments import WIB
+from channels.base.outcomes import Outcome, Receipt, Rejected
 from channels.base.redaction import redacted
 from channels.base.rendering import area_names, clean, fill, template_name, utf16, with_addresses
 from channels.base.sending import each

@@ -13,16 +13,8 @@ import structlog
 from pydantic import Field
 
 from channels.base import contract, http
-from channels.base.contract import (
-    Edition,
-    Failure,
-    Finding,
-    Kind,
-    Message,
-    Outcome,
-    Outgoing,
-    Wording,
-)
+from channels.base.contract import Finding, Message, Outgoing
+from channels.base.edition import Edition, Kind, Wording
 from channels.base.meta import webhooks
 from channels.base.meta.account import REFUSALS, Account
 from channels.base.meta.answers import GraphError
@@ -35,6 +27,7 @@ from channels.base.meta.message_templates import (
     parts,
     values_for,
 )
+from channels.base.outcomes import Failure, Outcome
 from channels.base.phones import abroad, digits_of
 from channels.base.rendering import area_names, clean, plain, template_name, utf16, with_addresses
 from channels.base.running_text import repeats, running

@@ -10,163 +10,52 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from channels.base.edition import (
+    SUMMARY_LIMIT,
+    TITLE_LIMIT,
+    Area,
+    Change,
+    Claim,
+    Edition,
+    Image,
+    Kind,
+    Lang,
+    Level,
+    Site,
+    Topic,
+    Wording,
+)
+from channels.base.events import (
+    AddressEvent,
+    AlarmEvent,
+    BadSignature,
+    BadWebhook,
+    Event,
+    InboundEvent,
+    StatusEvent,
+)
+from channels.base.outcomes import (
+    SEVERAL,
+    About,
+    Deferred,
+    Failure,
+    Halted,
+    Outcome,
+    Receipt,
+    Refused,
+    Rejected,
+    Skipped,
+)
 from channels.base.tolerant_reading import Unreadable
 
-Lang = Literal["id", "en", "su"]
-Kind = Literal["notice", "alert", "clarification"]
-Level = Literal["info", "important", "emergency"]
-Change = Literal["original", "correction", "withdrawal"]
-
-TITLE_LIMIT, SUMMARY_LIMIT = 70, 90
-"""Longest title and summary in code points: what a kelurahan screen fits in either orientation."""
-
-
-# --- input ----------------------------------------------------------------------------------------
-
-
-class Area(msgspec.Struct, frozen=True, kw_only=True):
-    """An area as a message names it; `code` is the Kemendagri code, e.g. 32.77.03.1002."""
-
-    code: str
-    name: str
-    slug: str
-
-    @property
-    def label(self) -> str:
-        """The unambiguous name: "Kota Cimahi", "Kec. Cimahi Utara", "Kel. Cimahi"."""
-        depth = self.code.count(".")
-        return self.name if depth <= 1 else f"{'Kec.' if depth == 2 else 'Kel.'} {self.name}"
-
-    @property
-    def full_name(self) -> str:
-        """The name without abbreviations: "Kota Cimahi", "Kecamatan Cimahi Utara", "Kelurahan
-        Cimahi".
-        """
-        depth = self.code.count(".")
-        return (
-            self.name if depth <= 1 else f"{'Kecamatan' if depth == 2 else 'Kelurahan'} {self.name}"
-        )
-
-
-class Topic(msgspec.Struct, frozen=True, kw_only=True):
-    """A category from the city's own list, with its label per language."""
-
-    slug: str
-    labels: dict[str, str]
-
-    def label(self, lang: str) -> str:
-        """Return the label in `lang`, falling back to Indonesian."""
-        return self.labels.get(lang) or self.labels["id"]
-
-
-class Wording(msgspec.Struct, frozen=True, kw_only=True):
-    """Text of an edition in one language; `body` and `instruction` are light Markdown."""
-
-    title: str
-    summary: str
-    body: str
-    instruction: str = ""
-
-
-class Image(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A picture with its compulsory text alternative; `length` is in bytes, `width` and `height` in
-    pixels, each 0 if unknown.
-    """
-
-    url: str
-    alt: str
-    length: int = 0
-    width: int = 0
-    height: int = 0
-
-
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """The claim that a clarification rates; the verdict is a type and a label, never a bare
-    "hoax".
-    """
-
-    claim: str
-    verdict: str
-    fact: str
-    seen_at: str = ""
-    hoax_type: str = ""
-    evidence: tuple[str, ...] = ()
-
-
-class Edition(msgspec.Struct, frozen=True, kw_only=True):
-    """One signed, immutable, published version of an announcement."""
-
-    announcement: str
-    number: int
-    code: str
-    change: Change = "original"
-    reason: str = ""
-    kind: Kind
-    level: Level
-    topic: Topic
-    agency: str
-    areas: tuple[Area, ...]
-    wordings: dict[str, Wording]
-    overrides: dict[str, Wording] = {}
-    """Indonesian wording adjusted by staff for single channels, by channel name."""
-    first_published_at: datetime
-    published_at: datetime
-    effective: datetime
-    expires: datetime | None = None
-    link: str | None = None
-    image: Image | None = None
-    claim: Claim | None = None
-    urgent: bool = (
-        False  # True if it corrects an emergency, whatever its own level: it must be as loud
-    )
-
-    @property
-    def key(self) -> str:
-        """The edition's unique key, e.g. `0192f…c3.1`; legal in a Message-ID and in a URL."""
-        return f"{self.announcement}.{self.number}"
-
-    @property
-    def emergency(self) -> bool:
-        """True if it uses the emergency lane and takes over screens."""
-        return self.level == "emergency"
-
-    def wording(self, lang: str) -> Wording:
-        """Return the wording in `lang`, falling back to Indonesian, which every edition has."""
-        return self.wordings.get(lang) or self.wordings["id"]
-
-    def on(self, channel: str) -> "Edition":
-        """Return the edition with the wording that staff adjusted for this channel, if any."""
-        own = {"id": self.overrides[channel]} if channel in self.overrides else {}
-        return (
-            msgspec.structs.replace(self, wordings=self.wordings | own, overrides={})
-            if self.overrides
-            else self
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Site:
-    """The city as every message and page names it."""
-
-    base_url: str = "http://127.0.0.1:8000"
-    city: str = "Kota Cimahi"
-    sender: str = "Info Kota Cimahi"
-    domain: str = "info.cimahi.example"
-    emergency_number: str = "112"
-    simulated: bool = False
-
-    @property
-    def host(self) -> str:
-        """The base URL without its scheme, for people to read."""
-        return self.base_url.split("://", 1)[-1].rstrip("/")
-
-    def permalink(self, code: str) -> str:
-        """Return the URL of an announcement's page, the target of every link and QR code."""
-        return f"{self.base_url.rstrip('/')}/p/{code}"
-
-    def stop_url(self, token: str) -> str:
-        """Return the URL of the unsubscribe page; a POST to it unsubscribes at once (RFC 8058)."""
-        return f"{self.base_url.rstrip('/')}/berhenti/{token}"
+__all__ = [
+    "SEVERAL", "SUMMARY_LIMIT", "TITLE_LIMIT", "About", "AddressEvent", "AlarmEvent", "Area",
+    "BadAddress", "BadSignature", "BadWebhook", "Change", "Claim", "Deferred", "Document",
+    "Edition", "Event", "Failure", "Finding", "Halted", "Image", "InboundEvent", "Kind", "Lang",
+    "Level", "Limits", "MayWrite", "Message", "Outcome", "Outgoing", "PageRequest", "PullChannel",
+    "PushChannel", "Receipt", "Recipient", "Refused", "Rejected", "Result", "Site", "Skipped",
+    "StatusEvent", "Topic", "Wording",
+]  # fmt: skip
 
 
 # --- push channels ------------------------------------------------------------------------------
@@ -209,174 +98,11 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     payload: Any
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The provider accepted the message."""
-
-    provider_id: str = ""  # stored as a keyed hash
-    message_number: int | None = None  # for later edits; stored in the clear: no address
-    aliases: tuple[str, ...] = ()  # further ids of the same address, as reported by the provider
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refused:
-    """This address will never accept a message: do not retry, suppress the address."""
-
-    reason: Literal["address_dead", "opted_out"]
-    code: str = ""
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rejected:
-    """The provider will not accept this message: do not retry.
-
-    `whole_edition` is True if the reply names the template or the media, not the recipient.
-    """
-
-    code: str = ""
-    detail: str = ""
-    whole_edition: bool = False
-    domain: str = ""
-    """All addresses of a domain count as one towards SEVERAL; only email sets it."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Skipped:
-    """Not deliverable here through no fault of the address: do not retry, use the subscriber's next
-    address.
-    """
-
-    code: str = ""
-    detail: str = ""
-
-
-About = Literal["sender", "either", "recipient"]
-"""Subject of a failure. Anything but "sender" came in reply to one recipient and only counts once
-several addresses got it; "either" also names our account.
-"""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Deferred:
-    """Try again later.
-
-    `retry_after` (seconds) overrides the usual waits. `throttle`: the provider is limiting us,
-    which never uses up an attempt; `scope` says what is limited. `uncertain`: written but
-    unanswered, so a retry may deliver twice. `strikes` > 0: a soft bounce; that many on different
-    days with no success in between make the address dead. `moved_to`: the address's new id.
-    """
-
-    retry_after: float | None = None
-    throttle: bool = False
-    scope: Literal["channel", "domain", "address"] = "channel"
-    uncertain: bool = False
-    code: str = ""
-    detail: str = ""
-    strikes: int = 0
-    moved_to: str = ""
-    alarm: bool = False
-    about: About = "sender"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Halted:
-    """The channel is broken or misconfigured: pause it and raise the alarm; no recipient uses up an
-    attempt.
-    """
-
-    code: str = ""
-    detail: str = ""
-    resume: Literal["probe", "manual"] = "manual"
-    about: About = "sender"
-
-
-SEVERAL = 10
-"""Number of different addresses that must get the same reply, with no success in between, before it
-counts as being about the sender.
-"""
-
-Failure = Refused | Rejected | Skipped | Deferred | Halted
-Outcome = Receipt | Failure
-
-
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one message passed to `send`."""
 
     outgoing: Outgoing
     outcome: Outcome
-
-
-# --- provider events ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StatusEvent:
-    """A delivery status of a message to `address`; `dedupe` is the same each time the provider
-    repeats it.
-    """
-
-    dedupe: str
-    provider_id: str
-    address: str = ""
-    delivery: str = ""
-    state: Literal["sent", "delivered", "read", "failed"]
-    at: datetime
-    failure: Failure | None = None
-    aliases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InboundEvent:
-    """A message or button click from a resident; `payload` is the button's, `address` the opaque
-    id.
-    """
-
-    dedupe: str
-    address: str
-    text: str = ""
-    payload: str = ""
-    aliases: tuple[str, ...] = ()
-    at: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AddressEvent:
-    """An address died, blocked us, came back or got a new id (`moved_to`).
-
-    `exact` is True if the event says nothing about a former id of the address.
-    """
-
-    dedupe: str
-    address: str
-    state: Literal["address_dead", "opted_out", "reachable", "moved"]
-    aliases: tuple[str, ...] = ()
-    moved_to: str = ""
-    exact: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AlarmEvent:
-    """A notice from the provider to the operator (quality, account, template): logged and
-    displayed.
-    """
-
-    dedupe: str
-    code: str
-    detail: str
-
-
-Event = StatusEvent | InboundEvent | AddressEvent | AlarmEvent
-
-
-class BadSignature(Exception):
-    """The webhook's signature is missing or wrong: answer 403 with a constant body."""
-
-
-class BadWebhook(Exception):
-    """The webhook's signature is valid but its body is unreadable: keep the bytes, answer
-    200, log.
-    """
 
 
 class BadAddress(ValueError):

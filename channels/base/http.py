@@ -16,7 +16,8 @@ from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
-from channels.base.contract import BadSignature, Deferred
+from channels.base.events import BadSignature
+from channels.base.outcomes import Deferred
 
 CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 9.0

@@ -4,7 +4,7 @@ Indonesian. Pure.
 
 from markupsafe import Markup
 
-from channels.base.contract import Edition
+from channels.base.edition import Edition
 
 
 def of_frame(lang: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-from channels.base.contract import Edition, Image, Site
+from channels.base.edition import Edition, Image, Site
 
 FILE = re.compile(r"/media/(?P<id>[0-9a-f]{32})/(?P<variant>[a-z]{1,16})\.jpg")
 """Path of an uploaded picture; its content never changes."""

@@ -15,7 +15,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from channels.base import legibility
-from channels.base.contract import Claim, Edition, Wording
+from channels.base.edition import Claim, Edition, Wording
 from channels.base.markdown import parse
 from channels.base.marks import rooted
 from channels.base.moments import clock, day, locale, moment_text, span_text

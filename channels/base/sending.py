@@ -7,17 +7,9 @@ from pathlib import Path
 
 import structlog
 
-from channels.base.contract import (
-    SEVERAL,
-    Deferred,
-    Halted,
-    MayWrite,
-    Outcome,
-    Outgoing,
-    Receipt,
-    Result,
-)
+from channels.base.contract import MayWrite, Outgoing, Result
 from channels.base.http import NotWritten, writing
+from channels.base.outcomes import SEVERAL, Deferred, Halted, Outcome, Receipt
 
 SendOne = Callable[[Outgoing], Awaitable[Outcome]]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from channels.base.contract import Site
+from channels.base.edition import Site
 
 Rate = Annotated[float, Field(ge=0)]
 """Messages per second; 0 = no limit of our own."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from channels.base.contract import Deferred, Halted, Outcome
+from channels.base.outcomes import Deferred, Halted, Outcome
 
 FIRST_PAUSE = 60.0
 """Seconds without a further attempt after the first refusal; doubled by each further refusal."""

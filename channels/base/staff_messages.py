@@ -6,7 +6,7 @@ Channels may support them or not.
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from channels.base.contract import Outcome
+from channels.base.outcomes import Outcome
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,7 @@ pull channels.
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from channels.base.contract import Edition
+from channels.base.edition import Edition
 
 WITHDRAWN_FOR = timedelta(days=30)
 """Period for which withdrawn entries stay listed: readers keep entries that merely vanish."""

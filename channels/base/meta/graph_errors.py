@@ -6,7 +6,8 @@ from dataclasses import replace
 import structlog
 
 from channels.base import http
-from channels.base.contract import (
+from channels.base.meta.answers import GraphError, answer_of, wait_of
+from channels.base.outcomes import (
     Deferred,
     Failure,
     Halted,
@@ -16,7 +17,6 @@ from channels.base.contract import (
     Rejected,
     Skipped,
 )
-from channels.base.meta.answers import GraphError, answer_of, wait_of
 
 PAIR_WAIT = 6.0
 """Seconds until the same person can be written to again; quadrupled with each further attempt."""

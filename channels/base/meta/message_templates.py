@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 import yaml
 
-from channels.base.contract import Site
+from channels.base.edition import Site
 from channels.base.pairing import unpaired
 from channels.base.rendering import TEMPLATES, clean, environment, utf16
 from channels.base.running_text import joined

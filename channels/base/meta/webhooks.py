@@ -12,17 +12,17 @@ import msgspec
 import structlog
 
 from channels.base import http, tolerant_reading
-from channels.base.contract import (
+from channels.base.events import (
     AddressEvent,
     AlarmEvent,
     BadSignature,
     BadWebhook,
     Event,
-    Failure,
     InboundEvent,
     StatusEvent,
 )
 from channels.base.meta.answers import Contact, GraphError
+from channels.base.outcomes import Failure
 from channels.base.redaction import redacted
 from channels.base.tolerant_reading import Unreadable
 

@@ -4,7 +4,8 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 
-from channels.base.contract import MayWrite, Outcome, Outgoing, Result
+from channels.base.contract import MayWrite, Outgoing, Result
+from channels.base.outcomes import Outcome
 from channels.base.sending import Halts
 
 

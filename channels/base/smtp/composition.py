@@ -13,7 +13,7 @@ import msgspec
 from babel.dates import format_date
 
 from channels.base import languages
-from channels.base.contract import Area, Claim, Edition, Site
+from channels.base.edition import Area, Claim, Edition, Site
 from channels.base.moments import span_text
 from channels.base.pictures import sized
 from channels.base.rendering import (

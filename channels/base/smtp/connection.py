@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from channels.base.contract import Deferred, Failure, MayWrite, Outcome, Receipt
+from channels.base.contract import MayWrite
+from channels.base.outcomes import Deferred, Failure, Outcome, Receipt
 from channels.base.smtp.envelope import Envelope, Offer, content, parameters, unfit
 from channels.base.smtp.pipelining import PING_TIMEOUT, Pipe, Source
 from channels.base.smtp.replies import Stage, connect_failure, disconnected, excerpt, failure_of

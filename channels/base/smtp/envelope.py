@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from channels.base.contract import Failure, Rejected, Skipped
+from channels.base.outcomes import Failure, Rejected, Skipped
 
 _LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
 _NOT_CARRIED = re.compile(rb"\r(?!\n)|(?<!\r)\n|[^\n]{1000}|\0")

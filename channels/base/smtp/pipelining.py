@@ -8,7 +8,7 @@ later ones could not be attributed.
 import asyncio
 from typing import Protocol
 
-from channels.base.contract import Failure, Outcome, Receipt
+from channels.base.outcomes import Failure, Outcome, Receipt
 from channels.base.sending import unforeseen
 from channels.base.smtp.batches import Batch, Piece
 from channels.base.smtp.envelope import Offer, content, opening, unfit

@@ -7,7 +7,8 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
-from channels.base.contract import Deferred, Failure, Halted, Result
+from channels.base.contract import Result
+from channels.base.outcomes import Deferred, Failure, Halted
 from channels.base.sending import unforeseen
 from channels.base.sign_in import SignIn
 from channels.base.smtp.batches import Batch, Piece

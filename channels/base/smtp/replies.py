@@ -7,7 +7,7 @@ from typing import Literal
 
 import aiosmtplib
 
-from channels.base.contract import About, Deferred, Failure, Halted, Refused, Rejected, Skipped
+from channels.base.outcomes import About, Deferred, Failure, Halted, Refused, Rejected, Skipped
 from channels.base.redaction import redacted
 
 Stage = Literal["connect", "mail", "rcpt", "data", "content"]

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Protocol
 
-from channels.base.contract import Deferred, Outcome, Site
+from channels.base.edition import Site
+from channels.base.outcomes import Deferred, Outcome
 from channels.base.rendering import clean, one_line
 from channels.base.smtp.connection import Connection, NoConnection
 from channels.base.smtp.envelope import Envelope

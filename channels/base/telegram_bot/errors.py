@@ -8,7 +8,7 @@ import structlog
 from telegram import error
 
 from channels.base import http
-from channels.base.contract import Deferred, Failure, Halted, Refused, Rejected, Skipped
+from channels.base.outcomes import Deferred, Failure, Halted, Refused, Rejected, Skipped
 from channels.base.redaction import redacted
 
 log = structlog.get_logger(__name__)

@@ -2,7 +2,7 @@
 
 from telegram import Bot, error
 
-from channels.base.contract import Outcome
+from channels.base.outcomes import Outcome
 from channels.base.staff_messages import Note, ReplyChannel
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from channels.base import tolerant_reading
-from channels.base.contract import AddressEvent, BadWebhook, Event, InboundEvent
+from channels.base.events import AddressEvent, BadWebhook, Event, InboundEvent
 from channels.base.redaction import redacted
 from channels.base.tolerant_reading import Unreadable
 
