@@ -37,8 +37,8 @@ _PIECE = re.compile("<[^>]*>|[^<]+")
 
 
 def blocks(markdown: str) -> list[tuple[str, str]]:
-    """Paragraphs and list items of light Markdown: what stands before each ("\\n\\n", "\\n- "), and
-    its balanced HTML.
+    """Return paragraphs and list items of light Markdown, each as its lead ("\\n\\n", "\\n- ") and
+    balanced HTML.
     """
     out: list[tuple[str, str]] = []
     lists: list[Iterator[str]] = []
