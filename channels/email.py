@@ -1,5 +1,5 @@
-"""Email over a few long-lived SMTP connections: each message built once as bytes, then spliced per
-recipient.
+"""Email over a few long-lived SMTP connections: each message is built once as bytes, then filled
+per recipient.
 """
 
 import re
@@ -15,8 +15,10 @@ import aiosmtplib
 from pydantic import ConfigDict, Field, field_validator
 
 from channels.base import contract
-from channels.base.contract import Edition, Finding, Halted, Recipient, Refused
+from channels.base.contract import Finding, Recipient
+from channels.base.edition import Edition
 from channels.base.email_addresses import read_mail
+from channels.base.outcomes import Halted, Refused
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.smtp.batches import Batch
 from channels.base.smtp.composition import PART_LIMIT, area_values, compose, day_value
@@ -28,7 +30,7 @@ from channels.base.smtp.mime import (
     quoted_value,
 )
 from channels.base.smtp.pool import Pool
-from channels.base.smtp.staff_mail import Letters
+from channels.base.smtp.staff_mail import StaffMail
 
 _SAFE_ADDRESS = re.compile(r'[^\s<>"@\x00-\x1f\x7f]+@[^\s<>"@\x00-\x1f\x7f]+')
 
@@ -37,8 +39,8 @@ _SAFE_ADDRESS = re.compile(r'[^\s<>"@\x00-\x1f\x7f]+@[^\s<>"@\x00-\x1f\x7f]+')
 
 
 class Settings(ChannelSettings):
-    """EMAIL_URL, _FROM, _BOUNCE_DOMAIN (empty: no VERP), _CONNECTIONS, _RATE (messages a second, 0
-    = no limit), _TIMEOUT.
+    """EMAIL_URL, _FROM, _BOUNCE_DOMAIN (empty: no VERP), _CONNECTIONS, _RATE (messages per second,
+    0 = no limit), _TIMEOUT.
     """
 
     model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True)
@@ -68,21 +70,21 @@ class Settings(ChannelSettings):
 
     @property
     def sender(self) -> tuple[str, str]:
-        """Name and address of the From line."""
+        """Name and address of the From header."""
         name, address = parseaddr(self.from_)
         return name or self.site.sender, address or f"info@{self.site.domain}"
 
 
 def parse_address(text: str) -> str:
-    """The address as it was written, its domain in lower-case ASCII; raises BadAddress."""
+    """Return the address as written, its domain in lower-case ASCII; raises BadAddress."""
     return read_mail(text)
 
 
 # --- the channel ----------------------------------------------------------------------------------
 
 
-class Email(Letters):
-    """Push channel over a pool of connections that live from one `send` to the next."""
+class Email(StaffMail):
+    """Push channel over a pool of connections that outlive single `send` calls."""
 
     name = "email"
     label = "Email"
@@ -98,7 +100,7 @@ class Email(Letters):
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`tls` replaces the certificates of the system; `clock` tells seconds that only rise."""
+        """`tls` replaces the system's certificates; `clock` returns monotonic seconds."""
         self._settings = settings
         self._site = settings.site
         self._tls = tls
@@ -113,16 +115,16 @@ class Email(Letters):
 
     @property
     def rate(self) -> float:
-        """Messages a second; 0 = no limit of our own."""
+        """Messages per second; 0 = no limit of our own."""
         return self._settings.rate
 
     def spacing(self, address: str) -> float:
-        """Seconds between two messages to an address."""
+        """Return the minimum seconds between two messages to an address."""
         return 0.0
 
     def render(self, edition: Edition, lang: str) -> contract.Message:
-        """The bytes of the whole message, with holes; those that an area fills are filled once per
-        area.
+        """Build the whole message as bytes with holes; those with an area's values are filled once
+        per area.
         """
         return contract.Message(
             edition=edition,
@@ -131,7 +133,7 @@ class Email(Letters):
         )
 
     def personalise(self, message: contract.Message, recipient: Recipient) -> contract.Outgoing:
-        """Fill the holes: a join of bytes."""
+        """Fill the holes by joining bytes."""
         token, key, to = recipient.token, recipient.address_key, recipient.address
         plain_token = token.isalnum() and token.isascii()
         if not plain_token:
@@ -155,7 +157,8 @@ class Email(Letters):
         )
         sound = sound and short and key.isalnum() and 4 * max(len(key), len(to)) <= VALUE_LIMIT
         sound = sound and _SAFE_ADDRESS.fullmatch(to) is not None
-        # no id of its own: the Message-ID follows from edition and address, and need not be stored once more for each
+        # no provider id: the Message-ID derives from edition and address, so storing it would be
+        # redundant
         payload = Envelope(self._return_path(recipient), to, data, "", sound)
         return contract.Outgoing(recipient=recipient, message=message, payload=payload)
 
@@ -166,7 +169,7 @@ class Email(Letters):
         return self._address
 
     def preview(self, outgoing: contract.Outgoing) -> dict[str, str]:
-        """Subject, from, to, text and html, read back out of the very bytes that are sent."""
+        """Return subject, from, to, text and html, parsed from the exact bytes that are sent."""
         mail = message_from_bytes(outgoing.payload.data, policy=policy.default)
         parts = {name: str(mail[name]) for name in ("subject", "from", "to")}
         for name, subtype in (("text", "plain"), ("html", "html")):
@@ -177,9 +180,7 @@ class Email(Letters):
     def send(
         self, messages: Sequence[contract.Outgoing], *, may_write: contract.MayWrite
     ) -> AsyncIterator[contract.Result]:
-        """Messages flow over all connections at once; a batch shares them with the others under
-        way.
-        """
+        """Send over all connections at once; concurrent batches share them."""
         able: list[contract.Outgoing] = []
         unable: list[contract.Outgoing] = []
         for outgoing in messages:
@@ -195,19 +196,21 @@ class Email(Letters):
         return self._pool.send(batch)
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
-        """Email has no webhook."""
+        """Reject every request: email has no webhook."""
         raise contract.BadSignature
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event]:
-        """Email has no webhook: nothing that calls itself one is believed."""
+        """Reject every webhook: email has none."""
         raise contract.BadSignature
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
-        """Email has no webhook."""
+        """Return None: email has no webhook."""
         return None
 
     async def check(self) -> Sequence[Finding]:
-        """EHLO and AUTH, the sender's domain, one-click over https, the return path."""
+        """Check EHLO and AUTH, the sender's domain, one-click unsubscribe over https, and the
+        return path.
+        """
         if missing := self._settings.missing():
             return [
                 Finding(
@@ -267,7 +270,7 @@ class Email(Letters):
         return Finding(ok=None if self._site.simulated else False, what=what, mend=mend)
 
     async def probe(self) -> bool:
-        """EHLO and AUTH on a connection of its own."""
+        """Try EHLO and AUTH on a separate connection."""
         return await self._pool.probe() is None
 
     def _connection(self) -> Connection:
@@ -292,7 +295,7 @@ class Email(Letters):
         )
 
     async def aclose(self) -> None:
-        """Take leave on every connection."""
+        """Close every connection with QUIT."""
         await self._pool.aclose()
 
 
@@ -301,5 +304,5 @@ def _signs_in(url: str) -> bool:
 
 
 def open_channel(settings: Settings) -> contract.PushChannel:
-    """The email channel."""
+    """Open the email channel."""
     return Email(settings)

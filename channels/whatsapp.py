@@ -1,4 +1,4 @@
-"""WhatsApp by Meta's Cloud API: announcements as template messages, answers as text, receipts by
+"""WhatsApp over Meta's Cloud API: announcements as template messages, replies as text, receipts by
 signed webhook.
 """
 
@@ -14,16 +14,8 @@ from pydantic import Field
 
 from channels.base import contract, http
 from channels.base.address_codes import AddressCode
-from channels.base.contract import (
-    Edition,
-    Failure,
-    Finding,
-    Kind,
-    Message,
-    Outcome,
-    Outgoing,
-    Wording,
-)
+from channels.base.contract import Finding, Message, Outgoing
+from channels.base.edition import Edition, Kind, Wording
 from channels.base.meta import webhooks
 from channels.base.meta.account import REFUSALS, Account
 from channels.base.meta.answers import GraphError
@@ -36,6 +28,7 @@ from channels.base.meta.message_templates import (
     parts,
     values_for,
 )
+from channels.base.outcomes import Failure, Outcome
 from channels.base.phones import abroad, digits_of
 from channels.base.rendering import area_names, clean, plain, template_name, utf16, with_addresses
 from channels.base.running_text import repeats, running
@@ -44,10 +37,10 @@ from channels.base.settings import ChannelSettings
 from channels.base.sign_in import PATIENCE, Credential
 from channels.base.tolerant_reading import Unreadable
 from channels.base.truncation import cut
-from channels.base.typed_addresses import seen
+from channels.base.typed_addresses import cleaned
 
 BODY_LIMIT = 1024
-"""UTF-16 units of a template's filled body; each of the other limits is named after what it limits."""
+"""UTF-16 units of a template's filled body."""
 PARAMETER_LIMIT = 240
 TEXT_LIMIT = 4096
 LANGUAGES = ("id", "en")
@@ -58,7 +51,7 @@ log = structlog.get_logger(__name__)
 
 
 class Settings(ChannelSettings):
-    """The WHATSAPP_ variables; secrets are kept out of `repr`."""
+    """The WHATSAPP_ variables; secrets are excluded from `repr`."""
 
     prefix: ClassVar[str] = "WHATSAPP_"
     required: ClassVar[tuple[str, ...]] = ("token", "phone_id", "app_secret", "verify_token")
@@ -112,7 +105,7 @@ class Settings(ChannelSettings):
 
     @property
     def names(self) -> dict[Kind, str]:
-        """Name of the template for each kind: as set, else the first, else the three of
+        """Template name for each kind: as configured, else the first, else the three of
         templates/whatsapp/.
         """
         first = self.template
@@ -127,16 +120,18 @@ class Settings(ChannelSettings):
 
 _SCOPED = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")
 _MOBILE = re.compile(r"(?:\+?620?|0|)(8[1-35-9][0-9]{7,10})")
-"""Also without its zero: spreadsheets take it off, and few lists hold numbers of Japan or China
-without "+".
+"""Also matches without the leading zero: spreadsheets drop it, and few lists hold Japanese or
+Chinese numbers without "+".
 """
 
 
 def parse_address(text: str) -> str:
-    """E.164 digits without "+" (6281200000001), or a business-scoped id (ID.1349...) as it stands;
-    raises BadAddress.
+    """Return E.164 digits without "+" (6281200000001), or a business-scoped id (ID.1349...)
+    unchanged.
+
+    Raises BadAddress.
     """
-    if _SCOPED.fullmatch(scoped := seen(text)):
+    if _SCOPED.fullmatch(scoped := cleaned(text)):
         return scoped
     digits = digits_of(text)
     if mobile := _MOBILE.fullmatch(digits):
@@ -150,10 +145,10 @@ def parse_address(text: str) -> str:
 
 
 def definition_for(edition: Edition, lang: str, settings: Settings) -> Definition:
-    """The template an edition goes by: that of notices, unless emergencies or clarifications have
-    one of their own.
+    """Return the template of an edition: the notice template, unless emergencies or clarifications
+    have their own.
 
-    A withdrawal always goes by that of notices: it must repeat neither the warning nor the claim.
+    A withdrawal always uses the notice template: it must repeat neither the warning nor the claim.
     """
     kind: Kind = "notice"
     if edition.change != "withdrawal" and (edition.emergency or edition.claim is not None):
@@ -165,7 +160,7 @@ def definition_for(edition: Edition, lang: str, settings: Settings) -> Definitio
 
 
 def definitions(settings: Settings) -> list[Definition]:
-    """Every template that announcements may need, as Meta has to approve it."""
+    """Return every template that announcements may need, as Meta has to approve it."""
     kinds = {name: kind for kind, name in reversed(settings.names.items())}
     return [
         definition(f"whatsapp/{kind}.{lang}.yaml", name, settings.site)
@@ -190,8 +185,8 @@ def _values(
 
 
 def _news(words: Wording) -> str:
-    """The summary that somebody wrote; where it only repeats how the text begins, the text, which
-    has more room here.
+    """Return the summary; or the body if the summary merely repeats its start, as there is more
+    room here.
     """
     body = plain(words.body)
     return (
@@ -205,9 +200,9 @@ def _news(words: Wording) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Frame:
-    """A rendered template message: `tail` = its JSON after the recipient, `parts` = what people
-    see.
+class TemplateFrame:
+    """A rendered template message: `tail` = its JSON after the recipient, `parts` = the visible
+    text.
     """
 
     tail: bytes
@@ -223,7 +218,7 @@ def _opening(address: str) -> bytes:
 
 
 class WhatsApp:
-    """The channel; connections open with the first request."""
+    """The WhatsApp channel; connections open with the first request."""
 
     name = "whatsapp"
     label = "WhatsApp"
@@ -253,11 +248,13 @@ class WhatsApp:
         )
 
     def spacing(self, address: str) -> float:
-        """Seconds between two messages to a person."""
+        """Return the minimum seconds between two messages to a person."""
         return PAIR_WAIT
 
     def render(self, edition: Edition, lang: str) -> Message:
-        """The template message of an edition; "[SIMULASI]" stands before the title in the demo."""
+        """Render the template message of an edition; in the demo "[SIMULASI]" precedes the
+        title.
+        """
         template = definition_for(edition, lang, self._settings)
         whole = with_addresses(edition, self._settings.site.base_url)
         values = _values(template, whole, lang, simulated=self._settings.site.simulated)
@@ -269,11 +266,13 @@ class WhatsApp:
         }
         tail = b',"type":"template","template":' + _ENCODER.encode(message) + b"}"
         return Message(
-            edition=edition, lang=lang, frame=Frame(tail=tail, parts=parts(template, values))
+            edition=edition,
+            lang=lang,
+            frame=TemplateFrame(tail=tail, parts=parts(template, values)),
         )
 
     def personalise(self, message: Message, recipient: contract.Recipient) -> Outgoing:
-        """Splice the address and the name of the delivery into the prepared bytes."""
+        """Insert the address and the delivery's name into the prepared bytes."""
         callback = b',"biz_opaque_callback_data":' + _ENCODER.encode(recipient.delivery)
         return Outgoing(
             recipient=recipient,
@@ -282,13 +281,15 @@ class WhatsApp:
         )
 
     def preview(self, outgoing: Outgoing) -> dict[str, str]:
-        """Header, text, footer and buttons as they are shown, and each parameter."""
+        """Return header, text, footer and buttons as displayed, and each parameter."""
         return dict(outgoing.message.frame.parts)
 
     def send(
         self, messages: Sequence[Outgoing], *, may_write: contract.MayWrite
     ) -> AsyncIterator[contract.Result]:
-        """One request per message, at most as many at once as messages are granted in a second."""
+        """Make one request per message, with no more in flight than messages are allowed per
+        second.
+        """
         return each(messages, self._send_one, concurrency=self._at_once, may_write=may_write)
 
     async def _send_one(self, outgoing: Outgoing) -> Outcome:
@@ -297,8 +298,8 @@ class WhatsApp:
         )
 
     async def answer(self, address: str, text: str) -> Outcome:
-        """Free-form text, taken for 24 h after the resident last wrote; cut by sentence at 4,096
-        units.
+        """Send free-form text, accepted for 24 h after the resident's last message; cut by sentence
+        at 4,096 units.
         """
         marked = SIMULATED + text if self._settings.site.simulated else text
         body = _ENCODER.encode(
@@ -329,17 +330,17 @@ class WhatsApp:
         await self._sessions.aclose()
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
-        """Meta's handshake: echo `hub.challenge` when it knows our word."""
+        """Answer Meta's handshake: echo `hub.challenge` if it knows our verify token."""
         return webhooks.challenge(self._settings.verify_token, query)
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
-        """Look for the shape of Meta's signature; whether it holds, only the body tells."""
+        """Check the form of Meta's signature header; its validity depends on the body."""
         webhooks.precheck(self._settings.app_secret, headers)
 
     def parse_webhook(
         self, headers: Mapping[str, str], body: bytes
     ) -> Sequence[contract.Event | Unreadable]:
-        """Statuses, messages, preferences and alarms; what is unknown is passed over."""
+        """Parse statuses, messages, preferences and alarms; ignore anything unknown."""
         changes, unreadable = webhooks.changes(self._settings.app_secret, headers, body)
         ours = webhooks.ours(
             changes, number=self._settings.phone_id, account=self._settings.account_id
@@ -348,11 +349,11 @@ class WhatsApp:
         return [*events, *unreadable]
 
     async def probe(self) -> bool:
-        """Whether the number answers."""
+        """True if the number answers."""
         return (await self._account.number("id"))[0] == 200
 
     async def check(self) -> Sequence[Finding]:
-        """The number; and, when the account is named, every template in each language."""
+        """Check the number and, if the account is configured, every template in each language."""
         number = number_finding(*await self._account.number(NUMBER_FIELDS))
         if not self._settings.account_id:
             mend = "Isi WHATSAPP_ACCOUNT_ID (lihat WhatsApp Manager)."
@@ -377,5 +378,5 @@ def _later_failure(error: GraphError, address: str) -> Failure:
 
 
 def open_channel(settings: Settings) -> contract.PushChannel:
-    """The channel as the program uses it."""
+    """Open the channel with these settings."""
     return WhatsApp(settings)

@@ -1,5 +1,5 @@
-"""The one set of rules by which people and addresses enter: one by one from forms and interfaces,
-by thousands from a file.
+"""Enrolment rules for people and addresses: one at a time from forms and interfaces, thousands from
+a file.
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ from subscribers.subscriptions import codes_of, home_of, pack_topics
 from subscribers.vault import Vault
 
 Outcome = Literal["new", "changed", "same", "suppressed", "repeated"]
-"""What became of a subscription; repeated = a later one in the same group replaced it."""
+"""Result of a subscription; repeated = replaced by a later one in the same group."""
 
 Key = tuple[str, bytes]
 """Channel and lookup."""
@@ -29,8 +29,9 @@ Key = tuple[str, bytes]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subscription:
-    """What one address asks for, and the proof that it did. `areas` are slugs or codes, `topics`
-    come checked; epoch seconds.
+    """Request of an address, and the proof of consent.
+
+    `areas` are slugs or codes, `topics` come validated; times are epoch seconds.
     """
 
     channel: str
@@ -43,18 +44,20 @@ class Subscription:
     text_version: str = ""
     act: consent.Act = "granted"
     person: str = ""
-    """Joins the addresses of one person: any name, kept as a keyed hash."""
+    """Joins the addresses of one person: any name, stored as a keyed hash."""
     confirmed: bool = True
-    """False: typed in by somebody; makes or changes only an unconfirmed address."""
+    """False if typed in by somebody else; such a request only creates or changes an unconfirmed
+    address.
+    """
     renewed: bool = False
-    """The resident's own new opt-in: lifts a suppression."""
+    """True if it is the resident's own new opt-in, which lifts a suppression."""
     suppressed: consent.Reason | None = None
-    """Stopped or dead already where the row comes from: a new address starts as that."""
+    """Set if the source lists it as stopped or dead: a new address starts in that state."""
 
 
 @dataclass(slots=True)
 class _Known:
-    """An address that is there; `named`: its subscriber has a reference."""
+    """An existing address; `named` is True if its subscriber has a reference."""
 
     id: int
     subscriber: int
@@ -68,10 +71,11 @@ class _Known:
 def enrol(
     conn: Connection, vault: Vault, tree: AreaTree, wanted: Sequence[Subscription], now: float
 ) -> list[Outcome]:
-    """Carry out all of `wanted`, later ones replacing earlier ones of the same address; one outcome
-    each, in their order.
+    """Process all of `wanted`, later ones replacing earlier ones of the same address; return one
+    outcome each, in order.
 
-    One that names nobody leaves the person whom an earlier one named. KeyError for an unknown area.
+    A request without a person leaves the one that an earlier request named. Raises KeyError for an
+    unknown area.
     """
     store.lock_making(conn)
     keys = [(item.channel, vault.address_lookup(item.channel, item.address)) for item in wanted]
@@ -101,7 +105,7 @@ def enrol(
 
 
 class _Group:
-    """Decides about one subscription after another; the database is not asked."""
+    """Decisions about one subscription after another, without database access."""
 
     def __init__(
         self,
@@ -120,7 +124,7 @@ class _Group:
         self._codes: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def take(self, item: Subscription, lookup: bytes, known: _Known | None) -> Outcome:
-        """What becomes of one."""
+        """Decide about one subscription."""
         if known is None:
             self._add(item, lookup)
             return "new"
@@ -188,7 +192,7 @@ class _Group:
         return codes
 
     def _person(self, item: Subscription, known: _Known | None) -> int:
-        """The subscriber whom the row names; one without a name yet takes it."""
+        """Return the subscriber that the row names; an unnamed subscriber adopts the name."""
         if not item.person:
             return known.subscriber if known else self._new_person(None)
         reference = self._vault.reference(item.person)
@@ -210,7 +214,7 @@ class _Group:
 
 
 def _asked(item: Subscription, areas: tuple[str, ...]) -> dict[str, Any]:
-    """Columns of an address that follow from what it asks for."""
+    """Return the columns of an address that follow from its request."""
     return {
         "language": item.language,
         "topics": pack_topics(item.topics),
@@ -220,7 +224,7 @@ def _asked(item: Subscription, areas: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _proof(address_id: int, item: Subscription) -> dict[str, Any]:
-    """The row of consent."""
+    """Return the consent row."""
     return {
         "address": address_id,
         "act": item.act,
@@ -234,22 +238,22 @@ def _proof(address_id: int, item: Subscription) -> dict[str, Any]:
 
 
 def _known(conn: Connection, keys: Iterable[Key]) -> dict[Key, _Known]:
-    """The addresses that exist, by their own id or another of theirs."""
+    """Load the existing addresses, by their own id or an alias."""
     by_channel: dict[str, list[bytes]] = defaultdict(list)
     for channel, lookup in keys:
         by_channel[channel].append(lookup)
-    found: dict[Key, _Known] = {}
+    known: dict[Key, _Known] = {}
     for channel, lookups in by_channel.items():
         for batch in batches(lookups, BATCH):
             for table in (alias, address):
-                found.update(
+                known.update(
                     {
                         (channel, known_by): row
                         for known_by, row in _with_lookup(conn, table, channel, batch)
                     }
                 )
-    _add_areas(conn, found.values())
-    return found
+    _add_areas(conn, known.values())
+    return known
 
 
 def _with_lookup(
@@ -297,11 +301,11 @@ def _add_areas(conn: Connection, rows: Iterable[_Known]) -> None:
 
 
 def _references(conn: Connection, names: set[str]) -> dict[str, int | None]:
-    """The subscriber of each reference, None where there is none yet."""
-    found: dict[str, int | None] = dict.fromkeys(names)
+    """Load the subscriber of each reference, None if there is none yet."""
+    subscribers: dict[str, int | None] = dict.fromkeys(names)
     for batch in batches(names, BATCH):
         query = select(subscriber.c.reference, subscriber.c.id).where(
             subscriber.c.reference.in_(batch)
         )
-        found.update((row.reference, row.id) for row in conn.execute(query))
-    return found
+        subscribers.update((row.reference, row.id) for row in conn.execute(query))
+    return subscribers

@@ -1,4 +1,4 @@
-"""Plans of an enrolment: rows gathered while it is decided, then written table by table."""
+"""Enrolment plans: rows collected during decisions, then written table by table."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,19 +19,19 @@ from subscribers import consent, store
 from subscribers.store import State, address, batches, subscriber, subscription
 
 BATCH = 5_000
-"""Rows of one statement."""
+"""Rows per statement."""
 
 
 @dataclass(slots=True)
 class Plan:
-    """Rows to write, table by table, gathered before anything is written."""
+    """Rows to write, per table."""
 
     people: list[dict[str, Any]] = field(default_factory=list)
     names: list[dict[str, Any]] = field(default_factory=list)
     fresh: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any] | None]] = field(
         default_factory=list
     )
-    """Rows of new addresses, the areas of each, and the row of consent where there is one."""
+    """New addresses: the row, its areas, and the consent row if there is one."""
     changes: list[dict[str, Any]] = field(default_factory=list)
     opened: list[int] = field(default_factory=list)
     deserted: set[int] = field(default_factory=set)
@@ -54,7 +54,7 @@ def write(conn: Connection, plan: Plan, now: float) -> None:
 
 
 def _write_fresh(conn: Connection, plan: Plan) -> None:
-    """New addresses, each with its number and slot."""
+    """Insert new addresses, each with its number and slot."""
     rows = [row for row, _, _ in plan.fresh]
     numbers = store.reserve_ids(conn, address, len(rows))
     wanted = [
@@ -104,7 +104,9 @@ def _insert(conn: Connection, statement: Insert, rows: list[dict[str, Any]]) -> 
 
 
 def _by_key(table: Table, *columns: str) -> Update:
-    """UPDATE of one row by `new_key`, setting `columns` from parameters named `new_<column>`."""
+    """Build an UPDATE of one row by `new_key`, setting `columns` from parameters named
+    `new_<column>`.
+    """
     return (
         update(table)
         .where(table.c.id == bindparam("new_key"))

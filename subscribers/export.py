@@ -1,4 +1,4 @@
-"""Export of every address as rows that the import takes back."""
+"""Export of every address as rows that the import accepts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ _EXPORT_BATCH = 2_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unopened:
-    """An address that cannot be exported, as the key does not open it; the others are."""
+    """An address that cannot be exported because the key does not open it; the others are."""
 
     id: int
     channel: str
 
 
 def export_rows(conn: Connection, vault: Vault) -> Iterator[dict[str, str] | Unopened]:
-    """Every address as a row of importing.COLUMNS, by id; the import takes it back unchanged,
-    opt-outs included.
+    """Yield every address as a row of importing.COLUMNS, by id; importing them restores the same
+    state, opt-outs included.
     """
     after = 0
-    while found := conn.execute(_export_query(after)).all():
-        ids = [row.id for row in found]
+    while rows := conn.execute(_export_query(after)).all():
+        ids = [row.id for row in rows]
         areas = _areas(conn, ids)
         proofs = _proofs(conn, ids)
-        for row in found:
+        for row in rows:
             try:
                 yield _exported(vault, row, areas.get(row.id, []), proofs.get(row.id))
             except SealBroken:
@@ -63,7 +63,7 @@ def _areas(conn: Connection, ids: list[int]) -> dict[int, list[str]]:
 
 
 def _proofs(conn: Connection, ids: list[int]) -> dict[int, tuple[str, float]]:
-    """Source and time of the newest consent of each address."""
+    """Return source and time of each address's latest consent."""
     given = consent.c.act.in_(("granted", "imported"))
     query = (
         select(consent.c.address, consent.c.source, consent.c.at)

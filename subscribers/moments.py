@@ -1,4 +1,4 @@
-"""Dates and times as people write them in a list: ISO, day first, or with the month's name."""
+"""Parsing of dates and times in lists: ISO, day first, or with the month's name."""
 
 import re
 from datetime import datetime, timedelta, timezone, tzinfo
@@ -6,18 +6,21 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from subscribers.refusals import BadValue, CellCode
 
 EARLIEST_YEAR = 2000
-"""Consent given before that year is a slip of the keyboard or of a spreadsheet."""
+"""Earliest plausible consent year: anything earlier is a typing or spreadsheet error."""
 
 _MONTHS = (
-    "jan januari january", "feb februari february pebruari", "mar maret march", "apr april", "mei may", "jun juni june",
-    "jul juli july", "agu agt ags agustus aug august", "sep sept september", "okt oktober oct october",
+    "jan januari january", "feb februari february pebruari", "mar maret march", "apr april",
+    "mei may", "jun juni june",
+    "jul juli july", "agu agt ags agustus aug august", "sep sept september",
+    "okt oktober oct october",
     "nov november nopember", "des desember dec december",
 )  # fmt: skip
 _MONTH = {word: number for number, words in enumerate(_MONTHS, 1) for word in words.split()}
 _ZONES = {"z": 0, "utc": 0, "gmt": 0, "wib": 7, "wita": 8, "wit": 9}
 _TIME = (
     r"(?:(?:T|,?\s+(?:(?:pukul|jam|pk)\.?\s+)?)(?P<hour>\d{1,2})"
-    r"(?:[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?)?\s*(?P<zone>[A-Za-z]+|[+-]\d{2}(?::?\d{2})?)?)?"
+    r"(?:[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?)?"
+    r"\s*(?P<zone>[A-Za-z]+|[+-]\d{2}(?::?\d{2})?)?)?"
 )
 _WEEKDAY = r"(?:(?:senin|selasa|rabu|kamis|jum'?at|sabtu|minggu|ahad)\s*,?\s+)?"
 _FORMS = tuple(
@@ -38,8 +41,9 @@ _WEEK = re.compile(r"\d{4}-?W\d{2}.*", re.IGNORECASE)
 
 
 def read_moment(text: str, zone: tzinfo, now: float | None = None) -> float:
-    """Epoch seconds of a moment, in `zone` where it names none; one after `now` or before 2000 is
-    refused. Raises ValueError.
+    """Parse a moment to epoch seconds, in `zone` if it names none.
+
+    Raises ValueError if it is unreadable, after `now`, or before 2000.
     """
     moment = _moment(text, zone)
     if moment.year < EARLIEST_YEAR:
@@ -85,7 +89,7 @@ def _zone(text: str | None, default: tzinfo) -> tzinfo:
 
 
 def _why(text: str) -> CellCode:
-    """Tell why a moment cannot be read."""
+    """Return why a moment cannot be read."""
     if _WEEK.fullmatch(text):
         return CellCode.TIME_IS_WEEK
     if _SHORT_YEAR.fullmatch(text):

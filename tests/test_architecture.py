@@ -18,7 +18,6 @@ LONGER = {
     "broadcaster/simulation/smtp.py": 421,
     "broadcaster/staff/oidc.py": 476,
     "broadcaster/store/slices.py": 540,
-    "channels/base/contract.py": 532,
 }
 """Files that still wait to be divided, with their lines: no entry may grow or be added."""
 LONGER_FUNCTIONS = {"approve": 52, "save": 51, "mark": 66}

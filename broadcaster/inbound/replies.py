@@ -12,7 +12,7 @@ import structlog
 
 from broadcaster.app import App
 from broadcaster.store.custody import is_held
-from channels.base.staff_messages import Answering
+from channels.base.staff_messages import ReplyChannel
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +101,7 @@ class ReplySender:
 
     async def _answer(self, due: ResidentReply) -> None:
         out = self._app.push[due.channel]
-        if not isinstance(out, Answering) or not self._app.loaded.is_open(due.channel):
+        if not isinstance(out, ReplyChannel) or not self._app.loaded.is_open(due.channel):
             return
         try:
             if await self._app.database.read(is_held):

@@ -10,7 +10,7 @@ from broadcaster.runtime import logs
 from broadcaster.store import accounts
 from broadcaster.store.custody import is_held
 from channels.base.contract import BadAddress, Deferred, Halted, Outcome, Refused
-from channels.base.staff_messages import Note, Telling
+from channels.base.staff_messages import Note, StaffChannel
 
 log = structlog.get_logger(__name__)
 
@@ -33,19 +33,19 @@ def can_reach(app: App, channel: str) -> bool:
 
 def can_notify(app: App, channel: str) -> bool:
     """True if this channel is open and can notify staff. Raises KeyError for an unknown channel."""
-    return app.loaded.is_open(channel) and isinstance(app.push[channel], Telling)
+    return app.loaded.is_open(channel) and isinstance(app.push[channel], StaffChannel)
 
 
 async def send(app: App, channel: str, address: str, note: Note) -> Outcome:
     """Send a note on one channel; every failure becomes an outcome."""
     out = app.push[channel]
-    if not isinstance(out, Telling):
+    if not isinstance(out, StaffChannel):
         return Halted(code="mute")
     if await app.database.read(is_held):
         return Halted(code="not at home")
     try:
         async with asyncio.timeout(TELL_SECONDS):
-            return await out.tell(app.loaded.modules[channel].parse_address(address), note)
+            return await out.notify(app.loaded.modules[channel].parse_address(address), note)
     except BadAddress:
         return Refused(reason="address_dead", code="address")
     except TimeoutError:

@@ -17,7 +17,7 @@ from broadcaster.staff import contact
 from broadcaster.store.accounts import REACHED_BY
 from channels.base.contract import Receipt
 from channels.base.rendering import fill, one_line
-from channels.base.staff_messages import Inviting, Note
+from channels.base.staff_messages import InvitationChannel, Note
 from subscribers.vault import SealBroken, Vault
 
 HOLDS_SECONDS = 900.0
@@ -49,7 +49,7 @@ async def send_code(app: App, actor: StaffActor, mail: str) -> bytes:
         (
             name
             for name in REACHED_BY
-            if contact.can_reach(app, name) and not isinstance(app.push[name], Inviting)
+            if contact.can_reach(app, name) and not isinstance(app.push[name], InvitationChannel)
         ),
         None,
     )

@@ -1,6 +1,4 @@
-"""Turning an edition's words into text: Markdown, plain text, cutting by sentence, Jinja
-templates.
-"""
+"""Rendering of an edition's wording: Markdown, plain text, cutting by sentence, Jinja templates."""
 
 import re
 import unicodedata
@@ -17,7 +15,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from channels.base import legibility
-from channels.base.contract import Claim, Edition, Wording
+from channels.base.edition import Claim, Edition, Wording
 from channels.base.markdown import parse
 from channels.base.marks import rooted
 from channels.base.moments import clock, day, locale, moment_text, span_text
@@ -25,29 +23,31 @@ from channels.base.running_text import running
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
-# C0/C1 controls but tab and newline, lone surrogates, non-characters, byte order marks, bidi marks, overrides and isolates
+# C0/C1 controls except tab and newline, lone surrogates, non-characters, byte order marks, bidi
+# marks, overrides and isolates
 _HOSTILE = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff"
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _MULTILINE = {"body", "instruction"}
 
 
 def clean(text: str) -> str:
-    """NFC without controls, lone surrogates, bidi marks, unseen characters and piles of marks; any
-    line end becomes a newline.
+    """Normalise to NFC without controls, lone surrogates, bidi marks, invisible characters and
+    stacked combining marks; any line end becomes a newline.
     """
     text = legibility.visible(_HOSTILE.sub("", _LINE_END.sub("\n", text)))
     return legibility.capped(_HOSTILE.sub("", unicodedata.normalize("NFC", text)))
 
 
 def one_line(text: str) -> str:
-    """Clean text without line breaks, tabs and runs of spaces."""
+    """Clean the text and collapse line breaks, tabs and runs of spaces."""
     return " ".join(clean(text).split())
 
 
 def scrubbed(edition: Edition) -> Edition:
-    """The same edition with every text clean, and on one line where it is not Markdown."""
+    """Return the edition with every text cleaned, and on one line unless it is Markdown."""
 
     def scrub(value: Any, name: str) -> Any:
         if isinstance(value, str):
@@ -68,7 +68,7 @@ def scrubbed(edition: Edition) -> Edition:
 
 
 def utf16(text: str) -> int:
-    """Length in UTF-16 code units, as WhatsApp and Telegram count."""
+    """Return the length in UTF-16 code units, as WhatsApp and Telegram count."""
     return len(text) + sum(1 for character in text if ord(character) > 0xFFFF)
 
 
@@ -78,14 +78,12 @@ def _markdown() -> MarkdownIt:
 
 
 def tokens(markdown: str) -> list[Token]:
-    """The parsed light Markdown (paragraph, list and inline tokens only)."""
+    """Parse light Markdown (paragraph, list and inline tokens only)."""
     return parse(clean(markdown))
 
 
 def with_addresses(edition: Edition, base_url: str) -> Edition:
-    """The same edition with links to paths of our own site under its base URL, as residents need
-    them.
-    """
+    """Return the edition with links to paths on our own site made absolute."""
 
     def complete(wording: Wording) -> Wording:
         body, instruction = rooted(wording.body, base_url), rooted(wording.instruction, base_url)
@@ -101,7 +99,7 @@ _TAGS = {"p", "br", "strong", "em", "a", "ul", "ol", "li", "blockquote"}
 
 @lru_cache(maxsize=512)
 def html(markdown: str) -> str:
-    """Safe HTML of light Markdown (nh3 allow-list; links get rel=noopener)."""
+    """Render light Markdown as safe HTML (nh3 allow-list; links get rel=noopener)."""
     return nh3.clean(
         clean(_markdown().renderer.render(tokens(markdown), _markdown().options, {})).strip(),
         tags=_TAGS,
@@ -113,8 +111,8 @@ def html(markdown: str) -> str:
 
 @lru_cache(maxsize=512)
 def plain(markdown: str) -> str:
-    """Plain text of light Markdown: paragraphs apart by an empty line, list items with "- " or "1.
-    ", links as "text (url)".
+    """Render light Markdown as plain text: paragraphs separated by an empty line, list items with
+    "- " or "1. ", links as "text (url)".
     """
     lines: list[str] = []
     lists: list[int | None] = []
@@ -179,8 +177,8 @@ _ENGLISH_VERDICTS = {
 
 
 def verdict_text(claim: Claim, lang: str = "id") -> str:
-    """ "Hoaks (konten palsu)" or "Hoax (fabricated content)"; a word of the city's own stays as it
-    is.
+    """Format a verdict as "Hoaks (konten palsu)" or "Hoax (fabricated content)"; the city's own
+    verdicts are left unchanged.
     """
     words = [claim.verdict, claim.hoax_type]
     if lang == "en":
@@ -205,19 +203,19 @@ _KINDS = {
 
 
 def kind_text(edition: Edition, lang: str = "id") -> str:
-    """ "pengumuman", "peringatan darurat", "emergency warning": the edition in a sentence."""
+    """Name the edition in a sentence: "pengumuman", "peringatan darurat", "emergency warning"."""
     return _KINDS[locale(lang)]["emergency" if edition.emergency else edition.kind]
 
 
 def area_names(edition: Edition) -> str:
-    """ "Kel. Cibabat, Kel. Pasirkaliki" or "Kota Cimahi"."""
+    """List the areas: "Kel. Cibabat, Kel. Pasirkaliki" or "Kota Cimahi"."""
     return ", ".join(area.label for area in edition.areas)
 
 
 @cache
 def environment() -> jinja2.Environment:
-    """The Jinja environment of all message templates: an unknown name is an error; .html and .xml
-    escape.
+    """Return the Jinja environment of all message templates: an unknown name is an error; .html and
+    .xml are escaped.
     """
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -244,7 +242,7 @@ def _markup(markdown: str) -> Markup:
 
 
 def template_name(channel: str, edition: Edition, lang: str, extension: str) -> str:
-    """`<channel>/<kind>.<lang>.<ext>`; Indonesian where the channel has no such language."""
+    """Return `<channel>/<kind>.<lang>.<ext>`; Indonesian if the channel has no such language."""
     name = f"{channel}/{edition.kind}.{lang}.{extension}"
     if (TEMPLATES / name).exists():
         return name
@@ -252,5 +250,5 @@ def template_name(channel: str, edition: Edition, lang: str, extension: str) -> 
 
 
 def fill(name: str, values: Mapping[str, Any]) -> str:
-    """Render a message template; raises jinja2.UndefinedError for a name it does not know."""
+    """Render a message template; raises jinja2.UndefinedError for an unknown name."""
     return environment().get_template(name).render(values).strip()

@@ -1,4 +1,4 @@
-"""Texts cut to a length: by whole sentences, else by whole words, never within a word."""
+"""Truncation of text: by whole sentences, else by whole words, never within a word."""
 
 import re
 from collections.abc import Callable
@@ -7,14 +7,15 @@ ELLIPSIS = "…"
 
 
 GAP = f" {ELLIPSIS}"
-"""Stands behind a whole sentence where more was left out."""
+"""Follows a whole sentence after which text was omitted."""
 
 
 Measure = Callable[[str], int]
 
 
-# A full stop that ends a sentence (the next word does not begin small), or a paragraph that is not followed by a list.
-# Possessive, and from the first mark of a run only, so that no text is slow.
+# A full stop that ends a sentence (the next word is not lower-case), or a paragraph not followed by
+# a list.
+# Possessive, and from the first mark of a run only, so that matching stays linear.
 _SENTENCE_END = re.compile(
     r"(?<![.!?…])[.!?…]++[\"'”’»)\]*_]*+(?=\s++(?![a-zà-öø-ÿ])|\s*+$)"
     r"|(?<=[^\s:,;])(?=[ \t]*+\n[ \t]*+\n\s*+(?![-*+•]\s|\d{1,3}[.)]\s))"
@@ -22,7 +23,7 @@ _SENTENCE_END = re.compile(
 
 
 _ABBREVIATION = re.compile(
-    r"""(?:(?:^|[\s("'“‘/*_])(?:[A-Z]|(?:[A-Z]{1,4}\.)+[A-Z]{1,4}  # initials and degrees: H., S.Sos., a.n.
+    r"""(?:(?:^|[\s("'“‘/*_])(?:[A-Z]|(?:[A-Z]{1,4}\.)+[A-Z]{1,4}  # H., S.Sos., a.n.
     |Jl|Jln|Gg|Komp|Perum|Kp|Ds|Kel|Kec|Kab|Prov|Lt|Rd|Ave|No|Nr|Telp|Tel|Tlp|Fax|Hal|Hlm|Tgl|Pkl|Rp
     |Dr|Drs|Dra|Ir|Hj|KH|Prof|Jend|Kol|Ny|Tn|Sdr|Sdri|Bp|Bpk|Yth|Mr|Mrs|Ms|St|Sr|Jr|vs|approx
     |Jan|Feb|Mar|Apr|Jun|Jul|Agu|Ags|Agt|Aug|Sep|Sept|Okt|Oct|Nov|Des|Dec))\.$""",
@@ -39,7 +40,7 @@ _CLOSING = "\"'”’»)]*_"
 _LIST_NUMBER = re.compile(r"(?:^|\s)(\d{1,3}|[a-z])[.)]$")
 
 
-# What says nothing without the word behind it.
+# Abbreviations that are meaningless without the following word.
 _OPENER = re.compile(
     r"""(?:^|[\s("'“‘/*_])(?:(?:Jl|Jln|Gg|Komp|Perum|Kp|Ds|Kel|Kec|Kab|Prov|Lt|No|Nr|Telp|Tel|Tlp|Fax|Hal|Hlm|Tgl|Pkl)\.
     |(?:Rp|IDR|RT|RW|pukul|jam|tanggal|nomor|jalan|gang|kelurahan|kecamatan)\.?)$""",
@@ -51,10 +52,10 @@ _LONGEST_OPENER = len("(kelurahan.")
 
 
 def cut(text: str, limit: int, measure: Measure = len) -> str:
-    """The longest beginning of `text` that measures <= `limit`, never mid-word.
+    """Return the longest beginning of `text` that measures <= `limit`, never cut mid-word.
 
-    Whole sentences where they fill a third of the room or more, else whole words and an ellipsis;
-    the ellipsis alone where not even one word fits.
+    Whole sentences if they fill a third of the room or more, else whole words and an ellipsis; the
+    ellipsis alone if not even one word fits.
     """
     text = text.strip()
     if measure(text) <= limit:
@@ -67,8 +68,8 @@ def cut(text: str, limit: int, measure: Measure = len) -> str:
 
 
 def shortened(text: str, limit: int, measure: Measure = len) -> str:
-    """`cut` for texts that people read without the rest beside them: an ellipsis stands behind
-    whole sentences, too.
+    """Cut text that is read without the rest next to it: whole sentences also end with an
+    ellipsis.
     """
     text, short = text.strip(), cut(text, limit, measure)
     if short in {"", text} or short.endswith(ELLIPSIS):
@@ -98,12 +99,12 @@ def _last_sentence_end(text: str, fits: int) -> int:
 
 
 def _number_of_item(head: str) -> int | None:
-    """Where the number of a list item begins that a text ends with; None for a number that says
-    something.
+    """Return the position of a list item's number at the end of a text; None if the number is part
+    of a sentence.
     """
     match = _LIST_NUMBER.search(
         head, max(0, len(head) - len(" 999.\n"))
-    )  # from the left, a long list would take seconds
+    )  # searching from the left would take seconds on a long list
     if match is None:
         return None
     before = head[: match.start(1)].rstrip()
@@ -132,9 +133,7 @@ def _cut_words(text: str, limit: int, measure: Measure) -> str:
 
 
 def _without_openers(head: str) -> str:
-    """The text without what leads on at its end: dangling marks, "No.", "pukul", the number of a
-    list item.
-    """
+    """Remove dangling openers from the end: marks, "No.", "pukul", the number of a list item."""
     while True:
         shorter = head.rstrip(_DANGLING)
         if opener := _OPENER.search(shorter, max(0, len(shorter) - _LONGEST_OPENER)):

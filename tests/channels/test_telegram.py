@@ -43,7 +43,7 @@ from channels.base.http import FOREIGN
 from channels.base.moments import WIB
 from channels.base.rendering import utf16
 from channels.base.sign_in import PATIENCE
-from channels.base.staff_messages import Answering
+from channels.base.staff_messages import ReplyChannel
 from channels.base.telegram_bot import markup
 from channels.base.tolerant_reading import Unreadable
 from support import samples
@@ -816,7 +816,7 @@ async def test_a_correction_to_one_that_blocked_us_is_refused() -> None:
 
 async def test_an_answer_is_plain_text() -> None:
     async with connected() as (api, channel):
-        assert isinstance(channel, Answering)
+        assert isinstance(channel, ReplyChannel)
         assert isinstance(await channel.answer(str(RINA), "Ketik <kelurahan> & *nama*"), Receipt)
         assert api.inbox(RINA)[0].text == "Ketik <kelurahan> & *nama*"
 

@@ -467,7 +467,7 @@ def test_only_so_many_pictures_are_remembered() -> None:
 
     known = bot_api.Pictures()
     for number in range(3 * bot_api.PICTURES):
-        known.took(f"https://x.example/{number}", f"copy-{number}")
+        known.store_copy(f"https://x.example/{number}", f"copy-{number}")
         assert known.refused(
             f"https://y.example/{number}", error.BadRequest("photo_invalid_dimensions")
         )

@@ -15,7 +15,7 @@ from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.base.qr_codes import qr
 from broadcaster.web.staff import frame
 from channels.base.contract import PushChannel
-from channels.base.staff_messages import Inviting
+from channels.base.staff_messages import InvitationChannel
 
 ACCOUNT = "/redaksi/akun"
 
@@ -50,7 +50,7 @@ def ways_of(request: Request) -> list[NudgeWay]:
             name=channel.name,
             label=channel.label,
             address=str(getattr(account, channel.name)),
-            invites=isinstance(channel, Inviting),
+            invites=isinstance(channel, InvitationChannel),
         )
         for channel in able
     ]
@@ -61,7 +61,7 @@ async def begin(request: Request) -> Response:
     app = app_of(request)
     channel = _inviting(app)
     word = await app.database.write(chat_linking.begin, frame.desk_of(request), app.vault)
-    address = await channel.invitation(word) if isinstance(channel, Inviting) else ""
+    address = await channel.invitation(word) if isinstance(channel, InvitationChannel) else ""
     return frame.page(
         request,
         "link_chat.html",
@@ -85,6 +85,10 @@ def _inviting(app: App) -> PushChannel:
     """The open channel whose people write first; raises 404 where there is none."""
     for name in REACHED_BY:
         channel = app.push.get(name)
-        if channel is not None and isinstance(channel, Inviting) and contact.can_notify(app, name):
+        if (
+            channel is not None
+            and isinstance(channel, InvitationChannel)
+            and contact.can_notify(app, name)
+        ):
             return channel
     raise HTTPException(404)

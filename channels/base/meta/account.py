@@ -1,4 +1,6 @@
-"""Account of a WhatsApp business as the Graph API shows it: its number and its templates, read only."""
+"""Read-only access to a WhatsApp business account through the Graph API: its number and its
+templates.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,11 +10,13 @@ import msgspec
 from channels.base import http
 
 REFUSALS = frozenset({"190", "0", "HTTP 401"})
-"""What a token that is not valid goes by."""
+"""Error codes of an invalid token."""
 
 
 class Account:
-    """Reader of one account; `phone_id` names its number, `account_id` the account where known."""
+    """Reader of one account; `phone_id` is its number's id, `account_id` the account's, if
+    known.
+    """
 
     def __init__(
         self,
@@ -30,18 +34,19 @@ class Account:
         self._account_id = account_id
 
     async def number(self, fields: str) -> tuple[int, dict[str, Any]]:
-        """Ask for these fields of the number: status and JSON object."""
+        """Fetch these fields of the number: HTTP status and JSON object."""
         return await self._get(self._phone_id, fields=fields)
 
     async def is_refused(self) -> bool:
-        """Whether the token is refused when it asks for our number too."""
+        """True if the token is also refused when it asks for our own number."""
         status, answer = await self.number("id")
         error = answer.get("error", {})
         return status == 401 or (isinstance(error, dict) and str(error.get("code")) in REFUSALS)
 
     async def templates(self) -> tuple[int, dict[str, Any]]:
-        """All templates of the account in one `data`, however many pages; or the answer that was no
-        page.
+        """Fetch all templates of the account as one `data` list across all pages.
+
+        Returns the failed response instead if a page could not be read.
         """
         path = f"{self._account_id}/message_templates"
         registered: list[Any] = []
@@ -58,7 +63,7 @@ class Account:
                 return status, {"data": registered}
 
     async def _get(self, path: str, **query: str) -> tuple[int, dict[str, Any]]:
-        """One GET: status and JSON object; status 0 when there was no answer."""
+        """Make a GET request: HTTP status and JSON object; status 0 without a response."""
         url = f"{self._base}/{path}"
         asked = {name: value for name, value in query.items() if value}
         try:

@@ -1,4 +1,4 @@
-"""Answers of Meta's Graph API to a message: taken, or an error; read tolerantly."""
+"""Responses of Meta's Graph API to a message, parsed tolerantly: success or an error."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,9 @@ from channels.base.redaction import redacted
 
 
 class GraphError(msgspec.Struct, frozen=True):
-    """`error` of an answer, or one of `errors` of a status; code -1 when the provider gave none."""
+    """`error` of a response, or an item of a status's `errors`; code -1 if the provider gave
+    none.
+    """
 
     code: int = -1
     message: str = ""
@@ -20,7 +22,7 @@ class GraphError(msgspec.Struct, frozen=True):
 
     @property
     def detail(self) -> str:
-        """The provider's own words, without anything that could be a number or an id; at most 300
+        """The provider's message without anything that could be a number or an id; at most 300
         characters.
         """
         details = self.error_data.get("details") if isinstance(self.error_data, dict) else None
@@ -29,15 +31,15 @@ class GraphError(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct):
-    """One of `messages` of an answer."""
+    """An item of a response's `messages`."""
 
     id: str = ""
     message_status: str | None = None
 
 
 class Contact(msgspec.Struct):
-    """Ids of one person: as we named it (in answers alone), the number's digits, and the
-    business-scoped id.
+    """Ids of a person: as we sent it (only in responses), the number's digits, the business-scoped
+    id.
     """
 
     input: str = ""
@@ -46,7 +48,7 @@ class Contact(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """The body of an answer to a message: taken, or an error."""
+    """The response to a message: success or an error."""
 
     messages: list[Sent] = []
     contacts: list[Contact] = []
@@ -54,11 +56,11 @@ class Answer(msgspec.Struct):
 
     @property
     def names(self) -> set[str]:
-        """Every id of whom it is about; empty when it does not say."""
+        """All ids of the recipient; empty if the response names none."""
         return {
             known
-            for one in self.contacts
-            for known in (one.input.lstrip("+"), one.wa_id, one.user_id)
+            for contact in self.contacts
+            for known in (contact.input.lstrip("+"), contact.wa_id, contact.user_id)
             if known
         }
 
@@ -67,7 +69,7 @@ _ANSWER = msgspec.json.Decoder(Answer)
 
 
 def answer_of(body: bytes) -> Answer:
-    """Read an answer; one that cannot be read is an empty Answer."""
+    """Parse a response; an unreadable one becomes an empty Answer."""
     try:
         return _ANSWER.decode(body)
     except msgspec.DecodeError:
@@ -75,12 +77,13 @@ def answer_of(body: bytes) -> Answer:
 
 
 def wait_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the provider asks us to wait: Retry-After, else the usage header's longest
-    estimate (in minutes).
+    """Return the seconds that the provider asks us to wait.
+
+    From Retry-After, else the longest estimate (in minutes) of the usage header.
     """
     usage = headers.get("X-Business-Use-Case-Usage", "")
     minutes = [
-        int(found)
-        for found in re.findall(r'"estimated_time_to_regain_access"\s*:\s*(\d{1,6})', usage)
+        int(estimate)
+        for estimate in re.findall(r'"estimated_time_to_regain_access"\s*:\s*(\d{1,6})', usage)
     ]
     return http.seconds(headers.get("Retry-After")) or (max(minutes, default=0) * 60.0 or None)

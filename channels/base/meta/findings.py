@@ -9,11 +9,14 @@ from channels.base.contract import Finding
 from channels.base.meta.answers import GraphError
 from channels.base.meta.message_templates import Definition
 
-NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,status,whatsapp_business_manager_messaging_limit"
+NUMBER_FIELDS = (
+    "display_phone_number,verified_name,quality_rating,status,"
+    "whatsapp_business_manager_messaging_limit"
+)
 
 
 def refusal(what: str, status: int, answer: Mapping[str, Any]) -> Finding:
-    """Say in words why Meta did not answer as hoped, and what to mend."""
+    """Explain why Meta rejected the request and how to fix it."""
     error = msgspec.convert(answer.get("error", {}), GraphError, strict=False)
     if status == 0:
         return Finding(
@@ -30,13 +33,14 @@ def refusal(what: str, status: int, answer: Mapping[str, Any]) -> Finding:
 
 
 def number_finding(status: int, answer: Mapping[str, Any]) -> Finding:
-    """Tell the state of the sending number from the answer about it."""
+    """Report the state of the sending number."""
     if status != 200:
         return refusal("Nomor WhatsApp", status, answer)
     facts = [str(answer[name]) for name in NUMBER_FIELDS.split(",") if answer.get(name)]
     bad = answer.get("quality_rating") == "RED" or answer.get("status", "CONNECTED") != "CONNECTED"
     mend = (
-        "Lihat WhatsApp Manager: nomor tidak tersambung, atau banyak warga memblokir atau melaporkannya."
+        "Lihat WhatsApp Manager: nomor tidak tersambung, "
+        "atau banyak warga memblokir atau melaporkannya."
         if bad
         else ""
     )
@@ -44,7 +48,7 @@ def number_finding(status: int, answer: Mapping[str, Any]) -> Finding:
 
 
 def template_finding(wanted: Definition, registered: Sequence[Mapping[str, Any]]) -> Finding:
-    """Tell whether a template is approved, as a utility, with our words."""
+    """Report whether a template is approved, as a utility template, with our wording."""
     document = wanted.document
     what = f"Templat WhatsApp {document['name']} ({document['language']})"
     same = [

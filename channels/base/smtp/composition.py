@@ -13,7 +13,7 @@ import msgspec
 from babel.dates import format_date
 
 from channels.base import languages
-from channels.base.contract import Area, Claim, Edition, Site
+from channels.base.edition import Area, Claim, Edition, Site
 from channels.base.moments import span_text
 from channels.base.pictures import sized
 from channels.base.rendering import (
@@ -39,7 +39,7 @@ from channels.base.smtp.mime import (
 from channels.base.truncation import cut, shortened
 
 PART_LIMIT = 100_000
-"""Bytes of one part: mail programs clip longer ones, and the way to unsubscribe stands at the end."""
+"""Bytes of one part: mail programs clip longer ones, and the unsubscribe link is at the end."""
 
 
 def compose(edition: Edition, lang: str, site: Site, sender: tuple[str, str]) -> Frame:
@@ -136,7 +136,7 @@ _PREFIXES = {
 
 
 def subject(edition: Edition, title: str, lang: str, *, simulated: bool) -> str:
-    """Put the prefixes that a title needs before it."""
+    """Build the subject: the title with the prefixes that it needs."""
     prefixes = _PREFIXES.get(lang, _PREFIXES["id"])
     marks = (edition.change,) if edition.change == "withdrawal" else (edition.level, edition.change)
     marked = [prefixes[mark] for mark in marks if mark in prefixes]
@@ -166,7 +166,7 @@ def _headers(
         (
             "List-Unsubscribe",
             f"<{site.stop_url(hole('token'))}>",
-        ),  # no mailto: nobody reads a mailbox
+        ),  # no mailto: the mailbox is not read
         ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
     ]
 
@@ -176,7 +176,7 @@ def _message_id(edition: Edition, number: int, key: str, site: Site) -> str:
 
 
 def area_values(area: Area, domain: str) -> dict[str, bytes]:
-    """Give what fills the holes of an area."""
+    """Return the values for the holes of an area."""
     kind = {0: "kota", 1: "kota", 2: "kecamatan"}.get(area.code.count("."), "kelurahan")
     return {
         "area_txt": quoted_value(area.full_name),
@@ -187,5 +187,5 @@ def area_values(area: Area, domain: str) -> dict[str, bytes]:
 
 @lru_cache(maxsize=8192)
 def day_value(day: date, lang: str) -> bytes:
-    """Give a date as it fills a hole."""
+    """Encode a date as the value of a hole."""
     return quoted_value(format_date(day, "d MMM y", locale="en" if lang == "en" else "id"))

@@ -13,7 +13,7 @@ TOKEN_MISSING = Finding(
 
 
 async def account_findings(bot: Bot, *, webhook: str, secret: str) -> list[Finding]:
-    """Ask getMe and getWebhookInfo; `webhook` is the address that Telegram has to call."""
+    """Call getMe and getWebhookInfo; `webhook` is the URL that Telegram has to call."""
     try:
         user, hook = await bot.get_me(), await bot.get_webhook_info()
     except error.TelegramError as problem:
@@ -28,7 +28,10 @@ async def account_findings(bot: Bot, *, webhook: str, secret: str) -> list[Findi
 
 def _webhook_finding(hook: WebhookInfo, wanted: str, secret: str) -> Finding:
     if not secret or hook.url != wanted:
-        call = f"setWebhook dengan url={wanted}, secret_token, allowed_updates=message,callback_query,my_chat_member"
+        call = (
+            f"setWebhook dengan url={wanted}, secret_token, "
+            "allowed_updates=message,callback_query,my_chat_member"
+        )
         mend = f"Isi TELEGRAM_WEBHOOK_SECRET, lalu panggil {call}."
         return Finding(ok=False, what="Pesan warga ke bot belum sampai ke sini", mend=mend)
     problem = hook.last_error_message or ""
