@@ -1,4 +1,4 @@
-"""Where one is written to: a new address counts once the code that was sent there has been typed."""
+"""Change of the notification address, confirmed by a code sent to the new address."""
 
 import base64
 import binascii
@@ -19,8 +19,9 @@ from broadcaster.web.staff.account import done, own_actor, text_of
 
 
 async def change(request: Request) -> Response:
-    """Send a code to a new address, once for a form; none at all, or the same address, is stored at
-    once.
+    """Send a code to the new address, once per form.
+
+    An empty or unchanged address is stored at once.
     """
     app, actor, form = app_of(request), own_actor(request), await request.form()
     typed = text_of(form, "kabar")
@@ -40,7 +41,7 @@ async def change(request: Request) -> Response:
 
 
 async def _send(request: Request, actor: StaffActor, mail: str, form: str) -> Response:
-    """Send the code, unless this form sent it before; raises NotSent."""
+    """Send the code unless this form already did. Raises NotSent when the mail fails."""
     app, t = app_of(request), frame.words_of(request)
     key = f"mail {form} {app.vault.lookup('mail form', mail).hex()}"
     earlier = await app.database.read(form_acts.find, actor.account.id, key)
@@ -67,7 +68,7 @@ async def _send(request: Request, actor: StaffActor, mail: str, form: str) -> Re
 
 
 async def confirm(request: Request) -> Response:
-    """Store the address whose code has come."""
+    """Store the address if the typed code is right."""
     app, actor, form = app_of(request), own_actor(request), await request.form()
     begun = text_of(form, "mulai")
     try:

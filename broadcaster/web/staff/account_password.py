@@ -1,4 +1,4 @@
-"""Choosing a new password: the old one is asked, and every other browser is signed out."""
+"""Change of the password: checks the old one and signs out every other browser."""
 
 from functools import partial
 
@@ -17,12 +17,12 @@ HOME = "/redaksi/"
 
 
 async def show(request: Request) -> Response:
-    """The form."""
+    """Show the form."""
     return _form(request)
 
 
 async def change(request: Request) -> Response:
-    """Check the old one, store the new one."""
+    """Check the old password and store the new one."""
     app, actor = app_of(request), own_actor(request, choosing=True)
     if not actor.account.local:
         raise HTTPException(403)

@@ -1,4 +1,4 @@
-"""Who did something, as people read it: a colleague by name, a system by its token, the clock."""
+"""Display names of actors: a colleague's full name, an API token, the command line, the clock."""
 
 from collections.abc import Iterable, Mapping
 
@@ -17,12 +17,15 @@ _AUTOMATIC = ("staff.send.why.jeda", "staff.send.why.lanjut", "staff.send.why.he
 
 
 def spoken(connection: Connection, actors: Iterable[str], t: Words) -> Mapping[str, str]:
-    """Each actor in words."""
+    """Map each actor to its display name."""
     return {actor: _spoken(connection, actor, t) for actor in set(actors)}
 
 
 def given(entry: Entry, names: Mapping[str, str]) -> str:
-    """The reason that somebody typed; one that only says again who acted is left out."""
+    """Return the reason a person typed; "" if it is the automatic text that repeats the actor.
+
+    `names` maps actors to display names.
+    """
     why = str(entry.detail.get("reason") or entry.detail.get("why") or "")
     own = {names.get(entry.actor, ""), entry.actor.partition(":")[2]}
     return "" if why in {words("id")(key, name=name) for key in _AUTOMATIC for name in own} else why

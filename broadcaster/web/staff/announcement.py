@@ -1,4 +1,4 @@
-"""One announcement as staff read it: what it says, where it stands, who did what."""
+"""The page of one announcement for staff: content, state and history."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame
 
 SAID = {"ditolak": "rejected", "diarsipkan": "archived"}
-"""Acts of which the page says that they were done, while the announcement is still as they left it."""
+"""Acts that the page confirms, by the state that they leave; any other state hides the message."""
 ARCHIVABLE = ("rejected", "ended")
-"""States shown here from which an announcement may be put away."""
+"""States on this page from which an announcement can be archived."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Past:
-    """What happened to the announcement, who is who, its newest edition and the change that waits."""
+    """The announcement's audit entries with actor names, newest edition and pending proposal."""
 
     acts: Sequence[Entry]
     names: Mapping[str, str]
@@ -34,7 +34,7 @@ class Past:
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Show the page; redirects a draft to the composer and an unsent one to the review page."""
     app = app_of(request)
     row = await found(request)
     if row.state in ("draft", "returned") and account_of(request).may("write"):
@@ -72,7 +72,7 @@ def _past(connection: Connection, identity: str, t: Words) -> Past:
 
 
 async def found(request: Request) -> Announcement:
-    """The announcement that the path names by id or code; raises 404."""
+    """Find the announcement that the path names by id or code; 404 if there is none."""
 
     def look(connection: Connection) -> Announcement | None:
         identity = identify(connection, request.path_params["id"])

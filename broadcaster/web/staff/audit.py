@@ -22,12 +22,12 @@ from channels.base.moments import WIB
 ADDRESS = "/redaksi/audit"
 MEDIA: dict[Form, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
 ALARMS = frozenset({Act.BREAK_GLASS})
-"""Acts that stand out, whoever did them."""
+"""Acts that are highlighted for every actor."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """A row on the page; `alarm`: it stands out."""
+    """A row on the page; `alarm` highlights it."""
 
     line: Line
     who: str
@@ -41,7 +41,7 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """All that the page needs of the database."""
+    """Data of the page, read in one transaction."""
 
     page: Page
     actors: list[tuple[str, str]]
@@ -51,7 +51,7 @@ class Sight:
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Show the page."""
     app, told = (
         app_of(request),
         Told(app_of(request), frame.words_of(request), pages.lang_of(request)),
@@ -81,9 +81,7 @@ async def show(request: Request) -> Response:
 
 
 async def export(request: Request) -> Response:
-    """The rows that the page's filters leave, all of them, as a file; written piece by piece.
-    Taking it is itself noted.
-    """
+    """Stream every row that matches the page's filters as a file; the export itself is audited."""
     app = app_of(request)
     form: Form = "csv" if request.url.path.endswith(".csv") else "jsonl"
     wanted = await _wanted(request)
@@ -96,9 +94,7 @@ async def export(request: Request) -> Response:
 
 
 async def _wanted(request: Request) -> Wanted:
-    """The filters; an announcement is named by its id or code, anything else by the subject as the
-    log has it.
-    """
+    """Read the filters: an announcement by id or code, any other subject as the log stores it."""
     asked = request.query_params
     about = asked.get("perihal", "").strip()[:200]
     known = await app_of(request).database.read(identify, about) if about else None
@@ -112,8 +108,9 @@ async def _wanted(request: Request) -> Wanted:
 
 
 def _midnight(text: str, *, days: int = 0) -> float | None:
-    """The beginning of a day ("2026-11-25", WIB), so many days later; what is no date does not
-    restrict.
+    """Return the start of a day ("2026-11-25", WIB) plus `days`, in epoch seconds.
+
+    Returns None if `text` is no date.
     """
     try:
         return datetime.combine(
@@ -158,7 +155,7 @@ def _look(connection: Connection, wanted: Wanted, before: int, told: Told) -> Si
 
 
 def _alarming(line: Line) -> bool:
-    """Check whether one person alone sent something out, or changed their own roles."""
+    """True if the act bypassed the second person, or changed the actor's own roles."""
     return line.entry.act in ALARMS or (
         bool(line.entry.detail.get("own")) and "roles" in line.after
     )

@@ -1,6 +1,4 @@
-"""The channels: whether each is open, what holds it up, what it lately did; and what people may do
-about it.
-"""
+"""The channels page: state and recent figures of each channel, and the actions on it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -26,7 +24,11 @@ ADDRESS = "/redaksi/kanal"
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelCard:
-    """One channel on the page; `word` is a key below "staff.send.channel.state."."""
+    """A channel on the page.
+
+    `word` is a key below "staff.send.channel.state."; `rate` is in messages a second, `tier` in
+    people a day.
+    """
 
     name: str
     label: str
@@ -37,17 +39,17 @@ class ChannelCard:
 
     @property
     def routine(self) -> int:
-        """People a day whom routine news may reach; the rest is kept for emergencies."""
+        """People a day whom routine news may reach; the rest is reserved for emergencies."""
         return ceiling(self.tier, emergency=False)
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Show the page."""
     return await _page(request)
 
 
 async def resume(request: Request) -> Response:
-    """Open a channel again, once its cause is mended."""
+    """Resume a halted channel once the cause is fixed."""
     channel = _named(request)
     act = partial(
         channel_controls.resume_channel, app_of(request), channel, actor=actor_of(request)
@@ -56,7 +58,7 @@ async def resume(request: Request) -> Response:
 
 
 async def decide(request: Request) -> Response:
-    """Held suppressions: apply or discard."""
+    """Apply or discard held suppressions."""
     channel, sent = _named(request), await request.form()
     if sent.get("putusan") not in ("terapkan", "buang"):
         raise HTTPException(400)
@@ -72,7 +74,7 @@ async def decide(request: Request) -> Response:
 
 
 def word_of(figures: ChannelFigures, *, is_open: bool) -> str:
-    """How a channel stands, the gravest first."""
+    """Return the channel's state as a catalogue key; the most severe one wins."""
     if not is_open:
         return "closed"
     if figures.state.halted:
@@ -85,7 +87,7 @@ def word_of(figures: ChannelFigures, *, is_open: bool) -> str:
 
 
 def cards(connection: Connection, app: App) -> list[ChannelCard]:
-    """Every push channel that is installed."""
+    """List a card for each installed push channel."""
     found = []
     for name, channel in app.push.items():
         is_open = app.loaded.is_open(name)

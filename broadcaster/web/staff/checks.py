@@ -1,6 +1,4 @@
-"""What the composer says of a form before it is submitted: what must be mended, and what a
-colleague would point out.
-"""
+"""Checks of a form before it is submitted: problems that block it, and editorial advice."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -26,8 +24,9 @@ from broadcaster.web.staff import frame, refusals
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checks:
-    """`problems` stop it, `advice` does not; `waits` of an emergency: channels that would let it
-    wait, said before all else.
+    """Results of the checks: `problems` block submission, `advice` does not.
+
+    `waits` names the channels that would delay an emergency; the page shows it first.
     """
 
     problems: tuple[WordedProblem, ...]
@@ -40,7 +39,7 @@ NOTHING = Checks(problems=(), advice=())
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Findings:
-    """Checks before they are worded."""
+    """Results of the checks as codes, before they are worded."""
 
     problems: tuple[Problem, ...]
     advice: tuple[Problem, ...]
@@ -50,11 +49,10 @@ class _Findings:
 async def of(
     request: Request, form: Mapping[str, Any], announcement: str = "", *, tried: bool = True
 ) -> Checks:
-    """Hold a form against the rules and against the advice; `announcement` is its id once it is
-    stored.
+    """Check a form against the rules and the editorial advice.
 
-    What is still empty is no error of a form that is just being begun (`tried`: it was sent
-    before).
+    `announcement` is its id, "" before the first save. Missing fields are reported only if the
+    form was sent before (`tried`).
     """
     app, desk, t = app_of(request), frame.desk_of(request), frame.words_of(request)
     fields = read_leniently(form)[0]
@@ -78,7 +76,7 @@ async def of(
 
 
 async def waits(request: Request) -> tuple[WordedProblem, ...]:
-    """Which channels would let an emergency wait, were it published now."""
+    """List the channels that would delay an emergency published now."""
     app, now = app_of(request), app_of(request).clock()
     fields = read_leniently({"level": "emergency"})[0]
     known = await app.database.read(
