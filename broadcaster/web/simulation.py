@@ -1,5 +1,6 @@
-"""The simulation: phones, inbox and screen of one kelurahan on a live page; publish a draft, upset
-the providers, answer.
+"""The simulation page: phones, inbox and screen of a kelurahan, live.
+
+A visitor publishes drafts, sets faults of the providers, and replies as a resident.
 """
 
 import base64
@@ -37,22 +38,20 @@ from subscribers.areas import Area
 
 DEFAULT_AREA = "cibabat"
 SECONDS = 3.0
-"""How long the providers' process may take to answer."""
+"""Timeout of requests to the providers' process."""
 FEED_ITEMS = 4
 LETTERS = 4
-"""Mails to staff on the page."""
+"""Number of mails to staff on the page."""
 TEXT_LIMIT = 300
 _NONE = "'none'"
 _SANDBOX = "sandbox allow-popups allow-popups-to-escape-sandbox"
 PARTS = ("ponsel", "obrolan", "surat", "umpan", "draf", "peta", "angka", "staf")
-"""The pieces of the page that are renewed each second; each is a template of its own."""
+"""Parts of the page that refresh every second; each has its own template."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slider:
-    """One fault that can be set: `most` and `step` in `unit`; the providers take it divided by
-    `scale`.
-    """
+    """A fault setting: `most` and `step` are in `unit`, and the providers get value / `scale`."""
 
     name: str
     most: int
@@ -73,7 +72,7 @@ SLIDERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A draft on the page, and what became of it once it was published."""
+    """A draft on the page, and its figures once it is published."""
 
     key: str
     title: str
@@ -85,7 +84,7 @@ class Draft:
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """A kelurahan on the map; `count` messages of the newest announcement belong to it."""
+    """A kelurahan on the map; `count` is its messages of the newest announcement."""
 
     area: Area
     column: int
@@ -98,7 +97,7 @@ class Tile:
 
 
 async def show(request: Request) -> Response:
-    """The whole page, as it stands now; a script only keeps it up to date."""
+    """Show the complete page; a script only refreshes it."""
     app, area = app_of(request), _area(request)
     values = await _values(request, area)
     kelurahan = [(group, app.tree.children(group)) for group in app.tree.kecamatan]
@@ -114,7 +113,7 @@ async def show(request: Request) -> Response:
 
 
 async def state(request: Request) -> Response:
-    """The pieces that change, each as on the page."""
+    """Render the parts that refresh."""
     values = await _values(request, _area(request))
     return pages.page(
         request, "simulation/parts.html", parts=PARTS, cache_control="no-store", **values
@@ -122,7 +121,7 @@ async def state(request: Request) -> Response:
 
 
 async def progress(request: Request) -> Response:
-    """The figures of one announcement, as the API answers them."""
+    """Answer the figures of an announcement as the API does; 404 if it is unknown."""
     app = app_of(request)
     found = await app.database.read(overview, request.path_params["id"], app.site, app.causes)
     if found is None:
@@ -131,7 +130,7 @@ async def progress(request: Request) -> Response:
 
 
 async def letter(request: Request) -> Response:
-    """One mail's HTML as a document of its own: no script, its own style alone, framed by our page."""
+    """Serve a mail's HTML as a document for a frame; its policy allows only its inline styles."""
     area, identity = request.path_params["area"], request.path_params["id"]
     parts = await _ask(app_of(request), f"/mail/{area}/{identity}")
     if parts is None:
@@ -154,11 +153,11 @@ def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-# --- what the visitor does ----------------------------------------------------------------------
+# --- actions ------------------------------------------------------------------------------------
 
 
 async def publish(request: Request) -> Response:
-    """Publish the draft whose button was pressed."""
+    """Publish the draft whose button was clicked."""
     app, form = app_of(request), await request.form()
     try:
         stored = await app.database.write(
@@ -172,14 +171,14 @@ async def publish(request: Request) -> Response:
 
 
 async def renew(request: Request) -> Response:
-    """Make every draft that is out once more."""
+    """Create every published draft again."""
     app, form = app_of(request), await request.form()
     await app.database.write(city.add_drafts, Press.of(app), app.clock())
     return _back(request, form)
 
 
 async def upset(request: Request) -> Response:
-    """Set the faults that the sliders ask for."""
+    """Set the providers' faults from the sliders."""
     form = await request.form()
     wanted = {slider.name: _number(form, slider) / slider.scale for slider in SLIDERS}
     await _tell(
@@ -189,7 +188,7 @@ async def upset(request: Request) -> Response:
 
 
 async def write(request: Request) -> Response:
-    """Let the neighbour write, or press a button."""
+    """Send a resident's reply or button click to the providers."""
     form = await request.form()
     text, payload = _text(form, "teks").strip(), _text(form, "muatan")
     channel = CHAT if _text(form, "kanal") == CHAT else PHONE
@@ -203,7 +202,7 @@ async def write(request: Request) -> Response:
 
 
 def _back(request: Request, form: FormData) -> Response:
-    """To the page again; a script asks for nothing."""
+    """Redirect to the page; answers 204 to a script."""
     if "application/json" in request.headers.get("accept", ""):
         return Response(status_code=204)
     area = app_of(request).tree.get(_text(form, "wilayah"))
@@ -224,7 +223,7 @@ def _number(form: FormData, slider: Slider) -> float:
         return 0.0
 
 
-# --- what there is to see -----------------------------------------------------------------------
+# --- contents -----------------------------------------------------------------------------------
 
 
 def _area(request: Request) -> Area:
@@ -311,7 +310,7 @@ def _draft(connection: Connection, app: App, key: str, identity: str, lang: str)
 
 
 def _newest(connection: Connection, app: App, lang: str) -> Draft | None:
-    """What was sent last, from this page or from elsewhere."""
+    """Find the last announcement sent, from this page or elsewhere."""
     last = (
         select(edition.c.announcement)
         .join(run, run.c.edition == edition.c.id)
@@ -343,7 +342,7 @@ def _tiles(app: App, counts: Mapping[str, int]) -> list[Tile]:
 
 
 def _elsewhere(app: App, counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Messages to those who subscribed to the whole city or a kecamatan, and so have no tile."""
+    """Count messages to subscribers of the whole city or a kecamatan, which have no tile."""
     tiled = {area.code for area in app.tree.kelurahan if area.tile is not None}
     return [
         (app.tree[code].label, count)
@@ -356,7 +355,7 @@ def _elsewhere(app: App, counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 async def _ask(app: App, path: str) -> Any:
-    """Its answer, or None while it does not answer or knows nothing of it."""
+    """Get a path as JSON; None if the process is down or has no such path."""
     try:
         async with _session() as session, session.get(app.settings.simulation_url + path) as answer:
             return msgspec.json.decode(await answer.read()) if answer.status == 200 else None

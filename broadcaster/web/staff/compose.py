@@ -1,6 +1,4 @@
-"""The composer: one form, five previews that move with it; every save is a version, and the rules
-are asked at the end.
-"""
+"""The composer: a form with live previews. Every save is a version; the rules are checked last."""
 
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,38 +39,38 @@ from channels.base.pictures import own_path, own_picture
 from subscribers.areas import Area
 
 FORM_BYTES = 128 * 1024
-"""Bytes of the composer's form as a browser sends it."""
+"""Maximum size in bytes of the composer's form, as sent by a browser."""
 LIMITS = {"title": TITLE_LIMIT, "summary": SUMMARY_LIMIT, "body": BODY_LIMIT}
-"""Code points of each field, as fields.py refuses more."""
+"""Maximum code points of each field; domain.fields refuses more."""
 NOBODY, NO_CODE = "0" * 32, "CMH-????-??"
-"""What stands in previews before the first save draws a code."""
+"""Placeholder id and code for previews before the first save assigns real ones."""
 ANCHORS = {
-    "title": "judul", "summary": "ringkasan", "body": "teks", "instruction": "petunjuk", "areas": "wilayah",
-    "category": "kategori",
-    "level": "tingkat", "kind": "jenis", "link": "tautan", "expires": "sampai", "effective": "mulai", "publish_at": "jadwal",
-    "agency": "opd", "channels": "kanal", "claim": "klaim", "verdict": "putusan", "fact": "fakta", "evidence": "bukti",
-    "image": "gambar", "image_alt": "alt", "overrides": "kanal",
-    "translations.en.title": "en-judul", "translations.en.summary": "en-ringkasan", "translations.en.body": "en-isi",
-    "translations.en.instruction": "en-petunjuk", "translations.su.title": "su-judul", "translations.su.summary": "su-ringkasan",
+    "title": "judul", "summary": "ringkasan", "body": "teks", "instruction": "petunjuk",
+    "areas": "wilayah", "category": "kategori", "level": "tingkat", "kind": "jenis",
+    "link": "tautan", "expires": "sampai", "effective": "mulai", "publish_at": "jadwal",
+    "agency": "opd", "channels": "kanal", "claim": "klaim", "verdict": "putusan",
+    "fact": "fakta", "evidence": "bukti", "image": "gambar", "image_alt": "alt",
+    "overrides": "kanal",
+    "translations.en.title": "en-judul", "translations.en.summary": "en-ringkasan",
+    "translations.en.body": "en-isi", "translations.en.instruction": "en-petunjuk",
+    "translations.su.title": "su-judul", "translations.su.summary": "su-ringkasan",
     "translations.su.body": "su-isi", "translations.su.instruction": "su-petunjuk",
 }  # fmt: skip
-"""Where on the page a refused field stands."""
+"""Fragment identifiers of the form's fields, for links from problems."""
 FOLDS = {
     "urgent": {"instruction"},
     "more": {"link", "publish_at", "channels", "image", "image_alt"},
     "kinds": {"kind", "claim", "verdict", "seen_at", "fact", "evidence"},
 }
-"""Fields that lie folded away until they are used or refused."""
+"""Fields that are collapsed until they are filled in or refused."""
 OVERWRITE = "timpa"
-"""The button by which a person chooses to write over what another stored; its value names the
-version that was shown.
-"""
+"""Button that overwrites a colleague's version; its value is "timpa:<the version shown>"."""
 ADJUSTMENTS = {
     "sesuaikan": channel_overrides.adjust,
     "otomatis": channel_overrides.make_automatic,
     "diperiksa": channel_overrides.agree,
 }
-"""What the buttons of one channel do to the form; their value is "sesuaikan:telegram"."""
+"""Changes to the form by a channel's buttons, whose values are such as "sesuaikan:telegram"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +85,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Adjusted:
-    """A channel with words of its own; `says` are those that it can say at all."""
+    """A channel with overridden text; `says` are the fields that it uses."""
 
     name: str
     label: str
@@ -95,12 +93,12 @@ class Adjusted:
 
 
 async def begin(request: Request) -> Response:
-    """An empty composer; ?latihan=1 begins an exercise."""
+    """Show an empty composer; ?latihan=1 begins a training announcement."""
     return await _page(request, None, {}, training=bool(request.query_params.get("latihan")))
 
 
 async def create(request: Request) -> Response:
-    """The first save."""
+    """Store the first version."""
     data = await request.form()
     form, training = forms.read(data), bool(data.get("latihan"))
     wanted = str(data.get("aksi", ""))
@@ -114,7 +112,7 @@ async def create(request: Request) -> Response:
 
 
 async def edit(request: Request) -> Response:
-    """The composer with what is stored."""
+    """Show the composer with the stored form; redirects if it is no longer editable."""
     row = await found(request)
     if row.state not in EDITABLE:
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}", 303)
@@ -122,9 +120,7 @@ async def edit(request: Request) -> Response:
 
 
 async def save(request: Request) -> Response:
-    """Save, and go on to the check where that button was pressed; nothing typed is lost where it is
-    refused.
-    """
+    """Save a new version and follow the button that was clicked; a refusal keeps the typed form."""
     row, data = await found(request), await request.form()
     form, wanted = forms.read(data), str(data.get("aksi", ""))
     try:
@@ -147,9 +143,7 @@ async def _refused(
     data: Mapping[str, Any],
     refused: InvalidAnnouncement | NotAllowed,
 ) -> Response:
-    """The composer as it was typed, and why not; where somebody else was faster, with their text
-    beside it.
-    """
+    """Show the typed form with the reasons; on an edit conflict, beside the stored version."""
     both = (
         await saving.conflict(request, row.id, form)
         if row is not None and isinstance(refused, Outdated)
@@ -169,7 +163,7 @@ async def _refused(
 
 
 async def show_again(request: Request) -> Response:
-    """The form as it was sent, for a session that began after it was opened; nothing is stored."""
+    """Show again a form that was opened in an earlier session; stores nothing."""
     row, data = (
         (await found(request) if "id" in request.path_params else None),
         await request.form(),
@@ -186,7 +180,7 @@ async def show_again(request: Request) -> Response:
 
 
 async def begin_autosave(request: Request) -> Response:
-    """The first save of a page that goes on being written; answers where it is kept from now on."""
+    """Autosave a new announcement; the JSON answer names its address."""
     data = await request.form()
     return await _autosaved(
         request, saving.first(request, data, forms.read(data), training=bool(data.get("latihan")))
@@ -194,9 +188,7 @@ async def begin_autosave(request: Request) -> Response:
 
 
 async def autosave(request: Request) -> Response:
-    """Save from a page that goes on being written; answers the version to name next time, or why
-    not.
-    """
+    """Autosave; the JSON answer holds the version for the next save, or the problem."""
     row, data = await found(request), await request.form()
     return await _autosaved(
         request, saving.later(request, row, forms.read(data), saving.version_of(data))
@@ -223,7 +215,7 @@ async def _autosaved(request: Request, saving: Awaitable[Announcement]) -> Respo
 
 
 async def preview(request: Request) -> Response:
-    """The previews alone, of what the form holds now; nothing is stored. 400 for what is no code."""
+    """Render the previews of the submitted form; stores nothing. 400 if the code is malformed."""
     data = await request.form()
     code = str(data.get("kode") or NO_CODE)
     if code != NO_CODE and normalise_code(code, code.partition("-")[0]) != code:
@@ -233,9 +225,7 @@ async def preview(request: Request) -> Response:
 
 
 async def letter(request: Request) -> Response:
-    """The stored form's mail as a document of its own, framed by our page; any part that is a
-    document.
-    """
+    """Serve a channel's HTML part of the stored form as a document for a frame; 404 without one."""
     row, app = await found(request), app_of(request)
     form = form_of(row)
     for pushed in (
@@ -256,8 +246,8 @@ def _adjusted(form: dict[str, Any], wanted: str) -> dict[str, Any]:
 async def _next(
     request: Request, row: Announcement, data: Mapping[str, Any], wanted: str
 ) -> Response:
-    """Where a save leads: to the check before submitting, if nothing must be mended first, or back
-    to the composer.
+    """Follow the button of a save: a trial message, the review if no problem is left, or the
+    composer.
     """
     there = f"/redaksi/pengumuman/{row.id}"
     act, _, channel = wanted.partition(":")
@@ -285,7 +275,10 @@ async def _page(
     sent: Mapping[str, Any] | None = None,
     both: saving.Conflict | None = None,
 ) -> Response:
-    """The page; `sent` is the form that is shown again, `both` what somebody else stored meanwhile."""
+    """Render the page.
+
+    `sent` is the submitted form if it is shown again, `both` the edit conflict.
+    """
     app = app_of(request)
     announcement, code = (row.id, row.code) if row is not None else ("", NO_CODE)
     tried = row is not None or sent is not None
@@ -332,7 +325,7 @@ def _unfolded(form: Mapping[str, Any], used: Collection[str]) -> set[str]:
 async def _shown(
     request: Request, form: dict[str, Any], announcement: str, code: str, data: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What the column of previews shows."""
+    """Return the template values of the preview column."""
     app = app_of(request)
     lang = str(data.get("pratinjau") or "id")
     spoken = ["id", *(form.get("translations") or {})]
@@ -357,15 +350,13 @@ async def _shown(
 
 
 def thumbnail(app: App, edition: Edition) -> str:
-    """The path of a small copy of the edition's picture, where it is one of ours; a foreign one is
-    not loaded by our pages.
-    """
+    """Return the thumbnail path of the edition's picture; "" if it is not hosted here."""
     picture = own_picture(edition, app.site)
     return own_path(picture, app.site, "kecil") if picture is not None else ""
 
 
 def _own_words(app: App, form: dict[str, Any], edition: Edition) -> list[Adjusted]:
-    """The channels with words of their own, and which words each of them says."""
+    """List the channels with overridden text."""
     labels = app.labels
     return [
         Adjusted(name=name, label=labels[name], says=previewing.words_said(app, name, edition))
@@ -375,7 +366,7 @@ def _own_words(app: App, form: dict[str, Any], edition: Edition) -> list[Adjuste
 
 
 def places(request: Request) -> list[Place]:
-    """The kelurahan on their grid, by row and column; `group` numbers the kecamatan."""
+    """List the kelurahan of the grid by row and column; `group` numbers the kecamatan."""
     listed = [
         Place(area=area, column=area.tile[0], row=area.tile[1], group=number)
         for number, group in enumerate(groups(app_of(request)))
@@ -386,8 +377,9 @@ def places(request: Request) -> list[Place]:
 
 
 def _said(request: Request, refused: Refusal | InvalidAnnouncement) -> Sequence[WordedProblem]:
-    """What is wrong; where somebody else was faster, the page still holds what was typed, and
-    loading it again would not.
+    """Word the problems; a conflict says that the page still holds the typed text.
+
+    The usual advice to reload would lose it.
     """
     t = frame.words_of(request)
     if isinstance(refused, Outdated):

@@ -1,4 +1,4 @@
-"""Form of a correction: what is published, what was typed over it, what was proposed before."""
+"""The correction form: values as published, as typed, and as proposed before."""
 
 import hashlib
 from typing import Any
@@ -29,17 +29,15 @@ TYPED = (
     "image_alt",
     *TIMES,
 )
-"""Fields of the form that are one text each; areas are check-boxes."""
+"""Fields of one text each; areas are checkboxes."""
 
 
 CLAIMED = ("claim", "seen_at", "verdict", "fact", "evidence")
-"""What a clarification says besides; the form of any other announcement has none of it."""
+"""Further fields of a clarification; no other kind of announcement has them."""
 
 
 def corrected(row: Announcement, sent: FormData, request: Request) -> dict[str, Any]:
-    """What is published with what was typed over it; areas keep the spelling in which they were
-    published.
-    """
+    """Apply the typed values to the published form; areas keep their published spelling."""
     tree = app_of(request).tree
     form = row.fields.model_dump(mode="json", exclude_defaults=True)
     form |= {name: text_of(sent, name) for name in TYPED}
@@ -56,17 +54,17 @@ def corrected(row: Announcement, sent: FormData, request: Request) -> dict[str, 
     form["areas"] = [*kept, *(area.slug for area in tree.all() if area.slug in wanted - known)]
     form["translations"] = _translations(sent) if sent.get("translations") else {}
     if any(form.get(name) != (getattr(row.fields, name) or "") for name in channel_overrides.WORDS):
-        form.pop("overrides", None)  # they say what is being corrected
+        form.pop("overrides", None)  # they repeat the text that is being corrected
     return {name: value for name, value in form.items() if value not in ("", None, {})}
 
 
 def fingerprint(form: Form, reason: str) -> str:
-    """What the differences were shown of."""
+    """Hash the form and reason, to tell whether the differences shown are of this very form."""
     return hashlib.sha256(f"{form_text(form)}\0{reason}".encode()).hexdigest()
 
 
 def typed_values(form: Form, sent: FormData) -> dict[str, Any]:
-    """Values of the form as it is shown again."""
+    """Return the typed values, for showing the form again."""
     typed = {name: text_of(sent, name) for name in TYPED}
     shown = forms.shown({"translations": _translations(sent)})["translations"]
     return {
@@ -79,19 +77,19 @@ def typed_values(form: Form, sent: FormData) -> dict[str, Any]:
 
 
 def _translations(sent: FormData) -> dict[str, dict[str, str]]:
-    """Every language that was written."""
+    """Read the translations; languages without text are left out."""
     written = {lang: forms.translation(sent, lang) for lang in forms.LANGUAGES}
     return {lang: words for lang, words in written.items() if words}
 
 
 def _claimed(form: Form) -> dict[str, str]:
-    """What is said of a claim, as the fields of the page hold it."""
+    """Return the fields of a clarification as the page shows them."""
     values = forms.shown(form)
     return {name: values[name] for name in CLAIMED}
 
 
 def published_values(fields: Fields) -> dict[str, Any]:
-    """The form as it is first shown."""
+    """Return the published values, for showing the form for the first time."""
     values: dict[str, Any] = {name: getattr(fields, name) or "" for name in TYPED}
     times = {name: getattr(fields, name) for name in TIMES}
     values |= {
@@ -111,7 +109,7 @@ def published_values(fields: Fields) -> dict[str, Any]:
 
 
 def proposed_values(row: Announcement, form: Form) -> dict[str, Any]:
-    """The form as it was proposed before."""
+    """Return the values of an earlier proposal."""
     times = {name: forms.shown(form)[name] for name in TIMES}
     texts = {name: str(form.get(name) or "") for name in TYPED}
     return {
@@ -126,6 +124,6 @@ def proposed_values(row: Announcement, form: Form) -> dict[str, Any]:
 
 
 def text_of(sent: FormData, name: str) -> str:
-    """The text of a field; empty where it is missing or a file."""
+    """Return a form field as text; "" if it is missing or a file."""
     value = sent.get(name, "")
     return value if isinstance(value, str) else ""

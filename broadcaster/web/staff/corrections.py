@@ -1,6 +1,4 @@
-"""Correcting and withdrawing what is published: one person proposes, with the differences before
-them; another decides.
-"""
+"""Corrections and withdrawals: one person proposes, seeing the differences; another decides."""
 
 import hmac
 import math
@@ -48,15 +46,16 @@ SAID = {
     "ditolak": ("", "out"),
     "ditarik": ("", "out"),
 }
-"""What the page says was done, and how the proposal may stand while it says so; keys below
-"staff.send.said.".
+"""Confirmations, each with the states (see `_standing`) in which the page may show it.
+
+Keys below "staff.send.said.".
 """
 PATHS: Mapping[Change, str] = {"correction": "ralat", "withdrawal": "cabut"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What stands in the form, and what was said of it."""
+    """Contents of the form, with its problems or differences."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
@@ -68,17 +67,17 @@ class Shown:
 
 
 async def show_correction(request: Request) -> Response:
-    """The form, or the proposal that waits."""
+    """Show the correction form, or the pending proposal."""
     return await _show(request, "correction", Shown())
 
 
 async def show_withdrawal(request: Request) -> Response:
-    """The form, or the proposal that waits."""
+    """Show the withdrawal form, or the pending proposal."""
     return await _show(request, "withdrawal", Shown())
 
 
 async def correct(request: Request) -> Response:
-    """First show the differences; a form that was seen with its differences is proposed."""
+    """Show the differences first; propose once the form comes back as it was shown with them."""
     row, sent = await found(request), await request.form()
     app, desk, reason = app_of(request), frame.desk_of(request), text_of(sent, "reason")
     form = corrected(row, sent, request)
@@ -100,9 +99,7 @@ async def correct(request: Request) -> Response:
 
 
 async def show_again(request: Request) -> Response:
-    """The correction as it was typed, for a session that began after it was opened; nothing is
-    proposed.
-    """
+    """Show again a correction that was opened in an earlier session; proposes nothing."""
     row, sent = await found(request), await request.form()
     values = typed_values(corrected(row, sent, request), sent)
     shown = Shown(
@@ -112,7 +109,7 @@ async def show_again(request: Request) -> Response:
 
 
 async def withdraw(request: Request) -> Response:
-    """Propose to take it back."""
+    """Propose a withdrawal."""
     row, sent = await found(request), await request.form()
     desk, reason = frame.desk_of(request), text_of(sent, "reason")
     try:
@@ -125,7 +122,7 @@ async def withdraw(request: Request) -> Response:
 
 
 async def approve(request: Request) -> Response:
-    """Approve what was proposed: it is held for a moment, or goes out at once."""
+    """Approve the proposal; it is published at once, or after the hold."""
     app, row, sent = app_of(request), await found(request), await request.form()
     waiting = await app.database.read(drafts.proposed, row.id)
     try:
@@ -141,14 +138,14 @@ async def approve(request: Request) -> Response:
 
 
 async def call_back(request: Request) -> Response:
-    """Take an approval back within the hold."""
+    """Cancel an approval during the hold."""
     return await _decide(
         request, lambda c, desk, row: corrections.call_back(c, desk, row.id), "dibatalkan"
     )
 
 
 async def refuse(request: Request) -> Response:
-    """Turn it down, with a reason."""
+    """Reject the proposal, with a reason."""
     sent = await request.form()
     return await _decide(
         request,
@@ -158,7 +155,7 @@ async def refuse(request: Request) -> Response:
 
 
 async def take_back(request: Request) -> Response:
-    """Its author no longer wants it."""
+    """Withdraw the proposal; only its author may."""
     return await _decide(
         request, lambda c, desk, row: corrections.take_back(c, desk, row.id), "ditarik"
     )
@@ -167,7 +164,7 @@ async def take_back(request: Request) -> Response:
 def _unpublished(
     connection: Connection, row: Announcement, newest: EditionRow | None, account: Account
 ) -> Version | None:
-    """Find this person's last correction, if it was refused or taken back."""
+    """Find this person's latest correction if it was never published."""
     last = drafts.newest(connection, row.id)
     if last is None or newest is None or last.act != "correct" or last.actor != account.actor:
         return None
@@ -177,19 +174,19 @@ def _unpublished(
 
 def _changes(request: Request, before: Fields, after: Fields) -> list[Difference]:
     app = app_of(request)
-    found = differences(before, after, tree=app.tree, topics=app.settings.topics)
-    return [
-        one for one in found if one.name != "publish_at"
-    ]  # a correction is published when it is approved
+    changes = differences(before, after, tree=app.tree, topics=app.settings.topics)
+    # a correction is published when it is approved, so its schedule does not count
+    return [change for change in changes if change.name != "publish_at"]
 
 
-# --- answers ------------------------------------------------------------------------------------------
+# --- responses ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Stored:
-    """What the store knows of an announcement's corrections; `unused`: this person's last one, if
-    it never went out.
+    """Stored data about an announcement's corrections.
+
+    `unused` is this person's latest correction if it was never published.
     """
 
     newest: EditionRow | None
@@ -199,7 +196,7 @@ class _Stored:
 
     @property
     def after(self) -> Fields | None:
-        """The fields as the correction that waits would leave them."""
+        """Fields after the pending correction; None if there is none."""
         if self.waiting is None or self.waiting.change != "correction":
             return None
         return read_leniently(self.waiting.form)[0]
@@ -285,16 +282,14 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
 
 
 def _standing(proposed: Proposal | None, newest: EditionRow) -> str:
-    """How a proposal stands, as SAID names it; "out": none waits, and one was published at some
-    time.
-    """
+    """Return the proposal's state as in SAID; "out" if none is pending and one was published."""
     if proposed is None:
         return "out" if newest.number > 1 else ""
     return "asked" if proposed.release_at is None else "held"
 
 
 def _marked(request: Request, names: Sequence[str]) -> set[str]:
-    """Slugs of the areas that are ticked."""
+    """Return the slugs of the checked areas."""
     return {
         area.slug for area in (app_of(request).tree.get(name) for name in names) if area is not None
     }

@@ -1,4 +1,4 @@
-"""What a correction changes, word by word, field by field. Pure."""
+"""Differences between two versions, word by word in each field. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _WORDS = ("title", "summary", "body", "instruction")
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One field that differs; `name` is a field of Fields."""
+    """A field that differs; `name` is a field of `Fields`."""
 
     name: str
     pieces: Sequence[Piece]
@@ -27,7 +27,7 @@ class Difference:
 def differences(
     before: Fields, after: Fields, *, tree: AreaTree, topics: Sequence[Topic]
 ) -> list[Difference]:
-    """Every field that differs, as people read it, in the order of the form."""
+    """List the fields that differ, in the order of the form and as people read them."""
     old, new = _texts(before, tree, topics), _texts(after, tree, topics)
     return [
         Difference(name=name, pieces=pieces(old[name], new[name]))
@@ -37,8 +37,9 @@ def differences(
 
 
 def pieces(before: str, after: str) -> list[Piece]:
-    """Two texts as one, with what is gone and what is new; in bounded time, so that no text holds
-    the site up.
+    """Merge two texts into pieces that are the same, gone or new.
+
+    The time is bounded, so that no text blocks the site.
     """
     return [piece for piece in _pieces(before, after) if piece[1]]
 
@@ -53,7 +54,7 @@ def _pieces(before: str, after: str) -> Iterator[Piece]:
 
 
 def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str, str]:
-    """Everything that was chosen or typed, by name of field, as people read it."""
+    """Return the text of each field by name, as people read it."""
     said = words("id")
     areas = [tree.get(name) for name in fields.areas]
     topic = next(
@@ -87,7 +88,7 @@ def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str,
 
 
 def _wordings(named: Mapping[str, Translation | Override]) -> str:
-    """The words of languages or channels, each below its name."""
+    """Join the texts of languages or channels, each below its name."""
     return "\n\n".join(
         "\n".join([f"{name}:", *(text for part in _WORDS if (text := getattr(one, part, None)))])
         for name, one in sorted(named.items())

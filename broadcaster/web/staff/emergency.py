@@ -1,5 +1,5 @@
-"""The short way to a warning: one hazard, the places, what to do; it goes to a second person at
-once, whose pages call out.
+"""The emergency form: hazard, areas, instruction. It goes straight to a second person for approval,
+whose pages show an alert.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,13 +23,18 @@ from broadcaster.web.staff.compose import LIMITS, places
 from channels.base.moments import WIB
 
 ANCHORS = {
-    "title": "judul", "body": "keterangan", "instruction": "petunjuk", "areas": "wilayah", "expires": "sampai", "agency": "opd",
-}  # fmt: skip
-"""Where on the page a refused field stands."""
+    "title": "judul",
+    "body": "keterangan",
+    "instruction": "petunjuk",
+    "areas": "wilayah",
+    "expires": "sampai",
+    "agency": "opd",
+}
+"""Fragment identifiers of the form's fields, for links from problems."""
 
 
 async def show(request: Request) -> Response:
-    """Which hazard it is; with ?bahaya=banjir the form, filled with what always holds."""
+    """Show the choice of hazards; with ?bahaya=banjir, the form prefilled for that hazard."""
     hazard = HAZARDS.get(request.query_params.get("bahaya", ""))
     if hazard is None:
         return frame.page(request, "urgent_choose.html", hazards=HAZARDS.values())
@@ -37,8 +42,8 @@ async def show(request: Request) -> Response:
 
 
 async def submit(request: Request) -> Response:
-    """Store it and ask a second person, in one transaction; or the form again with what must be
-    mended.
+    """Store the warning and submit it for approval in one transaction; a refusal shows the form
+    again.
     """
     data = await request.form()
     hazard = _hazard(data)
@@ -61,7 +66,7 @@ async def submit(request: Request) -> Response:
 
 
 async def show_again(request: Request) -> Response:
-    """The form as it was sent, for a session that began after it was opened; nothing is stored."""
+    """Show again a form that was opened in an earlier session; stores nothing."""
     data = await request.form()
     problems = (frame.stale(request),)
     return await _page(
@@ -70,8 +75,9 @@ async def show_again(request: Request) -> Response:
 
 
 async def alarm(request: Request) -> Response:
-    """The piece of every page that calls an approver to a warning; empty when none waits for this
-    person.
+    """Render the alert of warnings that await this person's approval; every page includes it.
+
+    It leaves out the warning whose page is open.
     """
     waiting = await app_of(request).database.read(
         announcement_lists.warnings_for, account_of(request).actor

@@ -1,6 +1,4 @@
-"""The rows of a sending that did not arrive, as CSV: reasons in words, addresses masked, written
-piece by piece.
-"""
+"""CSV export of a delivery's failed rows, streamed: reasons in words, addresses masked."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
@@ -27,7 +25,7 @@ COLUMNS = ("channel", "area", "address", "state", "reason", "code", "attempts", 
 
 
 async def show(request: Request) -> Response:
-    """The file; that somebody takes it is written down before it leaves."""
+    """Stream the file; the audit entry is written before it starts."""
     row, app, t = await found(request), app_of(request), words(pages.lang_of(request))
     await app.database.write(
         audit.append, actor_of(request), Act.READ_ADDRESSES, row.id, of="failed", masked=True
@@ -47,7 +45,7 @@ async def show(request: Request) -> Response:
 
 
 def told(app: App, row: ClosedRow, t: Callable[[str], str]) -> Mapping[str, str]:
-    """One row in words."""
+    """Word a row as the values of COLUMNS."""
     area, channel = app.tree.get(row.area), app.push.get(row.channel)
     return {
         "channel": channel.label if channel is not None else row.channel,
@@ -64,7 +62,7 @@ def told(app: App, row: ClosedRow, t: Callable[[str], str]) -> Mapping[str, str]
 
 
 def _address(app: App, row: ClosedRow, t: Callable[[str], str]) -> str:
-    """The address masked, or that it cannot be opened; empty when it was erased."""
+    """Return the masked address, "" if it was erased, or a note if it cannot be decrypted."""
     try:
         return masked(app.vault.open(row.channel, row.cipher)) if row.cipher else ""
     except SealBroken:

@@ -1,6 +1,4 @@
-"""The versions of one announcement: who left which, when, and what differs from the one before; an
-older one can be put back.
-"""
+"""The version history of an announcement: authors, times and differences; any can be restored."""
 
 from dataclasses import dataclass
 
@@ -20,12 +18,12 @@ from broadcaster.web.staff.announcement import found
 from broadcaster.web.staff.differences import Difference, differences
 
 SHOWN = 30
-"""Versions on the page, the newest; comparing two long bodies takes milliseconds."""
+"""Number of newest versions on the page; comparing two long bodies takes milliseconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """A version, who left it in words, and its differences from the one before; None for the first."""
+    """A version, its author's name, and its changes since the one before; None for the first."""
 
     version: Version
     who: str
@@ -33,7 +31,7 @@ class Step:
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Show the page."""
     app, row, t = app_of(request), await found(request), words(pages.lang_of(request))
 
     def look(connection: Connection) -> list[Step]:

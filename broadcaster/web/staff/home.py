@@ -1,4 +1,4 @@
-"""The first page: what needs this person, with its age, and what went out today."""
+"""The home page: work that needs this person, and the announcements of today."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ from broadcaster.web.staff.audit_words import Subject, Told
 from channels.base.moments import WIB
 
 SHORTCUTS = 5
-"""Templates on the page; the others are on their own."""
+"""Number of templates on the page; the templates page lists all."""
 DEEDS, DEEDS_SECONDS = 20, 24 * 3600.0
-"""Acts on accounts that the page shows, and how far back; all are in the audit log."""
+"""Maximum number and age of the account acts on the page; the audit log has all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """A correction or withdrawal that waits, and what it is about."""
+    """A pending correction or withdrawal and its announcement."""
 
     proposal: Proposal
     item: Item
@@ -44,7 +44,7 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True)
 class Delayed:
-    """What went out late, and when it should have gone out (epoch seconds)."""
+    """An announcement published late; `planned` is its schedule in epoch seconds."""
 
     item: Item
     planned: float
@@ -52,7 +52,7 @@ class Delayed:
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """An emergency that must wait on a channel, in words."""
+    """An emergency that a channel delays, with the reason and the remedy in words."""
 
     item: Item
     words: str
@@ -61,7 +61,7 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class Deed:
-    """What was done to an account, by whom (in words) and when."""
+    """An act on an account; `who` is a display name, `at` epoch seconds."""
 
     act: str
     subject: Subject
@@ -71,7 +71,7 @@ class Deed:
 
 @dataclass(frozen=True, kw_only=True)
 class Desktop:
-    """What stands on the page."""
+    """Contents of the page."""
 
     to_approve: list[Item]
     amendments: list[Waiting]
@@ -88,12 +88,12 @@ class Desktop:
 
     @property
     def calls(self) -> int:
-        """How many things need this person."""
+        """Number of tasks that need this person."""
         return len(self.to_approve) + len(self.amendments) + len(self.returned) + len(self.stuck)
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Show the page."""
     app = app_of(request)
     now = app.clock()
     desktop = await app.database.read(look, account_of(request), now)
@@ -118,7 +118,7 @@ async def show(request: Request) -> Response:
 
 
 def held(connection: Connection, app: App, t: Words, lang: str) -> list[Held]:
-    """Emergencies that must wait: everybody sees them, whatever way their own news takes."""
+    """List the emergencies that a channel delays; every account sees them."""
     standing = hold_ups.told(connection)
     items = announcement_lists.items(connection, [one.announcement for one in standing])
     return [
@@ -135,7 +135,7 @@ def held(connection: Connection, app: App, t: Words, lang: str) -> list[Held]:
 
 
 def account_deeds(connection: Connection, now: datetime, told: Told) -> list[Deed]:
-    """What was done to accounts within a day: who manages them sees it, wherever they are told."""
+    """List the acts on accounts within the last day."""
     entries = audit_lists.latest(
         connection, account_alerts.REASONS, now.timestamp() - DEEDS_SECONDS, DEEDS
     )
@@ -153,7 +153,7 @@ def account_deeds(connection: Connection, now: datetime, told: Told) -> list[Dee
 
 
 def look(connection: Connection, account: Account, now: datetime) -> Desktop:
-    """What this person finds."""
+    """Collect the page's contents for an account."""
     midnight = datetime.combine(now.astimezone(WIB).date(), time(), WIB).timestamp()
     judges, writes = account.may("approve"), account.may("write")
     approved = announcement_lists.in_states(connection, "approved")
@@ -190,7 +190,7 @@ def look(connection: Connection, account: Account, now: datetime) -> Desktop:
 
 
 def _delayed(connection: Connection, now: datetime) -> list[Delayed]:
-    """What went out late within a day, the last first."""
+    """List the announcements published late within the last day, newest first."""
     entries = audit_lists.latest(connection, (Act.LATE,), now.timestamp() - DEEDS_SECONDS, DEEDS)
     items = announcement_lists.items(connection, [entry.subject for entry in entries])
     return [
