@@ -37,7 +37,7 @@ from channels.base.contract import Edition
 from subscribers.areas import Area
 
 DEFAULT_AREA = "cibabat"
-SECONDS = 3.0
+TIMEOUT_SECONDS = 3.0
 """Timeout of requests to the providers' process."""
 FEED_ITEMS = 4
 LETTERS = 4
@@ -83,7 +83,7 @@ class Draft:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tile:
+class MapTile:
     """A kelurahan on the map; `count` is its messages of the newest announcement."""
 
     area: Area
@@ -123,16 +123,16 @@ async def state(request: Request) -> Response:
 async def progress(request: Request) -> Response:
     """Answer the figures of an announcement as the API does; 404 if it is unknown."""
     app = app_of(request)
-    found = await app.database.read(overview, request.path_params["id"], app.site, app.causes)
-    if found is None:
+    figures = await app.database.read(overview, request.path_params["id"], app.site, app.causes)
+    if figures is None:
         raise HTTPException(404)
-    return JSONResponse(found.as_json(), headers={"Cache-Control": "no-store"})
+    return JSONResponse(figures.as_json(), headers={"Cache-Control": "no-store"})
 
 
-async def letter(request: Request) -> Response:
+async def mail(request: Request) -> Response:
     """Serve a mail's HTML as a document for a frame; its policy allows only its inline styles."""
     area, identity = request.path_params["area"], request.path_params["id"]
-    parts = await _ask(app_of(request), f"/mail/{area}/{identity}")
+    parts = await _get(app_of(request), f"/mail/{area}/{identity}")
     if parts is None:
         raise HTTPException(404)
     styles = [
@@ -170,30 +170,30 @@ async def publish(request: Request) -> Response:
     return _back(request, form)
 
 
-async def renew(request: Request) -> Response:
+async def renew_drafts(request: Request) -> Response:
     """Create every published draft again."""
     app, form = app_of(request), await request.form()
     await app.database.write(city.add_drafts, Press.of(app), app.clock())
     return _back(request, form)
 
 
-async def upset(request: Request) -> Response:
+async def set_faults(request: Request) -> Response:
     """Set the providers' faults from the sliders."""
     form = await request.form()
-    wanted = {slider.name: _number(form, slider) / slider.scale for slider in SLIDERS}
-    await _tell(
-        app_of(request), "/faults", dict.fromkeys(wanted, 0.0) if "normal" in form else wanted
+    faults = {slider.name: _number(form, slider) / slider.scale for slider in SLIDERS}
+    await _post(
+        app_of(request), "/faults", dict.fromkeys(faults, 0.0) if "normal" in form else faults
     )
     return _back(request, form)
 
 
-async def write(request: Request) -> Response:
+async def reply(request: Request) -> Response:
     """Send a resident's reply or button click to the providers."""
     form = await request.form()
     text, payload = _text(form, "teks").strip(), _text(form, "muatan")
     channel = CHAT if _text(form, "kanal") == CHAT else PHONE
     if text:
-        await _tell(
+        await _post(
             app_of(request),
             "/type",
             {"area": _text(form, "wilayah"), "channel": channel, "text": text, "payload": payload},
@@ -228,13 +228,13 @@ def _number(form: FormData, slider: Slider) -> float:
 
 def _area(request: Request) -> Area:
     tree = app_of(request).tree
-    found = tree.get(request.query_params.get("wilayah", "")) or tree.get(DEFAULT_AREA)
-    return found if found in tree.kelurahan else tree.kelurahan[0]
+    area = tree.get(request.query_params.get("wilayah", "")) or tree.get(DEFAULT_AREA)
+    return area if area in tree.kelurahan else tree.kelurahan[0]
 
 
 async def _values(request: Request, area: Area) -> dict[str, Any]:
     app, lang = app_of(request), pages.lang_of(request)
-    phones = await _ask(app, f"/state/{area.slug}")
+    phones = await _get(app, f"/state/{area.slug}")
     drafts = await app.database.read(_drafts, app, lang)
     newest = await app.database.read(_newest, app, lang)
     counts = await app.database.read(ledger.areas, newest.sent.id) if newest and newest.sent else {}
@@ -245,6 +245,7 @@ async def _values(request: Request, area: Area) -> dict[str, Any]:
         limit=FEED_ITEMS,
         channel="feed",
     )
+    messages = {code: sum(states.values()) for code, states in counts.items()}
     return {
         "area": area,
         "phones": phones,
@@ -259,9 +260,7 @@ async def _values(request: Request, area: Area) -> dict[str, Any]:
         else 0,
         "drafts": drafts,
         "newest": newest,
-        "tiles": _tiles(
-            app, messages := {code: sum(states.values()) for code, states in counts.items()}
-        ),
+        "tiles": _tiles(app, messages),
         "elsewhere": _elsewhere(app, messages),
         "entries": [_entry(edition, lang) for edition in feed.editions],
     }
@@ -321,14 +320,14 @@ def _newest(connection: Connection, app: App, lang: str) -> Draft | None:
     return _draft(connection, app, "", identity, lang) if identity else None
 
 
-def _tiles(app: App, counts: Mapping[str, int]) -> list[Tile]:
+def _tiles(app: App, counts: Mapping[str, int]) -> list[MapTile]:
     groups = {
         code: number
         for number, group in enumerate(app.tree.kecamatan)
-        for code in (one.code for one in app.tree.children(group))
+        for code in (area.code for area in app.tree.children(group))
     }
     tiles = [
-        Tile(
+        MapTile(
             area=area,
             column=area.tile[0],
             row=area.tile[1],
@@ -354,7 +353,7 @@ def _elsewhere(app: App, counts: Mapping[str, int]) -> list[tuple[str, int]]:
 # --- the providers' process ---------------------------------------------------------------------
 
 
-async def _ask(app: App, path: str) -> Any:
+async def _get(app: App, path: str) -> Any:
     """Get a path as JSON; None if the process is down or has no such path."""
     try:
         async with _session() as session, session.get(app.settings.simulation_url + path) as answer:
@@ -363,11 +362,11 @@ async def _ask(app: App, path: str) -> Any:
         return None
 
 
-async def _tell(app: App, path: str, what: Mapping[str, Any]) -> None:
+async def _post(app: App, path: str, body: Mapping[str, Any]) -> None:
     try:
         async with (
             _session() as session,
-            session.post(app.settings.simulation_url + path, json=what) as answer,
+            session.post(app.settings.simulation_url + path, json=body) as answer,
         ):
             if answer.status >= 400:
                 raise HTTPException(400)
@@ -376,4 +375,4 @@ async def _tell(app: App, path: str, what: Mapping[str, Any]) -> None:
 
 
 def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS))
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))

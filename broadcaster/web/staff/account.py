@@ -26,7 +26,7 @@ from broadcaster.web.staff import frame, link_chat
 from broadcaster.web.staff.browsers import browser_of
 
 ADDRESS = "/redaksi/akun"
-WAYS = ("password", "totp", "recovery", "oidc", HALF)
+SIGN_IN_METHODS = ("password", "totp", "recovery", "oidc", HALF)
 """Sign-in methods of a session that the catalogue has words for."""
 DONE = ("sandi", "kabar", "kode-mati", "sesi", "lepas")
 """Confirmations that the page can show; keys below "staff.account.done."."""
@@ -87,8 +87,8 @@ def text_of(form: Any, name: str) -> str:
 
 def place_names(app: App, account: Account) -> Sequence[str]:
     """List the labels of the areas that the account is responsible for."""
-    found = [app.tree.get(code) for code in account.areas]
-    return [area.label for area in found if area is not None]
+    areas = [app.tree.get(code) for code in account.areas]
+    return [area.label for area in areas if area is not None]
 
 
 async def page(
@@ -97,14 +97,14 @@ async def page(
     """Render the page; `problem` says what is wrong with the address typed as `mail`."""
     app, session = app_of(request), session_of(request)
 
-    def look(connection: Connection) -> tuple[list[sessions.Session], int]:
+    def read(connection: Connection) -> tuple[list[sessions.Session], int]:
         own = sessions.of(connection, session.account, app.clock().timestamp())
-        return sorted(own, key=lambda one: one.id != session.id), accounts.recovery_codes_left(
+        return sorted(own, key=lambda entry: entry.id != session.id), accounts.recovery_codes_left(
             connection, session.account.id
         )
 
-    own, codes = await app.database.read(look)
-    said = request.query_params.get("selesai", "")
+    own, codes = await app.database.read(read)
+    confirmation = request.query_params.get("selesai", "")
     account = account_of(request)
     return frame.page(
         request,
@@ -115,8 +115,8 @@ async def page(
         sessions=own,
         here=session.id,
         codes=codes,
-        ways=WAYS,
+        ways=SIGN_IN_METHODS,
         places=place_names(app, account),
-        said=said if said in DONE else "",
+        said=confirmation if confirmation in DONE else "",
         nudge_ways=link_chat.ways_of(request),
     )

@@ -26,16 +26,20 @@ def given(entry: Entry, names: Mapping[str, str]) -> str:
 
     `names` maps actors to display names.
     """
-    why = str(entry.detail.get("reason") or entry.detail.get("why") or "")
+    reason = str(entry.detail.get("reason") or entry.detail.get("why") or "")
     own = {names.get(entry.actor, ""), entry.actor.partition(":")[2]}
-    return "" if why in {words("id")(key, name=name) for key in _AUTOMATIC for name in own} else why
+    return (
+        ""
+        if reason in {words("id")(key, name=name) for key in _AUTOMATIC for name in own}
+        else reason
+    )
 
 
 def _spoken(connection: Connection, actor: str, t: Words) -> str:
     kind, _, name = actor.partition(":")
     if kind == "staff":
-        found = acting(connection, actor)
-        return found[0].full_name if found else name
+        accounts = acting(connection, actor)
+        return accounts[0].full_name if accounts else name
     if kind in ("api", "token"):
         return t("staff.send.by.system", name=name)
     if kind not in _OTHERS:

@@ -47,7 +47,7 @@ def _plain(path: str) -> str:
 
 
 def ways_back(table: Sequence[Row]) -> list[Row]:
-    """Return a GET row for each path that only accepts forms, redirecting to the nearest page above.
+    """Return a GET row for each path that only accepts forms, redirecting to the page above.
 
     A browser opens such a path after signing in again, for example.
     """

@@ -14,9 +14,9 @@ from channels.base.contract import Edition
 from subscribers import audience
 from subscribers.audience import Audience
 
-SECONDS = 30.0
+CACHE_SECONDS = 30.0
 """Lifetime of a cached count: the audience changes slowly, and each keystroke asks for it."""
-KEPT = 500
+CACHE_SIZE = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +51,7 @@ class Reach:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Counted:
+class AudienceCount:
     """A cached count: addresses by channel, people reached, and people not reached.
 
     `further` counts people whom only another channel would reach, `left_out` the rest by reason.
@@ -67,8 +67,8 @@ class Counted:
 class Estimates:
     """Cache of recent counts, one per web process."""
 
-    known: dict[tuple[frozenset[str], str, bool, frozenset[str]], tuple[float, Counted]] = field(
-        default_factory=dict
+    known: dict[tuple[frozenset[str], str, bool, frozenset[str]], tuple[float, AudienceCount]] = (
+        field(default_factory=dict)
     )
 
 
@@ -107,20 +107,18 @@ async def agencies(app: App) -> list[str]:
 
 async def _counted(
     estimates: Estimates, app: App, areas: frozenset[str], edition: Edition, going: Collection[str]
-) -> Counted:
-    key, now = (
-        (areas, edition.topic.slug, edition.emergency, frozenset(going)),
-        app.clock().timestamp(),
-    )
+) -> AudienceCount:
+    key = (areas, edition.topic.slug, edition.emergency, frozenset(going))
+    now = app.clock().timestamp()
     at, counted = estimates.known.get(key, (0.0, None))
-    if counted is None or not at <= now < at + SECONDS:
+    if counted is None or not at <= now < at + CACHE_SECONDS:
         who = Audience(
             areas=areas, topic=edition.topic.slug, emergency=edition.emergency, confirmed_before=now
         )
         counted = await app.database.read(
             _count, who, going, [name for name in app.push if name not in going]
         )
-        if len(estimates.known) >= KEPT:
+        if len(estimates.known) >= CACHE_SIZE:
             estimates.known.clear()
         estimates.known[key] = (now, counted)
     return counted
@@ -128,7 +126,7 @@ async def _counted(
 
 def _count(
     connection: Connection, who: Audience, going: Collection[str], others: Collection[str]
-) -> Counted:
+) -> AudienceCount:
     addresses = audience.count(connection, who)
     people = audience.people(connection, who, going)
     also = {
@@ -136,7 +134,7 @@ def _count(
         for name in others
         if addresses.get(name)
     }
-    return Counted(
+    return AudienceCount(
         addresses=addresses,
         people=people,
         further={name: number for name, number in also.items() if number},

@@ -16,7 +16,7 @@ from broadcaster.store.audit_lists import Line, Page, Wanted
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import actor_of, app_of
 from broadcaster.web.staff import actors, frame
-from broadcaster.web.staff.audit_words import Change, Subject, Told
+from broadcaster.web.staff.audit_words import AuditWording, FieldChange, Subject
 from channels.base.moments import WIB
 
 ADDRESS = "/redaksi/audit"
@@ -26,57 +26,53 @@ ALARMS = frozenset({Act.BREAK_GLASS})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class AuditRow:
     """A row on the page; `alarm` highlights it."""
 
     line: Line
     who: str
     act: str
     subject: Subject
-    changes: list[Change]
+    changes: list[FieldChange]
     more: list[tuple[str, str]]
     exact: str
     alarm: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sight:
+class AuditView:
     """Data of the page, read in one transaction."""
 
     page: Page
     actors: list[tuple[str, str]]
     acts: list[tuple[str, str]]
-    shown: list[Shown]
+    shown: list[AuditRow]
     head: str
 
 
 async def show(request: Request) -> Response:
     """Show the page."""
-    app, told = (
-        app_of(request),
-        Told(app_of(request), frame.words_of(request), pages.lang_of(request)),
-    )
+    app = app_of(request)
+    wording = AuditWording(app, frame.words_of(request), pages.lang_of(request))
     text = request.query_params.get("setelah", "")
     before = int(text) if text.isascii() and text.isdecimal() and len(text) <= 15 else 0
-    wanted = await _wanted(request)
-    sight = await app.database.read(_look, wanted, before, told)
+    filters = await _filters(request)
+    view = await app.database.read(_view, filters, before, wording)
     asked = request.query_params
     older = (
-        pages.address_with(request, setelah=str(sight.page.following))
-        if sight.page.following
-        else ""
+        pages.address_with(request, setelah=str(view.page.following)) if view.page.following else ""
     )
     copies = [(form, pages.address_at(request, f"{ADDRESS}.{form}")) for form in MEDIA]
     return frame.page(
         request,
         "audit.html",
-        sight=sight,
-        wanted=wanted,
+        sight=view,
+        wanted=filters,
         query=asked,
         older=older,
         copies=copies,
         newest=pages.address_with(request, setelah="") if before else "",
-        filtered=wanted != Wanted(),
+        filtered=filters != Wanted(),
     )
 
 
@@ -84,16 +80,16 @@ async def export(request: Request) -> Response:
     """Stream every row that matches the page's filters as a file; the export itself is audited."""
     app = app_of(request)
     form: Form = "csv" if request.url.path.endswith(".csv") else "jsonl"
-    wanted = await _wanted(request)
+    filters = await _filters(request)
     if request.method != "HEAD":
-        await app.database.write(audit_export.note_export, actor_of(request), wanted, form)
+        await app.database.write(audit_export.note_export, actor_of(request), filters, form)
     name = f"audit-{app.clock().astimezone(WIB):%Y%m%d-%H%M}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    lines = audit_export.exported(app.database, wanted, form)
+    lines = audit_export.exported(app.database, filters, form)
     return StreamingResponse(lines, media_type=f"{MEDIA[form]}; charset=utf-8", headers=headers)
 
 
-async def _wanted(request: Request) -> Wanted:
+async def _filters(request: Request) -> Wanted:
     """Read the filters: an announcement by id or code, any other subject as the log stores it."""
     asked = request.query_params
     about = asked.get("perihal", "").strip()[:200]
@@ -120,31 +116,31 @@ def _midnight(text: str, *, days: int = 0) -> float | None:
         return None
 
 
-def _look(connection: Connection, wanted: Wanted, before: int, told: Told) -> Sight:
-    page = audit_lists.page(connection, wanted, before=before)
+def _view(connection: Connection, filters: Wanted, before: int, wording: AuditWording) -> AuditView:
+    page = audit_lists.page(connection, filters, before=before)
     everybody, acts = audit_lists.actors(connection), audit_lists.acts(connection)
     names = actors.spoken(
-        connection, [*everybody, *(line.entry.actor for line in page.lines)], told.t
+        connection, [*everybody, *(line.entry.actor for line in page.lines)], wording.t
     )
     subjects = [line.entry.subject for line in page.lines]
     items = announcement_lists.items(
         connection, [subject for subject in subjects if len(subject) == 32]
     )
-    people = {one.actor: one for one in accounts.everyone(connection)}
-    return Sight(
+    people = {account.actor: account for account in accounts.everyone(connection)}
+    return AuditView(
         page=page,
         actors=sorted(
-            ((actor, names[actor]) for actor in everybody), key=lambda one: one[1].casefold()
+            ((actor, names[actor]) for actor in everybody), key=lambda pair: pair[1].casefold()
         ),
-        acts=sorted(((act, told.act(act)) for act in acts), key=lambda one: one[1].casefold()),
+        acts=sorted(((act, wording.act(act)) for act in acts), key=lambda pair: pair[1].casefold()),
         shown=[
-            Shown(
+            AuditRow(
                 line=line,
                 who=names[line.entry.actor],
-                act=told.act(line.entry.act),
-                subject=told.subject(line.entry, items, people),
-                changes=told.changes(line),
-                more=told.more(line),
+                act=wording.act(line.entry.act),
+                subject=wording.subject(line.entry, items, people),
+                changes=wording.changes(line),
+                more=wording.more(line),
                 exact=audit_export.time_text(line.entry.at),
                 alarm=_alarming(line),
             )

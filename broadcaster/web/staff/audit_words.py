@@ -31,7 +31,7 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class FieldChange:
     """A changed field, in words."""
 
     name: str
@@ -40,7 +40,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Told:
+class AuditWording:
     """Words audit rows in one language."""
 
     app: App
@@ -80,11 +80,11 @@ class Told:
             return Subject(text=self.t(f"staff.audit.subject.{kind}", name=known))
         return Subject(text=self._first(f"staff.audit.subject.{subject}") or subject)
 
-    def changes(self, line: Line) -> list[Change]:
+    def changes(self, line: Line) -> list[FieldChange]:
         """List the changed fields with both values."""
         before, after = line.before, line.after
         return [
-            Change(
+            FieldChange(
                 name=self.name(name),
                 before=self._value(name, before.get(name)),
                 after=self._value(name, after.get(name)),
@@ -116,7 +116,7 @@ class Told:
         if name == "roles":
             return ", ".join(self._first(f"staff.role.{role}") or str(role) for role in value)
         if name in ("agencies", "areas"):
-            return ", ".join(self._area(str(one)) for one in value) or self.t(
+            return ", ".join(self._area(str(item)) for item in value) or self.t(
                 f"staff.people.all.{name}"
             )
         if name in ("state", "level", "was"):
@@ -126,7 +126,7 @@ class Told:
         if name == "way":
             return self._first(f"staff.account.way.{value}") or str(value)
         if isinstance(value, list):
-            return ", ".join(str(one) for one in value)
+            return ", ".join(str(item) for item in value)
         return (
             str(value)
             if isinstance(value, str | int | float)

@@ -20,6 +20,7 @@ from broadcaster.web.base.authorization import account_of, actor_of, app_of
 from broadcaster.web.staff import frame
 
 ADDRESS = "/redaksi/kanal"
+CONFIRMATIONS = ("dibuka", "diterapkan", "dibuang")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +89,14 @@ def word_of(figures: ChannelFigures, *, is_open: bool) -> str:
 
 def cards(connection: Connection, app: App) -> list[ChannelCard]:
     """List a card for each installed push channel."""
-    found = []
+    listed = []
     for name, channel in app.push.items():
         is_open = app.loaded.is_open(name)
         figures = channel_figures(
             connection, app.vault, name, rate=channel.rate, limited=channel.tier > 0
         )
         word = word_of(figures, is_open=is_open)
-        found.append(
+        listed.append(
             ChannelCard(
                 name=name,
                 label=channel.label,
@@ -105,12 +106,12 @@ def cards(connection: Connection, app: App) -> list[ChannelCard]:
                 figures=figures,
             )
         )
-    return found
+    return listed
 
 
 async def _page(request: Request, *, problem: str = "", status: int = 200) -> Response:
     app, account = app_of(request), account_of(request)
-    said = request.query_params.get("selesai", "")
+    confirmation = request.query_params.get("selesai", "")
     return frame.page(
         request,
         "channels.html",
@@ -121,17 +122,17 @@ async def _page(request: Request, *, problem: str = "", status: int = 200) -> Re
         pulled=[channel.label for channel in app.pull.values()],
         minutes=MINUTES,
         may_steer=account.may("steer") and account.everywhere,
-        said=said if said in ("dibuka", "diterapkan", "dibuang") else "",
+        said=confirmation if confirmation in CONFIRMATIONS else "",
     )
 
 
-async def _acted(request: Request, act: Callable[[], Awaitable[Any]], said: str) -> Response:
+async def _acted(request: Request, act: Callable[[], Awaitable[Any]], done: str) -> Response:
     try:
         channel_controls.require_channels(frame.desk_of(request))
         await act()
     except NotAllowed as refused:
         return await _page(request, problem=frame.sentence(request, refused), status=409)
-    return RedirectResponse(f"{ADDRESS}?selesai={said}", 303)
+    return RedirectResponse(f"{ADDRESS}?selesai={done}", 303)
 
 
 def _named(request: Request) -> str:

@@ -8,8 +8,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 
 from broadcaster.app import App
-from broadcaster.domain import editorial_hints as advice
-from broadcaster.domain import placeholders
+from broadcaster.domain import editorial_hints, placeholders
 from broadcaster.domain.fields import Fields, read_leniently
 from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.newsroom import previews
@@ -56,22 +55,22 @@ async def of(
     """
     app, desk, t = app_of(request), frame.desk_of(request), frame.words_of(request)
     fields = read_leniently(form)[0]
-    since = (desk.now - advice.SAME_TITLE).timestamp()
+    since = (desk.now - editorial_hints.SAME_TITLE).timestamp()
 
-    def read(connection: Connection) -> tuple[advice.Known, frozenset[str]]:
+    def read(connection: Connection) -> tuple[editorial_hints.Known, frozenset[str]]:
         row = announcements.find(connection, announcement) if announcement else None
         left_open = placeholder_check.known(connection, row.blanks if row is not None else "")
         return _known(connection, app, fields, since, announcement), left_open
 
     known, left_open = await app.database.read(read)
-    looked = await previews.beside(lambda: _looked(desk, form, fields, known, left_open))
+    findings = await previews.beside(lambda: _findings(desk, form, fields, known, left_open))
     problems = [
-        problem for problem in looked.problems if tried or problem.code not in refusals.MISSING
+        problem for problem in findings.problems if tried or problem.code not in refusals.MISSING
     ]
     return Checks(
         problems=refusals.worded(problems, t),
-        advice=tuple(worded(problem, t) for problem in looked.advice),
-        waits=tuple(worded(problem, t) for problem in looked.waits),
+        advice=tuple(worded(problem, t) for problem in findings.advice),
+        waits=tuple(worded(problem, t) for problem in findings.waits),
     )
 
 
@@ -83,25 +82,25 @@ async def waits(request: Request) -> tuple[WordedProblem, ...]:
         lambda connection: _known(connection, app, fields, now.timestamp(), "")
     )
     t = frame.words_of(request)
-    return tuple(worded(problem, t) for problem in advice.waits(fields, now, known))
+    return tuple(worded(problem, t) for problem in editorial_hints.waits(fields, now, known))
 
 
 def _known(
     connection: Connection, app: App, fields: Fields, since: float, announcement: str
-) -> advice.Known:
+) -> editorial_hints.Known:
     going = [name for name in app.open_push if not fields.channels or name in fields.channels]
-    return advice.Known(
+    return editorial_hints.Known(
         same_title=announcement_lists.same_title(connection, fields.title, since, announcement),
         phones=app.settings.phones,
         shut=hold_ups.shut(connection, app, going, emergency=fields.level == "emergency"),
     )
 
 
-def _looked(
+def _findings(
     desk: Desk,
     form: Mapping[str, Any],
     fields: Fields,
-    known: advice.Known,
+    known: editorial_hints.Known,
     left_open: Collection[str],
 ) -> _Findings:
     problems: tuple[Problem, ...] = ()
@@ -116,7 +115,9 @@ def _looked(
         if problem.field not in broken
     )
     broken |= {problem.field for problem in problems}
-    waiting = tuple(advice.waits(fields, desk.now, known)) if fields.level == "emergency" else ()
-    advised = advice.advise(fields, now=desk.now, known=known)
-    told = tuple(one for one in advised if one.field not in broken and one not in waiting)
-    return _Findings(problems=problems, advice=told, waits=waiting)
+    waiting = (
+        tuple(editorial_hints.waits(fields, desk.now, known)) if fields.level == "emergency" else ()
+    )
+    hints = editorial_hints.advise(fields, now=desk.now, known=known)
+    advice = tuple(hint for hint in hints if hint.field not in broken and hint not in waiting)
+    return _Findings(problems=problems, advice=advice, waits=waiting)

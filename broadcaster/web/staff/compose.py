@@ -16,7 +16,7 @@ from broadcaster.domain.fields import BODY_LIMIT, VERDICTS
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.domain.refusals import InvalidAnnouncement, Refusal
 from broadcaster.media.images import UPLOAD_BYTES
-from broadcaster.newsroom import previews as previewing
+from broadcaster.newsroom import previews
 from broadcaster.newsroom.forms import EDITABLE, Outdated, form_of
 from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store.announcements import Announcement
@@ -25,6 +25,7 @@ from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import (
     audience_estimate,
     checks,
+    compose_form,
     frame,
     once,
     pictures,
@@ -32,7 +33,6 @@ from broadcaster.web.staff import (
     saving,
     trial_send,
 )
-from broadcaster.web.staff import form as forms
 from broadcaster.web.staff.announcement import found
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Edition, Level
 from channels.base.pictures import own_path, own_picture
@@ -74,7 +74,7 @@ ADJUSTMENTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class GridTile:
     """A kelurahan on the grid."""
 
     area: Area
@@ -84,7 +84,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adjusted:
+class AdjustedChannel:
     """A channel with overridden text; `says` are the fields that it uses."""
 
     name: str
@@ -100,15 +100,15 @@ async def begin(request: Request) -> Response:
 async def create(request: Request) -> Response:
     """Store the first version."""
     data = await request.form()
-    form, training = forms.read(data), bool(data.get("latihan"))
-    wanted = str(data.get("aksi", ""))
+    form, training = compose_form.read(data), bool(data.get("latihan"))
+    button = str(data.get("aksi", ""))
     try:
         form |= await pictures.taken(request, data)
-        row = await saving.first(request, data, _adjusted(form, wanted), training=training)
+        row = await saving.first(request, data, _adjusted(form, button), training=training)
     except (InvalidAnnouncement, NotAllowed) as refused:
         made = await saving.made_before(request, data) if isinstance(refused, Outdated) else None
         return await _refused(request, made, form, data, refused)
-    return await _next(request, row, data, wanted)
+    return await _next(request, row, data, button)
 
 
 async def edit(request: Request) -> Response:
@@ -122,18 +122,16 @@ async def edit(request: Request) -> Response:
 async def save(request: Request) -> Response:
     """Save a new version and follow the button that was clicked; a refusal keeps the typed form."""
     row, data = await found(request), await request.form()
-    form, wanted = forms.read(data), str(data.get("aksi", ""))
+    form, button = compose_form.read(data), str(data.get("aksi", ""))
     try:
         form |= await pictures.taken(request, data)
-        act, _, seen = wanted.partition(":")
-        over, version = (
-            act == OVERWRITE,
-            saving.number(seen) if act == OVERWRITE else saving.version_of(data),
-        )
-        row = await saving.later(request, row, _adjusted(form, wanted), version, apart=over)
+        act, _, shown_version = button.partition(":")
+        over = act == OVERWRITE
+        version = saving.number(shown_version) if over else saving.version_of(data)
+        row = await saving.later(request, row, _adjusted(form, button), version, apart=over)
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _refused(request, row, form, data, refused)
-    return await _next(request, row, data, wanted)
+    return await _next(request, row, data, button)
 
 
 async def _refused(
@@ -155,7 +153,7 @@ async def _refused(
         row,
         form,
         training=training,
-        problems=_said(request, refused),
+        problems=_problems(request, refused),
         status=422,
         sent=data,
         both=both,
@@ -164,18 +162,20 @@ async def _refused(
 
 async def show_again(request: Request) -> Response:
     """Show again a form that was opened in an earlier session; stores nothing."""
-    row, data = (
-        (await found(request) if "id" in request.path_params else None),
-        await request.form(),
-    )
-    training, problems = (
-        (row.training if row is not None else bool(data.get("latihan"))),
-        [frame.stale(request)],
-    )
+    row = await found(request) if "id" in request.path_params else None
+    data = await request.form()
+    training = row.training if row is not None else bool(data.get("latihan"))
+    problems = [frame.stale(request)]
     if row is not None and saving.version_of(data) != row.version:
-        problems += _said(request, Outdated())
+        problems += _problems(request, Outdated())
     return await _page(
-        request, row, forms.read(data), training=training, problems=problems, status=403, sent=data
+        request,
+        row,
+        compose_form.read(data),
+        training=training,
+        problems=problems,
+        status=403,
+        sent=data,
     )
 
 
@@ -183,7 +183,8 @@ async def begin_autosave(request: Request) -> Response:
     """Autosave a new announcement; the JSON answer names its address."""
     data = await request.form()
     return await _autosaved(
-        request, saving.first(request, data, forms.read(data), training=bool(data.get("latihan")))
+        request,
+        saving.first(request, data, compose_form.read(data), training=bool(data.get("latihan"))),
     )
 
 
@@ -191,23 +192,21 @@ async def autosave(request: Request) -> Response:
     """Autosave; the JSON answer holds the version for the next save, or the problem."""
     row, data = await found(request), await request.form()
     return await _autosaved(
-        request, saving.later(request, row, forms.read(data), saving.version_of(data))
+        request, saving.later(request, row, compose_form.read(data), saving.version_of(data))
     )
 
 
-async def _autosaved(request: Request, saving: Awaitable[Announcement]) -> Response:
+async def _autosaved(request: Request, stored: Awaitable[Announcement]) -> Response:
     try:
-        row = await saving
+        row = await stored
     except (InvalidAnnouncement, NotAllowed) as refused:
-        problem = " ".join(problem.reason for problem in _said(request, refused))
+        problem = " ".join(problem.reason for problem in _problems(request, refused))
         return JSONResponse({"problem": problem, "conflict": isinstance(refused, Outdated)}, 409)
-    said = frame.words_of(request)(
-        "staff.compose.saved", at=frame.clock_text(app_of(request).clock())
-    )
+    saved_at = frame.clock_text(app_of(request).clock())
     return JSONResponse(
         {
             "version": row.version,
-            "said": said,
+            "said": frame.words_of(request)("staff.compose.saved", at=saved_at),
             "code": row.code,
             "place": f"/redaksi/pengumuman/{row.id}",
         }
@@ -220,44 +219,45 @@ async def preview(request: Request) -> Response:
     code = str(data.get("kode") or NO_CODE)
     if code != NO_CODE and normalise_code(code, code.partition("-")[0]) != code:
         raise HTTPException(400)
-    shown = await _shown(request, forms.read(data), str(data.get("id", "")), code, data)
-    return frame.page(request, "previews.html", row=None, **shown)
+    values = await _preview_values(
+        request, compose_form.read(data), str(data.get("id", "")), code, data
+    )
+    return frame.page(request, "previews.html", row=None, **values)
 
 
-async def letter(request: Request) -> Response:
+async def html_part(request: Request) -> Response:
     """Serve a channel's HTML part of the stored form as a document for a frame; 404 without one."""
     row, app = await found(request), app_of(request)
     form = form_of(row)
-    for pushed in (
-        await previewing.beside(
-            lambda: previewing.look(app, form, announcement=row.id, code=row.code)
-        )
-    ).pushed:
+    rendered = await previews.beside(
+        lambda: previews.look(app, form, announcement=row.id, code=row.code)
+    )
+    for pushed in rendered.pushed:
         if pushed.name == request.path_params["channel"] and "html" in pushed.parts:
             return frame.framed(pushed.parts["html"])
     raise HTTPException(404)
 
 
-def _adjusted(form: dict[str, Any], wanted: str) -> dict[str, Any]:
-    act, _, channel = wanted.partition(":")
+def _adjusted(form: dict[str, Any], button: str) -> dict[str, Any]:
+    act, _, channel = button.partition(":")
     return ADJUSTMENTS[act](form, channel) if act in ADJUSTMENTS else form
 
 
 async def _next(
-    request: Request, row: Announcement, data: Mapping[str, Any], wanted: str
+    request: Request, row: Announcement, data: Mapping[str, Any], button: str
 ) -> Response:
     """Follow the button of a save: a trial message, the review if no problem is left, or the
     composer.
     """
     there = f"/redaksi/pengumuman/{row.id}"
-    act, _, channel = wanted.partition(":")
+    act, _, channel = button.partition(":")
     if act == "uji":
         return await trial_send.answer(request, row, data)
     if act == "periksa":
-        looked = await checks.of(request, form := form_of(row), row.id)
-        if looked.problems:
+        checked = await checks.of(request, form := form_of(row), row.id)
+        if checked.problems:
             return await _page(
-                request, row, form, training=row.training, problems=looked.problems, status=422
+                request, row, form, training=row.training, problems=checked.problems, status=422
             )
         return RedirectResponse(f"{there}/periksa", 303)
     place = f"#ganti-{quote(channel)}" if act == "sesuaikan" else ""
@@ -282,7 +282,9 @@ async def _page(
     app = app_of(request)
     announcement, code = (row.id, row.code) if row is not None else ("", NO_CODE)
     tried = row is not None or sent is not None
-    shown = await _shown(request, form, announcement, code, {"dicoba": "1"} if tried else {})
+    preview_values = await _preview_values(
+        request, form, announcement, code, {"dicoba": "1"} if tried else {}
+    )
     used = {name for name, value in form.items() if value} | {problem.field for problem in problems}
     seen: int | str = row.version if row is not None else ""
     if sent is not None:
@@ -296,7 +298,7 @@ async def _page(
         tried=tried,
         sent_id=once.id_of(sent or {}),
         both=both,
-        form=forms.shown(form),
+        form=compose_form.field_values(form),
         training=training,
         problems=problems,
         anchors=ANCHORS,
@@ -305,15 +307,15 @@ async def _page(
         agencies=account_of(request).agencies or await audience_estimate.agencies(app),
         verdicts=VERDICTS,
         groups=groups(app),
-        places=places(request),
+        places=grid_tiles(request),
         channels=[*app.push.values(), *app.pull.values()],
         limits=LIMITS,
         unfolded=_unfolded(form, used),
         broken={problem.field for problem in problems},
         megabytes=UPLOAD_BYTES // 1024**2,
-        adjusted=_own_words(app, form, shown["previews"].edition),
+        adjusted=_own_words(app, form, preview_values["previews"].edition),
         saved="tersimpan" in request.query_params and not problems,
-        **shown,
+        **preview_values,
     )
 
 
@@ -322,30 +324,30 @@ def _unfolded(form: Mapping[str, Any], used: Collection[str]) -> set[str]:
     return urgent | {name for name, fields in FOLDS.items() if fields & set(used)}
 
 
-async def _shown(
+async def _preview_values(
     request: Request, form: dict[str, Any], announcement: str, code: str, data: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the template values of the preview column."""
     app = app_of(request)
     lang = str(data.get("pratinjau") or "id")
-    spoken = ["id", *(form.get("translations") or {})]
-    lang, known = lang if lang in spoken else "id", announcement or NOBODY
-    previews = await previewing.beside(
-        lambda: previewing.look(app, form, announcement=known, code=code, lang=lang)
+    languages = ["id", *(form.get("translations") or {})]
+    lang, known = lang if lang in languages else "id", announcement or NOBODY
+    rendered = await previews.beside(
+        lambda: previews.look(app, form, announcement=known, code=code, lang=lang)
     )
     chosen = tuple(
         name for name in form.get("channels") or () if name in app.push or name in app.pull
     )
     return {
-        "previews": previews,
-        "reach": await audience_estimate.of(request, previews.edition, chosen),
-        "spoken": spoken,
+        "previews": rendered,
+        "reach": await audience_estimate.of(request, rendered.edition, chosen),
+        "spoken": languages,
         "preview_lang": lang,
         "placed": bool(form.get("areas")),
         "checks": await checks.of(request, form, announcement, tried=bool(data.get("dicoba"))),
         "outdated": channel_overrides.outdated(form),
         "editing": True,
-        "picture": thumbnail(app, previews.edition),
+        "picture": thumbnail(app, rendered.edition),
     }
 
 
@@ -355,28 +357,28 @@ def thumbnail(app: App, edition: Edition) -> str:
     return own_path(picture, app.site, "kecil") if picture is not None else ""
 
 
-def _own_words(app: App, form: dict[str, Any], edition: Edition) -> list[Adjusted]:
+def _own_words(app: App, form: dict[str, Any], edition: Edition) -> list[AdjustedChannel]:
     """List the channels with overridden text."""
     labels = app.labels
     return [
-        Adjusted(name=name, label=labels[name], says=previewing.words_said(app, name, edition))
+        AdjustedChannel(name=name, label=labels[name], says=previews.words_said(app, name, edition))
         for name in form.get("overrides") or {}
         if name in labels
     ]
 
 
-def places(request: Request) -> list[Place]:
+def grid_tiles(request: Request) -> list[GridTile]:
     """List the kelurahan of the grid by row and column; `group` numbers the kecamatan."""
     listed = [
-        Place(area=area, column=area.tile[0], row=area.tile[1], group=number)
+        GridTile(area=area, column=area.tile[0], row=area.tile[1], group=number)
         for number, group in enumerate(groups(app_of(request)))
         for area in group.kelurahan
         if area.tile is not None
     ]
-    return sorted(listed, key=lambda place: (place.row, place.column))
+    return sorted(listed, key=lambda tile: (tile.row, tile.column))
 
 
-def _said(request: Request, refused: Refusal | InvalidAnnouncement) -> Sequence[WordedProblem]:
+def _problems(request: Request, refused: Refusal | InvalidAnnouncement) -> Sequence[WordedProblem]:
     """Word the problems; a conflict says that the page still holds the typed text.
 
     The usual advice to reload would lose it.

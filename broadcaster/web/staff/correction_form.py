@@ -11,7 +11,7 @@ from broadcaster.domain.fields import Fields
 from broadcaster.newsroom.forms import Form, form_text
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.base.authorization import app_of
-from broadcaster.web.staff import form as forms
+from broadcaster.web.staff import compose_form
 from channels.base.moments import WIB
 
 TIMES = ("effective", "expires")
@@ -42,16 +42,16 @@ def corrected(row: Announcement, sent: FormData, request: Request) -> dict[str, 
     form = row.fields.model_dump(mode="json", exclude_defaults=True)
     form |= {name: text_of(sent, name) for name in TYPED}
     if row.fields.kind == "clarification":
-        given = forms.read(sent)
+        given = compose_form.read(sent)
         form |= {name: given.get(name, "") for name in CLAIMED if name in sent}
     wanted = {value for value in sent.getlist("areas") if isinstance(value, str)}
-    kept = [
+    published = [
         name
         for name in row.fields.areas
         if (area := tree.get(name)) is not None and area.slug in wanted
     ]
-    known = {area.slug for area in (tree.get(name) for name in kept) if area is not None}
-    form["areas"] = [*kept, *(area.slug for area in tree.all() if area.slug in wanted - known)]
+    known = {area.slug for area in (tree.get(name) for name in published) if area is not None}
+    form["areas"] = [*published, *(area.slug for area in tree.all() if area.slug in wanted - known)]
     form["translations"] = _translations(sent) if sent.get("translations") else {}
     if any(form.get(name) != (getattr(row.fields, name) or "") for name in channel_overrides.WORDS):
         form.pop("overrides", None)  # they repeat the text that is being corrected
@@ -66,25 +66,25 @@ def fingerprint(form: Form, reason: str) -> str:
 def typed_values(form: Form, sent: FormData) -> dict[str, Any]:
     """Return the typed values, for showing the form again."""
     typed = {name: text_of(sent, name) for name in TYPED}
-    shown = forms.shown({"translations": _translations(sent)})["translations"]
+    translated = compose_form.field_values({"translations": _translations(sent)})["translations"]
     return {
         **typed,
         **_claimed(form),
         "areas": form["areas"],
         "translations": bool(sent.get("translations")),
-        "words": shown,
+        "words": translated,
     }
 
 
 def _translations(sent: FormData) -> dict[str, dict[str, str]]:
     """Read the translations; languages without text are left out."""
-    written = {lang: forms.translation(sent, lang) for lang in forms.LANGUAGES}
+    written = {lang: compose_form.translation(sent, lang) for lang in compose_form.LANGUAGES}
     return {lang: words for lang, words in written.items() if words}
 
 
 def _claimed(form: Form) -> dict[str, str]:
     """Return the fields of a clarification as the page shows them."""
-    values = forms.shown(form)
+    values = compose_form.field_values(form)
     return {name: values[name] for name in CLAIMED}
 
 
@@ -104,13 +104,13 @@ def published_values(fields: Fields) -> dict[str, Any]:
         **_claimed(fields.model_dump(mode="json", exclude_defaults=True)),
         "areas": list(fields.areas),
         "translations": False,
-        "words": forms.shown({"translations": stored})["translations"],
+        "words": compose_form.field_values({"translations": stored})["translations"],
     }
 
 
 def proposed_values(row: Announcement, form: Form) -> dict[str, Any]:
     """Return the values of an earlier proposal."""
-    times = {name: forms.shown(form)[name] for name in TIMES}
+    times = {name: compose_form.field_values(form)[name] for name in TIMES}
     texts = {name: str(form.get(name) or "") for name in TYPED}
     return {
         **published_values(row.fields),
@@ -119,7 +119,7 @@ def proposed_values(row: Announcement, form: Form) -> dict[str, Any]:
         **_claimed(form),
         "areas": list(form.get("areas") or ()),
         "translations": bool(form.get("translations")),
-        "words": forms.shown(form)["translations"],
+        "words": compose_form.field_values(form)["translations"],
     }
 
 

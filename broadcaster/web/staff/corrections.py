@@ -35,18 +35,18 @@ from broadcaster.web.staff.correction_form import (
     text_of,
     typed_values,
 )
-from broadcaster.web.staff.differences import Difference, differences
+from broadcaster.web.staff.differences import FieldDifference, differences
 from broadcaster.web.staff.judging import Judgement, judgement
 
 Change = Literal["correction", "withdrawal"]
-SAID = {
+CONFIRMATIONS = {
     "diajukan": ("asked",),
     "dibatalkan": ("asked",),
     "disetujui": ("held", "out"),
     "ditolak": ("", "out"),
     "ditarik": ("", "out"),
 }
-"""Confirmations, each with the states (see `_standing`) in which the page may show it.
+"""Confirmations, each with the states (see `_proposal_state`) in which the page may show it.
 
 Keys below "staff.send.said.".
 """
@@ -54,12 +54,12 @@ PATHS: Mapping[Change, str] = {"correction": "ralat", "withdrawal": "cabut"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class FormContents:
     """Contents of the form, with its problems or differences."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
-    changes: Sequence[Difference] | None = None
+    changes: Sequence[FieldDifference] | None = None
     seen: str = ""
     problems: Sequence[WordedProblem] = ()
     refusal: str = ""
@@ -68,12 +68,12 @@ class Shown:
 
 async def show_correction(request: Request) -> Response:
     """Show the correction form, or the pending proposal."""
-    return await _show(request, "correction", Shown())
+    return await _show(request, "correction", FormContents())
 
 
 async def show_withdrawal(request: Request) -> Response:
     """Show the withdrawal form, or the pending proposal."""
-    return await _show(request, "withdrawal", Shown())
+    return await _show(request, "withdrawal", FormContents())
 
 
 async def correct(request: Request) -> Response:
@@ -81,31 +81,31 @@ async def correct(request: Request) -> Response:
     row, sent = await found(request), await request.form()
     app, desk, reason = app_of(request), frame.desk_of(request), text_of(sent, "reason")
     form = corrected(row, sent, request)
-    shown = Shown(values=typed_values(form, sent), reason=reason)
+    contents = FormContents(values=typed_values(form, sent), reason=reason)
     seen = fingerprint(form, reason)
     try:
         if not hmac.compare_digest(text_of(sent, "seen").encode(), seen.encode()):
-            checked, _why = await app.database.read(
+            checked, _reason = await app.database.read(
                 corrections.examine_correction, desk, row, form, reason=reason
             )
             changes = _changes(request, row.fields, checked.fields)
             if not changes:
                 raise NotAllowed(StepCode.SAME_AS_PUBLISHED)
-            return await _show(request, "correction", replace(shown, changes=changes, seen=seen))
+            return await _show(request, "correction", replace(contents, changes=changes, seen=seen))
         await app.database.write(corrections.propose_correction, desk, row.id, form, reason=reason)
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, "correction", shown, refused)
-    return _to(row, "correction", "diajukan")
+        return await _refused(request, "correction", contents, refused)
+    return _redirect(row, "correction", "diajukan")
 
 
 async def show_again(request: Request) -> Response:
     """Show again a correction that was opened in an earlier session; proposes nothing."""
     row, sent = await found(request), await request.form()
     values = typed_values(corrected(row, sent, request), sent)
-    shown = Shown(
+    contents = FormContents(
         values=values, reason=text_of(sent, "reason"), problems=(frame.stale(request),), status=403
     )
-    return await _show(request, "correction", shown)
+    return await _show(request, "correction", contents)
 
 
 async def withdraw(request: Request) -> Response:
@@ -117,8 +117,8 @@ async def withdraw(request: Request) -> Response:
             corrections.propose_withdrawal, desk, row.id, reason=reason
         )
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, "withdrawal", Shown(reason=reason), refused)
-    return _to(row, "withdrawal", "diajukan")
+        return await _refused(request, "withdrawal", FormContents(reason=reason), refused)
+    return _redirect(row, "withdrawal", "diajukan")
 
 
 async def approve(request: Request) -> Response:
@@ -130,9 +130,9 @@ async def approve(request: Request) -> Response:
             corrections.approve, frame.desk_of(request), row.id, seen=text_of(sent, "seen")
         )
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, _change(waiting), Shown(), refused)
+        return await _refused(request, _change(waiting), FormContents(), refused)
     if stored.edition is None:
-        return _to(row, _change(waiting), "disetujui")
+        return _redirect(row, _change(waiting), "disetujui")
     await publications.ring(app, stored)
     return RedirectResponse(f"/redaksi/pengiriman/{row.id}?selesai={PATHS[_change(waiting)]}", 303)
 
@@ -172,7 +172,7 @@ def _unpublished(
     return None if is_out else last
 
 
-def _changes(request: Request, before: Fields, after: Fields) -> list[Difference]:
+def _changes(request: Request, before: Fields, after: Fields) -> list[FieldDifference]:
     app = app_of(request)
     changes = differences(before, after, tree=app.tree, topics=app.settings.topics)
     # a correction is published when it is approved, so its schedule does not count
@@ -229,7 +229,7 @@ async def _judged(request: Request, row: Announcement, stored: _Stored) -> Judge
     )
 
 
-async def _show(request: Request, change: Change, shown: Shown) -> Response:
+async def _show(request: Request, change: Change, contents: FormContents) -> Response:
     app, row, t = app_of(request), await found(request), words(pages.lang_of(request))
     stored = await app.database.read(_stored, row, account_of(request), t)
     newest, waiting, people, unused = stored.newest, stored.waiting, stored.people, stored.unused
@@ -240,9 +240,9 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}/{PATHS[waiting.change]}", 303)
     proposed = waiting if waiting is not None and waiting.change == change else None
     chosen = row.fields.channels
-    said = request.query_params.get("selesai", "")
+    confirmation = request.query_params.get("selesai", "")
     again = unused is not None and "pakai" in request.query_params
-    values = shown.values or (
+    values = contents.values or (
         proposed_values(row, unused.form)
         if unused is not None and again
         else published_values(row.fields)
@@ -255,34 +255,38 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
     return frame.page(
         request,
         "amend.html",
-        status=shown.status,
+        status=contents.status,
         row=row,
         change=change,
-        shown=shown,
+        shown=contents,
         newest=newest,
         waiting=proposed,
         values=values,
-        unused=unused is not None and not again and not shown.values,
+        unused=unused is not None and not again and not contents.values,
         proposer=people[proposed.actor] if proposed else "",
         approver=people[proposed.approved_by] if proposed else "",
         left=max(left, 0),
         judged=judged,
         changes=_changes(request, row.fields, after)
         if proposed and after is not None
-        else shown.changes,
+        else contents.changes,
         mine=proposed is not None and proposed.actor == account_of(request).actor,
         topics=app.settings.topics,
         tree=app.tree,
         verdicts=VERDICTS,
         marked=_marked(request, values["areas"] if change == "correction" else ()),
-        pushed=[app.push[one].label for one in app.open_push if not chosen or one in chosen],
-        pulled=[app.pull[one].label for one in app.pull if not chosen or one in chosen],
-        said=said if _standing(proposed, newest) in SAID.get(said, ()) else "",
+        pushed=[app.push[name].label for name in app.open_push if not chosen or name in chosen],
+        pulled=[app.pull[name].label for name in app.pull if not chosen or name in chosen],
+        said=(
+            confirmation
+            if _proposal_state(proposed, newest) in CONFIRMATIONS.get(confirmation, ())
+            else ""
+        ),
     )
 
 
-def _standing(proposed: Proposal | None, newest: EditionRow) -> str:
-    """Return the proposal's state as in SAID; "out" if none is pending and one was published."""
+def _proposal_state(proposed: Proposal | None, newest: EditionRow) -> str:
+    """Return the proposal's state as in CONFIRMATIONS; "out" if none is pending and one was published."""
     if proposed is None:
         return "out" if newest.number > 1 else ""
     return "asked" if proposed.release_at is None else "held"
@@ -296,19 +300,22 @@ def _marked(request: Request, names: Sequence[str]) -> set[str]:
 
 
 async def _decide(
-    request: Request, act: Callable[[Connection, Any, Announcement], None], said: str
+    request: Request, act: Callable[[Connection, Any, Announcement], None], done: str
 ) -> Response:
     app, row, desk = app_of(request), await found(request), frame.desk_of(request)
     change = _change(await app.database.read(drafts.proposed, row.id))
     try:
         await app.database.write(lambda connection: act(connection, desk, row))
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, change, Shown(), refused)
-    return _to(row, change, said)
+        return await _refused(request, change, FormContents(), refused)
+    return _redirect(row, change, done)
 
 
 async def _refused(
-    request: Request, change: Change, shown: Shown, refused: InvalidAnnouncement | NotAllowed
+    request: Request,
+    change: Change,
+    contents: FormContents,
+    refused: InvalidAnnouncement | NotAllowed,
 ) -> Response:
     problems: tuple[WordedProblem, ...] = ()
     refusal = ""
@@ -318,7 +325,7 @@ async def _refused(
         refusal = frame.sentence(request, refused)
     status = 422 if problems else frame.status_of(refused)
     return await _show(
-        request, change, replace(shown, problems=problems, refusal=refusal, status=status)
+        request, change, replace(contents, problems=problems, refusal=refusal, status=status)
     )
 
 
@@ -326,5 +333,5 @@ def _change(waiting: Proposal | None) -> Change:
     return waiting.change if waiting is not None else "correction"
 
 
-def _to(row: Announcement, change: Change, said: str) -> Response:
-    return RedirectResponse(f"/redaksi/pengumuman/{row.id}/{PATHS[change]}?selesai={said}", 303)
+def _redirect(row: Announcement, change: Change, done: str) -> Response:
+    return RedirectResponse(f"/redaksi/pengumuman/{row.id}/{PATHS[change]}?selesai={done}", 303)

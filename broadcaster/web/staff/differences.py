@@ -17,7 +17,7 @@ _WORDS = ("title", "summary", "body", "instruction")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class FieldDifference:
     """A field that differs; `name` is a field of `Fields`."""
 
     name: str
@@ -26,11 +26,11 @@ class Difference:
 
 def differences(
     before: Fields, after: Fields, *, tree: AreaTree, topics: Sequence[Topic]
-) -> list[Difference]:
+) -> list[FieldDifference]:
     """List the fields that differ, in the order of the form and as people read them."""
     old, new = _texts(before, tree, topics), _texts(after, tree, topics)
     return [
-        Difference(name=name, pieces=pieces(old[name], new[name]))
+        FieldDifference(name=name, pieces=pieces(old[name], new[name]))
         for name in old
         if old[name] != new[name]
     ]
@@ -55,7 +55,7 @@ def _pieces(before: str, after: str) -> Iterator[Piece]:
 
 def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str, str]:
     """Return the text of each field by name, as people read it."""
-    said = words("id")
+    t = words("id")
     areas = [tree.get(name) for name in fields.areas]
     topic = next(
         (topic.label("id") for topic in topics if topic.slug == fields.category), fields.category
@@ -63,11 +63,11 @@ def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str,
     times = {name: getattr(fields, name) for name in ("effective", "expires", "publish_at")}
     lines = {name: getattr(fields, name) or "" for name in _LINES}
     own = {
-        said(f"staff.language.{lang}"): translation
+        t(f"staff.language.{lang}"): translation
         for lang, translation in fields.translations.items()
     }
     return {
-        "level": said(f"staff.level.{fields.level}"),
+        "level": t(f"staff.level.{fields.level}"),
         "title": fields.title,
         "summary": fields.summary or "",
         "body": fields.body,
@@ -76,7 +76,7 @@ def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str,
         "category": topic,
         "agency": fields.agency or "",
         **{name: moment_text(moment) if moment else "" for name, moment in times.items()},
-        "kind": said(f"staff.kind.{fields.kind}") if fields.kind else "",
+        "kind": t(f"staff.kind.{fields.kind}") if fields.kind else "",
         **lines,
         "evidence": "\n".join(fields.evidence),
         "channels": ", ".join(sorted(fields.channels)),
@@ -90,6 +90,6 @@ def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str,
 def _wordings(named: Mapping[str, Translation | Override]) -> str:
     """Join the texts of languages or channels, each below its name."""
     return "\n\n".join(
-        "\n".join([f"{name}:", *(text for part in _WORDS if (text := getattr(one, part, None)))])
-        for name, one in sorted(named.items())
+        "\n".join([f"{name}:", *(text for part in _WORDS if (text := getattr(texts, part, None)))])
+        for name, texts in sorted(named.items())
     )

@@ -17,9 +17,8 @@ from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store import announcement_lists
 from broadcaster.web.base.area_groups import groups
 from broadcaster.web.base.authorization import account_of, app_of
-from broadcaster.web.staff import checks, frame, once, refusals
-from broadcaster.web.staff import form as forms
-from broadcaster.web.staff.compose import LIMITS, places
+from broadcaster.web.staff import checks, compose_form, frame, once, refusals
+from broadcaster.web.staff.compose import LIMITS, grid_tiles
 from channels.base.moments import WIB
 
 ANCHORS = {
@@ -47,12 +46,12 @@ async def submit(request: Request) -> Response:
     """
     data = await request.form()
     hazard = _hazard(data)
-    form = {**forms.read(data), "level": "emergency", "category": hazard.category}
+    form = {**compose_form.read(data), "level": "emergency", "category": hazard.category}
     form.setdefault("body", f"{hazard.name}.")
     form["summary"] = emergencies.lead(str(form.get("instruction", "")))
     desk = frame.desk_of(request)
     try:
-        asked = await once.write(
+        submitted = await once.write(
             request,
             data,
             "warning",
@@ -62,7 +61,7 @@ async def submit(request: Request) -> Response:
     except (InvalidAnnouncement, NotAllowed) as refused:
         problems, status = refusals.of(refused, frame.words_of(request)), frame.status_of(refused)
         return await _page(request, hazard, form, problems, status=status, sent_id=once.id_of(data))
-    return RedirectResponse(f"/redaksi/pengumuman/{asked.result}/periksa", 303)
+    return RedirectResponse(f"/redaksi/pengumuman/{submitted.result}/periksa", 303)
 
 
 async def show_again(request: Request) -> Response:
@@ -70,7 +69,12 @@ async def show_again(request: Request) -> Response:
     data = await request.form()
     problems = (frame.stale(request),)
     return await _page(
-        request, _hazard(data), forms.read(data), problems, status=403, sent_id=once.id_of(data)
+        request,
+        _hazard(data),
+        compose_form.read(data),
+        problems,
+        status=403,
+        sent_id=once.id_of(data),
     )
 
 
@@ -115,13 +119,13 @@ async def _page(
         "urgent.html",
         status=status,
         hazard=hazard,
-        form=forms.shown(form),
+        form=compose_form.field_values(form),
         sent_id=sent_id,
         problems=problems,
         anchors=ANCHORS,
         waits=await checks.waits(request),
         broken={problem.field for problem in problems},
-        places=places(request),
+        places=grid_tiles(request),
         groups=groups(app_of(request)),
         limits=LIMITS,
     )

@@ -37,14 +37,14 @@ async def show(request: Request) -> Response:
             after = -1
             while page := await app.database.read(failed_rows.page, part, after):
                 after = page[-1].slot
-                yield "".join(line(told(app, one, t).values()) for one in page)
+                yield "".join(line(row_values(app, failed, t).values()) for failed in page)
 
     name = f"gagal-{row.code}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def told(app: App, row: ClosedRow, t: Callable[[str], str]) -> Mapping[str, str]:
+def row_values(app: App, row: ClosedRow, t: Callable[[str], str]) -> Mapping[str, str]:
     """Word a row as the values of COLUMNS."""
     area, channel = app.tree.get(row.area), app.push.get(row.channel)
     return {

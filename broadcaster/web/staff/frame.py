@@ -26,7 +26,7 @@ from channels.base import moments
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class MenuEntry:
     """An entry of the menu; `words` is a catalogue key."""
 
     address: str
@@ -34,19 +34,19 @@ class Entry:
     right: Right = "read"
 
 
-MENU: Sequence[Entry] = (
-    Entry(address="/redaksi/", words="staff.nav.home"),
-    Entry(address="/redaksi/tulis", words="staff.nav.compose", right="write"),
-    Entry(address="/redaksi/pengumuman", words="staff.nav.list"),
-    Entry(address="/redaksi/darurat", words="staff.urgent.nav", right="write"),
-    Entry(address="/redaksi/pengiriman", words="staff.send.nav"),
-    Entry(address="/redaksi/kanal", words="staff.send.nav.channels"),
-    Entry(address="/redaksi/pengguna", words="staff.people.nav", right="manage"),
-    Entry(address="/redaksi/audit", words="staff.audit.nav", right="manage"),
+MENU: Sequence[MenuEntry] = (
+    MenuEntry(address="/redaksi/", words="staff.nav.home"),
+    MenuEntry(address="/redaksi/tulis", words="staff.nav.compose", right="write"),
+    MenuEntry(address="/redaksi/pengumuman", words="staff.nav.list"),
+    MenuEntry(address="/redaksi/darurat", words="staff.urgent.nav", right="write"),
+    MenuEntry(address="/redaksi/pengiriman", words="staff.send.nav"),
+    MenuEntry(address="/redaksi/kanal", words="staff.send.nav.channels"),
+    MenuEntry(address="/redaksi/pengguna", words="staff.people.nav", right="manage"),
+    MenuEntry(address="/redaksi/audit", words="staff.audit.nav", right="manage"),
 )
 
 
-def menu_for(account: Account) -> list[Entry]:
+def menu_for(account: Account) -> list[MenuEntry]:
     """List the menu entries that the account may open."""
     return [entry for entry in MENU if account.may(entry.right)]
 

@@ -53,7 +53,7 @@ def read(data: FormData) -> dict[str, Any]:
     return form
 
 
-def shown(form: Mapping[str, Any]) -> dict[str, Any]:
+def field_values(form: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of every field on the page; times are "YYYY-MM-DDTHH:MM" in WIB."""
     values: dict[str, Any] = {
         name: str(form.get(name) or "") for name in (*LINES, *PROSE, *CHOICES)
@@ -88,18 +88,18 @@ def _overrides(data: FormData) -> dict[str, dict[str, str]]:
 
     An emptied field falls back to the common text.
     """
-    found: dict[str, dict[str, str]] = {}
+    overrides: dict[str, dict[str, str]] = {}
     for key in data:
         match = _OVERRIDDEN.fullmatch(key)
         if match is not None:
-            own = found.setdefault(match[1], {})
+            own = overrides.setdefault(match[1], {})
             if text := _text(data, key):
                 own[match[2]] = text
-    return found
+    return overrides
 
 
 def _words(value: Any) -> list[str]:
-    return value.split() if isinstance(value, str) else [str(one) for one in value or ()]
+    return value.split() if isinstance(value, str) else [str(item) for item in value or ()]
 
 
 def _local(text: str) -> str:
