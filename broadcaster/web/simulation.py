@@ -163,8 +163,8 @@ async def publish(request: Request) -> Response:
         stored = await app.database.write(
             city.publish_draft, Press.of(app), _text(form, "draf"), app.clock()
         )
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        raise HTTPException(409, detail=indonesian(refused)) from refused
+    except (InvalidAnnouncement, NotAllowed) as error:
+        raise HTTPException(409, detail=indonesian(error)) from error
     if stored is not None:
         await ring(app, stored)
     return _back(request, form)

@@ -38,11 +38,11 @@ async def turn_on(request: Request) -> Response:
     try:
         sealed = _unpacked(text_of(form, "mulai"))
         secret = own_account.begun_second_factor(app.vault, actor, sealed)
-    except BadAccount as refused:
+    except BadAccount as error:
         return _setup(
             request,
             *own_account.begin_second_factor(app.vault, actor),
-            problem=frame.sentence(request, refused),
+            problem=frame.sentence(request, error),
         )
     confirmed = await confirm_password(request, text_of(form, "sandi"))
     if confirmed.problem:
@@ -65,10 +65,8 @@ async def turn_on(request: Request) -> Response:
                 code=text_of(form, "kode"),
             )
         )
-    except BadAccount as refused:
-        return _setup(
-            request, secret, sealed, problem=frame.sentence(request, refused), field="kode"
-        )
+    except BadAccount as error:
+        return _setup(request, secret, sealed, problem=frame.sentence(request, error), field="kode")
     return _codes(request, codes, fresh=True)
 
 

@@ -36,8 +36,8 @@ async def change(request: Request) -> Response:
         hashed = await app.hasher.run(
             partial(own_account.hash_new_password, confirmed.stored, *typed, actor.account)
         )
-    except BadAccount as refused:
-        return _form(request, field="baru", problem=frame.sentence(request, refused))
+    except BadAccount as error:
+        return _form(request, field="baru", problem=frame.sentence(request, error))
     await app.database.write(
         own_account.change_password, actor, hashed, session=session_of(request).id
     )

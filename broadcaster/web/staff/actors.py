@@ -16,26 +16,26 @@ _OTHERS = {
 _AUTOMATIC = ("staff.send.why.jeda", "staff.send.why.lanjut", "staff.send.why.hentikan")
 
 
-def spoken(connection: Connection, actors: Iterable[str], t: Words) -> Mapping[str, str]:
+def display_names(connection: Connection, actors: Iterable[str], t: Words) -> Mapping[str, str]:
     """Map each actor to its display name."""
-    return {actor: _spoken(connection, actor, t) for actor in set(actors)}
+    return {actor: _display_name(connection, actor, t) for actor in set(actors)}
 
 
-def given(entry: Entry, names: Mapping[str, str]) -> str:
+def typed_reason(entry: Entry, names: Mapping[str, str]) -> str:
     """Return the reason a person typed; "" if it is the automatic text that repeats the actor.
 
     `names` maps actors to display names.
     """
     reason = str(entry.detail.get("reason") or entry.detail.get("why") or "")
-    own = {names.get(entry.actor, ""), entry.actor.partition(":")[2]}
+    actor_names = {names.get(entry.actor, ""), entry.actor.partition(":")[2]}
     return (
         ""
-        if reason in {words("id")(key, name=name) for key in _AUTOMATIC for name in own}
+        if reason in {words("id")(key, name=name) for key in _AUTOMATIC for name in actor_names}
         else reason
     )
 
 
-def _spoken(connection: Connection, actor: str, t: Words) -> str:
+def _display_name(connection: Connection, actor: str, t: Words) -> str:
     kind, _, name = actor.partition(":")
     if kind == "staff":
         accounts = acting(connection, actor)

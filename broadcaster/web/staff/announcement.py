@@ -36,7 +36,7 @@ class History:
 async def show(request: Request) -> Response:
     """Show the page; redirects a draft to the composer and an unsent one to the review page."""
     app = app_of(request)
-    row = await found(request)
+    row = await find_announcement(request)
     if row.state in ("draft", "returned") and account_of(request).may("write"):
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}/tulis", 303)
     if row.state in ("draft", "returned", "review", "approved", "scheduled"):
@@ -57,7 +57,7 @@ async def show(request: Request) -> Response:
         areas=[area.label for area in areas if area is not None],
         topic=topic,
         archivable=row.state in ARCHIVABLE,
-        given=actors.given,
+        given=actors.typed_reason,
     )
 
 
@@ -65,13 +65,13 @@ def _history(connection: Connection, identity: str, t: Words) -> History:
     acts = audit.about(connection, identity)
     return History(
         acts=acts,
-        names=actors.spoken(connection, [act.actor for act in acts], t),
+        names=actors.display_names(connection, [act.actor for act in acts], t),
         newest=announcements.newest_edition(connection, identity),
         waiting=drafts.proposed(connection, identity),
     )
 
 
-async def found(request: Request) -> Announcement:
+async def find_announcement(request: Request) -> Announcement:
     """Find the announcement that the path names by id or code; 404 if there is none."""
 
     def read(connection: Connection) -> Announcement | None:

@@ -76,12 +76,12 @@ async def of(request: Request, edition: Edition, chosen: tuple[str, ...] = ()) -
     """Estimate the reach of an edition on the channels in `chosen`; empty means every open one."""
     app = app_of(request)
     areas = app.tree.concerned(area.code for area in edition.areas)
-    going = [name for name in app.open_push if not chosen or name in chosen]
-    counted = await _counted(request.app.state.estimates, app, areas, edition, going)
-    rates = [(counted.addresses.get(name, 0), app.push[name].rate) for name in going]
+    channels = [name for name in app.open_push if not chosen or name in chosen]
+    counted = await _counted(request.app.state.estimates, app, areas, edition, channels)
+    rates = [(counted.addresses.get(name, 0), app.push[name].rate) for name in channels]
     return Reach(
         people=counted.people,
-        recipients={app.push[name].label: counted.addresses.get(name, 0) for name in going},
+        recipients={app.push[name].label: counted.addresses.get(name, 0) for name in channels},
         closed={
             app.push[name].label: number
             for name, number in counted.further.items()
@@ -106,17 +106,21 @@ async def agencies(app: App) -> list[str]:
 
 
 async def _counted(
-    estimates: Estimates, app: App, areas: frozenset[str], edition: Edition, going: Collection[str]
+    estimates: Estimates,
+    app: App,
+    areas: frozenset[str],
+    edition: Edition,
+    channels: Collection[str],
 ) -> AudienceCount:
-    key = (areas, edition.topic.slug, edition.emergency, frozenset(going))
+    key = (areas, edition.topic.slug, edition.emergency, frozenset(channels))
     now = app.clock().timestamp()
     at, counted = estimates.known.get(key, (0.0, None))
     if counted is None or not at <= now < at + CACHE_SECONDS:
-        who = Audience(
+        criteria = Audience(
             areas=areas, topic=edition.topic.slug, emergency=edition.emergency, confirmed_before=now
         )
         counted = await app.database.read(
-            _count, who, going, [name for name in app.push if name not in going]
+            _count, criteria, channels, [name for name in app.push if name not in channels]
         )
         if len(estimates.known) >= CACHE_SIZE:
             estimates.known.clear()
@@ -125,18 +129,18 @@ async def _counted(
 
 
 def _count(
-    connection: Connection, who: Audience, going: Collection[str], others: Collection[str]
+    connection: Connection, criteria: Audience, channels: Collection[str], others: Collection[str]
 ) -> AudienceCount:
-    addresses = audience.count(connection, who)
-    people = audience.people(connection, who, going)
-    also = {
-        name: audience.people(connection, who, [*going, name]) - people
+    addresses = audience.count(connection, criteria)
+    people = audience.people(connection, criteria, channels)
+    further = {
+        name: audience.people(connection, criteria, [*channels, name]) - people
         for name in others
         if addresses.get(name)
     }
     return AudienceCount(
         addresses=addresses,
         people=people,
-        further={name: number for name, number in also.items() if number},
-        left_out=audience.left_out(connection, who, [*going, *others]),
+        further={name: number for name, number in further.items() if number},
+        left_out=audience.left_out(connection, criteria, [*channels, *others]),
     )

@@ -58,7 +58,7 @@ async def show(request: Request) -> Response:
     before = int(text) if text.isascii() and text.isdecimal() and len(text) <= 15 else 0
     filters = await _filters(request)
     view = await app.database.read(_view, filters, before, wording)
-    asked = request.query_params
+    query = request.query_params
     older = (
         pages.address_with(request, setelah=str(view.page.following)) if view.page.following else ""
     )
@@ -68,7 +68,7 @@ async def show(request: Request) -> Response:
         "audit.html",
         sight=view,
         wanted=filters,
-        query=asked,
+        query=query,
         older=older,
         copies=copies,
         newest=pages.address_with(request, setelah="") if before else "",
@@ -91,15 +91,15 @@ async def export(request: Request) -> Response:
 
 async def _filters(request: Request) -> Wanted:
     """Read the filters: an announcement by id or code, any other subject as the log stores it."""
-    asked = request.query_params
-    about = asked.get("perihal", "").strip()[:200]
-    known = await app_of(request).database.read(identify, about) if about else None
+    query = request.query_params
+    subject = query.get("perihal", "").strip()[:200]
+    known = await app_of(request).database.read(identify, subject) if subject else None
     return Wanted(
-        actor=asked.get("siapa", ""),
-        act=asked.get("tindakan", ""),
-        subject=known or about,
-        since=_midnight(asked.get("dari", "")),
-        until=_midnight(asked.get("sampai", ""), days=1),
+        actor=query.get("siapa", ""),
+        act=query.get("tindakan", ""),
+        subject=known or subject,
+        since=_midnight(query.get("dari", "")),
+        until=_midnight(query.get("sampai", ""), days=1),
     )
 
 
@@ -118,9 +118,9 @@ def _midnight(text: str, *, days: int = 0) -> float | None:
 
 def _view(connection: Connection, filters: Wanted, before: int, wording: AuditWording) -> AuditView:
     page = audit_lists.page(connection, filters, before=before)
-    everybody, acts = audit_lists.actors(connection), audit_lists.acts(connection)
-    names = actors.spoken(
-        connection, [*everybody, *(line.entry.actor for line in page.lines)], wording.t
+    all_actors, acts = audit_lists.actors(connection), audit_lists.acts(connection)
+    names = actors.display_names(
+        connection, [*all_actors, *(line.entry.actor for line in page.lines)], wording.t
     )
     subjects = [line.entry.subject for line in page.lines]
     items = announcement_lists.items(
@@ -130,7 +130,7 @@ def _view(connection: Connection, filters: Wanted, before: int, wording: AuditWo
     return AuditView(
         page=page,
         actors=sorted(
-            ((actor, names[actor]) for actor in everybody), key=lambda pair: pair[1].casefold()
+            ((actor, names[actor]) for actor in all_actors), key=lambda pair: pair[1].casefold()
         ),
         acts=sorted(((act, wording.act(act)) for act in acts), key=lambda pair: pair[1].casefold()),
         shown=[

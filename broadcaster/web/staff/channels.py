@@ -130,8 +130,8 @@ async def _acted(request: Request, act: Callable[[], Awaitable[Any]], done: str)
     try:
         channel_controls.require_channels(frame.desk_of(request))
         await act()
-    except NotAllowed as refused:
-        return await _page(request, problem=frame.sentence(request, refused), status=409)
+    except NotAllowed as error:
+        return await _page(request, problem=frame.sentence(request, error), status=409)
     return RedirectResponse(f"{ADDRESS}?selesai={done}", 303)
 
 

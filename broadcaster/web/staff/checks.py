@@ -88,11 +88,11 @@ async def waits(request: Request) -> tuple[WordedProblem, ...]:
 def _known(
     connection: Connection, app: App, fields: Fields, since: float, announcement: str
 ) -> editorial_hints.Known:
-    going = [name for name in app.open_push if not fields.channels or name in fields.channels]
+    channels = [name for name in app.open_push if not fields.channels or name in fields.channels]
     return editorial_hints.Known(
         same_title=announcement_lists.same_title(connection, fields.title, since, announcement),
         phones=app.settings.phones,
-        shut=hold_ups.shut(connection, app, going, emergency=fields.level == "emergency"),
+        shut=hold_ups.shut(connection, app, channels, emergency=fields.level == "emergency"),
     )
 
 
@@ -106,8 +106,8 @@ def _findings(
     problems: tuple[Problem, ...] = ()
     try:
         examined(desk.press, form, desk.now)
-    except InvalidAnnouncement as refused:
-        problems = refused.problems
+    except InvalidAnnouncement as error:
+        problems = error.problems
     broken = {problem.field for problem in problems}
     problems += tuple(
         problem

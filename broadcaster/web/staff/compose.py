@@ -33,7 +33,7 @@ from broadcaster.web.staff import (
     saving,
     trial_send,
 )
-from broadcaster.web.staff.announcement import found
+from broadcaster.web.staff.announcement import find_announcement
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Edition, Level
 from channels.base.pictures import own_path, own_picture
 from subscribers.areas import Area
@@ -105,15 +105,15 @@ async def create(request: Request) -> Response:
     try:
         form |= await pictures.taken(request, data)
         row = await saving.first(request, data, _adjusted(form, button), training=training)
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        made = await saving.made_before(request, data) if isinstance(refused, Outdated) else None
-        return await _refused(request, made, form, data, refused)
+    except (InvalidAnnouncement, NotAllowed) as error:
+        existing = await saving.made_before(request, data) if isinstance(error, Outdated) else None
+        return await _refused(request, existing, form, data, error)
     return await _next(request, row, data, button)
 
 
 async def edit(request: Request) -> Response:
     """Show the composer with the stored form; redirects if it is no longer editable."""
-    row = await found(request)
+    row = await find_announcement(request)
     if row.state not in EDITABLE:
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}", 303)
     return await _page(request, row, form_of(row), training=row.training)
@@ -121,7 +121,7 @@ async def edit(request: Request) -> Response:
 
 async def save(request: Request) -> Response:
     """Save a new version and follow the button that was clicked; a refusal keeps the typed form."""
-    row, data = await found(request), await request.form()
+    row, data = await find_announcement(request), await request.form()
     form, button = compose_form.read(data), str(data.get("aksi", ""))
     try:
         form |= await pictures.taken(request, data)
@@ -129,8 +129,8 @@ async def save(request: Request) -> Response:
         over = act == OVERWRITE
         version = saving.number(shown_version) if over else saving.version_of(data)
         row = await saving.later(request, row, _adjusted(form, button), version, apart=over)
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, row, form, data, refused)
+    except (InvalidAnnouncement, NotAllowed) as error:
+        return await _refused(request, row, form, data, error)
     return await _next(request, row, data, button)
 
 
@@ -139,12 +139,12 @@ async def _refused(
     row: Announcement | None,
     form: dict[str, Any],
     data: Mapping[str, Any],
-    refused: InvalidAnnouncement | NotAllowed,
+    error: InvalidAnnouncement | NotAllowed,
 ) -> Response:
     """Show the typed form with the reasons; on an edit conflict, beside the stored version."""
-    both = (
+    conflict = (
         await saving.conflict(request, row.id, form)
-        if row is not None and isinstance(refused, Outdated)
+        if row is not None and isinstance(error, Outdated)
         else None
     )
     training = row.training if row is not None else bool(data.get("latihan"))
@@ -153,16 +153,16 @@ async def _refused(
         row,
         form,
         training=training,
-        problems=_problems(request, refused),
+        problems=_problems(request, error),
         status=422,
         sent=data,
-        both=both,
+        conflict=conflict,
     )
 
 
 async def show_again(request: Request) -> Response:
     """Show again a form that was opened in an earlier session; stores nothing."""
-    row = await found(request) if "id" in request.path_params else None
+    row = await find_announcement(request) if "id" in request.path_params else None
     data = await request.form()
     training = row.training if row is not None else bool(data.get("latihan"))
     problems = [frame.stale(request)]
@@ -190,7 +190,7 @@ async def begin_autosave(request: Request) -> Response:
 
 async def autosave(request: Request) -> Response:
     """Autosave; the JSON answer holds the version for the next save, or the problem."""
-    row, data = await found(request), await request.form()
+    row, data = await find_announcement(request), await request.form()
     return await _autosaved(
         request, saving.later(request, row, compose_form.read(data), saving.version_of(data))
     )
@@ -199,9 +199,9 @@ async def autosave(request: Request) -> Response:
 async def _autosaved(request: Request, stored: Awaitable[Announcement]) -> Response:
     try:
         row = await stored
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        problem = " ".join(problem.reason for problem in _problems(request, refused))
-        return JSONResponse({"problem": problem, "conflict": isinstance(refused, Outdated)}, 409)
+    except (InvalidAnnouncement, NotAllowed) as error:
+        problem = " ".join(problem.reason for problem in _problems(request, error))
+        return JSONResponse({"problem": problem, "conflict": isinstance(error, Outdated)}, 409)
     saved_at = frame.clock_text(app_of(request).clock())
     return JSONResponse(
         {
@@ -227,7 +227,7 @@ async def preview(request: Request) -> Response:
 
 async def html_part(request: Request) -> Response:
     """Serve a channel's HTML part of the stored form as a document for a frame; 404 without one."""
-    row, app = await found(request), app_of(request)
+    row, app = await find_announcement(request), app_of(request)
     form = form_of(row)
     rendered = await previews.beside(
         lambda: previews.look(app, form, announcement=row.id, code=row.code)
@@ -273,11 +273,11 @@ async def _page(
     problems: Sequence[WordedProblem] = (),
     status: int = 200,
     sent: Mapping[str, Any] | None = None,
-    both: saving.Conflict | None = None,
+    conflict: saving.Conflict | None = None,
 ) -> Response:
     """Render the page.
 
-    `sent` is the submitted form if it is shown again, `both` the edit conflict.
+    `sent` is the submitted form if it is shown again.
     """
     app = app_of(request)
     announcement, code = (row.id, row.code) if row is not None else ("", NO_CODE)
@@ -285,19 +285,21 @@ async def _page(
     preview_values = await _preview_values(
         request, form, announcement, code, {"dicoba": "1"} if tried else {}
     )
-    used = {name for name, value in form.items() if value} | {problem.field for problem in problems}
-    seen: int | str = row.version if row is not None else ""
+    in_use = {name for name, value in form.items() if value} | {
+        problem.field for problem in problems
+    }
+    base_version: int | str = row.version if row is not None else ""
     if sent is not None:
-        seen = max(saving.version_of(sent), 0)
+        base_version = max(saving.version_of(sent), 0)
     return frame.page(
         request,
         "compose.html",
         status=status,
         row=row,
-        seen=seen,
+        seen=base_version,
         tried=tried,
         sent_id=once.id_of(sent or {}),
-        both=both,
+        both=conflict,
         form=compose_form.field_values(form),
         training=training,
         problems=problems,
@@ -310,7 +312,7 @@ async def _page(
         places=grid_tiles(request),
         channels=[*app.push.values(), *app.pull.values()],
         limits=LIMITS,
-        unfolded=_unfolded(form, used),
+        unfolded=_unfolded(form, in_use),
         broken={problem.field for problem in problems},
         megabytes=UPLOAD_BYTES // 1024**2,
         adjusted=_own_words(app, form, preview_values["previews"].edition),
@@ -319,9 +321,9 @@ async def _page(
     )
 
 
-def _unfolded(form: Mapping[str, Any], used: Collection[str]) -> set[str]:
+def _unfolded(form: Mapping[str, Any], in_use: Collection[str]) -> set[str]:
     urgent = {"urgent"} if form.get("level") == "emergency" else set()
-    return urgent | {name for name, fields in FOLDS.items() if fields & set(used)}
+    return urgent | {name for name, fields in FOLDS.items() if fields & set(in_use)}
 
 
 async def _preview_values(
@@ -378,12 +380,12 @@ def grid_tiles(request: Request) -> list[GridTile]:
     return sorted(listed, key=lambda tile: (tile.row, tile.column))
 
 
-def _problems(request: Request, refused: Refusal | InvalidAnnouncement) -> Sequence[WordedProblem]:
+def _problems(request: Request, error: Refusal | InvalidAnnouncement) -> Sequence[WordedProblem]:
     """Word the problems; a conflict says that the page still holds the typed text.
 
     The usual advice to reload would lose it.
     """
     t = frame.words_of(request)
-    if isinstance(refused, Outdated):
+    if isinstance(error, Outdated):
         return (WordedProblem(field="", reason=t("staff.conflict.kept")),)
-    return refusals.of(refused, t)
+    return refusals.of(error, t)

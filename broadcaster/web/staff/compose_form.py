@@ -61,8 +61,8 @@ def field_values(form: Mapping[str, Any]) -> dict[str, Any]:
     values |= {name: _local(str(form.get(name) or "")) for name in TIMES}
     values |= {name: _words(form.get(name)) for name in LISTS}
     values["overrides"] = {
-        channel: {name: str(own.get(name) or "") for name in OVERRIDDEN}
-        for channel, own in (form.get("overrides") or {}).items()
+        channel: {name: str(texts.get(name) or "") for name in OVERRIDDEN}
+        for channel, texts in (form.get("overrides") or {}).items()
     }
     values["evidence"] = "\n".join(_words(form.get("evidence")))
     translations = form.get("translations") or {}
@@ -92,9 +92,9 @@ def _overrides(data: FormData) -> dict[str, dict[str, str]]:
     for key in data:
         match = _OVERRIDDEN.fullmatch(key)
         if match is not None:
-            own = overrides.setdefault(match[1], {})
+            texts = overrides.setdefault(match[1], {})
             if text := _text(data, key):
-                own[match[2]] = text
+                texts[match[2]] = text
     return overrides
 
 

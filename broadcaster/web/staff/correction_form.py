@@ -44,14 +44,17 @@ def corrected(row: Announcement, sent: FormData, request: Request) -> dict[str, 
     if row.fields.kind == "clarification":
         given = compose_form.read(sent)
         form |= {name: given.get(name, "") for name in CLAIMED if name in sent}
-    wanted = {value for value in sent.getlist("areas") if isinstance(value, str)}
+    checked = {value for value in sent.getlist("areas") if isinstance(value, str)}
     published = [
         name
         for name in row.fields.areas
-        if (area := tree.get(name)) is not None and area.slug in wanted
+        if (area := tree.get(name)) is not None and area.slug in checked
     ]
     known = {area.slug for area in (tree.get(name) for name in published) if area is not None}
-    form["areas"] = [*published, *(area.slug for area in tree.all() if area.slug in wanted - known)]
+    form["areas"] = [
+        *published,
+        *(area.slug for area in tree.all() if area.slug in checked - known),
+    ]
     form["translations"] = _translations(sent) if sent.get("translations") else {}
     if any(form.get(name) != (getattr(row.fields, name) or "") for name in channel_overrides.WORDS):
         form.pop("overrides", None)  # they repeat the text that is being corrected

@@ -26,7 +26,7 @@ from broadcaster.store.drafts import Proposal, Version
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame, refusals
-from broadcaster.web.staff.announcement import found
+from broadcaster.web.staff.announcement import find_announcement
 from broadcaster.web.staff.correction_form import (
     corrected,
     fingerprint,
@@ -78,29 +78,31 @@ async def show_withdrawal(request: Request) -> Response:
 
 async def correct(request: Request) -> Response:
     """Show the differences first; propose once the form comes back as it was shown with them."""
-    row, sent = await found(request), await request.form()
+    row, sent = await find_announcement(request), await request.form()
     app, desk, reason = app_of(request), frame.desk_of(request), text_of(sent, "reason")
     form = corrected(row, sent, request)
     contents = FormContents(values=typed_values(form, sent), reason=reason)
-    seen = fingerprint(form, reason)
+    digest = fingerprint(form, reason)
     try:
-        if not hmac.compare_digest(text_of(sent, "seen").encode(), seen.encode()):
+        if not hmac.compare_digest(text_of(sent, "seen").encode(), digest.encode()):
             checked, _reason = await app.database.read(
                 corrections.examine_correction, desk, row, form, reason=reason
             )
             changes = _changes(request, row.fields, checked.fields)
             if not changes:
                 raise NotAllowed(StepCode.SAME_AS_PUBLISHED)
-            return await _show(request, "correction", replace(contents, changes=changes, seen=seen))
+            return await _show(
+                request, "correction", replace(contents, changes=changes, seen=digest)
+            )
         await app.database.write(corrections.propose_correction, desk, row.id, form, reason=reason)
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, "correction", contents, refused)
+    except (InvalidAnnouncement, NotAllowed) as error:
+        return await _refused(request, "correction", contents, error)
     return _redirect(row, "correction", "diajukan")
 
 
 async def show_again(request: Request) -> Response:
     """Show again a correction that was opened in an earlier session; proposes nothing."""
-    row, sent = await found(request), await request.form()
+    row, sent = await find_announcement(request), await request.form()
     values = typed_values(corrected(row, sent, request), sent)
     contents = FormContents(
         values=values, reason=text_of(sent, "reason"), problems=(frame.stale(request),), status=403
@@ -110,27 +112,27 @@ async def show_again(request: Request) -> Response:
 
 async def withdraw(request: Request) -> Response:
     """Propose a withdrawal."""
-    row, sent = await found(request), await request.form()
+    row, sent = await find_announcement(request), await request.form()
     desk, reason = frame.desk_of(request), text_of(sent, "reason")
     try:
         await app_of(request).database.write(
             corrections.propose_withdrawal, desk, row.id, reason=reason
         )
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, "withdrawal", FormContents(reason=reason), refused)
+    except (InvalidAnnouncement, NotAllowed) as error:
+        return await _refused(request, "withdrawal", FormContents(reason=reason), error)
     return _redirect(row, "withdrawal", "diajukan")
 
 
 async def approve(request: Request) -> Response:
     """Approve the proposal; it is published at once, or after the hold."""
-    app, row, sent = app_of(request), await found(request), await request.form()
+    app, row, sent = app_of(request), await find_announcement(request), await request.form()
     waiting = await app.database.read(drafts.proposed, row.id)
     try:
         stored = await app.database.write(
             corrections.approve, frame.desk_of(request), row.id, seen=text_of(sent, "seen")
         )
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, _change(waiting), FormContents(), refused)
+    except (InvalidAnnouncement, NotAllowed) as error:
+        return await _refused(request, _change(waiting), FormContents(), error)
     if stored.edition is None:
         return _redirect(row, _change(waiting), "disetujui")
     await publications.ring(app, stored)
@@ -209,7 +211,7 @@ def _stored(connection: Connection, row: Announcement, account: Account, t: Word
     return _Stored(
         newest=newest,
         waiting=waiting,
-        people=actors.spoken(connection, names, t),
+        people=actors.display_names(connection, names, t),
         unused=_unpublished(connection, row, newest, account),
     )
 
@@ -230,7 +232,7 @@ async def _judged(request: Request, row: Announcement, stored: _Stored) -> Judge
 
 
 async def _show(request: Request, change: Change, contents: FormContents) -> Response:
-    app, row, t = app_of(request), await found(request), words(pages.lang_of(request))
+    app, row, t = app_of(request), await find_announcement(request), words(pages.lang_of(request))
     stored = await app.database.read(_stored, row, account_of(request), t)
     newest, waiting, people, unused = stored.newest, stored.waiting, stored.people, stored.unused
     judged, after = await _judged(request, row, stored), stored.after
@@ -286,7 +288,10 @@ async def _show(request: Request, change: Change, contents: FormContents) -> Res
 
 
 def _proposal_state(proposed: Proposal | None, newest: EditionRow) -> str:
-    """Return the proposal's state as in CONFIRMATIONS; "out" if none is pending and one was published."""
+    """Return the proposal's state as CONFIRMATIONS names it.
+
+    "out" means that none is pending and one was published before.
+    """
     if proposed is None:
         return "out" if newest.number > 1 else ""
     return "asked" if proposed.release_at is None else "held"
@@ -302,12 +307,12 @@ def _marked(request: Request, names: Sequence[str]) -> set[str]:
 async def _decide(
     request: Request, act: Callable[[Connection, Any, Announcement], None], done: str
 ) -> Response:
-    app, row, desk = app_of(request), await found(request), frame.desk_of(request)
+    app, row, desk = app_of(request), await find_announcement(request), frame.desk_of(request)
     change = _change(await app.database.read(drafts.proposed, row.id))
     try:
         await app.database.write(lambda connection: act(connection, desk, row))
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, change, FormContents(), refused)
+    except (InvalidAnnouncement, NotAllowed) as error:
+        return await _refused(request, change, FormContents(), error)
     return _redirect(row, change, done)
 
 
@@ -315,15 +320,15 @@ async def _refused(
     request: Request,
     change: Change,
     contents: FormContents,
-    refused: InvalidAnnouncement | NotAllowed,
+    error: InvalidAnnouncement | NotAllowed,
 ) -> Response:
     problems: tuple[WordedProblem, ...] = ()
     refusal = ""
-    if isinstance(refused, InvalidAnnouncement):
-        problems = refusals.worded(refused.problems, frame.words_of(request))
+    if isinstance(error, InvalidAnnouncement):
+        problems = refusals.worded(error.problems, frame.words_of(request))
     else:
-        refusal = frame.sentence(request, refused)
-    status = 422 if problems else frame.status_of(refused)
+        refusal = frame.sentence(request, error)
+    status = 422 if problems else frame.status_of(error)
     return await _show(
         request, change, replace(contents, problems=problems, refusal=refusal, status=status)
     )

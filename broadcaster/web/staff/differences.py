@@ -62,7 +62,7 @@ def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str,
     )
     times = {name: getattr(fields, name) for name in ("effective", "expires", "publish_at")}
     lines = {name: getattr(fields, name) or "" for name in _LINES}
-    own = {
+    by_language = {
         t(f"staff.language.{lang}"): translation
         for lang, translation in fields.translations.items()
     }
@@ -80,7 +80,7 @@ def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str,
         **lines,
         "evidence": "\n".join(fields.evidence),
         "channels": ", ".join(sorted(fields.channels)),
-        "translations": _wordings(own),
+        "translations": _wordings(by_language),
         "overrides": _wordings(
             {channel.title(): override for channel, override in fields.overrides.items()}
         ),

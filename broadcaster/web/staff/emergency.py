@@ -37,7 +37,7 @@ async def show(request: Request) -> Response:
     hazard = HAZARDS.get(request.query_params.get("bahaya", ""))
     if hazard is None:
         return frame.page(request, "urgent_choose.html", hazards=HAZARDS.values())
-    return await _page(request, hazard, _begun(hazard, app_of(request).clock()))
+    return await _page(request, hazard, _prefilled(hazard, app_of(request).clock()))
 
 
 async def submit(request: Request) -> Response:
@@ -58,8 +58,8 @@ async def submit(request: Request) -> Response:
             lambda c: emergencies.submit(c, desk, form),
             lambda row: row.id,
         )
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        problems, status = refusals.of(refused, frame.words_of(request)), frame.status_of(refused)
+    except (InvalidAnnouncement, NotAllowed) as error:
+        problems, status = refusals.of(error, frame.words_of(request)), frame.status_of(error)
         return await _page(request, hazard, form, problems, status=status, sent_id=once.id_of(data))
     return RedirectResponse(f"/redaksi/pengumuman/{submitted.result}/periksa", 303)
 
@@ -86,9 +86,9 @@ async def alarm(request: Request) -> Response:
     waiting = await app_of(request).database.read(
         announcement_lists.warnings_for, account_of(request).actor
     )
-    looked_at = request.headers.get("hx-current-url", "")
+    current_url = request.headers.get("hx-current-url", "")
     return frame.page(
-        request, "alarm.html", warnings=[item for item in waiting if item.id not in looked_at]
+        request, "alarm.html", warnings=[item for item in waiting if item.id not in current_url]
     )
 
 
@@ -96,7 +96,7 @@ def _hazard(data: Mapping[str, Any]) -> Hazard:
     return HAZARDS.get(str(data.get("bahaya", "")), HAZARDS["lain"])
 
 
-def _begun(hazard: Hazard, now: datetime) -> dict[str, Any]:
+def _prefilled(hazard: Hazard, now: datetime) -> dict[str, Any]:
     until = (now + hazard.lasts).astimezone(WIB).replace(second=0, microsecond=0)
     return {
         "title": hazard.title,

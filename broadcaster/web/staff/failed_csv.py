@@ -16,7 +16,7 @@ from broadcaster.store import audit, failed_rows
 from broadcaster.store.failed_rows import ClosedRow
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import actor_of, app_of
-from broadcaster.web.staff.announcement import found
+from broadcaster.web.staff.announcement import find_announcement
 from channels.base.moments import WIB
 from subscribers.vault import SealBroken
 
@@ -26,7 +26,7 @@ COLUMNS = ("channel", "area", "address", "state", "reason", "code", "attempts", 
 
 async def show(request: Request) -> Response:
     """Stream the file; the audit entry is written before it starts."""
-    row, app, t = await found(request), app_of(request), words(pages.lang_of(request))
+    row, app, t = await find_announcement(request), app_of(request), words(pages.lang_of(request))
     await app.database.write(
         audit.append, actor_of(request), Act.READ_ADDRESSES, row.id, of="failed", masked=True
     )

@@ -74,13 +74,13 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     )
 
 
-def status_of(refused: Exception) -> int:
+def status_of(error: Exception) -> int:
     """Return the HTTP status of a refusal: 422 invalid, 403 own work, otherwise 409."""
     return (
         422
-        if isinstance(refused, InvalidAnnouncement)
+        if isinstance(error, InvalidAnnouncement)
         else 403
-        if isinstance(refused, OwnWork)
+        if isinstance(error, OwnWork)
         else 409
     )
 
@@ -90,9 +90,9 @@ def words_of(request: Request) -> Words:
     return words(pages.lang_of(request))
 
 
-def sentence(request: Request, refused: Refusal) -> str:
+def sentence(request: Request, error: Refusal) -> str:
     """Word a refusal in the visitor's language."""
-    return refusal_words.sentence(refused, words_of(request))
+    return refusal_words.sentence(error, words_of(request))
 
 
 def stale(request: Request) -> WordedProblem:

@@ -14,7 +14,7 @@ from broadcaster.store.drafts import Version
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame
-from broadcaster.web.staff.announcement import found
+from broadcaster.web.staff.announcement import find_announcement
 from broadcaster.web.staff.differences import FieldDifference, differences
 
 VERSIONS = 30
@@ -32,11 +32,11 @@ class Step:
 
 async def show(request: Request) -> Response:
     """Show the page."""
-    app, row, t = app_of(request), await found(request), words(pages.lang_of(request))
+    app, row, t = app_of(request), await find_announcement(request), words(pages.lang_of(request))
 
     def read(connection: Connection) -> list[Step]:
         versions = drafts.history(connection, row.id, limit=VERSIONS + 1)
-        names = actors.spoken(connection, [version.actor for version in versions], t)
+        names = actors.display_names(connection, [version.actor for version in versions], t)
         earlier = [*versions[1:], None]
         return [
             Step(

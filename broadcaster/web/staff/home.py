@@ -122,8 +122,8 @@ def delayed_emergencies(
     connection: Connection, app: App, t: Words, lang: str
 ) -> list[DelayedEmergency]:
     """List the emergencies that a channel delays; every account sees them."""
-    standing = hold_ups.told(connection)
-    items = announcement_lists.items(connection, [delay.announcement for delay in standing])
+    delays = hold_ups.told(connection)
+    items = announcement_lists.items(connection, [delay.announcement for delay in delays])
     return [
         DelayedEmergency(
             item=items[delay.announcement],
@@ -132,7 +132,7 @@ def delayed_emergencies(
             ),
             remedy=waiting_words.remedy(delay.hold, t),
         )
-        for delay in standing
+        for delay in delays
         if delay.announcement in items
     ]
 
@@ -142,7 +142,7 @@ def account_acts(connection: Connection, now: datetime, wording: AuditWording) -
     entries = audit_lists.latest(
         connection, account_alerts.REASONS, now.timestamp() - RECENT_SECONDS, RECENT_ACTS
     )
-    who = actors.spoken(connection, [entry.actor for entry in entries], wording.t)
+    names = actors.display_names(connection, [entry.actor for entry in entries], wording.t)
     people = (
         {account.actor: account for account in accounts.everyone(connection)} if entries else {}
     )
@@ -150,7 +150,7 @@ def account_acts(connection: Connection, now: datetime, wording: AuditWording) -
         AccountAct(
             act=wording.act(entry.act),
             subject=wording.subject(entry, {}, people),
-            who=who[entry.actor],
+            who=names[entry.actor],
             at=entry.at,
         )
         for entry in entries
@@ -167,7 +167,7 @@ def read_contents(connection: Connection, account: Account, now: datetime) -> Ho
         for item in announcement_lists.in_states(connection, "review")
         if _may_judge(connection, account, item)
     ]
-    asked = (
+    submitted = (
         announcement_lists.in_states(connection, "review", author=account.actor) if writes else []
     )
     return HomeContents(
@@ -184,7 +184,7 @@ def read_contents(connection: Connection, account: Account, now: datetime) -> Ho
         if writes
         else [],
         stuck=[item for item in approved if item.release_at is None],
-        asked=[item for item in asked if item not in to_approve],
+        asked=[item for item in submitted if item not in to_approve],
         drafts=announcement_lists.in_states(connection, "draft", author=account.actor)
         if writes
         else [],

@@ -125,7 +125,7 @@ async def conflict(request: Request, announcement: str, form: Form) -> Conflict 
         who = last.actor if last is not None else row.created_by if row is not None else ""
         return (
             row,
-            actors.spoken(connection, [who], t)[who],
+            actors.display_names(connection, [who], t)[who],
             row.updated_at if row is not None else 0.0,
         )
 
