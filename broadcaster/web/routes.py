@@ -217,7 +217,7 @@ STAFF = (
         methods=("POST",),
         cap=compose.FORM_BYTES,
     ),
-    Row(ONE + "/surat/{channel}", compose.letter, access="staff:read"),
+    Row(ONE + "/surat/{channel}", compose.html_part, access="staff:read"),
     Row(ONE + "/periksa", review.show, access="staff:read"),
     Row(ONE + "/ajukan", review.submit, access="staff:write", methods=("POST",)),
     Row(ONE + "/setujui", review.approve, access="staff:approve", methods=("POST",)),
@@ -375,11 +375,11 @@ DEMO = (
     Row("/simulasi", simulation.show, access="demo"),
     Row("/simulasi/keadaan", simulation.state, access="demo"),
     Row("/simulasi/kemajuan/{id}", simulation.progress, access="demo"),
-    Row("/simulasi/surat/{area}/{id}", simulation.letter, access="demo"),
+    Row("/simulasi/surat/{area}/{id}", simulation.mail, access="demo"),
     Row("/simulasi/terbitkan", simulation.publish, access="demo", methods=("POST",)),
-    Row("/simulasi/lagi", simulation.renew, access="demo", methods=("POST",)),
-    Row("/simulasi/gangguan", simulation.upset, access="demo", methods=("POST",)),
-    Row("/simulasi/ketik", simulation.write, access="demo", methods=("POST",)),
+    Row("/simulasi/lagi", simulation.renew_drafts, access="demo", methods=("POST",)),
+    Row("/simulasi/gangguan", simulation.set_faults, access="demo", methods=("POST",)),
+    Row("/simulasi/ketik", simulation.reply, access="demo", methods=("POST",)),
 )
 """Pages of the simulation, each with access "demo": they answer 404 outside the demo."""
 

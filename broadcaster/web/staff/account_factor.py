@@ -1,6 +1,4 @@
-"""One's own second factor: a picture to scan, a code before it counts, recovery codes shown once,
-and turning it off.
-"""
+"""The second-factor pages: set up with a QR code, confirm, renew recovery codes, turn off."""
 
 import base64
 import binascii
@@ -18,11 +16,16 @@ from broadcaster.web.staff import frame
 from broadcaster.web.staff.account import ADDRESS, confirm_password, done, own_actor, text_of
 
 ACTS = {"hapus": "off", "pemulihan": "renew"}
-"""What asks for nothing but the password: how addresses name it, and keys below "staff.account."."""
+"""Last path segments of the acts that ask for the password alone; values are keys below
+"staff.account.".
+"""
 
 
 async def show(request: Request) -> Response:
-    """The picture and the form; who has a second factor, or no password here, goes back."""
+    """Show the QR code and the form.
+
+    Redirects to the account page if a second factor is on or the account has no local password.
+    """
     actor = own_actor(request)
     if actor.account.secured or not actor.account.local:
         return RedirectResponse(ADDRESS, 303)
@@ -30,18 +33,16 @@ async def show(request: Request) -> Response:
 
 
 async def turn_on(request: Request) -> Response:
-    """Ask for it from now on, once a code of it and the password have come; shows the recovery
-    codes.
-    """
+    """Turn on the second factor after checking a code and the password; show the recovery codes."""
     app, actor, form = app_of(request), own_actor(request), await request.form()
     try:
         sealed = _unpacked(text_of(form, "mulai"))
         secret = own_account.begun_second_factor(app.vault, actor, sealed)
-    except BadAccount as refused:
+    except BadAccount as error:
         return _setup(
             request,
             *own_account.begin_second_factor(app.vault, actor),
-            problem=frame.sentence(request, refused),
+            problem=frame.sentence(request, error),
         )
     confirmed = await confirm_password(request, text_of(form, "sandi"))
     if confirmed.problem:
@@ -64,20 +65,18 @@ async def turn_on(request: Request) -> Response:
                 code=text_of(form, "kode"),
             )
         )
-    except BadAccount as refused:
-        return _setup(
-            request, secret, sealed, problem=frame.sentence(request, refused), field="kode"
-        )
+    except BadAccount as error:
+        return _setup(request, secret, sealed, problem=frame.sentence(request, error), field="kode")
     return _codes(request, codes, fresh=True)
 
 
 async def ask(request: Request) -> Response:
-    """Whether to turn it off, or to have new recovery codes."""
+    """Show the page that confirms turning it off or renewing the recovery codes."""
     return _confirm(request, own_actor(request))
 
 
 async def act(request: Request) -> Response:
-    """Do so, if the password is right."""
+    """Turn it off or renew the recovery codes, after checking the password."""
     app, actor, form = app_of(request), own_actor(request), await request.form()
     confirmed = await confirm_password(request, text_of(form, "sandi"))
     if confirmed.problem:

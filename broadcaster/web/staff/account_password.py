@@ -1,4 +1,4 @@
-"""Choosing a new password: the old one is asked, and every other browser is signed out."""
+"""Change of the password: checks the old one and signs out every other browser."""
 
 from functools import partial
 
@@ -17,12 +17,12 @@ HOME = "/redaksi/"
 
 
 async def show(request: Request) -> Response:
-    """The form."""
+    """Show the form."""
     return _form(request)
 
 
 async def change(request: Request) -> Response:
-    """Check the old one, store the new one."""
+    """Check the old password and store the new one."""
     app, actor = app_of(request), own_actor(request, choosing=True)
     if not actor.account.local:
         raise HTTPException(403)
@@ -36,8 +36,8 @@ async def change(request: Request) -> Response:
         hashed = await app.hasher.run(
             partial(own_account.hash_new_password, confirmed.stored, *typed, actor.account)
         )
-    except BadAccount as refused:
-        return _form(request, field="baru", problem=frame.sentence(request, refused))
+    except BadAccount as error:
+        return _form(request, field="baru", problem=frame.sentence(request, error))
     await app.database.write(
         own_account.change_password, actor, hashed, session=session_of(request).id
     )

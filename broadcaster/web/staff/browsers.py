@@ -1,4 +1,4 @@
-"""The browser that a request of staff comes from, as sign-in counts it and sessions list it."""
+"""The browser of a staff request, for the sign-in throttle and the list of sessions."""
 
 from starlette.requests import Request
 
@@ -23,13 +23,13 @@ SYSTEMS = (
 
 
 def browser_of(request: Request, name: str = "") -> Browser:
-    """Return the browser that asks; it is a known one if `name` signed in there before."""
+    """Identify the browser; it is a trusted one if `name` signed in there before."""
     mark = trusted_browsers.mark_of(request, spelled(name)) if name else ""
     return Browser(address=client_of(request), agent=agent_of(request), mark=mark)
 
 
 def agent_of(request: Request) -> str:
-    """Name browser and system in a few words, for the list of sessions."""
+    """Name the browser and its system, such as "Firefox, Linux"; "?" if both are unknown."""
     text = request.headers.get("user-agent", "")
     parts = (_first(BROWSERS, text), _first(SYSTEMS, text))
     return ", ".join(part for part in parts if part) or "?"

@@ -1,6 +1,4 @@
-"""The channels: whether each is open, what holds it up, what it lately did; and what people may do
-about it.
-"""
+"""The channels page: state and recent figures of each channel, and the actions on it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,11 +20,16 @@ from broadcaster.web.base.authorization import account_of, actor_of, app_of
 from broadcaster.web.staff import frame
 
 ADDRESS = "/redaksi/kanal"
+CONFIRMATIONS = ("dibuka", "diterapkan", "dibuang")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelCard:
-    """One channel on the page; `word` is a key below "staff.send.channel.state."."""
+    """A channel on the page.
+
+    `word` is a key below "staff.send.channel.state."; `rate` is in messages a second, `tier` in
+    people a day.
+    """
 
     name: str
     label: str
@@ -37,17 +40,17 @@ class ChannelCard:
 
     @property
     def routine(self) -> int:
-        """People a day whom routine news may reach; the rest is kept for emergencies."""
+        """People a day whom routine news may reach; the rest is reserved for emergencies."""
         return ceiling(self.tier, emergency=False)
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Show the page."""
     return await _page(request)
 
 
 async def resume(request: Request) -> Response:
-    """Open a channel again, once its cause is mended."""
+    """Resume a halted channel once the cause is fixed."""
     channel = _named(request)
     act = partial(
         channel_controls.resume_channel, app_of(request), channel, actor=actor_of(request)
@@ -56,7 +59,7 @@ async def resume(request: Request) -> Response:
 
 
 async def decide(request: Request) -> Response:
-    """Held suppressions: apply or discard."""
+    """Apply or discard held suppressions."""
     channel, sent = _named(request), await request.form()
     if sent.get("putusan") not in ("terapkan", "buang"):
         raise HTTPException(400)
@@ -72,7 +75,7 @@ async def decide(request: Request) -> Response:
 
 
 def word_of(figures: ChannelFigures, *, is_open: bool) -> str:
-    """How a channel stands, the gravest first."""
+    """Return the channel's state as a catalogue key; the most severe one wins."""
     if not is_open:
         return "closed"
     if figures.state.halted:
@@ -85,15 +88,15 @@ def word_of(figures: ChannelFigures, *, is_open: bool) -> str:
 
 
 def cards(connection: Connection, app: App) -> list[ChannelCard]:
-    """Every push channel that is installed."""
-    found = []
+    """List a card for each installed push channel."""
+    listed = []
     for name, channel in app.push.items():
         is_open = app.loaded.is_open(name)
         figures = channel_figures(
             connection, app.vault, name, rate=channel.rate, limited=channel.tier > 0
         )
         word = word_of(figures, is_open=is_open)
-        found.append(
+        listed.append(
             ChannelCard(
                 name=name,
                 label=channel.label,
@@ -103,12 +106,12 @@ def cards(connection: Connection, app: App) -> list[ChannelCard]:
                 figures=figures,
             )
         )
-    return found
+    return listed
 
 
 async def _page(request: Request, *, problem: str = "", status: int = 200) -> Response:
     app, account = app_of(request), account_of(request)
-    said = request.query_params.get("selesai", "")
+    confirmation = request.query_params.get("selesai", "")
     return frame.page(
         request,
         "channels.html",
@@ -119,17 +122,17 @@ async def _page(request: Request, *, problem: str = "", status: int = 200) -> Re
         pulled=[channel.label for channel in app.pull.values()],
         minutes=MINUTES,
         may_steer=account.may("steer") and account.everywhere,
-        said=said if said in ("dibuka", "diterapkan", "dibuang") else "",
+        said=confirmation if confirmation in CONFIRMATIONS else "",
     )
 
 
-async def _acted(request: Request, act: Callable[[], Awaitable[Any]], said: str) -> Response:
+async def _acted(request: Request, act: Callable[[], Awaitable[Any]], done: str) -> Response:
     try:
         channel_controls.require_channels(frame.desk_of(request))
         await act()
-    except NotAllowed as refused:
-        return await _page(request, problem=frame.sentence(request, refused), status=409)
-    return RedirectResponse(f"{ADDRESS}?selesai={said}", 303)
+    except NotAllowed as error:
+        return await _page(request, problem=frame.sentence(request, error), status=409)
+    return RedirectResponse(f"{ADDRESS}?selesai={done}", 303)
 
 
 def _named(request: Request) -> str:

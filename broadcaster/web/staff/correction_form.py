@@ -1,4 +1,4 @@
-"""Form of a correction: what is published, what was typed over it, what was proposed before."""
+"""The correction form: values as published, as typed, and as proposed before."""
 
 import hashlib
 from typing import Any
@@ -11,7 +11,7 @@ from broadcaster.domain.fields import Fields
 from broadcaster.newsroom.forms import Form, form_text
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.base.authorization import app_of
-from broadcaster.web.staff import form as forms
+from broadcaster.web.staff import compose_form
 from channels.base.moments import WIB
 
 TIMES = ("effective", "expires")
@@ -29,69 +29,70 @@ TYPED = (
     "image_alt",
     *TIMES,
 )
-"""Fields of the form that are one text each; areas are check-boxes."""
+"""Fields of one text each; areas are checkboxes."""
 
 
 CLAIMED = ("claim", "seen_at", "verdict", "fact", "evidence")
-"""What a clarification says besides; the form of any other announcement has none of it."""
+"""Further fields of a clarification; no other kind of announcement has them."""
 
 
 def corrected(row: Announcement, sent: FormData, request: Request) -> dict[str, Any]:
-    """What is published with what was typed over it; areas keep the spelling in which they were
-    published.
-    """
+    """Apply the typed values to the published form; areas keep their published spelling."""
     tree = app_of(request).tree
     form = row.fields.model_dump(mode="json", exclude_defaults=True)
     form |= {name: text_of(sent, name) for name in TYPED}
     if row.fields.kind == "clarification":
-        given = forms.read(sent)
+        given = compose_form.read(sent)
         form |= {name: given.get(name, "") for name in CLAIMED if name in sent}
-    wanted = {value for value in sent.getlist("areas") if isinstance(value, str)}
-    kept = [
+    checked = {value for value in sent.getlist("areas") if isinstance(value, str)}
+    published = [
         name
         for name in row.fields.areas
-        if (area := tree.get(name)) is not None and area.slug in wanted
+        if (area := tree.get(name)) is not None and area.slug in checked
     ]
-    known = {area.slug for area in (tree.get(name) for name in kept) if area is not None}
-    form["areas"] = [*kept, *(area.slug for area in tree.all() if area.slug in wanted - known)]
+    known = {area.slug for area in (tree.get(name) for name in published) if area is not None}
+    form["areas"] = [
+        *published,
+        *(area.slug for area in tree.all() if area.slug in checked - known),
+    ]
     form["translations"] = _translations(sent) if sent.get("translations") else {}
     if any(form.get(name) != (getattr(row.fields, name) or "") for name in channel_overrides.WORDS):
-        form.pop("overrides", None)  # they say what is being corrected
+        form.pop("overrides", None)  # they repeat the text that is being corrected
     return {name: value for name, value in form.items() if value not in ("", None, {})}
 
 
 def fingerprint(form: Form, reason: str) -> str:
-    """What the differences were shown of."""
+    """Hash the form and reason, to tell whether the differences shown are of this very form."""
     return hashlib.sha256(f"{form_text(form)}\0{reason}".encode()).hexdigest()
 
 
 def typed_values(form: Form, sent: FormData) -> dict[str, Any]:
-    """Values of the form as it is shown again."""
+    """Return the typed values, for showing the form again."""
     typed = {name: text_of(sent, name) for name in TYPED}
-    shown = forms.shown({"translations": _translations(sent)})["translations"]
+    translated = compose_form.field_values({"translations": _translations(sent)})["translations"]
     return {
         **typed,
         **_claimed(form),
         "areas": form["areas"],
         "translations": bool(sent.get("translations")),
-        "words": shown,
+        "words": translated,
     }
 
 
 def _translations(sent: FormData) -> dict[str, dict[str, str]]:
-    """Every language that was written."""
-    written = {lang: forms.translation(sent, lang) for lang in forms.LANGUAGES}
+    """Read the translations; languages without text are left out."""
+    written = {lang: compose_form.translation(sent, lang) for lang in compose_form.LANGUAGES}
     return {lang: words for lang, words in written.items() if words}
 
 
 def _claimed(form: Form) -> dict[str, str]:
-    """What is said of a claim, as the fields of the page hold it."""
-    values = forms.shown(form)
+    """Return the fields of a clarification as the page shows them."""
+    values = compose_form.field_values(form)
     return {name: values[name] for name in CLAIMED}
 
 
 def published_values(fields: Fields) -> dict[str, Any]:
-    """The form as it is first shown."""
+    """Return the published values, for showing the form for the first time."""
     values: dict[str, Any] = {name: getattr(fields, name) or "" for name in TYPED}
     times = {name: getattr(fields, name) for name in TIMES}
     values |= {
@@ -106,13 +107,13 @@ def published_values(fields: Fields) -> dict[str, Any]:
         **_claimed(fields.model_dump(mode="json", exclude_defaults=True)),
         "areas": list(fields.areas),
         "translations": False,
-        "words": forms.shown({"translations": stored})["translations"],
+        "words": compose_form.field_values({"translations": stored})["translations"],
     }
 
 
 def proposed_values(row: Announcement, form: Form) -> dict[str, Any]:
-    """The form as it was proposed before."""
-    times = {name: forms.shown(form)[name] for name in TIMES}
+    """Return the values of an earlier proposal."""
+    times = {name: compose_form.field_values(form)[name] for name in TIMES}
     texts = {name: str(form.get(name) or "") for name in TYPED}
     return {
         **published_values(row.fields),
@@ -121,11 +122,11 @@ def proposed_values(row: Announcement, form: Form) -> dict[str, Any]:
         **_claimed(form),
         "areas": list(form.get("areas") or ()),
         "translations": bool(form.get("translations")),
-        "words": forms.shown(form)["translations"],
+        "words": compose_form.field_values(form)["translations"],
     }
 
 
 def text_of(sent: FormData, name: str) -> str:
-    """The text of a field; empty where it is missing or a file."""
+    """Return a form field as text; "" if it is missing or a file."""
     value = sent.get(name, "")
     return value if isinstance(value, str) else ""

@@ -1,6 +1,4 @@
-"""Correcting and withdrawing what is published: one person proposes, with the differences before
-them; another decides.
-"""
+"""Corrections and withdrawals: one person proposes, seeing the differences; another decides."""
 
 import hmac
 import math
@@ -28,7 +26,7 @@ from broadcaster.store.drafts import Proposal, Version
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame, refusals
-from broadcaster.web.staff.announcement import found
+from broadcaster.web.staff.announcement import find_announcement
 from broadcaster.web.staff.correction_form import (
     corrected,
     fingerprint,
@@ -37,30 +35,31 @@ from broadcaster.web.staff.correction_form import (
     text_of,
     typed_values,
 )
-from broadcaster.web.staff.differences import Difference, differences
+from broadcaster.web.staff.differences import FieldDifference, differences
 from broadcaster.web.staff.judging import Judgement, judgement
 
 Change = Literal["correction", "withdrawal"]
-SAID = {
+CONFIRMATIONS = {
     "diajukan": ("asked",),
     "dibatalkan": ("asked",),
     "disetujui": ("held", "out"),
     "ditolak": ("", "out"),
     "ditarik": ("", "out"),
 }
-"""What the page says was done, and how the proposal may stand while it says so; keys below
-"staff.send.said.".
+"""Confirmations, each with the states (see `_proposal_state`) in which the page may show it.
+
+Keys below "staff.send.said.".
 """
 PATHS: Mapping[Change, str] = {"correction": "ralat", "withdrawal": "cabut"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """What stands in the form, and what was said of it."""
+class FormContents:
+    """Contents of the form, with its problems or differences."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
-    changes: Sequence[Difference] | None = None
+    changes: Sequence[FieldDifference] | None = None
     seen: str = ""
     problems: Sequence[WordedProblem] = ()
     refusal: str = ""
@@ -68,87 +67,87 @@ class Shown:
 
 
 async def show_correction(request: Request) -> Response:
-    """The form, or the proposal that waits."""
-    return await _show(request, "correction", Shown())
+    """Show the correction form, or the pending proposal."""
+    return await _show(request, "correction", FormContents())
 
 
 async def show_withdrawal(request: Request) -> Response:
-    """The form, or the proposal that waits."""
-    return await _show(request, "withdrawal", Shown())
+    """Show the withdrawal form, or the pending proposal."""
+    return await _show(request, "withdrawal", FormContents())
 
 
 async def correct(request: Request) -> Response:
-    """First show the differences; a form that was seen with its differences is proposed."""
-    row, sent = await found(request), await request.form()
+    """Show the differences first; propose once the form comes back as it was shown with them."""
+    row, sent = await find_announcement(request), await request.form()
     app, desk, reason = app_of(request), frame.desk_of(request), text_of(sent, "reason")
     form = corrected(row, sent, request)
-    shown = Shown(values=typed_values(form, sent), reason=reason)
-    seen = fingerprint(form, reason)
+    contents = FormContents(values=typed_values(form, sent), reason=reason)
+    digest = fingerprint(form, reason)
     try:
-        if not hmac.compare_digest(text_of(sent, "seen").encode(), seen.encode()):
-            checked, _why = await app.database.read(
+        if not hmac.compare_digest(text_of(sent, "seen").encode(), digest.encode()):
+            checked, _reason = await app.database.read(
                 corrections.examine_correction, desk, row, form, reason=reason
             )
             changes = _changes(request, row.fields, checked.fields)
             if not changes:
                 raise NotAllowed(StepCode.SAME_AS_PUBLISHED)
-            return await _show(request, "correction", replace(shown, changes=changes, seen=seen))
+            return await _show(
+                request, "correction", replace(contents, changes=changes, seen=digest)
+            )
         await app.database.write(corrections.propose_correction, desk, row.id, form, reason=reason)
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, "correction", shown, refused)
-    return _to(row, "correction", "diajukan")
+    except (InvalidAnnouncement, NotAllowed) as error:
+        return await _refused(request, "correction", contents, error)
+    return _redirect(row, "correction", "diajukan")
 
 
 async def show_again(request: Request) -> Response:
-    """The correction as it was typed, for a session that began after it was opened; nothing is
-    proposed.
-    """
-    row, sent = await found(request), await request.form()
+    """Show again a correction that was opened in an earlier session; proposes nothing."""
+    row, sent = await find_announcement(request), await request.form()
     values = typed_values(corrected(row, sent, request), sent)
-    shown = Shown(
+    contents = FormContents(
         values=values, reason=text_of(sent, "reason"), problems=(frame.stale(request),), status=403
     )
-    return await _show(request, "correction", shown)
+    return await _show(request, "correction", contents)
 
 
 async def withdraw(request: Request) -> Response:
-    """Propose to take it back."""
-    row, sent = await found(request), await request.form()
+    """Propose a withdrawal."""
+    row, sent = await find_announcement(request), await request.form()
     desk, reason = frame.desk_of(request), text_of(sent, "reason")
     try:
         await app_of(request).database.write(
             corrections.propose_withdrawal, desk, row.id, reason=reason
         )
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, "withdrawal", Shown(reason=reason), refused)
-    return _to(row, "withdrawal", "diajukan")
+    except (InvalidAnnouncement, NotAllowed) as error:
+        return await _refused(request, "withdrawal", FormContents(reason=reason), error)
+    return _redirect(row, "withdrawal", "diajukan")
 
 
 async def approve(request: Request) -> Response:
-    """Approve what was proposed: it is held for a moment, or goes out at once."""
-    app, row, sent = app_of(request), await found(request), await request.form()
+    """Approve the proposal; it is published at once, or after the hold."""
+    app, row, sent = app_of(request), await find_announcement(request), await request.form()
     waiting = await app.database.read(drafts.proposed, row.id)
     try:
         stored = await app.database.write(
             corrections.approve, frame.desk_of(request), row.id, seen=text_of(sent, "seen")
         )
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, _change(waiting), Shown(), refused)
+    except (InvalidAnnouncement, NotAllowed) as error:
+        return await _refused(request, _change(waiting), FormContents(), error)
     if stored.edition is None:
-        return _to(row, _change(waiting), "disetujui")
+        return _redirect(row, _change(waiting), "disetujui")
     await publications.ring(app, stored)
     return RedirectResponse(f"/redaksi/pengiriman/{row.id}?selesai={PATHS[_change(waiting)]}", 303)
 
 
 async def call_back(request: Request) -> Response:
-    """Take an approval back within the hold."""
+    """Cancel an approval during the hold."""
     return await _decide(
         request, lambda c, desk, row: corrections.call_back(c, desk, row.id), "dibatalkan"
     )
 
 
 async def refuse(request: Request) -> Response:
-    """Turn it down, with a reason."""
+    """Reject the proposal, with a reason."""
     sent = await request.form()
     return await _decide(
         request,
@@ -158,7 +157,7 @@ async def refuse(request: Request) -> Response:
 
 
 async def take_back(request: Request) -> Response:
-    """Its author no longer wants it."""
+    """Withdraw the proposal; only its author may."""
     return await _decide(
         request, lambda c, desk, row: corrections.take_back(c, desk, row.id), "ditarik"
     )
@@ -167,7 +166,7 @@ async def take_back(request: Request) -> Response:
 def _unpublished(
     connection: Connection, row: Announcement, newest: EditionRow | None, account: Account
 ) -> Version | None:
-    """Find this person's last correction, if it was refused or taken back."""
+    """Find this person's latest correction if it was never published."""
     last = drafts.newest(connection, row.id)
     if last is None or newest is None or last.act != "correct" or last.actor != account.actor:
         return None
@@ -175,21 +174,21 @@ def _unpublished(
     return None if is_out else last
 
 
-def _changes(request: Request, before: Fields, after: Fields) -> list[Difference]:
+def _changes(request: Request, before: Fields, after: Fields) -> list[FieldDifference]:
     app = app_of(request)
-    found = differences(before, after, tree=app.tree, topics=app.settings.topics)
-    return [
-        one for one in found if one.name != "publish_at"
-    ]  # a correction is published when it is approved
+    changes = differences(before, after, tree=app.tree, topics=app.settings.topics)
+    # a correction is published when it is approved, so its schedule does not count
+    return [change for change in changes if change.name != "publish_at"]
 
 
-# --- answers ------------------------------------------------------------------------------------------
+# --- responses ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Stored:
-    """What the store knows of an announcement's corrections; `unused`: this person's last one, if
-    it never went out.
+    """Stored data about an announcement's corrections.
+
+    `unused` is this person's latest correction if it was never published.
     """
 
     newest: EditionRow | None
@@ -199,7 +198,7 @@ class _Stored:
 
     @property
     def after(self) -> Fields | None:
-        """The fields as the correction that waits would leave them."""
+        """Fields after the pending correction; None if there is none."""
         if self.waiting is None or self.waiting.change != "correction":
             return None
         return read_leniently(self.waiting.form)[0]
@@ -212,7 +211,7 @@ def _stored(connection: Connection, row: Announcement, account: Account, t: Word
     return _Stored(
         newest=newest,
         waiting=waiting,
-        people=actors.spoken(connection, names, t),
+        people=actors.display_names(connection, names, t),
         unused=_unpublished(connection, row, newest, account),
     )
 
@@ -232,8 +231,8 @@ async def _judged(request: Request, row: Announcement, stored: _Stored) -> Judge
     )
 
 
-async def _show(request: Request, change: Change, shown: Shown) -> Response:
-    app, row, t = app_of(request), await found(request), words(pages.lang_of(request))
+async def _show(request: Request, change: Change, contents: FormContents) -> Response:
+    app, row, t = app_of(request), await find_announcement(request), words(pages.lang_of(request))
     stored = await app.database.read(_stored, row, account_of(request), t)
     newest, waiting, people, unused = stored.newest, stored.waiting, stored.people, stored.unused
     judged, after = await _judged(request, row, stored), stored.after
@@ -243,9 +242,9 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}/{PATHS[waiting.change]}", 303)
     proposed = waiting if waiting is not None and waiting.change == change else None
     chosen = row.fields.channels
-    said = request.query_params.get("selesai", "")
+    confirmation = request.query_params.get("selesai", "")
     again = unused is not None and "pakai" in request.query_params
-    values = shown.values or (
+    values = contents.values or (
         proposed_values(row, unused.form)
         if unused is not None and again
         else published_values(row.fields)
@@ -258,35 +257,40 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
     return frame.page(
         request,
         "amend.html",
-        status=shown.status,
+        status=contents.status,
         row=row,
         change=change,
-        shown=shown,
+        shown=contents,
         newest=newest,
         waiting=proposed,
         values=values,
-        unused=unused is not None and not again and not shown.values,
+        unused=unused is not None and not again and not contents.values,
         proposer=people[proposed.actor] if proposed else "",
         approver=people[proposed.approved_by] if proposed else "",
         left=max(left, 0),
         judged=judged,
         changes=_changes(request, row.fields, after)
         if proposed and after is not None
-        else shown.changes,
+        else contents.changes,
         mine=proposed is not None and proposed.actor == account_of(request).actor,
         topics=app.settings.topics,
         tree=app.tree,
         verdicts=VERDICTS,
         marked=_marked(request, values["areas"] if change == "correction" else ()),
-        pushed=[app.push[one].label for one in app.open_push if not chosen or one in chosen],
-        pulled=[app.pull[one].label for one in app.pull if not chosen or one in chosen],
-        said=said if _standing(proposed, newest) in SAID.get(said, ()) else "",
+        pushed=[app.push[name].label for name in app.open_push if not chosen or name in chosen],
+        pulled=[app.pull[name].label for name in app.pull if not chosen or name in chosen],
+        said=(
+            confirmation
+            if _proposal_state(proposed, newest) in CONFIRMATIONS.get(confirmation, ())
+            else ""
+        ),
     )
 
 
-def _standing(proposed: Proposal | None, newest: EditionRow) -> str:
-    """How a proposal stands, as SAID names it; "out": none waits, and one was published at some
-    time.
+def _proposal_state(proposed: Proposal | None, newest: EditionRow) -> str:
+    """Return the proposal's state as CONFIRMATIONS names it.
+
+    "out" means that none is pending and one was published before.
     """
     if proposed is None:
         return "out" if newest.number > 1 else ""
@@ -294,36 +298,39 @@ def _standing(proposed: Proposal | None, newest: EditionRow) -> str:
 
 
 def _marked(request: Request, names: Sequence[str]) -> set[str]:
-    """Slugs of the areas that are ticked."""
+    """Return the slugs of the checked areas."""
     return {
         area.slug for area in (app_of(request).tree.get(name) for name in names) if area is not None
     }
 
 
 async def _decide(
-    request: Request, act: Callable[[Connection, Any, Announcement], None], said: str
+    request: Request, act: Callable[[Connection, Any, Announcement], None], done: str
 ) -> Response:
-    app, row, desk = app_of(request), await found(request), frame.desk_of(request)
+    app, row, desk = app_of(request), await find_announcement(request), frame.desk_of(request)
     change = _change(await app.database.read(drafts.proposed, row.id))
     try:
         await app.database.write(lambda connection: act(connection, desk, row))
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, change, Shown(), refused)
-    return _to(row, change, said)
+    except (InvalidAnnouncement, NotAllowed) as error:
+        return await _refused(request, change, FormContents(), error)
+    return _redirect(row, change, done)
 
 
 async def _refused(
-    request: Request, change: Change, shown: Shown, refused: InvalidAnnouncement | NotAllowed
+    request: Request,
+    change: Change,
+    contents: FormContents,
+    error: InvalidAnnouncement | NotAllowed,
 ) -> Response:
     problems: tuple[WordedProblem, ...] = ()
     refusal = ""
-    if isinstance(refused, InvalidAnnouncement):
-        problems = refusals.worded(refused.problems, frame.words_of(request))
+    if isinstance(error, InvalidAnnouncement):
+        problems = refusals.worded(error.problems, frame.words_of(request))
     else:
-        refusal = frame.sentence(request, refused)
-    status = 422 if problems else frame.status_of(refused)
+        refusal = frame.sentence(request, error)
+    status = 422 if problems else frame.status_of(error)
     return await _show(
-        request, change, replace(shown, problems=problems, refusal=refusal, status=status)
+        request, change, replace(contents, problems=problems, refusal=refusal, status=status)
     )
 
 
@@ -331,5 +338,5 @@ def _change(waiting: Proposal | None) -> Change:
     return waiting.change if waiting is not None else "correction"
 
 
-def _to(row: Announcement, change: Change, said: str) -> Response:
-    return RedirectResponse(f"/redaksi/pengumuman/{row.id}/{PATHS[change]}?selesai={said}", 303)
+def _redirect(row: Announcement, change: Change, done: str) -> Response:
+    return RedirectResponse(f"/redaksi/pengumuman/{row.id}/{PATHS[change]}?selesai={done}", 303)

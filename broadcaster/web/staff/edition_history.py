@@ -1,6 +1,4 @@
-"""Who wrote and who approved the edition that goes out now, and when: a correction has people and
-times of its own. Pure.
-"""
+"""Author, approver and times of the newest edition; a correction has its own. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +11,10 @@ from broadcaster.store.audit import Entry
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """One edition: times in epoch seconds, people as actors ("" where nobody approved), the hash of
-    what was approved.
+    """The publication of an edition.
+
+    Times are epoch seconds, people are actors ("" if nobody approved), and `content` is the hash of
+    the approved content.
     """
 
     at: float
@@ -25,7 +25,10 @@ class Publication:
 
 
 def publication(row: Announcement, newest: EditionRow | None, acts: Sequence[Entry]) -> Publication:
-    """The newest edition's; `acts` are the announcement's audit entries, the oldest first."""
+    """Find the publication of the newest edition.
+
+    `acts` are the announcement's audit entries, oldest first.
+    """
     last = next(
         (n for n in reversed(range(len(acts))) if newest is not None and _issued(acts[n], newest)),
         None,

@@ -28,7 +28,7 @@ from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Version
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import actors, audience_estimate, checks, frame, once, refusals
-from broadcaster.web.staff.announcement import found
+from broadcaster.web.staff.announcement import find_announcement
 from broadcaster.web.staff.compose import thumbnail
 from broadcaster.web.staff.judging import Judgement, judgement
 
@@ -100,7 +100,7 @@ SAID = {"dibatalkan": "review", "dikembalikan": "returned", "jadwal": "approved"
 
 async def show(request: Request) -> Response:
     """The page."""
-    return await _page(request, await found(request))
+    return await _page(request, await find_announcement(request))
 
 
 async def _page(
@@ -166,7 +166,7 @@ def _people(
     """The versions, and everybody's name."""
     versions = drafts.history(connection, row.id, limit=VERSIONS)
     named = [row.submitted_by, row.approved_by, *(version.actor for version in versions)]
-    return versions, actors.spoken(connection, named, t)
+    return versions, actors.display_names(connection, named, t)
 
 
 def _done(request: Request, row: Announcement) -> str:
@@ -184,7 +184,7 @@ def decided(
     """
 
     async def endpoint(request: Request) -> Response:
-        app, row, data = app_of(request), await found(request), await request.form()
+        app, row, data = app_of(request), await find_announcement(request), await request.form()
         desk, kind = frame.desk_of(request), request.url.path.rsplit("/", 1)[-1]
         try:
             done = await once.write(
@@ -202,7 +202,7 @@ def decided(
             )
             return await _page(
                 request,
-                await found(request),
+                await find_announcement(request),
                 problems,
                 status=frame.status_of(refused),
                 reason=reason,

@@ -19,7 +19,7 @@ from broadcaster.store import announcements, drafts, form_acts
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame, once
-from broadcaster.web.staff.differences import Difference, differences
+from broadcaster.web.staff.differences import FieldDifference, differences
 
 KIND = "draft"
 """What a form is called that makes a draft: its first autosave, and its button."""
@@ -36,7 +36,7 @@ class Conflict:
     row: Announcement
     who: str
     at: float
-    changes: Sequence[Difference]
+    changes: Sequence[FieldDifference]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,7 @@ async def conflict(request: Request, announcement: str, form: Form) -> Conflict 
         who = last.actor if last is not None else row.created_by if row is not None else ""
         return (
             row,
-            actors.spoken(connection, [who], t)[who],
+            actors.display_names(connection, [who], t)[who],
             row.updated_at if row is not None else 0.0,
         )
 

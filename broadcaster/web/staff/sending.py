@@ -30,7 +30,7 @@ from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, actor_of, app_of, current_session
 from broadcaster.web.base.edition_view import view
 from broadcaster.web.staff import actors, frame
-from broadcaster.web.staff.announcement import found
+from broadcaster.web.staff.announcement import find_announcement
 from broadcaster.web.staff.edition_history import publication
 from broadcaster.web.staff.live_progress import Watching
 from broadcaster.web.staff.progress import Sight
@@ -149,7 +149,7 @@ def event(name: str, data: str) -> str:
 
 async def _sent(request: Request) -> Announcement:
     """The announcement of the path, which was published. Raises 404."""
-    row = await found(request)
+    row = await find_announcement(request)
     if row.published_at is None:
         raise HTTPException(404)
     return row
@@ -183,7 +183,7 @@ async def _page(
         ]
         return (
             acts,
-            actors.spoken(connection, named, t),
+            actors.display_names(connection, named, t),
             announcements.newest_edition(connection, row.id),
             drafts.proposed(connection, row.id),
         )
@@ -200,7 +200,7 @@ async def _page(
         problem=problem,
         acts=acts,
         names=names,
-        given=actors.given,
+        given=actors.typed_reason,
         newest=newest,
         waiting=waiting,
         withdrawal=next((entry for entry in reversed(acts) if entry.act == Act.WITHDRAW), None),

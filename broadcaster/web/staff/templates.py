@@ -21,7 +21,7 @@ from broadcaster.store.announcements import Announcement
 from broadcaster.store.templates import Template
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame, once, refusals
-from broadcaster.web.staff.announcement import found
+from broadcaster.web.staff.announcement import find_announcement
 from channels.base.contract import Level, Topic
 
 ADDRESS = "/redaksi/templat"
@@ -47,7 +47,7 @@ async def show(request: Request) -> Response:
 
 async def keep(request: Request) -> Response:
     """Keep the announcement that the path names."""
-    row, data, desk = await found(request), await request.form(), frame.desk_of(request)
+    row, data, desk = await find_announcement(request), await request.form(), frame.desk_of(request)
     name = str(data.get("nama", ""))
     try:
         await once.write(
@@ -152,7 +152,9 @@ async def _page(
     """
     app, t = app_of(request), frame.words_of(request)
     templates = await app.database.read(store.everything)
-    names = await app.database.read(actors.spoken, {template.actor for template in templates}, t)
+    names = await app.database.read(
+        actors.display_names, {template.actor for template in templates}, t
+    )
     said = request.query_params.get("selesai", "")
     return frame.page(
         request,

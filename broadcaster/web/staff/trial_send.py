@@ -22,14 +22,14 @@ from broadcaster.store.announcements import Announcement
 from broadcaster.web.base import csrf
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import frame, once
-from broadcaster.web.staff.announcement import found
+from broadcaster.web.staff.announcement import find_announcement
 
 _RESULT = re.compile(r"[0-9a-f]{12}\.[A-Za-z0-9_-]{16,64}", re.ASCII)
 
 
 async def show(request: Request) -> Response:
     """What became of a test; `hasil` in the query names it. Raises 404."""
-    row, name = await found(request), request.query_params.get("hasil", "")
+    row, name = await find_announcement(request), request.query_params.get("hasil", "")
     if not _RESULT.fullmatch(name):
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}", 303)
     app, account = app_of(request), account_of(request)
@@ -45,7 +45,7 @@ async def show(request: Request) -> Response:
 
 async def send(request: Request) -> Response:
     """Send what is stored of the announcement that the path names."""
-    return await answer(request, await found(request), await request.form())
+    return await answer(request, await find_announcement(request), await request.form())
 
 
 async def answer(request: Request, row: Announcement, data: Mapping[str, Any]) -> Response:

@@ -217,7 +217,7 @@ async def _fields(request: Request, typed: Typed) -> dict[str, Any]:
         "agencies": sorted(known),
         "others": [name for name in typed.agencies if name not in known],
         "groups": groups(app),
-        "places": compose.places(request),
+        "places": compose.grid_tiles(request),
         "limits": LIMITS,
     }
 

@@ -22,7 +22,7 @@ from broadcaster.inbound import inbox
 from broadcaster.inbound.replies import ReplySender
 from broadcaster.web import routes
 from broadcaster.web.base.authorization import Row
-from broadcaster.web.staff import form
+from broadcaster.web.staff import compose_form
 from support.browsing import CREDENTIALS, NOTICE, Answer, Running, bearer, running
 from support.staff_rows import COMPOSED, DEEDS, filled, sign_in_form, staged
 from support.staffing import Browser, browser, hire
@@ -33,7 +33,7 @@ VALUES = (
 )  # fmt: skip
 _CLIENTS = count(1)
 IN_FORMS = (
-    *form.LINES, *form.PROSE, *form.CHOICES, *form.TIMES, *form.LISTS, "evidence", "en.title", "en.body", "ganti.email.title",
+    *compose_form.LINES, *compose_form.PROSE, *compose_form.CHOICES, *compose_form.TIMES, *compose_form.LISTS, "evidence", "en.title", "en.body", "ganti.email.title",
     "ganti.email.base",
 )  # fmt: skip
 

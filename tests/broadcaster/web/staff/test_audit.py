@@ -256,7 +256,7 @@ def test_names_are_found_by_the_index_however_long_the_log(sqlite_url: str) -> N
 
 async def test_actors_of_one_kind_can_be_told_apart(site: Running) -> None:
     told = await site.app.database.read(
-        actors.spoken, ["simulasi", "simulasi:air", "clock"], words("id")
+        actors.display_names, ["simulasi", "simulasi:air", "clock"], words("id")
     )
     assert told == {
         "simulasi": "simulasi",
