@@ -1,4 +1,4 @@
-"""Who may decide on a text: whether that is the person who looks at it, why not, and who else can."""
+"""Right to decide on a text: does this person have it, why not, and who else has it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,13 +15,15 @@ from broadcaster.staff import second_person
 from broadcaster.store.announcements import Announcement
 
 MOST = 5
-"""People named at most."""
+"""Upper limit on the colleagues who are named."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """`may`: the person may decide; else `why` not, in words, where they would have the right.
-    `others` can, by name.
+    """Answer for one person and one text.
+
+    `may`: True if the person may decide. `why`: the reason against it in words, "" where the
+    person's role has no such right. `others`: full names of colleagues who may.
     """
 
     may: bool
@@ -39,8 +41,9 @@ def judgement(
     t: Words,
     changed: Fields | None = None,
 ) -> Judgement:
-    """As the decision itself asks it, so that nobody is offered what they are refused; `changed`:
-    the corrected text.
+    """Apply the checks of the decision itself, so that a page offers nothing that is refused.
+
+    `writers`: actors who wrote or submitted the text. `changed`: the corrected text, if any.
     """
     if row.training:
         return Judgement(may=account.may("approve"))

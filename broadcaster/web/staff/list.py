@@ -1,4 +1,4 @@
-"""The list of announcements: tabs with counts, search, filters, pages."""
+"""List of announcements: tabs with counts, search, filters, pages."""
 
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
@@ -17,16 +17,20 @@ from channels.base.contract import Level
 from channels.base.moments import WIB
 
 TAB_WORDS: Mapping[str, Tab] = {
-    "draf": "draft", "menunggu": "waiting", "terjadwal": "scheduled", "terbit": "published", "berakhir": "ended",
+    "draf": "draft",
+    "menunggu": "waiting",
+    "terjadwal": "scheduled",
+    "terbit": "published",
+    "berakhir": "ended",
     "arsip": "archived",
-}  # fmt: skip
-"""How tabs are named in addresses."""
+}
+"""Tab names as they appear in addresses."""
 TEXT_LIMIT = 80
-"""Characters of a search."""
+"""Characters of a search that are used."""
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Show one page of the chosen tab."""
     app = app_of(request)
     wanted = _wanted(request)
     before = request.query_params.get("setelah", "")
@@ -76,8 +80,9 @@ def _wanted(request: Request) -> Wanted:
 
 
 def _midnight(text: str, *, days: int = 0) -> float | None:
-    """The beginning of a day ("2026-11-25", WIB), so many days later; what is no date does not
-    restrict.
+    """Return midnight (WIB, epoch seconds) of a date such as "2026-11-25", `days` later.
+
+    None for anything that is not a date, so that it does not restrict the list.
     """
     try:
         day = date.fromisoformat(text)

@@ -1,5 +1,6 @@
-"""Looking at sendings for many who follow them: one look a second at most, shared, and a memory
-from which rates are told.
+"""Progress of sendings, shared by all who watch them.
+
+A sending is read at most about once a second; recent readings are kept to work out its rate.
 """
 
 import asyncio
@@ -18,22 +19,22 @@ from broadcaster.web.staff.pace import Observation
 from broadcaster.web.staff.progress import Sight, view
 
 FRESH = 0.8
-"""Seconds for which a look is good: whoever asks within gets the same one."""
+"""Seconds for which a reading is reused."""
 STRETCH = 30.0
-"""Seconds over which a rate is told."""
+"""Seconds over which a rate is measured."""
 AREAS_SHARE = 20.0
-"""Areas are counted anew only after this many times as long as counting them takes: it reads every
+"""Pause between two counts by area, as a multiple of the time that a count takes: it reads every
 row.
 """
 SENDINGS = 64
-"""Sendings that a process remembers."""
+"""Sendings whose progress a process keeps."""
 STREAMS = 6
-"""Streams that one account may hold open: some tabs."""
+"""Streams that one account may hold open in one process: a few tabs."""
 
 
 @dataclass
 class _Kept:
-    """What is remembered of one sending."""
+    """Latest progress of one sending; times are of the monotonic clock."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     good_until: float = 0.0
@@ -46,13 +47,13 @@ class _Kept:
 
 @dataclass
 class Watching:
-    """One web process's looks at sendings, and who holds streams open."""
+    """Progress that one web process has read, and its open streams by account id."""
 
     _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
     streams: dict[int, int] = field(default_factory=dict)
 
     async def look(self, app: App, announcement: str) -> Sight:
-        """How the sending stands now, or stood within the last second. Raises 404."""
+        """Return the progress of a sending, at most FRESH seconds old. Raises 404."""
         kept = self._kept.setdefault(announcement, _Kept())
         self._kept.move_to_end(announcement)
         while len(self._kept) > SENDINGS:
@@ -64,12 +65,12 @@ class Watching:
             return kept.sight
 
     def forget(self, announcement: str) -> None:
-        """Somebody steered it: the next look is a new one."""
+        """Drop the cached progress."""
         self._kept.pop(announcement, None)
 
     @asynccontextmanager
     async def stream(self, account: int) -> AsyncIterator[None]:
-        """Hold a stream open. Raises 429 when the account holds too many."""
+        """Count a stream while it is open. Raises 429 when the account has too many."""
         if self.streams.get(account, 0) >= STREAMS:
             raise HTTPException(429, headers={"Retry-After": "10"})
         self.streams[account] = self.streams.get(account, 0) + 1
@@ -99,7 +100,7 @@ class Watching:
 
 
 def _observe(seen: deque[Observation], at: float, closed: int) -> None:
-    """Add what is seen now; rows that were opened again begin a new stretch."""
+    """Add an observation; start afresh when rows were reopened or the clock went back."""
     if seen and (closed < seen[-1].closed or at < seen[-1].at):
         seen.clear()
     seen.append(Observation(at=at, closed=closed))

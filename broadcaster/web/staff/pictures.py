@@ -1,5 +1,5 @@
-"""Pictures for announcements: one chosen and sent, by its own page, from a script of the composer,
-or within its form.
+"""Uploads of pictures for announcements: on their own page, by the composer's script or within the
+composer's form.
 """
 
 from collections.abc import Mapping
@@ -20,27 +20,24 @@ from broadcaster.web.staff import frame
 
 ADDRESS = "/redaksi/gambar"
 FIELD = "picture"
-"""Name of the file field, here and in the composer's form."""
+"""File field, here and in the composer's form."""
 FORM_BYTES = UPLOAD_BYTES + 6 * 1024 * 1024
-"""Cap of a form with a picture: one that is too heavy by some MB is still answered in words, with
-all that was typed.
+"""Limit on a form with a picture, in bytes. It exceeds the limit on the picture itself, so that a
+form with one a few MB too heavy is still read, explained and shown again with all that was typed.
 """
 SHOWN = 24
+"""Pictures that the page lists."""
 
 
 async def show(request: Request) -> Response:
-    """The page: choose a picture; the newest ones with their addresses, first of all the one that
-    was just brought.
-    """
+    """Show the upload form and the newest pictures, the one just uploaded (`?baru=`) first."""
     app = app_of(request)
     kept = await app.database.read(media.find, request.query_params.get("baru", ""))
     return await _page(request, stored=library.stored_as(app, kept) if kept is not None else None)
 
 
 async def upload(request: Request) -> Response:
-    """Take a picture in: answered as JSON to a script that asks for it, else by the page that shows
-    it.
-    """
+    """Store a picture; answer with JSON if the request accepts it, else redirect to the page."""
     plain = "application/json" in request.headers.get("accept", "")
     try:
         stored = await _stored(request, await request.form(max_files=1))
@@ -57,11 +54,10 @@ async def upload(request: Request) -> Response:
 
 
 async def taken(request: Request, data: FormData) -> Mapping[str, str]:
-    """What a picture within the composer's form changes in the form: its `image`; nothing where
-    none was chosen.
+    """Store the picture of the composer's form and return the new value of `image`.
 
-    Raises InvalidAnnouncement for a picture that cannot be used, so that it is told at its field
-    like any other refusal.
+    Empty if no picture was chosen. Raises InvalidAnnouncement for a picture that cannot be used, so
+    that it is reported at its field like any other refusal.
     """
     try:
         stored = await _stored(request, data)
@@ -73,9 +69,7 @@ async def taken(request: Request, data: FormData) -> Mapping[str, str]:
 
 
 async def _stored(request: Request, data: FormData) -> Stored | None:
-    """The picture that the form brought, kept; None where the field was left empty. Raises
-    BadPicture.
-    """
+    """Store the uploaded picture; None if the field was left empty. Raises BadPicture."""
     chosen = data.get(FIELD)
     if not isinstance(chosen, UploadFile) or not chosen.filename:
         return None

@@ -1,8 +1,7 @@
-"""How a sending stands, as its page shows it: counts, shares, rate, words. Pure: what it is made
-from comes from overview.py.
+"""Progress of a sending as its page shows it: counts, percentages, pace, keys of words. Pure.
 
-A share is rounded down and reaches 100 only when nothing is open. "Sampai" counts only where the
-channel gives proof of arrival.
+`broadcaster.delivery.status` reads the figures. A percentage is rounded down and reaches 100 only
+when nothing is open. "Sampai" counts only where the channel gives proof of arrival.
 """
 
 from collections import Counter
@@ -33,49 +32,47 @@ HEAPS: Mapping[Heap, tuple[str, ...]] = {
     "cancelled": ("cancelled",),
     "expired": ("expired",),
 }
-"""What people are told of the ledger's states; each state is in one heap."""
+"""Ledger states grouped as people read them; each state is in exactly one heap."""
 ALWAYS: tuple[Heap, ...] = ("waiting", "sent", "arrived", "failed", "skipped")
-"""Heaps that are shown although nobody is in them."""
+"""Heaps that are shown even when empty."""
 AGAIN = ("failed", "unconfirmed")
-"""States that a person may open for another attempt."""
+"""States that "try again" reopens for another attempt."""
 OVER = ("done", "stopped", "superseded", "none")
-"""Sendings, and runs of a channel, in which nothing more leaves; "none": the announcement goes by
-no channel that sends.
+"""States of a sending, or of one channel's run, in which nothing more is sent.
+
+"none": the announcement uses no channel that sends.
 """
 
 
 def share(part: int, whole: int) -> int:
-    """Per cent, rounded down: 100 only for all of it; 0 of nothing."""
+    """Return `part` as a percentage of `whole`, rounded down; 0 if `whole` is 0."""
     return part * 100 // whole if whole > 0 else 0
-
-
-# --- counts -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """Rows by heap."""
+    """Number of rows in each heap."""
 
     heaps: Mapping[Heap, int]
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Number of all rows."""
         return sum(self.heaps.values())
 
     @property
     def processed(self) -> int:
-        """All but what waits or is on the wire."""
+        """Number of rows that are neither waiting nor being sent."""
         return self.total - self.heaps["waiting"]
 
     @property
     def percent(self) -> int:
-        """Part that is processed, rounded down."""
+        """Percentage that is processed, rounded down."""
         return share(self.processed, self.total)
 
 
 def tally(counts: Mapping[str, int]) -> Tally:
-    """Rows by state as heaps."""
+    """Group counts by ledger state into heaps."""
     return Tally(
         heaps={
             heap: sum(counts.get(state, 0) for state in states) for heap, states in HEAPS.items()
@@ -85,14 +82,14 @@ def tally(counts: Mapping[str, int]) -> Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """A sending in one line."""
+    """Progress bar of a sending."""
 
     tally: Tally
     percent: int
 
     @property
     def sectors(self) -> Sequence[tuple[Heap, float, float]]:
-        """Each heap with where it begins and how wide it is, in per cent."""
+        """Heaps that are not empty, each with its start and its width in per cent."""
         order: tuple[Heap, ...] = (
             "arrived",
             "sent",
@@ -112,7 +109,7 @@ class Bar:
 
 
 def bar(progress: Progress) -> Bar:
-    """The whole sending in one line."""
+    """Return the progress bar of the whole sending."""
     rows = tally(_sum(progress.deliveries.values()))
     return Bar(
         tally=rows, percent=_percent(rows, over=progress.sending in OVER or not progress.states)
@@ -121,8 +118,10 @@ def bar(progress: Progress) -> Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelLine:
-    """One channel: `word` is a key below "staff.send.channel.", `at` its time; `arrived` in per
-    cent, None without proof.
+    """Progress of one channel.
+
+    `word`: a key below "staff.send.channel."; `at`: the time it speaks of (epoch seconds, 0: none).
+    `arrived`: in per cent, None for a channel without proof of arrival.
     """
 
     name: str
@@ -138,8 +137,10 @@ class ChannelLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Failing:
-    """Rows of one channel that did not arrive for one reason, or are tried again at `next_try`
-    (epoch seconds; 0: not).
+    """Rows of one channel that failed, or wait for another try, for one reason.
+
+    `codes`: provider codes with their counts, most frequent first. `next_try`: epoch seconds, 0 for
+    rows that are not tried again.
     """
 
     channel: str
@@ -151,14 +152,15 @@ class Failing:
 
     @property
     def explanations(self) -> list[str]:
-        """What its codes mean, as keys below "staff.send.code."."""
+        """Meanings of the codes, as keys below "staff.send.code."."""
         return explanations(code for code, _count in self.codes)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """One kelurahan on the grid; without rows it was not meant. `word` is a key below
-    "staff.send.tile.".
+    """Kelurahan on the grid; without rows it was not addressed.
+
+    `word` is a key below "staff.send.tile.".
     """
 
     area: Area
@@ -170,7 +172,11 @@ class Tile:
 
 @dataclass(frozen=True, kw_only=True)
 class Sight(Bar):
-    """The whole page."""
+    """Contents of the page.
+
+    `can`: acts now possible, as addresses name them. `elsewhere`: labels and counts of areas
+    without a tile. `doubles`: messages that may have been sent twice.
+    """
 
     sending: str
     people: int | None
@@ -187,7 +193,7 @@ class Sight(Bar):
 
     @property
     def over(self) -> bool:
-        """Whether nothing changes any more but for late receipts."""
+        """True if nothing but late receipts can change it."""
         return self.sending in OVER and not self.tally.heaps["waiting"]
 
 
@@ -199,7 +205,7 @@ def view(
     tree: AreaTree,
     push: Mapping[str, PushChannel],
 ) -> Sight:
-    """The page from what the ledger says and from what was observed lately."""
+    """Build the page from the ledger's figures and the recent observations."""
     progress = shown.progress
     line = bar(progress)
     whole = line.tally
@@ -226,7 +232,7 @@ def view(
 
 
 def acts(progress: Progress) -> list[str]:
-    """What may be done now: names of acts, as addresses have them."""
+    """List the acts that are possible now, as addresses name them."""
     offered = {
         "preparing": ["jeda", "hentikan"],
         "running": ["jeda", "hentikan"],
@@ -241,7 +247,7 @@ def acts(progress: Progress) -> list[str]:
 
 
 def failing(causes: Causes) -> list[Failing]:
-    """Causes by channel and reason, most first, what waits for another try before the rest."""
+    """Group causes by channel and reason: rows to be tried again first, then the most frequent."""
     waits: dict[tuple[str, str], Counter[str]] = {}
     first: dict[tuple[str, str], float] = {}
     for wait in causes.waiting:
@@ -278,9 +284,7 @@ def _codes(codes: Counter[str]) -> list[tuple[str, int]]:
 
 
 def _percent(rows: Tally, *, over: bool) -> int:
-    """Part that is processed; while the last rows may still be on their way into the ledger it is
-    not 100.
-    """
+    """Return the percentage processed; at most 99 until `over`, as rows may still be added."""
     return (rows.percent if rows.total else 100) if over else min(99, rows.percent)
 
 
@@ -311,8 +315,9 @@ def _channel(
 
 
 def _word(standing: ChannelView) -> tuple[str, float]:
-    """What people read of a channel: what a person or the end of the run says before what the
-    provider says.
+    """Choose the word for a channel, and its time.
+
+    A state set by a person or by the end of the run comes before the provider's.
     """
     if standing.sending not in ("preparing", "running"):
         return standing.sending, 0.0
@@ -351,7 +356,7 @@ def _tile_word(rows: Tally, sending: str) -> str:
 
 
 def _elsewhere(tree: AreaTree, areas: Mapping[str, Mapping[str, int]]) -> list[tuple[str, Tally]]:
-    """Who subscribed to a whole kecamatan or to the city, and kelurahan without a tile."""
+    """Count the areas without a tile: the city, whole kecamatan, kelurahan off the grid."""
     tiled = {area.code for area in tree.kelurahan if area.tile is not None}
     return [
         (_label(tree, code), tally(counts))

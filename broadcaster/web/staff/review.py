@@ -1,5 +1,6 @@
-"""The check before submitting, and what a second person decides: the same previews, the reach, and
-one button for each act.
+"""Review page: the check before submitting and the decision of a second person.
+
+Both see the same previews and the same reach, with one button for each act.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -33,12 +34,12 @@ from broadcaster.web.staff.compose import thumbnail
 from broadcaster.web.staff.judging import Judgement, judgement
 
 UseCase = Callable[[Connection, Desk, str, Any], Any]
-"""A transaction: the desk, the announcement's id and what the form says."""
+"""Function run in a transaction with the desk, the announcement's id and the form."""
 
 VERSIONS = 5
-"""The newest, named beside the text; their own page shows more."""
+"""Newest versions that are listed beside the text; the history page lists them all."""
 PROSE = ("title", "summary", "body", "instruction")
-"""Words of a language or of a channel, in reading order."""
+"""Text fields of a language or of a channel, in reading order."""
 FACTS = (
     "link",
     "image",
@@ -50,12 +51,12 @@ FACTS = (
     "fact",
     "evidence",
 )
-"""What else residents may read or be led to."""
+"""Further fields that residents may read or follow."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spoken:
-    """The words of a language, or those of one channel (`label`); by name of field, as they were
+    """Text of one language, or of one channel if `label` is set; `words` by name of field, as
     typed.
     """
 
@@ -65,7 +66,7 @@ class Spoken:
 
 
 def spoken(app: App, fields: Fields) -> list[Spoken]:
-    """Every set of words that is approved: previews cut some of them, and speak one language."""
+    """List every text that an approval covers; previews cut some and show one language only."""
     labels = app.labels
     return [
         Spoken(lang="id", label="", words=_words(fields)),
@@ -85,7 +86,7 @@ def _words(words: Fields | Translation | Override) -> dict[str, str]:
 
 
 def facts(fields: Fields) -> dict[str, str]:
-    """Addresses, and what a clarification claims, by name of field."""
+    """Return the links, pictures and claims that are set, by name of field."""
     given = {name: getattr(fields, name) for name in FACTS}
     return {
         name: "\n".join(value) if isinstance(value, tuple) else str(value)
@@ -95,11 +96,11 @@ def facts(fields: Fields) -> dict[str, str]:
 
 
 SAID = {"dibatalkan": "review", "dikembalikan": "returned", "jadwal": "approved"}
-"""Acts of which the page says that they were done, while the announcement is still as they left it."""
+"""Acts that the page confirms, each while the announcement is still in the state that it left."""
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Show the page."""
     return await _page(request, await found(request))
 
 
@@ -163,7 +164,7 @@ def _judgement(connection: Connection, desk: Desk, row: Announcement, t: Words) 
 def _people(
     connection: Connection, row: Announcement, t: Words
 ) -> tuple[list[Version], Mapping[str, str]]:
-    """The versions, and everybody's name."""
+    """Read the newest versions, and the names of all who are mentioned."""
     versions = drafts.history(connection, row.id, limit=VERSIONS)
     named = [row.submitted_by, row.approved_by, *(version.actor for version in versions)]
     return versions, actors.spoken(connection, named, t)
@@ -177,10 +178,9 @@ def _done(request: Request, row: Announcement) -> str:
 def decided(
     act: UseCase, *, to: str = "", makes: bool = False
 ) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint of one act: do it, ring where something was published, and go to `to` below the
-    announcement's address.
+    """Build the endpoint of an act; it redirects to `to` below the announcement's address.
 
-    `makes`: it makes another announcement.
+    A publication wakes the delivery at once. `makes`: True if the act makes another announcement.
     """
 
     async def endpoint(request: Request) -> Response:
@@ -220,7 +220,7 @@ def _number(data: Any, name: str) -> int:
 
 
 def _seen(data: Any) -> int | None:
-    """Read the version that was seen; None where a page of an older version names none."""
+    """Return the version that the form was made from; None if an older page did not send one."""
     return _number(data, "versi") if data.get("versi") else None
 
 
@@ -269,7 +269,7 @@ restore = decided(
 
 
 async def break_glass(request: Request) -> Response:
-    """One person alone publishes an emergency, where the city allows it."""
+    """Publish an emergency without a second person, where the city allows it."""
     allowed = app_of(request).settings.break_glass
     act = decided(
         lambda c, desk, id_, data: release.break_glass(

@@ -1,5 +1,7 @@
-"""Saving a draft from its form: a new one is made once however often it is sent, a stored one only
-changed by who has seen it.
+"""Save drafts from their form.
+
+A new draft is created once however often its form is sent. A stored draft changes only if the form
+was made from its newest version.
 """
 
 import hashlib
@@ -22,15 +24,15 @@ from broadcaster.web.staff import actors, frame, once
 from broadcaster.web.staff.differences import Difference, differences
 
 KIND = "draft"
-"""What a form is called that makes a draft: its first autosave, and its button."""
+"""Kind of form act that creates a draft, by its first autosave or by its button."""
 UNKNOWN = -1
-"""The version of a form that names none: nobody has seen what it would write over."""
+"""Version of a form that names none; it matches no stored version."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conflict:
-    """A text that was stored meanwhile, beside what was typed: who left it, when, and every field
-    that differs.
+    """Draft that was stored meanwhile: who saved it, when (epoch seconds), and every field that
+    differs from what was typed.
     """
 
     row: Announcement
@@ -41,7 +43,7 @@ class Conflict:
 
 @dataclass(frozen=True, kw_only=True)
 class _First:
-    """What a form's first saving made; `words` is the hash of the text that it stored."""
+    """Draft that a form created; `words` is the hash of the stored text."""
 
     announcement: str
     version: int
@@ -57,8 +59,9 @@ class _First:
 
 
 async def first(request: Request, data: Any, form: Form, *, training: bool) -> Announcement:
-    """Store a new draft; sent again, it is the same draft, with what was typed since. Raises as
-    newsroom.save.
+    """Create a draft; a repeated form updates the draft that it created before.
+
+    Raises as broadcaster.newsroom.drafts.save.
     """
     desk, sent = frame.desk_of(request), once.id_of(data)
     return await app_of(request).database.write(
@@ -77,9 +80,8 @@ def _first(
         made = _First.read(earlier.result)
         stored = announcements.find(connection, made.announcement)
         if stored is not None and made.words == words:
-            return replace(
-                stored, version=made.version
-            )  # what this form has seen, whoever changed it since
+            # The version that this form knows, whoever changed the draft since.
+            return replace(stored, version=made.version)
         row = newsroom.save(
             connection, desk, form, announcement_id=made.announcement, version=made.version
         )
@@ -90,7 +92,7 @@ def _first(
 
 
 async def made_before(request: Request, data: Any) -> Announcement | None:
-    """Find the draft that this form made when it was sent before."""
+    """Find the draft that this form created when it was sent before."""
 
     def look(connection: Connection) -> Announcement | None:
         earlier = form_acts.find(connection, account_of(request).id, f"{KIND} {once.id_of(data)}")
@@ -106,7 +108,7 @@ async def made_before(request: Request, data: Any) -> Announcement | None:
 async def later(
     request: Request, row: Announcement, form: Form, version: int, *, apart: bool = False
 ) -> Announcement:
-    """Store a draft that is there already, over the version that was seen. Raises as newsroom.save."""
+    """Update a draft, based on `version`. Raises as broadcaster.newsroom.drafts.save."""
     desk = frame.desk_of(request)
     return await app_of(request).database.write(
         newsroom.save, desk, form, announcement_id=row.id, version=version, apart=apart
@@ -114,7 +116,7 @@ async def later(
 
 
 async def conflict(request: Request, announcement: str, form: Form) -> Conflict | None:
-    """What is stored, beside what was typed; None where it is gone."""
+    """Compare the stored draft with what was typed; None if it was deleted."""
     app, t = app_of(request), frame.words_of(request)
 
     def look(connection: Connection) -> tuple[Announcement | None, str, float]:
@@ -138,10 +140,10 @@ async def conflict(request: Request, announcement: str, form: Form) -> Conflict 
 
 
 def version_of(data: Mapping[str, Any]) -> int:
-    """Read the version that a form was filled in from."""
+    """Return the version that a form was made from; UNKNOWN if it names none."""
     return number(str(data.get("versi", "")))
 
 
 def number(text: str) -> int:
-    """Read a version; UNKNOWN where it is none."""
+    """Parse a version number; UNKNOWN if it is not one."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else UNKNOWN

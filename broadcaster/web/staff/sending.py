@@ -1,8 +1,9 @@
-"""Following one sending: its page, the same piece by stream, and the acts by which people steer it.
+"""Page of one sending: its progress, live by server-sent events, and the acts that control it.
 
-Starlette's own StreamingResponse stays: for a thousand idle streams sse-starlette 3.7 took 5 tasks
-each instead of 2, 50 microseconds of CPU a second instead of 20 and 20 kB more, its import 29 ms.
-It replaces uvicorn's handle_exit while it is imported, and would save the 5 lines of `event` here.
+It uses Starlette's StreamingResponse rather than sse-starlette 3.7, which for a thousand idle
+streams took 5 tasks each instead of 2, 50 microseconds of CPU a second instead of 20 and 20 kB
+more; its import takes 29 ms and replaces uvicorn's handle_exit. It would save only the 5 lines of
+`event`.
 """
 
 import asyncio
@@ -38,30 +39,31 @@ from broadcaster.web.staff.progress import Sight
 EVERY = 1.0
 """Seconds between two events of a stream."""
 HEARTBEAT = 5.0
-"""After so many seconds without a change the stream says that it lives."""
+"""Seconds without a change after which the stream sends a comment to stay open."""
 CHECK_SESSION = 5.0
-"""A stream ends at most so many seconds after the session behind it."""
+"""Seconds between two checks of the session; the stream ends when it has ended."""
 ACTS: Mapping[str, controls.SendingControl] = {
     "jeda": "pause",
     "lanjut": "resume",
     "hentikan": "cancel",
 }
-"""Acts as addresses name them."""
+"""Acts by the names that addresses give them."""
 DONE = (*ACTS, "coba-lagi", "ralat", "cabut")
+"""Acts that the page can confirm."""
 KEPT_DAYS = (
     round(retention.FOLD_AFTER / retention.DAY),
     round(retention.FOLD_ANYWAY / retention.DAY),
 )
-"""How long who got nothing is known by name: after the end, and at most."""
+"""Days for which unreached people stay known by name: after the end, and at most."""
 
 
 async def show(request: Request) -> Response:
-    """The page; with `?cetak=1` the receipt on one sheet."""
+    """Show the page; with `?cetak=1` the receipt to print on one sheet."""
     return await _page(request, await _sent(request))
 
 
 async def steer(request: Request) -> Response:
-    """Pause, resume, or stop the rest; the act is the last part of the path."""
+    """Pause, resume or cancel the sending; the act is the last part of the path."""
     name = request.url.path.rsplit("/", 1)[-1]
     why = words("id")(f"staff.send.why.{name}", name=account_of(request).full_name)
 
@@ -72,7 +74,7 @@ async def steer(request: Request) -> Response:
 
 
 async def retry(request: Request) -> Response:
-    """Open one more attempt wherever it failed."""
+    """Reopen the failed rows for one more attempt."""
 
     async def act(row: Announcement) -> None:
         await controls.retry_failed(app_of(request), row.id, actor=actor_of(request))
@@ -81,8 +83,10 @@ async def retry(request: Request) -> Response:
 
 
 async def stream(request: Request) -> Response:
-    """The changing piece of the page, once a second while it changes; then `event: selesai`, and
-    the end.
+    """Stream the live part of the page: at most once a second, when it changed.
+
+    The stream ends with `event: selesai` when the sending is over, or with `event: keluar` when the
+    session is. Raises 429 when the account has too many streams.
     """
     row = await _sent(request)
     watching = watching_of(request)
@@ -104,17 +108,15 @@ async def stream(request: Request) -> Response:
 
 
 def watching_of(request: Request) -> Watching:
-    """This process's looks at sendings."""
+    """Return the progress that this process shares between its requests."""
     watching: Watching = request.app.state.watching
     return watching
 
 
-# --- the stream ---------------------------------------------------------------------------------------
-
-
 async def _events(request: Request, row: Announcement) -> AsyncIterator[str]:
-    """Events as they are written. Between two of them nothing is held: whoever leaves is noticed at
-    the next one.
+    """Yield the events of a stream; a client that left is noticed at the next one.
+
+    No resource is held between two events.
     """
     app, said, spoke_at, checked_at = app_of(request), "", time.monotonic(), time.monotonic()
     yield "retry: 2000\n\n"
@@ -139,16 +141,13 @@ async def _events(request: Request, row: Announcement) -> AsyncIterator[str]:
 
 
 def event(name: str, data: str) -> str:
-    """One event of a stream."""
+    """Format a server-sent event; without `event:` if `name` is empty."""
     lines = "".join(f"data: {line}\n" for line in data.splitlines() or [""])
     return (f"event: {name}\n" if name else "") + lines + "\n"
 
 
-# --- the page -----------------------------------------------------------------------------------------
-
-
 async def _sent(request: Request) -> Announcement:
-    """The announcement of the path, which was published. Raises 404."""
+    """Find the published announcement that the path names. Raises 404."""
     row = await found(request)
     if row.published_at is None:
         raise HTTPException(404)
@@ -215,7 +214,7 @@ async def _page(
 
 
 def _live(request: Request, row: Announcement, sight: Sight) -> dict[str, Any]:
-    """What the changing piece needs."""
+    """Return the variables of the live part (`sending_live.html`)."""
     app, lang, t = app_of(request), pages.lang_of(request), words(pages.lang_of(request))
     return {
         "held_up": [
@@ -237,7 +236,7 @@ def _live(request: Request, row: Announcement, sight: Sight) -> dict[str, Any]:
 
 
 def _retried(acts: list[Entry]) -> Mapping[str, Any]:
-    """What the last "try again" did: `retried` rows opened, `left_out` by reason."""
+    """Return the counts of the last retry: `retried` rows reopened, `left_out` by reason."""
     return next(
         (entry.detail for entry in reversed(acts) if entry.act == Act.RETRIED),
         {"retried": 0, "left_out": {}},
@@ -245,7 +244,7 @@ def _retried(acts: list[Entry]) -> Mapping[str, Any]:
 
 
 def _lead(app: App, newest: EditionRow | None) -> str:
-    """The summary of the newest edition, unless its text begins with it."""
+    """Return the summary of the newest edition; "" if its text begins with it."""
     if newest is None:
         return ""
     return view(newest.edition, now=app.clock(), lang="id", base_url=app.site.base_url).lead

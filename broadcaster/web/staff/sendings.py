@@ -1,4 +1,4 @@
-"""The list of sendings: what goes out now, and what lately did."""
+"""List of sendings: those under way and the recent ones."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from broadcaster.web.staff.progress import OVER, Bar, bar
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One sending in the list."""
+    """Row of the list; `published_at` in epoch seconds."""
 
     item: Item
     sending: str
@@ -25,13 +25,13 @@ class Line:
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Show the list."""
     running, recent = await app_of(request).database.read(look)
     return frame.page(request, "sendings.html", running=running, recent=recent, over=OVER)
 
 
 def look(connection: Connection) -> tuple[list[Line], list[Line]]:
-    """What stands on the page."""
+    """Read the sendings under way and the recent ones."""
     running = sendings.going(connection)
     recent = sendings.recent(connection, but=[one.item.id for one in running])
     return [_line(one) for one in running], [_line(one) for one in recent]

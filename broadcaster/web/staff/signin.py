@@ -1,4 +1,4 @@
-"""The pages of signing in and out: name and password, then the second factor where there is one."""
+"""Pages for signing in and out: name and password, then the second factor if there is one."""
 
 from typing import Any
 from urllib.parse import quote
@@ -37,7 +37,7 @@ async def show(request: Request) -> Response:
 
 
 async def enter(request: Request) -> Response:
-    """Check name and password; a right one leads in, or to the form of the second factor."""
+    """Check name and password; on success sign in or ask for the second factor."""
     form = await request.form()
     name, password, target = (_text(form, key) for key in ("nama", "sandi", "ke"))
     browser = browser_of(request, name)
@@ -81,7 +81,7 @@ async def leave(request: Request) -> Response:
 
 
 def give_cookie(request: Request, response: Response, value: str) -> None:
-    """Hand a session to the browser."""
+    """Set the session cookie."""
     secure = _secure(app_of(request))
     response.set_cookie(
         cookie_name(request), value, httponly=True, samesite="lax", secure=secure, path="/"
@@ -89,13 +89,10 @@ def give_cookie(request: Request, response: Response, value: str) -> None:
 
 
 async def _half(request: Request) -> Session | None:
-    """Return the session that waits for its second factor."""
+    """Return the session that waits for its second factor; None if there is none."""
     session = await current_session(request)
     at = app_of(request).clock().timestamp()
     return session if session is not None and second_factor.is_awaited(session, at) else None
-
-
-# --- answers ------------------------------------------------------------------------------------------
 
 
 def _entered(request: Request, outcome: Outcome, target: str, name: str) -> Response:

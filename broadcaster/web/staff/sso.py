@@ -1,6 +1,6 @@
-"""The pages of signing in and out by the city's own account (OpenID Connect).
+"""Pages for signing in and out with the city's own account (OpenID Connect).
 
-Whatever goes wrong is put into words and lets nobody in.
+Every failure shows a page that explains it, and signs nobody in.
 """
 
 import base64
@@ -39,13 +39,13 @@ from subscribers.vault import SealBroken
 
 KEPT = "/redaksi/masuk/sso/tetap"
 _ATTEMPT, _HINT = "sso attempt", "sso hint"
-"""Purposes of a seal: a seal of one opens nothing of the other."""
+"""Purposes of sealed values; a value sealed for one does not open as the other."""
 
 log = structlog.get_logger(__name__)
 
 
 def sign_on_of(request: Request) -> SignOn:
-    """Return the city's sign-on; 404 where none was plugged in."""
+    """Return the city's sign-on. Raises 404 if none is configured."""
     sign_on: SignOn = request.app.state.sign_on
     if not sign_on.configured:
         raise HTTPException(404)
@@ -53,9 +53,9 @@ def sign_on_of(request: Request) -> SignOn:
 
 
 async def begin(request: Request) -> Response:
-    """Lead to the provider; state, nonce and verifier stay in this browser's sealed cookie.
+    """Redirect to the provider; state, nonce and verifier stay in a sealed cookie.
 
-    `akun=lain`: the provider asks anew who it is.
+    `?akun=lain` makes the provider ask for the account again.
     """
     sign_on, app = sign_on_of(request), app_of(request)
     target = safe_target(request.query_params.get("ke", ""))
@@ -84,7 +84,7 @@ async def begin(request: Request) -> Response:
 
 
 async def come_back(request: Request) -> Response:
-    """Check what the provider sent, find or make the account, begin a new session."""
+    """Check the provider's response, find or create the account and start a session."""
     sign_on, app, query = sign_on_of(request), app_of(request), request.query_params
     try:
         attempt = oidc.check_state(_attempt(request), query, app.clock().timestamp())
@@ -107,15 +107,13 @@ async def come_back(request: Request) -> Response:
 
 
 async def show_kept(request: Request) -> Response:
-    """Tell the last pengelola that the role stays although the provider took it away, and what to
-    do.
-    """
+    """Explain to the last pengelola that they keep the role although the provider withdrew it."""
     target = safe_target(request.query_params.get("ke", ""))
     return frame.page(request, "sso_kept.html", target=target)
 
 
 async def leave(request: Request) -> Response:
-    """End this session, and the provider's too where the person came in by it."""
+    """End this session; offer to end the provider's too if it started there."""
     session = session_of(request)
     response = await signin.leave(request)
     if session.way != SIGN_ON:
@@ -126,23 +124,20 @@ async def leave(request: Request) -> Response:
         if sign_on.configured
         else ""
     )
-    request.state.session = None  # so that the page is that of a stranger
+    request.state.session = None  # render the page as signed out
     page = _page(request, "sso_left.html", there=there)
     page.raw_headers += [header for header in response.raw_headers if header[0] == b"set-cookie"]
     return page
 
 
 async def left(request: Request) -> Response:
-    """Lead to the sign-in page: the provider has signed the person out as well."""
+    """Redirect to the sign-in page after the provider ended its session too."""
     sign_on_of(request)
     return RedirectResponse(f"{SIGN_IN}?keluar=1", 303, headers={"Cache-Control": "no-store"})
 
 
-# --- inside ---------------------------------------------------------------------------------------------
-
-
 async def _enter(request: Request, identity: Identity, token: str) -> tuple[Admission, str]:
-    """Admit somebody whom the provider proved; the value of their new session's cookie."""
+    """Admit a person whom the provider identified; also return the new session cookie's value."""
     app = app_of(request)
     hint = base64.b64encode(app.vault.seal(_HINT, token)).decode()
     before = await current_session(request)
@@ -152,7 +147,7 @@ async def _enter(request: Request, identity: Identity, token: str) -> tuple[Admi
 
 
 def _attempt(request: Request) -> Attempt | None:
-    """Read the sign-in under way out of this browser's sealed cookie."""
+    """Read the sign-in attempt from the sealed cookie; None if it is missing or invalid."""
     app = app_of(request)
     try:
         sealed = base64.urlsafe_b64decode(request.cookies.get(_cookie_name(app), ""))
@@ -169,7 +164,7 @@ def _open_hint(app: App, hint: str) -> str:
 
 
 def _refuse(request: Request, error: SignOnError, target: str = HOME) -> Response:
-    """Show the sign-in page with what happened; local accounts still open it."""
+    """Show the sign-in page with the problem; local accounts can still sign in there."""
     log.warning("sso_refused", reason=error.reason)
     if isinstance(error, oidc.Refused | oidc.Stale):
         note_miss(request)
@@ -189,7 +184,7 @@ def _refuse(request: Request, error: SignOnError, target: str = HOME) -> Respons
 
 
 async def _turned_away(request: Request, identity: Identity, admission: Admission) -> Response:
-    """Tell somebody who is known and may not come in why, and whom to ask."""
+    """Show an identified person why they may not enter, and whom to ask."""
     admins = await app_of(request).database.read(accounts.with_role, "admin")
     return _page(
         request,
@@ -206,8 +201,9 @@ async def _turned_away(request: Request, identity: Identity, admission: Admissio
 
 
 def _page(request: Request, template: str, **values: Any) -> Response:
-    """Render a page for a stranger. Its address serves once, so the other languages lead to the
-    sign-in page.
+    """Render a page for a visitor who is not signed in.
+
+    Its address works only once, so the links to other languages lead to the sign-in page.
     """
     languages = [(lang, f"{SIGN_IN}?bahasa={lang}") for lang in LANGUAGES]
     return pages.page(
@@ -216,7 +212,7 @@ def _page(request: Request, template: str, **values: Any) -> Response:
 
 
 def _spent(app: App, response: Response) -> Response:
-    """End the attempt: its cookie serves no second time."""
+    """Delete the attempt's cookie, so that it cannot be used again."""
     response.delete_cookie(
         _cookie_name(app), path="/", secure=_secure(app), httponly=True, samesite="lax"
     )

@@ -1,5 +1,5 @@
-"""Templates of notices that come again: the list, one kept from an announcement, a draft begun from
-one, new names, deletion.
+"""Templates for recurring announcements: list, save from an announcement, start a draft, rename,
+delete.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,12 @@ from channels.base.contract import Level, Topic
 
 ADDRESS = "/redaksi/templat"
 SAID = ("disimpan", "diganti", "dihapus")
+"""Acts that the page can confirm."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """A template as the list shows it."""
+    """Template as the list shows it."""
 
     template: Template
     title: str
@@ -41,12 +42,12 @@ class Card:
 
 
 async def show(request: Request) -> Response:
-    """The list."""
+    """Show the list."""
     return await _page(request)
 
 
 async def keep(request: Request) -> Response:
-    """Keep the announcement that the path names."""
+    """Save the announcement that the path names as a template."""
     row, data, desk = await found(request), await request.form(), frame.desk_of(request)
     name = str(data.get("nama", ""))
     try:
@@ -69,7 +70,7 @@ async def keep(request: Request) -> Response:
 
 
 async def use(request: Request) -> Response:
-    """A new draft, in the composer."""
+    """Create a draft from the template and open it in the composer."""
     template, data, desk = _id(request), await request.form(), frame.desk_of(request)
     try:
         used = await once.write(
@@ -87,7 +88,7 @@ async def use(request: Request) -> Response:
 
 
 async def rename(request: Request) -> Response:
-    """Another name."""
+    """Rename the template."""
     data = await request.form()
     name = str(data.get("nama", ""))
     try:
@@ -106,7 +107,7 @@ async def rename(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """Do away with it."""
+    """Delete the template."""
     try:
         await app_of(request).database.write(recurring.delete, frame.desk_of(request), _id(request))
     except NotAllowed as refused:
@@ -117,7 +118,7 @@ async def delete(request: Request) -> Response:
 
 
 def cards(app: App, templates: Sequence[Template]) -> list[Card]:
-    """What the list says of each."""
+    """Return the templates as the list shows them."""
     return [_card(app, template) for template in templates]
 
 
@@ -147,8 +148,10 @@ async def _page(
     renamed: int = 0,
     typed: str = "",
 ) -> Response:
-    """The list; `source`: an announcement whose name was refused, `renamed`: the template whose new
-    name was.
+    """Render the list.
+
+    After a refused name: `source` is the announcement to save, or `renamed` the template's id, and
+    `typed` the name.
     """
     app, t = app_of(request), frame.words_of(request)
     templates = await app.database.read(store.everything)

@@ -1,7 +1,7 @@
-""" "Kirim uji ke saya": what was sent to the writer's own addresses, or what is missing and how to
-add it.
+"""Trial send ("Kirim uji ke saya"): what was sent to the writer's own addresses, or which address
+is missing and how to add it.
 
-The send redirects to the page of its result, so that loading that again sends nothing.
+A send redirects to the page of its result, so that reloading that page sends nothing.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _RESULT = re.compile(r"[0-9a-f]{12}\.[A-Za-z0-9_-]{16,64}", re.ASCII)
 
 
 async def show(request: Request) -> Response:
-    """What became of a test; `hasil` in the query names it. Raises 404."""
+    """Show the result of the trial that `?hasil=` names. Raises 404."""
     row, name = await found(request), request.query_params.get("hasil", "")
     if not _RESULT.fullmatch(name):
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}", 303)
@@ -44,16 +44,18 @@ async def show(request: Request) -> Response:
 
 
 async def send(request: Request) -> Response:
-    """Send what is stored of the announcement that the path names."""
+    """Send the stored draft of the announcement that the path names."""
     return await answer(request, await found(request), await request.form())
 
 
 async def answer(request: Request, row: Announcement, data: Mapping[str, Any]) -> Response:
-    """Send this announcement's stored draft to whoever asks, once for a form and its text; at most
-    five a minute.
+    """Send the stored draft to the person who asks, once for each form and text.
+
+    Answers with status 429 above the limit on trials per account. Raises 403 if not allowed.
     """
     app, account = app_of(request), account_of(request)
-    name = f"{hashlib.sha256(row.form.encode()).hexdigest()[:12]}.{once.id_of(data) or csrf.fresh_id()}"
+    text_hash = hashlib.sha256(row.form.encode()).hexdigest()[:12]
+    name = f"{text_hash}.{once.id_of(data) or csrf.fresh_id()}"
     there = RedirectResponse(f"/redaksi/pengumuman/{row.id}/uji?hasil={name}", 303)
     if await app.database.read(form_acts.find, account.id, _key(row, name)) is not None:
         return there

@@ -1,5 +1,5 @@
-"""What a pengelola does to a person's account beyond its particulars: shut out, let in, new
-password, second factor, sessions.
+"""Actions of a pengelola on an account: disable, enable, reset the password, remove the second
+factor, end the sessions.
 """
 
 from collections.abc import Awaitable
@@ -19,7 +19,7 @@ from broadcaster.web.staff.users import ADDRESS, person_of, person_page
 
 
 async def disable(request: Request) -> Response:
-    """Shut the person out."""
+    """Disable the account."""
     person = await person_of(request)
     return await _acted(
         request,
@@ -30,7 +30,7 @@ async def disable(request: Request) -> Response:
 
 
 async def enable(request: Request) -> Response:
-    """Let the person in again."""
+    """Enable the account again."""
     person = await person_of(request)
     return await _acted(
         request,
@@ -41,7 +41,7 @@ async def enable(request: Request) -> Response:
 
 
 async def remove_second_factor(request: Request) -> Response:
-    """The phone is lost."""
+    """Remove the second factor, say because the phone is lost."""
     person = await person_of(request)
     act = app_of(request).database.write(
         administration.remove_second_factor, actor_of(request), person.id
@@ -57,7 +57,7 @@ async def end_sessions(request: Request) -> Response:
 
 
 async def reset_password(request: Request) -> Response:
-    """A one-time password, shown now only."""
+    """Set a one-time password and show it; it cannot be shown again."""
     person, password, data = (
         await person_of(request),
         credentials.new_password(),

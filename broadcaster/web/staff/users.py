@@ -1,6 +1,4 @@
-"""The people who work here: the list with search, one person's particulars, a new person. For
-pengelola.
-"""
+"""Staff accounts, for pengelola: the list with search, a person's particulars, a new person."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,15 +34,16 @@ from broadcaster.web.staff.account import place_names, text_of
 ADDRESS = "/redaksi/pengguna"
 PAGE_SIZE = 50
 STATES = ("aktif", "nonaktif", "tanpa-kode")
-"""What the list may be narrowed to; keys below "staff.people.state."."""
+"""Filters of the list; keys below "staff.people.state."."""
 DONE = ("simpan", "nonaktif", "aktif", "kode", "sesi", "sekali")
-"""What a person's page says was done; keys below "staff.people.done."."""
+"""Acts that a person's page can confirm; keys below "staff.people.done."."""
 LIMITS = {"name": NAME_LIMIT, "full_name": FULL_NAME_LIMIT, "agency": AGENCY_LIMIT}
+"""Characters that the fields of the form accept."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One person in the list."""
+    """Row of the list."""
 
     person: Account
     places: Sequence[str]
@@ -52,7 +51,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Typed:
-    """The form of a person as it stands, right or wrong."""
+    """Form of a person as filled in, valid or not."""
 
     name: str = ""
     full_name: str = ""
@@ -62,7 +61,7 @@ class Typed:
     mail: str = ""
 
     def read(self, app: App) -> Particulars:
-        """As particulars; raises BadAccount."""
+        """Validate the form as particulars. Raises BadAccount."""
         return administration.read_particulars(
             app.tree,
             full_name=self.full_name,
@@ -74,7 +73,7 @@ class Typed:
 
 
 async def show(request: Request) -> Response:
-    """The list."""
+    """Show the list."""
     app, asked = app_of(request), request.query_params
     everyone = await app.database.read(accounts.everyone)
     found = [one for one in everyone if _wanted(one, asked)]
@@ -105,12 +104,12 @@ async def show(request: Request) -> Response:
 
 
 async def begin(request: Request) -> Response:
-    """The form of a new person."""
+    """Show the form of a new person."""
     return await _new(request, Typed(roles=("author",)))
 
 
 async def create(request: Request) -> Response:
-    """Add the person; their one-time password is shown, now only."""
+    """Create the account and show its one-time password, which cannot be shown again."""
     app, data, actor = app_of(request), await request.form(), actor_of(request)
     typed, password = _typed(data), credentials.new_password()
     try:
@@ -133,7 +132,7 @@ async def create(request: Request) -> Response:
 
 
 async def edit(request: Request) -> Response:
-    """One person."""
+    """Show the page of the person that the path names."""
     return await person_page(request, await person_of(request))
 
 
@@ -152,7 +151,7 @@ async def save(request: Request) -> Response:
 
 
 async def person_of(request: Request) -> Account:
-    """The person that the path names; raises 404."""
+    """Find the person that the path names. Raises 404."""
     text = str(request.path_params["id"])
     known = text.isascii() and text.isdecimal() and len(text) <= 15
     found = await app_of(request).database.read(accounts.by_id, int(text)) if known else None
@@ -169,7 +168,7 @@ async def person_page(
     problem: str = "",
     status: int = 200,
 ) -> Response:
-    """One person's page."""
+    """Render a person's page; `typed`: the form to show again after a refusal."""
     app = app_of(request)
 
     def look(connection: Connection) -> tuple[int, int]:
@@ -208,7 +207,7 @@ async def _new(request: Request, typed: Typed, *, problem: str = "") -> Response
 
 
 async def _fields(request: Request, typed: Typed) -> dict[str, Any]:
-    """What the form of a person needs."""
+    """Return the variables of the form of a person."""
     app = app_of(request)
     known = {app.site.city, *await app.database.read(announcement_lists.agencies)}
     return {
@@ -237,7 +236,7 @@ def _typed(form: Any) -> Typed:
 
 
 def _wanted(one: Account, asked: Any) -> bool:
-    """Whether the list shows this person."""
+    """True if the person passes the filters of the query."""
     terms, role, state = (
         asked.get("kata", "").casefold().split(),
         asked.get("peran", ""),
