@@ -119,5 +119,5 @@ async def page(
         ways=WAYS,
         places=place_names(app, account),
         said=said if said in DONE else "",
-        nudge_ways=link_chat.ways_of(request),
+        nudge_ways=link_chat.nudge_channels(request),
     )

@@ -105,10 +105,10 @@ async def create(request: Request) -> Response:
     form, training = forms.read(data), bool(data.get("latihan"))
     wanted = str(data.get("aksi", ""))
     try:
-        form |= await pictures.taken(request, data)
-        row = await saving.first(request, data, _adjusted(form, wanted), training=training)
+        form |= await pictures.uploaded_image(request, data)
+        row = await saving.create(request, data, _adjusted(form, wanted), training=training)
     except (InvalidAnnouncement, NotAllowed) as refused:
-        made = await saving.made_before(request, data) if isinstance(refused, Outdated) else None
+        made = await saving.find_created(request, data) if isinstance(refused, Outdated) else None
         return await _refused(request, made, form, data, refused)
     return await _next(request, row, data, wanted)
 
@@ -128,13 +128,13 @@ async def save(request: Request) -> Response:
     row, data = await found(request), await request.form()
     form, wanted = forms.read(data), str(data.get("aksi", ""))
     try:
-        form |= await pictures.taken(request, data)
+        form |= await pictures.uploaded_image(request, data)
         act, _, seen = wanted.partition(":")
         over, version = (
             act == OVERWRITE,
-            saving.number(seen) if act == OVERWRITE else saving.version_of(data),
+            saving.parse_version(seen) if act == OVERWRITE else saving.version_of(data),
         )
-        row = await saving.later(request, row, _adjusted(form, wanted), version, apart=over)
+        row = await saving.update(request, row, _adjusted(form, wanted), version, apart=over)
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _refused(request, row, form, data, refused)
     return await _next(request, row, data, wanted)
@@ -151,7 +151,7 @@ async def _refused(
     beside it.
     """
     both = (
-        await saving.conflict(request, row.id, form)
+        await saving.find_conflict(request, row.id, form)
         if row is not None and isinstance(refused, Outdated)
         else None
     )
@@ -189,7 +189,7 @@ async def begin_autosave(request: Request) -> Response:
     """The first save of a page that goes on being written; answers where it is kept from now on."""
     data = await request.form()
     return await _autosaved(
-        request, saving.first(request, data, forms.read(data), training=bool(data.get("latihan")))
+        request, saving.create(request, data, forms.read(data), training=bool(data.get("latihan")))
     )
 
 
@@ -199,7 +199,7 @@ async def autosave(request: Request) -> Response:
     """
     row, data = await found(request), await request.form()
     return await _autosaved(
-        request, saving.later(request, row, forms.read(data), saving.version_of(data))
+        request, saving.update(request, row, forms.read(data), saving.version_of(data))
     )
 
 
@@ -262,7 +262,7 @@ async def _next(
     there = f"/redaksi/pengumuman/{row.id}"
     act, _, channel = wanted.partition(":")
     if act == "uji":
-        return await trial_send.answer(request, row, data)
+        return await trial_send.send_draft(request, row, data)
     if act == "periksa":
         looked = await checks.of(request, form := form_of(row), row.id)
         if looked.problems:

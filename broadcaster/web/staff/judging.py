@@ -14,7 +14,7 @@ from broadcaster.runtime.refusal_words import sentence
 from broadcaster.staff import second_person
 from broadcaster.store.announcements import Announcement
 
-MOST = 5
+NAMED_LIMIT = 5
 """Upper limit on the colleagues who are named."""
 
 
@@ -48,14 +48,20 @@ def judgement(
     if row.training:
         return Judgement(may=account.may("approve"))
     texts = [row.fields] if changed is None else [row.fields, changed]
-    able = second_person.able_for_all(
+    candidates = second_person.able_for_all(
         connection, texts, tree=press.tree, city=press.site.city, but=writers
     )
-    people = [one for one in able if not second_person.barred(connection, one, writers, now)]
-    others = tuple(one.full_name for one in people if one.id != account.id)[:MOST]
-    if any(one.id == account.id for one in people):
+    deciders = [
+        colleague
+        for colleague in candidates
+        if not second_person.barred(connection, colleague, writers, now)
+    ]
+    others = tuple(colleague.full_name for colleague in deciders if colleague.id != account.id)[
+        :NAMED_LIMIT
+    ]
+    if any(colleague.id == account.id for colleague in deciders):
         return Judgement(may=True, others=others)
-    judges = account.may("approve") and account.actor not in writers
-    refusal = second_person.barred(connection, account, writers, now) if judges else None
+    has_role = account.may("approve") and account.actor not in writers
+    refusal = second_person.barred(connection, account, writers, now) if has_role else None
     why = sentence(refusal, t) if refusal is not None else ""
     return Judgement(may=False, why=why, others=others)

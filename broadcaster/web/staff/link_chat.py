@@ -22,7 +22,7 @@ ACCOUNT = "/redaksi/akun"
 
 
 @dataclass(frozen=True, kw_only=True)
-class NudgeWay:
+class NudgeChannel:
     """Channel that can carry nudges to staff, with this person's `address` on it ("": none yet).
 
     `invites`: True if the address comes from the chat itself; otherwise it is typed on the account
@@ -40,20 +40,20 @@ class NudgeWay:
         return bool(self.address)
 
 
-def ways_of(request: Request) -> list[NudgeWay]:
+def nudge_channels(request: Request) -> list[NudgeChannel]:
     """List the channels for `_nudge_settings.html`, which names them `nudge_ways`."""
     app, account = app_of(request), account_of(request)
-    able = [
+    channels = [
         app.push[name] for name in REACHED_BY if name in app.push and contact.can_tell(app, name)
     ]
     return [
-        NudgeWay(
+        NudgeChannel(
             name=channel.name,
             label=channel.label,
             address=str(getattr(account, channel.name)),
             invites=isinstance(channel, Inviting),
         )
-        for channel in able
+        for channel in channels
     ]
 
 
@@ -61,13 +61,13 @@ async def begin(request: Request) -> Response:
     """Issue a one-time code and show it; it cannot be shown again."""
     app = app_of(request)
     channel = _inviting(app)
-    word = await app.database.write(chat_linking.begin, frame.desk_of(request), app.vault)
-    address = await channel.invitation(word) if isinstance(channel, Inviting) else ""
+    one_time_code = await app.database.write(chat_linking.begin, frame.desk_of(request), app.vault)
+    address = await channel.invitation(one_time_code) if isinstance(channel, Inviting) else ""
     return frame.page(
         request,
         "link_chat.html",
         label=channel.label,
-        word=word,
+        word=one_time_code,
         address=address,
         code=qr(address) if address else "",
         minutes=int(chat_linking.HOLDS.total_seconds() // 60),

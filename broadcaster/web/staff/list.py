@@ -35,14 +35,14 @@ async def show(request: Request) -> Response:
     wanted = _wanted(request)
     before = request.query_params.get("setelah", "")
 
-    def look(connection: Connection) -> tuple[announcement_lists.Page, dict[Tab, int], list[str]]:
+    def read(connection: Connection) -> tuple[announcement_lists.Page, dict[Tab, int], list[str]]:
         return (
             announcement_lists.page(connection, wanted, before=before),
             announcement_lists.counts(connection, wanted),
             announcement_lists.agencies(connection),
         )
 
-    page, counts, agencies = await app.database.read(look)
+    page, counts, agencies = await app.database.read(read)
     older = pages.address_with(request, setelah=page.following) if page.following else ""
     tabs = [
         (word, tab, counts[tab], pages.address_with(request, tab=word, setelah=""))
@@ -66,16 +66,16 @@ async def show(request: Request) -> Response:
 
 
 def _wanted(request: Request) -> Wanted:
-    asked = request.query_params
+    query = request.query_params
     return Wanted(
-        tab=TAB_WORDS.get(asked.get("tab", ""), "published"),
-        text=asked.get("kata", "")[:TEXT_LIMIT].strip(),
-        level=asked.get("tingkat", ""),
-        topic=asked.get("kategori", ""),
-        agency=asked.get("opd", ""),
-        author=account_of(request).actor if asked.get("saya") else "",
-        since=_midnight(asked.get("dari", "")),
-        until=_midnight(asked.get("sampai", ""), days=1),
+        tab=TAB_WORDS.get(query.get("tab", ""), "published"),
+        text=query.get("kata", "")[:TEXT_LIMIT].strip(),
+        level=query.get("tingkat", ""),
+        topic=query.get("kategori", ""),
+        agency=query.get("opd", ""),
+        author=account_of(request).actor if query.get("saya") else "",
+        since=_midnight(query.get("dari", "")),
+        until=_midnight(query.get("sampai", ""), days=1),
     )
 
 

@@ -29,7 +29,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done(Generic[T]):
+class FormResult(Generic[T]):
     """Outcome of a form: `result` names what it made, now or before.
 
     `made` is the object itself, None if an earlier request made it.
@@ -53,7 +53,7 @@ async def write(
     name: Callable[[T], str],
     *,
     makes: bool = True,
-) -> Done[T]:
+) -> FormResult[T]:
     """Run an act and record the name of what it made, in one transaction.
 
     `kind` keeps apart acts that share a form; `name` turns what was made into the recorded text.
@@ -64,22 +64,22 @@ async def write(
     form, account, at = id_of(data), account_of(request).id, app_of(request).clock().timestamp()
     key = f"{kind} {form} {_words(request, data)}"
 
-    def once(connection: Connection) -> Done[T]:
+    def run_once(connection: Connection) -> FormResult[T]:
         earlier = form_acts.take(connection, account, key, at) if form else None
         if earlier is not None and makes:
-            return Done(result=earlier.result)
+            return FormResult(result=earlier.result)
         try:
             with connection.begin_nested():
                 made = act(connection)
         except (InvalidAnnouncement, NotAllowed):
             if earlier is None or at - earlier.at > TWICE_SECONDS:
                 raise
-            return Done(result=earlier.result)
+            return FormResult(result=earlier.result)
         if form:
             form_acts.keep(connection, account, key, name(made))
-        return Done(result=name(made), made=made)
+        return FormResult(result=name(made), made=made)
 
-    return await app_of(request).database.write(once)
+    return await app_of(request).database.write(run_once)
 
 
 def _words(request: Request, data: Any) -> str:

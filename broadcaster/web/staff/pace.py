@@ -27,19 +27,24 @@ class Pace:
     ready: datetime
 
 
-def pace(seen: Sequence[Observation], left: int) -> Pace | None:
+def pace(observations: Sequence[Observation], left: int) -> Pace | None:
     """Measure the pace between the first and the last observation, with `left` rows still open.
 
     None if nothing is left, if the observations are too few or too close, if nothing was closed
     between them, or if the rest would take a week or more.
     """
-    if len(seen) < 2 or left <= 0:
+    if len(observations) < 2 or left <= 0:
         return None
-    passed, closed = seen[-1].at - seen[0].at, seen[-1].closed - seen[0].closed
+    passed, closed = (
+        observations[-1].at - observations[0].at,
+        observations[-1].closed - observations[0].closed,
+    )
     if passed < SHORTEST or closed <= 0:
         return None
     seconds = left * passed / closed
-    ready = datetime.fromtimestamp(seen[-1].at + seconds, WIB) if seconds < 7 * 86400 else None
+    ready = (
+        datetime.fromtimestamp(observations[-1].at + seconds, WIB) if seconds < 7 * 86400 else None
+    )
     return (
         Pace(per_minute=math.floor(closed * 60 / passed), ready=ready)
         if ready is not None

@@ -35,7 +35,7 @@ HEAPS: Mapping[Heap, tuple[str, ...]] = {
 """Ledger states grouped as people read them; each state is in exactly one heap."""
 ALWAYS: tuple[Heap, ...] = ("waiting", "sent", "arrived", "failed", "skipped")
 """Heaps that are shown even when empty."""
-AGAIN = ("failed", "unconfirmed")
+RETRYABLE = ("failed", "unconfirmed")
 """States that "try again" reopens for another attempt."""
 OVER = ("done", "stopped", "superseded", "none")
 """States of a sending, or of one channel's run, in which nothing more is sent.
@@ -99,13 +99,13 @@ class Bar:
             "cancelled",
             "expired",
         )
-        found, start = [], 0.0
+        sectors, start = [], 0.0
         for heap in order:
             width = self.tally.heaps[heap] * 100 / self.tally.total if self.tally.total else 0.0
             if width:
-                found.append((heap, round(start, 3), round(width, 3)))
+                sectors.append((heap, round(start, 3), round(width, 3)))
             start += width
-        return found
+        return sectors
 
 
 def bar(progress: Progress) -> Bar:
@@ -157,7 +157,7 @@ class Failing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tile:
+class AreaTile:
     """Kelurahan on the grid; without rows it was not addressed.
 
     `word` is a key below "staff.send.tile.".
@@ -171,7 +171,7 @@ class Tile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sight(Bar):
+class SendingView(Bar):
     """Contents of the page.
 
     `can`: acts now possible, as addresses name them. `elsewhere`: labels and counts of areas
@@ -187,7 +187,7 @@ class Sight(Bar):
     causes_complete: bool
     holds: Sequence[Hold]
     doubles: int
-    tiles: Sequence[Tile]
+    tiles: Sequence[AreaTile]
     elsewhere: Sequence[tuple[str, Tally]]
     can: Sequence[str]
 
@@ -197,33 +197,33 @@ class Sight(Bar):
         return self.sending in OVER and not self.tally.heaps["waiting"]
 
 
-def view(
-    shown: Overview,
+def build_view(
+    status: Overview,
     areas: Mapping[str, Mapping[str, int]],
-    seen: Sequence[Observation],
+    observations: Sequence[Observation],
     *,
     tree: AreaTree,
     push: Mapping[str, PushChannel],
-) -> Sight:
+) -> SendingView:
     """Build the page from the ledger's figures and the recent observations."""
-    progress = shown.progress
-    line = bar(progress)
-    whole = line.tally
+    progress = status.progress
+    progress_bar = bar(progress)
+    whole = progress_bar.tally
     sending = progress.sending if progress.states else "none"
-    return Sight(
+    return SendingView(
         sending=sending,
         people=progress.people,
         tally=whole,
-        percent=line.percent,
-        pace=pace(seen, whole.heaps["waiting"]) if sending == "running" else None,
+        percent=progress_bar.percent,
+        pace=pace(observations, whole.heaps["waiting"]) if sending == "running" else None,
         heaps=[heap for heap in HEAPS if heap in ALWAYS or whole.heaps[heap]],
         channels=[
-            _channel(name, counts, shown.channels[name], push.get(name))
+            _channel(name, counts, status.channels[name], push.get(name))
             for name, counts in progress.deliveries.items()
         ],
-        failing=failing(shown.causes),
-        causes_complete=shown.causes.complete,
-        holds=shown.holds,
+        failing=failing(status.causes),
+        causes_complete=status.causes.complete,
+        holds=status.holds,
         doubles=progress.possible_duplicates,
         tiles=_tiles(tree, areas, progress.sending),
         elsewhere=_elsewhere(tree, areas),
@@ -239,7 +239,7 @@ def acts(progress: Progress) -> list[str]:
         "paused": ["lanjut", "hentikan"],
     }
     possible = list(offered.get(progress.sending, ())) if progress.states else []
-    unreached = sum(counts[state] for counts in progress.deliveries.values() for state in AGAIN)
+    unreached = sum(counts[state] for counts in progress.deliveries.values() for state in RETRYABLE)
     return [
         *possible,
         *(["coba-lagi"] if unreached and progress.sending not in ("paused", "stopped") else []),
@@ -248,18 +248,18 @@ def acts(progress: Progress) -> list[str]:
 
 def failing(causes: Causes) -> list[Failing]:
     """Group causes by channel and reason: rows to be tried again first, then the most frequent."""
-    waits: dict[tuple[str, str], Counter[str]] = {}
+    waiting: dict[tuple[str, str], Counter[str]] = {}
     first: dict[tuple[str, str], float] = {}
     for wait in causes.waiting:
-        place = (wait.channel, wait.reason)
-        waits.setdefault(place, Counter())[wait.provider_code] += wait.count
-        first[place] = min(wait.next_try, first.get(place, wait.next_try))
+        key = (wait.channel, wait.reason)
+        waiting.setdefault(key, Counter())[wait.provider_code] += wait.count
+        first[key] = min(wait.next_try, first.get(key, wait.next_try))
     closed: dict[tuple[str, str, str], Counter[str]] = {}
     for cause in causes.failures:
         closed.setdefault((cause.channel, cause.state, cause.reason), Counter())[
             cause.provider_code
         ] += cause.count
-    later = [
+    retrying = [
         Failing(
             channel=channel,
             state="pending",
@@ -268,7 +268,7 @@ def failing(causes: Causes) -> list[Failing]:
             codes=_codes(codes),
             next_try=first[channel, reason],
         )
-        for (channel, reason), codes in waits.items()
+        for (channel, reason), codes in waiting.items()
     ]
     done = [
         Failing(
@@ -276,7 +276,7 @@ def failing(causes: Causes) -> list[Failing]:
         )
         for (channel, state, reason), codes in closed.items()
     ]
-    return later + sorted(done, key=lambda one: (-one.count, one.channel, one.reason))
+    return retrying + sorted(done, key=lambda group: (-group.count, group.channel, group.reason))
 
 
 def _codes(codes: Counter[str]) -> list[tuple[str, int]]:
@@ -296,45 +296,45 @@ def _sum(parts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
 
 
 def _channel(
-    name: str, counts: Mapping[str, int], standing: ChannelView, channel: PushChannel | None
+    name: str, counts: Mapping[str, int], channel_view: ChannelView, channel: PushChannel | None
 ) -> ChannelLine:
     rows = tally(counts)
     proves = rows.heaps["arrived"] > 0 or (channel is not None and channel.receipt_wait > 0)
-    word, at = _word(standing)
+    word, at = _word(channel_view)
     return ChannelLine(
         name=name,
         label=channel.label if channel is not None else name,
         tally=rows,
-        percent=_percent(rows, over=standing.sending in OVER),
+        percent=_percent(rows, over=channel_view.sending in OVER),
         arrived=share(rows.heaps["arrived"], rows.total) if proves else None,
         word=word,
         at=at,
-        why=standing.why,
-        held=standing.held,
+        why=channel_view.why,
+        held=channel_view.held,
     )
 
 
-def _word(standing: ChannelView) -> tuple[str, float]:
+def _word(channel_view: ChannelView) -> tuple[str, float]:
     """Choose the word for a channel, and its time.
 
     A state set by a person or by the end of the run comes before the provider's.
     """
-    if standing.sending not in ("preparing", "running"):
-        return standing.sending, 0.0
-    if standing.state.halted:
-        return ("probing" if standing.state.halted == "probe" else "halted"), 0.0
-    if standing.state.paused_until:
-        return "limited", standing.state.paused_until
-    return standing.sending, 0.0
+    if channel_view.sending not in ("preparing", "running"):
+        return channel_view.sending, 0.0
+    if channel_view.state.halted:
+        return ("probing" if channel_view.state.halted == "probe" else "halted"), 0.0
+    if channel_view.state.paused_until:
+        return "limited", channel_view.state.paused_until
+    return channel_view.sending, 0.0
 
 
-def _tiles(tree: AreaTree, areas: Mapping[str, Mapping[str, int]], sending: str) -> list[Tile]:
+def _tiles(tree: AreaTree, areas: Mapping[str, Mapping[str, int]], sending: str) -> list[AreaTile]:
     tiles = []
     for area in tree.kelurahan:
         if area.tile is not None:
             rows = tally(areas.get(area.code, {}))
             tiles.append(
-                Tile(
+                AreaTile(
                     area=area,
                     column=area.tile[0],
                     row=area.tile[1],

@@ -33,14 +33,14 @@ from broadcaster.web.base.edition_view import view
 from broadcaster.web.staff import actors, frame
 from broadcaster.web.staff.announcement import found
 from broadcaster.web.staff.edition_history import publication
-from broadcaster.web.staff.live_progress import Watching
-from broadcaster.web.staff.progress import Sight
+from broadcaster.web.staff.live_progress import LiveProgress
+from broadcaster.web.staff.progress import SendingView
 
-EVERY = 1.0
+EVENT_SECONDS = 1.0
 """Seconds between two events of a stream."""
-HEARTBEAT = 5.0
+HEARTBEAT_SECONDS = 5.0
 """Seconds without a change after which the stream sends a comment to stay open."""
-CHECK_SESSION = 5.0
+SESSION_CHECK_SECONDS = 5.0
 """Seconds between two checks of the session; the stream ends when it has ended."""
 ACTS: Mapping[str, controls.SendingControl] = {
     "jeda": "pause",
@@ -48,7 +48,7 @@ ACTS: Mapping[str, controls.SendingControl] = {
     "hentikan": "cancel",
 }
 """Acts by the names that addresses give them."""
-DONE = (*ACTS, "coba-lagi", "ralat", "cabut")
+CONFIRMED = (*ACTS, "coba-lagi", "ralat", "cabut")
 """Acts that the page can confirm."""
 KEPT_DAYS = (
     round(retention.FOLD_AFTER / retention.DAY),
@@ -70,7 +70,7 @@ async def steer(request: Request) -> Response:
     async def act(row: Announcement) -> None:
         await controls.steer(app_of(request), row.id, ACTS[name], why=why, actor=actor_of(request))
 
-    return await _acted(request, name, act)
+    return await _control(request, name, act)
 
 
 async def retry(request: Request) -> Response:
@@ -79,7 +79,7 @@ async def retry(request: Request) -> Response:
     async def act(row: Announcement) -> None:
         await controls.retry_failed(app_of(request), row.id, actor=actor_of(request))
 
-    return await _acted(request, "coba-lagi", act)
+    return await _control(request, "coba-lagi", act)
 
 
 async def stream(request: Request) -> Response:
@@ -89,16 +89,16 @@ async def stream(request: Request) -> Response:
     session is. Raises 429 when the account has too many streams.
     """
     row = await _sent(request)
-    watching = watching_of(request)
-    held = watching.stream(account_of(request).id)
-    await held.__aenter__()
+    live_progress = live_progress_of(request)
+    slot = live_progress.stream(account_of(request).id)
+    await slot.__aenter__()
 
     async def events() -> AsyncIterator[str]:
         try:
             async for event in _events(request, row):
                 yield event
         finally:
-            await held.__aexit__(None, None, None)
+            await slot.__aexit__(None, None, None)
 
     return StreamingResponse(
         events(),
@@ -107,10 +107,10 @@ async def stream(request: Request) -> Response:
     )
 
 
-def watching_of(request: Request) -> Watching:
+def live_progress_of(request: Request) -> LiveProgress:
     """Return the progress that this process shares between its requests."""
-    watching: Watching = request.app.state.watching
-    return watching
+    live_progress: LiveProgress = request.app.state.live_progress
+    return live_progress
 
 
 async def _events(request: Request, row: Announcement) -> AsyncIterator[str]:
@@ -118,26 +118,26 @@ async def _events(request: Request, row: Announcement) -> AsyncIterator[str]:
 
     No resource is held between two events.
     """
-    app, said, spoke_at, checked_at = app_of(request), "", time.monotonic(), time.monotonic()
+    app, last_piece, sent_at, checked_at = app_of(request), "", time.monotonic(), time.monotonic()
     yield "retry: 2000\n\n"
     while True:
-        if time.monotonic() - checked_at >= CHECK_SESSION:
+        if time.monotonic() - checked_at >= SESSION_CHECK_SECONDS:
             session, checked_at = await current_session(request), time.monotonic()
             if session is None or session.way == HALF or not session.account.may("read"):
                 yield event("keluar", "")
                 return
-        sight = await watching_of(request).look(app, row.id)
+        sight = await live_progress_of(request).read(app, row.id)
         piece = pages.render(request, "staff/sending_live.html", **_live(request, row, sight))
         if sight.over:
             yield event("selesai", piece)
             return
-        if piece != said:
-            said, spoke_at = piece, time.monotonic()
+        if piece != last_piece:
+            last_piece, sent_at = piece, time.monotonic()
             yield event("", piece)
-        elif time.monotonic() - spoke_at >= HEARTBEAT:
-            spoke_at = time.monotonic()
+        elif time.monotonic() - sent_at >= HEARTBEAT_SECONDS:
+            sent_at = time.monotonic()
             yield ": masih terhubung\n\n"
-        await asyncio.sleep(EVERY)
+        await asyncio.sleep(EVENT_SECONDS)
 
 
 def event(name: str, data: str) -> str:
@@ -154,16 +154,16 @@ async def _sent(request: Request) -> Announcement:
     return row
 
 
-async def _acted(
+async def _control(
     request: Request, name: str, act: Callable[[Announcement], Awaitable[None]]
 ) -> Response:
     app, row, desk = app_of(request), await _sent(request), frame.desk_of(request)
     try:
         await app.database.write(require_steering, desk, row.id)
         await act(row)
-    except NotAllowed as refused:
-        return await _page(request, row, problem=frame.sentence(request, refused), status=409)
-    watching_of(request).forget(row.id)
+    except NotAllowed as error:
+        return await _page(request, row, problem=frame.sentence(request, error), status=409)
+    live_progress_of(request).drop(row.id)
     return RedirectResponse(f"/redaksi/pengiriman/{row.id}?selesai={name}", 303)
 
 
@@ -172,7 +172,7 @@ async def _page(
 ) -> Response:
     app, t = app_of(request), words(pages.lang_of(request))
 
-    def look(connection: Connection) -> tuple[list[Entry], Mapping[str, str], Any, Any]:
+    def read(connection: Connection) -> tuple[list[Entry], Mapping[str, str], Any, Any]:
         acts = audit.about(connection, row.id)
         named = [entry.actor for entry in acts] + [
             row.created_by,
@@ -187,9 +187,9 @@ async def _page(
             drafts.proposed(connection, row.id),
         )
 
-    acts, names, newest, waiting = await app.database.read(look)
+    acts, names, newest, waiting = await app.database.read(read)
     issued = publication(row, newest, acts)
-    sight = await watching_of(request).look(app, row.id)
+    sight = await live_progress_of(request).read(app, row.id)
     finished = request.query_params.get("selesai", "")
     template = "sending_receipt.html" if request.query_params.get("cetak") else "sending.html"
     return frame.page(
@@ -203,7 +203,7 @@ async def _page(
         newest=newest,
         waiting=waiting,
         withdrawal=next((entry for entry in reversed(acts) if entry.act == Act.WITHDRAW), None),
-        finished=finished if finished in DONE and not problem else "",
+        finished=finished if finished in CONFIRMED and not problem else "",
         retried=_retried(acts),
         left_out=controls.LEFT_OUT,
         issued=issued,
@@ -213,7 +213,7 @@ async def _page(
     )
 
 
-def _live(request: Request, row: Announcement, sight: Sight) -> dict[str, Any]:
+def _live(request: Request, row: Announcement, sight: SendingView) -> dict[str, Any]:
     """Return the variables of the live part (`sending_live.html`)."""
     app, lang, t = app_of(request), pages.lang_of(request), words(pages.lang_of(request))
     return {

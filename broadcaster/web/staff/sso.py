@@ -37,7 +37,7 @@ from broadcaster.web.staff.addresses import HOME, safe_target
 from broadcaster.web.staff.browsers import browser_of
 from subscribers.vault import SealBroken
 
-KEPT = "/redaksi/masuk/sso/tetap"
+ROLE_KEPT_PAGE = "/redaksi/masuk/sso/tetap"
 _ATTEMPT, _HINT = "sso attempt", "sso hint"
 """Purposes of sealed values; a value sealed for one does not open as the other."""
 
@@ -64,10 +64,10 @@ async def begin(request: Request) -> Response:
         return RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
     attempt = Attempt.begin(target, app.clock().timestamp())
     try:
-        there = await sign_on.begin(attempt, anew=request.query_params.get("akun") == "lain")
+        address = await sign_on.begin(attempt, anew=request.query_params.get("akun") == "lain")
     except SignOnError as error:
         return _refuse(request, error, target)
-    response = RedirectResponse(there, 303, headers={"Cache-Control": "no-store"})
+    response = RedirectResponse(address, 303, headers={"Cache-Control": "no-store"})
     sealed = base64.urlsafe_b64encode(
         app.vault.seal(_ATTEMPT, msgspec.json.encode(attempt).decode())
     ).decode()
@@ -83,7 +83,7 @@ async def begin(request: Request) -> Response:
     return response
 
 
-async def come_back(request: Request) -> Response:
+async def callback(request: Request) -> Response:
     """Check the provider's response, find or create the account and start a session."""
     sign_on, app, query = sign_on_of(request), app_of(request), request.query_params
     try:
@@ -93,44 +93,46 @@ async def come_back(request: Request) -> Response:
     try:
         identity, token = await sign_on.finish(query, attempt)
     except SignOnError as error:
-        return _spent(app, _refuse(request, error, attempt.target))
+        return _end_attempt(app, _refuse(request, error, attempt.target))
     admission, value = await _enter(request, identity, token)
     if admission.problem:
         log.warning("sso_refused", reason=admission.problem)
-        return _spent(app, await _turned_away(request, identity, admission))
+        return _end_attempt(app, await _not_admitted(request, identity, admission))
     target = (
-        f"{KEPT}?ke={quote(attempt.target, safe='')}" if admission.kept_admin else attempt.target
+        f"{ROLE_KEPT_PAGE}?ke={quote(attempt.target, safe='')}"
+        if admission.kept_admin
+        else attempt.target
     )
     response = RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
     signin.give_cookie(request, response, value)
-    return _spent(app, response)
+    return _end_attempt(app, response)
 
 
-async def show_kept(request: Request) -> Response:
+async def show_kept_role(request: Request) -> Response:
     """Explain to the last pengelola that they keep the role although the provider withdrew it."""
     target = safe_target(request.query_params.get("ke", ""))
     return frame.page(request, "sso_kept.html", target=target)
 
 
-async def leave(request: Request) -> Response:
+async def sign_out(request: Request) -> Response:
     """End this session; offer to end the provider's too if it started there."""
     session = session_of(request)
-    response = await signin.leave(request)
+    response = await signin.sign_out(request)
     if session.way != SIGN_ON:
         return response
     sign_on: SignOn = request.app.state.sign_on
-    there = (
+    address = (
         await sign_on.sign_out_address(_open_hint(app_of(request), session.hint))
         if sign_on.configured
         else ""
     )
     request.state.session = None  # render the page as signed out
-    page = _page(request, "sso_left.html", there=there)
+    page = _page(request, "sso_left.html", there=address)
     page.raw_headers += [header for header in response.raw_headers if header[0] == b"set-cookie"]
     return page
 
 
-async def left(request: Request) -> Response:
+async def signed_out(request: Request) -> Response:
     """Redirect to the sign-in page after the provider ended its session too."""
     sign_on_of(request)
     return RedirectResponse(f"{SIGN_IN}?keluar=1", 303, headers={"Cache-Control": "no-store"})
@@ -183,7 +185,7 @@ def _refuse(request: Request, error: SignOnError, target: str = HOME) -> Respons
     )
 
 
-async def _turned_away(request: Request, identity: Identity, admission: Admission) -> Response:
+async def _not_admitted(request: Request, identity: Identity, admission: Admission) -> Response:
     """Show an identified person why they may not enter, and whom to ask."""
     admins = await app_of(request).database.read(accounts.with_role, "admin")
     return _page(
@@ -211,7 +213,7 @@ def _page(request: Request, template: str, **values: Any) -> Response:
     )
 
 
-def _spent(app: App, response: Response) -> Response:
+def _end_attempt(app: App, response: Response) -> Response:
     """Delete the attempt's cookie, so that it cannot be used again."""
     response.delete_cookie(
         _cookie_name(app), path="/", secure=_secure(app), httponly=True, samesite="lax"

@@ -45,10 +45,10 @@ async def show(request: Request) -> Response:
 
 async def send(request: Request) -> Response:
     """Send the stored draft of the announcement that the path names."""
-    return await answer(request, await found(request), await request.form())
+    return await send_draft(request, await found(request), await request.form())
 
 
-async def answer(request: Request, row: Announcement, data: Mapping[str, Any]) -> Response:
+async def send_draft(request: Request, row: Announcement, data: Mapping[str, Any]) -> Response:
     """Send the stored draft to the person who asks, once for each form and text.
 
     Answers with status 429 above the limit on trials per account. Raises 403 if not allowed.
@@ -56,12 +56,12 @@ async def answer(request: Request, row: Announcement, data: Mapping[str, Any]) -
     app, account = app_of(request), account_of(request)
     text_hash = hashlib.sha256(row.form.encode()).hexdigest()[:12]
     name = f"{text_hash}.{once.id_of(data) or csrf.fresh_id()}"
-    there = RedirectResponse(f"/redaksi/pengumuman/{row.id}/uji?hasil={name}", 303)
+    result_page = RedirectResponse(f"/redaksi/pengumuman/{row.id}/uji?hasil={name}", 303)
     if await app.database.read(form_acts.find, account.id, _key(row, name)) is not None:
-        return there
-    trials, who = request.app.state.limits.trials, str(account.id)
-    if not trials.take(who):
-        wait = trials.wait(who)
+        return result_page
+    trials, key = request.app.state.limits.trials, str(account.id)
+    if not trials.take(key):
+        wait = trials.wait(key)
         return _page(
             request, row, state="wait", wait=wait, status=429, headers={"Retry-After": str(wait)}
         )
@@ -71,15 +71,15 @@ async def answer(request: Request, row: Announcement, data: Mapping[str, Any]) -
         )
         is not None
     ):
-        return there
+        return result_page
     try:
         attempts = await trial_sends.send(app, frame.desk_of(request), row)
-    except NotAllowed as refused:
+    except NotAllowed as error:
         await app.database.write(form_acts.forget, account.id, _key(row, name))
-        raise HTTPException(403) from refused
+        raise HTTPException(403) from error
     result = msgspec.json.encode(attempts).decode()
     await app.database.write(form_acts.keep, account.id, _key(row, name), result)
-    return there
+    return result_page
 
 
 def _key(row: Announcement, name: str) -> str:

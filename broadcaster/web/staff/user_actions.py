@@ -21,7 +21,7 @@ from broadcaster.web.staff.users import ADDRESS, person_of, person_page
 async def disable(request: Request) -> Response:
     """Disable the account."""
     person = await person_of(request)
-    return await _acted(
+    return await _run(
         request,
         person,
         app_of(request).database.write(administration.disable, actor_of(request), person.id),
@@ -32,7 +32,7 @@ async def disable(request: Request) -> Response:
 async def enable(request: Request) -> Response:
     """Enable the account again."""
     person = await person_of(request)
-    return await _acted(
+    return await _run(
         request,
         person,
         app_of(request).database.write(administration.enable, actor_of(request), person.id),
@@ -46,14 +46,14 @@ async def remove_second_factor(request: Request) -> Response:
     act = app_of(request).database.write(
         administration.remove_second_factor, actor_of(request), person.id
     )
-    return await _acted(request, person, act, "kode")
+    return await _run(request, person, act, "kode")
 
 
 async def end_sessions(request: Request) -> Response:
     """Sign the person out everywhere."""
     person = await person_of(request)
     act = app_of(request).database.write(administration.end_sessions, actor_of(request), person.id)
-    return await _acted(request, person, act, "sesi")
+    return await _run(request, person, act, "sesi")
 
 
 async def reset_password(request: Request) -> Response:
@@ -73,9 +73,9 @@ async def reset_password(request: Request) -> Response:
             lambda c: administration.reset_password(c, actor, person.id, hashed=hashed),
             lambda _: "reset",
         )
-    except NotAllowed as refused:
+    except NotAllowed as error:
         return await person_page(
-            request, person, problem=frame.sentence(request, refused), status=409
+            request, person, problem=frame.sentence(request, error), status=409
         )
     if reset.made is None:
         return RedirectResponse(f"{ADDRESS}/{person.id}?selesai=sekali", 303)
@@ -84,11 +84,11 @@ async def reset_password(request: Request) -> Response:
     )
 
 
-async def _acted(request: Request, person: Account, act: Awaitable[Any], said: str) -> Response:
+async def _run(request: Request, person: Account, act: Awaitable[Any], confirmed: str) -> Response:
     try:
         await act
-    except (BadAccount, NotAllowed) as refused:
+    except (BadAccount, NotAllowed) as error:
         return await person_page(
-            request, person, problem=frame.sentence(request, refused), status=409
+            request, person, problem=frame.sentence(request, error), status=409
         )
-    return RedirectResponse(f"{ADDRESS}/{person.id}?selesai={said}", 303)
+    return RedirectResponse(f"{ADDRESS}/{person.id}?selesai={confirmed}", 303)

@@ -28,9 +28,17 @@ from broadcaster.store.channels import ChannelState, pause_channel
 from broadcaster.store.failure_causes import Causes, Waiting
 from broadcaster.store.ledger import Failure, Progress
 from broadcaster.web.application import create_web
-from broadcaster.web.staff.live_progress import STREAMS, Watching
+from broadcaster.web.staff.live_progress import STREAM_LIMIT, LiveProgress
 from broadcaster.web.staff.pace import Observation, pace
-from broadcaster.web.staff.progress import HEAPS, Sight, acts, failing, share, tally, view
+from broadcaster.web.staff.progress import (
+    HEAPS,
+    SendingView,
+    acts,
+    build_view,
+    failing,
+    share,
+    tally,
+)
 from channels.base.contract import Refused, Rejected
 from subscribers.areas import AreaTree
 from support.browsing import Running, running
@@ -67,9 +75,13 @@ def shown(
     )
 
 
-def sight(overview: Overview, seen: list[Observation] | None = None, wait: float = 0.0) -> Sight:
+def sight(
+    overview: Overview, seen: list[Observation] | None = None, wait: float = 0.0
+) -> SendingView:
     """The page of it."""
-    return view(overview, {}, seen or [], tree=TREE, push={"email": FakeChannel(receipt_wait=wait)})
+    return build_view(
+        overview, {}, seen or [], tree=TREE, push={"email": FakeChannel(receipt_wait=wait)}
+    )
 
 
 def counted(**counts: int) -> dict[str, int]:
@@ -478,7 +490,7 @@ async def test_an_account_holds_so_many_streams_and_who_leaves_makes_room(site: 
         {"Cookie": f"redaksi={rina.cookie}"},
     )
     async with contextlib.AsyncExitStack() as stack:
-        for _tab in range(STREAMS):
+        for _tab in range(STREAM_LIMIT):
             held: aiohttp.ClientResponse = await stack.enter_async_context(
                 site.session.get(url, headers=headers)
             )
@@ -495,9 +507,9 @@ async def test_a_look_is_shared_and_a_new_stretch_begins_when_rows_are_opened(
     site: Running,
 ) -> None:
     stored = await sent(site)
-    watching = Watching()
-    first = await watching.look(site.app, stored.id)
-    assert await watching.look(site.app, stored.id) is first
-    watching.forget(stored.id)
-    assert await watching.look(site.app, stored.id) is not first
-    assert create_web(site.app).state.watching.streams == {}
+    live_progress = LiveProgress()
+    first = await live_progress.read(site.app, stored.id)
+    assert await live_progress.read(site.app, stored.id) is first
+    live_progress.drop(stored.id)
+    assert await live_progress.read(site.app, stored.id) is not first
+    assert create_web(site.app).state.live_progress.streams == {}
