@@ -22,7 +22,7 @@ FRESH_SECONDS = 0.8
 """Seconds for which a reading is reused."""
 RATE_SECONDS = 30.0
 """Seconds over which a rate is measured."""
-AREAS_SHARE = 20.0
+AREAS_PAUSE_FACTOR = 20.0
 """Pause between two counts by area, as a multiple of the time that a count takes: it reads every
 row.
 """
@@ -101,7 +101,9 @@ class LiveProgress:
             return
         started = time.monotonic()
         cached.areas = await app.database.read(ledger.areas, announcement)
-        cached.areas_fresh_until = time.monotonic() + AREAS_SHARE * (time.monotonic() - started)
+        cached.areas_fresh_until = time.monotonic() + AREAS_PAUSE_FACTOR * (
+            time.monotonic() - started
+        )
         cached.sending = status.progress.sending
 
 

@@ -22,7 +22,7 @@ from broadcaster.web.base.authorization import account_of, app_of
 
 T = TypeVar("T")
 
-TWICE_SECONDS = 60.0
+DOUBLE_CLICK_SECONDS = 60.0
 """Window in which a refused repeat counts as a double click; a later refusal is reported."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
@@ -59,7 +59,7 @@ async def write(
     `kind` keeps apart acts that share a form; `name` turns what was made into the recorded text.
     `makes`: True if the act makes something new on each run; a repeat then returns the first
     result. Any other act runs again, since somebody may have undone it meanwhile (approved, called
-    back, approved again); only its refusal within TWICE_SECONDS is ignored.
+    back, approved again); only its refusal within DOUBLE_CLICK_SECONDS is ignored.
     """
     form, account, at = id_of(data), account_of(request).id, app_of(request).clock().timestamp()
     key = f"{kind} {form} {_words(request, data)}"
@@ -72,7 +72,7 @@ async def write(
             with connection.begin_nested():
                 made = act(connection)
         except (InvalidAnnouncement, NotAllowed):
-            if earlier is None or at - earlier.at > TWICE_SECONDS:
+            if earlier is None or at - earlier.at > DOUBLE_CLICK_SECONDS:
                 raise
             return FormResult(result=earlier.result)
         if form:

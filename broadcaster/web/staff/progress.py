@@ -37,14 +37,14 @@ ALWAYS: tuple[Heap, ...] = ("waiting", "sent", "arrived", "failed", "skipped")
 """Heaps that are shown even when empty."""
 RETRYABLE = ("failed", "unconfirmed")
 """States that "try again" reopens for another attempt."""
-OVER = ("done", "stopped", "superseded", "none")
+ENDED = ("done", "stopped", "superseded", "none")
 """States of a sending, or of one channel's run, in which nothing more is sent.
 
 "none": the announcement uses no channel that sends.
 """
 
 
-def share(part: int, whole: int) -> int:
+def percentage(part: int, whole: int) -> int:
     """Return `part` as a percentage of `whole`, rounded down; 0 if `whole` is 0."""
     return part * 100 // whole if whole > 0 else 0
 
@@ -68,7 +68,7 @@ class Tally:
     @property
     def percent(self) -> int:
         """Percentage that is processed, rounded down."""
-        return share(self.processed, self.total)
+        return percentage(self.processed, self.total)
 
 
 def tally(counts: Mapping[str, int]) -> Tally:
@@ -112,7 +112,7 @@ def bar(progress: Progress) -> Bar:
     """Return the progress bar of the whole sending."""
     rows = tally(_sum(progress.deliveries.values()))
     return Bar(
-        tally=rows, percent=_percent(rows, over=progress.sending in OVER or not progress.states)
+        tally=rows, percent=_percent(rows, over=progress.sending in ENDED or not progress.states)
     )
 
 
@@ -136,7 +136,7 @@ class ChannelLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failing:
+class FailureGroup:
     """Rows of one channel that failed, or wait for another try, for one reason.
 
     `codes`: provider codes with their counts, most frequent first. `next_try`: epoch seconds, 0 for
@@ -183,7 +183,7 @@ class SendingView(Bar):
     pace: Pace | None
     heaps: Sequence[Heap]
     channels: Sequence[ChannelLine]
-    failing: Sequence[Failing]
+    failing: Sequence[FailureGroup]
     causes_complete: bool
     holds: Sequence[Hold]
     doubles: int
@@ -194,7 +194,7 @@ class SendingView(Bar):
     @property
     def over(self) -> bool:
         """True if nothing but late receipts can change it."""
-        return self.sending in OVER and not self.tally.heaps["waiting"]
+        return self.sending in ENDED and not self.tally.heaps["waiting"]
 
 
 def build_view(
@@ -221,17 +221,17 @@ def build_view(
             _channel(name, counts, status.channels[name], push.get(name))
             for name, counts in progress.deliveries.items()
         ],
-        failing=failing(status.causes),
+        failing=group_failures(status.causes),
         causes_complete=status.causes.complete,
         holds=status.holds,
         doubles=progress.possible_duplicates,
         tiles=_tiles(tree, areas, progress.sending),
         elsewhere=_elsewhere(tree, areas),
-        can=acts(progress),
+        can=possible_acts(progress),
     )
 
 
-def acts(progress: Progress) -> list[str]:
+def possible_acts(progress: Progress) -> list[str]:
     """List the acts that are possible now, as addresses name them."""
     offered = {
         "preparing": ["jeda", "hentikan"],
@@ -246,7 +246,7 @@ def acts(progress: Progress) -> list[str]:
     ]
 
 
-def failing(causes: Causes) -> list[Failing]:
+def group_failures(causes: Causes) -> list[FailureGroup]:
     """Group causes by channel and reason: rows to be tried again first, then the most frequent."""
     waiting: dict[tuple[str, str], Counter[str]] = {}
     first: dict[tuple[str, str], float] = {}
@@ -260,7 +260,7 @@ def failing(causes: Causes) -> list[Failing]:
             cause.provider_code
         ] += cause.count
     retrying = [
-        Failing(
+        FailureGroup(
             channel=channel,
             state="pending",
             reason=reason,
@@ -271,7 +271,7 @@ def failing(causes: Causes) -> list[Failing]:
         for (channel, reason), codes in waiting.items()
     ]
     done = [
-        Failing(
+        FailureGroup(
             channel=channel, state=state, reason=reason, count=codes.total(), codes=_codes(codes)
         )
         for (channel, state, reason), codes in closed.items()
@@ -305,8 +305,8 @@ def _channel(
         name=name,
         label=channel.label if channel is not None else name,
         tally=rows,
-        percent=_percent(rows, over=channel_view.sending in OVER),
-        arrived=share(rows.heaps["arrived"], rows.total) if proves else None,
+        percent=_percent(rows, over=channel_view.sending in ENDED),
+        arrived=percentage(rows.heaps["arrived"], rows.total) if proves else None,
         word=word,
         at=at,
         why=channel_view.why,

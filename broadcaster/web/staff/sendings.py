@@ -11,7 +11,7 @@ from broadcaster.store.announcement_lists import Item
 from broadcaster.store.sendings import Sending
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import frame
-from broadcaster.web.staff.progress import OVER, Bar, bar
+from broadcaster.web.staff.progress import ENDED, Bar, bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class SendingRow:
 async def show(request: Request) -> Response:
     """Show the list."""
     running, recent = await app_of(request).database.read(read_lists)
-    return frame.page(request, "sendings.html", running=running, recent=recent, over=OVER)
+    return frame.page(request, "sendings.html", running=running, recent=recent, over=ENDED)
 
 
 def read_lists(connection: Connection) -> tuple[list[SendingRow], list[SendingRow]]:

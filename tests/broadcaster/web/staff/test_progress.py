@@ -33,10 +33,10 @@ from broadcaster.web.staff.pace import Observation, pace
 from broadcaster.web.staff.progress import (
     HEAPS,
     SendingView,
-    acts,
     build_view,
-    failing,
-    share,
+    group_failures,
+    percentage,
+    possible_acts,
     tally,
 )
 from channels.base.contract import Refused, Rejected
@@ -110,8 +110,8 @@ def test_shares_are_rounded_down_and_every_row_is_in_one_heap(counts: dict[str, 
     assert rows.total == sum(counts.values())
     assert rows.processed * 100 >= rows.percent * rows.total
     assert sorted(state for states in HEAPS.values() for state in states) == sorted(STATES)
-    assert share(999, 1000) == 99
-    assert share(0, 0) == 0
+    assert percentage(999, 1000) == 99
+    assert percentage(0, 0) == 0
 
 
 @given(COUNTS, RUNS)
@@ -187,7 +187,7 @@ def test_causes_are_grouped_by_reason_with_the_providers_codes() -> None:
             Waiting(channel="email", provider_code="421", count=1, next_try=1_795_567_620.0),
         ],
     )
-    found = failing(causes)
+    found = group_failures(causes)
     assert [(one.state, one.count, one.next_try) for one in found] == [
         ("pending", 3, 1_795_567_560.0),
         ("skipped", 9, 0.0),
@@ -209,7 +209,7 @@ def test_causes_are_grouped_by_reason_with_the_providers_codes() -> None:
     ],
 )
 def test_only_what_can_be_done_is_offered(run: str, counts: dict[str, int], can: list[str]) -> None:
-    assert acts(shown(counted(**counts), run).progress) == can
+    assert possible_acts(shown(counted(**counts), run).progress) == can
 
 
 def test_every_reason_has_words() -> None:
