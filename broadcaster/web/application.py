@@ -26,7 +26,7 @@ from broadcaster.web.public.pull_channels import PullCache
 from broadcaster.web.public.verify import Officials
 from broadcaster.web.routes import table
 from broadcaster.web.staff.audience_estimate import Estimates
-from broadcaster.web.staff.live_progress import Watching
+from broadcaster.web.staff.live_progress import LiveProgress
 
 
 def create_web(app: App, *, limits: RateLimits | None = None) -> Starlette:
@@ -54,7 +54,7 @@ def create_web(app: App, *, limits: RateLimits | None = None) -> Starlette:
     web.state.officials = Officials()
     web.state.page_cache = PageCache()
     web.state.error_pages = {}
-    web.state.watching = Watching()
+    web.state.live_progress = LiveProgress()
     web.state.estimates = Estimates()
     web.state.sign_on = SignOn(app.settings, app.clock)
     return web

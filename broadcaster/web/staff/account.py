@@ -118,5 +118,5 @@ async def page(
         ways=SIGN_IN_METHODS,
         places=place_names(app, account),
         said=confirmation if confirmation in DONE else "",
-        nudge_ways=link_chat.ways_of(request),
+        nudge_ways=link_chat.nudge_channels(request),
     )

@@ -103,10 +103,10 @@ async def create(request: Request) -> Response:
     form, training = compose_form.read(data), bool(data.get("latihan"))
     button = str(data.get("aksi", ""))
     try:
-        form |= await pictures.taken(request, data)
-        row = await saving.first(request, data, _adjusted(form, button), training=training)
+        form |= await pictures.uploaded_image(request, data)
+        row = await saving.create(request, data, _adjusted(form, button), training=training)
     except (InvalidAnnouncement, NotAllowed) as error:
-        existing = await saving.made_before(request, data) if isinstance(error, Outdated) else None
+        existing = await saving.find_created(request, data) if isinstance(error, Outdated) else None
         return await _refused(request, existing, form, data, error)
     return await _next(request, row, data, button)
 
@@ -124,11 +124,11 @@ async def save(request: Request) -> Response:
     row, data = await find_announcement(request), await request.form()
     form, button = compose_form.read(data), str(data.get("aksi", ""))
     try:
-        form |= await pictures.taken(request, data)
+        form |= await pictures.uploaded_image(request, data)
         act, _, shown_version = button.partition(":")
         over = act == OVERWRITE
-        version = saving.number(shown_version) if over else saving.version_of(data)
-        row = await saving.later(request, row, _adjusted(form, button), version, apart=over)
+        version = saving.parse_version(shown_version) if over else saving.version_of(data)
+        row = await saving.update(request, row, _adjusted(form, button), version, apart=over)
     except (InvalidAnnouncement, NotAllowed) as error:
         return await _refused(request, row, form, data, error)
     return await _next(request, row, data, button)
@@ -143,7 +143,7 @@ async def _refused(
 ) -> Response:
     """Show the typed form with the reasons; on an edit conflict, beside the stored version."""
     conflict = (
-        await saving.conflict(request, row.id, form)
+        await saving.find_conflict(request, row.id, form)
         if row is not None and isinstance(error, Outdated)
         else None
     )
@@ -184,7 +184,7 @@ async def begin_autosave(request: Request) -> Response:
     data = await request.form()
     return await _autosaved(
         request,
-        saving.first(request, data, compose_form.read(data), training=bool(data.get("latihan"))),
+        saving.create(request, data, compose_form.read(data), training=bool(data.get("latihan"))),
     )
 
 
@@ -192,7 +192,7 @@ async def autosave(request: Request) -> Response:
     """Autosave; the JSON answer holds the version for the next save, or the problem."""
     row, data = await find_announcement(request), await request.form()
     return await _autosaved(
-        request, saving.later(request, row, compose_form.read(data), saving.version_of(data))
+        request, saving.update(request, row, compose_form.read(data), saving.version_of(data))
     )
 
 
@@ -252,7 +252,7 @@ async def _next(
     there = f"/redaksi/pengumuman/{row.id}"
     act, _, channel = button.partition(":")
     if act == "uji":
-        return await trial_send.answer(request, row, data)
+        return await trial_send.send_draft(request, row, data)
     if act == "periksa":
         checked = await checks.of(request, form := form_of(row), row.id)
         if checked.problems:

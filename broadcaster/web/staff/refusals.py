@@ -1,4 +1,4 @@
-"""Refusals as a page words them: with the labels that stand beside its fields, not the names that
+"""Wording of refusals on pages: with the labels beside the fields instead of the field names that
 files and programs use.
 """
 
@@ -20,7 +20,7 @@ from broadcaster.runtime.refusal_words import WordedProblem
 MISSING = frozenset(
     {FieldCode.MISSING, NewsroomCode.PUBLISH_AT_MISSING, NewsroomCode.REASON_MISSING}
 )
-"""Codes of what is still empty."""
+"""Codes of fields that are still empty."""
 FOR_FILES = frozenset(
     {
         FieldCode.MISSING,
@@ -37,13 +37,11 @@ FOR_FILES = frozenset(
         TimeCode.PUBLISH_AT_PAST,
     }
 )
-"""Codes whose remedy names a field or a command, for those who write files."""
+"""Codes whose remedy names a field or a command; it helps only people who write files."""
 
 
 def of(refused: Refusal | InvalidAnnouncement, t: Words) -> tuple[WordedProblem, ...]:
-    """Word a refusal for a page: every field of InvalidAnnouncement, or the one sentence of any
-    other.
-    """
+    """Word a refusal for a page: each problem of InvalidAnnouncement, or one sentence."""
     if isinstance(refused, InvalidAnnouncement):
         return worded(refused.problems, t)
     reason = refusal_words.sentence(refused, t)
@@ -73,13 +71,13 @@ def _is_for_files(problem: Problem) -> bool:
 
 
 def _page_remedy(problem: Problem, t: Words) -> str:
-    """Say what to do on the page; "" where the field's label says it."""
+    """Return what to do on the page; "" if there is nothing to add to the reason."""
     key = f"staff.remedy.{problem.field.rpartition('.')[2]}"
     return t(key) if key in t.keys and problem.code not in MISSING else ""
 
 
 def _label(field: str, t: Words) -> str:
-    """What stands beside the field; of a translation with its language, "" where there is none."""
+    """Return the label of a field, with its language or channel; "" if it has none."""
     place, _, name = field.rpartition(".")
     label = t(f"staff.field.{name}") if f"staff.field.{name}" in t.keys else ""
     kind, _, which = place.partition(".")

@@ -1,4 +1,4 @@
-"""The pages of signing in and out: name and password, then the second factor where there is one."""
+"""Pages for signing in and out: name and password, then the second factor if there is one."""
 
 from typing import Any
 from urllib.parse import quote
@@ -36,8 +36,8 @@ async def show(request: Request) -> Response:
     return _form(request)
 
 
-async def enter(request: Request) -> Response:
-    """Check name and password; a right one leads in, or to the form of the second factor."""
+async def enter_password(request: Request) -> Response:
+    """Check name and password; on success sign in or ask for the second factor."""
     form = await request.form()
     name, password, target = (_text(form, key) for key in ("nama", "sandi", "ke"))
     browser = browser_of(request, name)
@@ -49,7 +49,7 @@ async def enter(request: Request) -> Response:
 
 async def ask_code(request: Request) -> Response:
     """Show the form of the second factor."""
-    if await _half(request) is None:
+    if await _half_session(request) is None:
         return RedirectResponse(SIGN_IN, 303)
     return _code_form(request)
 
@@ -58,18 +58,18 @@ async def enter_code(request: Request) -> Response:
     """Check a code of the second factor or a recovery code."""
     form = await request.form()
     code, target = _text(form, "kode"), _text(form, "ke")
-    half = await _half(request)
-    if half is None:
+    session = await _half_session(request)
+    if session is None:
         return RedirectResponse(SIGN_IN, 303)
-    name = half.account.name
+    name = session.account.name
     browser = browser_of(request, name)
-    outcome = await second_factor.enter_code(app_of(request), browser, half, code)
+    outcome = await second_factor.enter_code(app_of(request), browser, session, code)
     if outcome.problem:
         return _code_form(request, outcome, target=target)
     return _entered(request, outcome, safe_target(target), name)
 
 
-async def leave(request: Request) -> Response:
+async def sign_out(request: Request) -> Response:
     """End this session."""
     app = app_of(request)
     await app.database.write(sign_in.sign_out, app, session_of(request), browser_of(request))
@@ -81,27 +81,24 @@ async def leave(request: Request) -> Response:
 
 
 def give_cookie(request: Request, response: Response, value: str) -> None:
-    """Hand a session to the browser."""
+    """Set the session cookie."""
     secure = _secure(app_of(request))
     response.set_cookie(
         cookie_name(request), value, httponly=True, samesite="lax", secure=secure, path="/"
     )
 
 
-async def _half(request: Request) -> Session | None:
-    """Return the session that waits for its second factor."""
+async def _half_session(request: Request) -> Session | None:
+    """Return the session that waits for its second factor; None if there is none."""
     session = await current_session(request)
     at = app_of(request).clock().timestamp()
     return session if session is not None and second_factor.is_awaited(session, at) else None
 
 
-# --- answers ------------------------------------------------------------------------------------------
-
-
 def _entered(request: Request, outcome: Outcome, target: str, name: str) -> Response:
     after_code = f"?ke={quote(target, safe='')}" if target != HOME else ""
-    there = CODE + after_code if outcome.half else target
-    response = RedirectResponse(there, 303, headers={"Cache-Control": "no-store"})
+    location = CODE + after_code if outcome.half else target
+    response = RedirectResponse(location, 303, headers={"Cache-Control": "no-store"})
     give_cookie(request, response, outcome.cookie)
     if not outcome.half:
         trusted_browsers.remember(request, response, spelled(name))

@@ -1,5 +1,5 @@
-"""What a pengelola does to a person's account beyond its particulars: shut out, let in, new
-password, second factor, sessions.
+"""Actions of a pengelola on an account: disable, enable, reset the password, remove the second
+factor, end the sessions.
 """
 
 from collections.abc import Awaitable
@@ -19,9 +19,9 @@ from broadcaster.web.staff.users import ADDRESS, person_of, person_page
 
 
 async def disable(request: Request) -> Response:
-    """Shut the person out."""
+    """Disable the account."""
     person = await person_of(request)
-    return await _acted(
+    return await _run(
         request,
         person,
         app_of(request).database.write(administration.disable, actor_of(request), person.id),
@@ -30,9 +30,9 @@ async def disable(request: Request) -> Response:
 
 
 async def enable(request: Request) -> Response:
-    """Let the person in again."""
+    """Enable the account again."""
     person = await person_of(request)
-    return await _acted(
+    return await _run(
         request,
         person,
         app_of(request).database.write(administration.enable, actor_of(request), person.id),
@@ -41,23 +41,23 @@ async def enable(request: Request) -> Response:
 
 
 async def remove_second_factor(request: Request) -> Response:
-    """The phone is lost."""
+    """Remove the second factor, say because the phone is lost."""
     person = await person_of(request)
     act = app_of(request).database.write(
         administration.remove_second_factor, actor_of(request), person.id
     )
-    return await _acted(request, person, act, "kode")
+    return await _run(request, person, act, "kode")
 
 
 async def end_sessions(request: Request) -> Response:
     """Sign the person out everywhere."""
     person = await person_of(request)
     act = app_of(request).database.write(administration.end_sessions, actor_of(request), person.id)
-    return await _acted(request, person, act, "sesi")
+    return await _run(request, person, act, "sesi")
 
 
 async def reset_password(request: Request) -> Response:
-    """A one-time password, shown now only."""
+    """Set a one-time password and show it; it cannot be shown again."""
     person, password, data = (
         await person_of(request),
         credentials.new_password(),
@@ -73,9 +73,9 @@ async def reset_password(request: Request) -> Response:
             lambda c: administration.reset_password(c, actor, person.id, hashed=hashed),
             lambda _: "reset",
         )
-    except NotAllowed as refused:
+    except NotAllowed as error:
         return await person_page(
-            request, person, problem=frame.sentence(request, refused), status=409
+            request, person, problem=frame.sentence(request, error), status=409
         )
     if reset.made is None:
         return RedirectResponse(f"{ADDRESS}/{person.id}?selesai=sekali", 303)
@@ -84,11 +84,11 @@ async def reset_password(request: Request) -> Response:
     )
 
 
-async def _acted(request: Request, person: Account, act: Awaitable[Any], said: str) -> Response:
+async def _run(request: Request, person: Account, act: Awaitable[Any], confirmed: str) -> Response:
     try:
         await act
-    except (BadAccount, NotAllowed) as refused:
+    except (BadAccount, NotAllowed) as error:
         return await person_page(
-            request, person, problem=frame.sentence(request, refused), status=409
+            request, person, problem=frame.sentence(request, error), status=409
         )
-    return RedirectResponse(f"{ADDRESS}/{person.id}?selesai={said}", 303)
+    return RedirectResponse(f"{ADDRESS}/{person.id}?selesai={confirmed}", 303)

@@ -401,7 +401,7 @@ def chosen(data: bytes, name: str = "foto.jpg") -> FormData:
 
 async def test_a_picture_in_the_composers_form_becomes_the_forms_image(site: Running) -> None:
     request = composing(site, await signed_in(site, "rina", "author"))
-    found = await pictures.taken(request, chosen(uploads.photo()))
+    found = await pictures.uploaded_image(request, chosen(uploads.photo()))
     [kept] = await site.app.database.read(media.newest, 1)
     assert found == {"image": f"{site.url}/media/{kept.id}/web.jpg"}
     assert kept.actor == "staff:rina"
@@ -414,13 +414,13 @@ async def test_a_form_without_a_picture_stays_as_it_is(site: Running) -> None:
         chosen(b"", ""),
         FormData([("picture", "teks")]),
     ):
-        assert await pictures.taken(request, data) == {}
+        assert await pictures.uploaded_image(request, data) == {}
 
 
 async def test_a_picture_that_cannot_be_used_is_told_at_its_field(site: Running) -> None:
     request = composing(site, await signed_in(site, "rina", "author"))
     with pytest.raises(InvalidAnnouncement) as caught:
-        await pictures.taken(request, chosen(uploads.SVG))
+        await pictures.uploaded_image(request, chosen(uploads.SVG))
     [problem] = worded(caught.value)
     assert problem.field == "image"
     assert problem.reason == "Berkas ini bukan gambar JPEG, PNG, atau WebP."

@@ -28,9 +28,17 @@ from broadcaster.store.channels import ChannelState, pause_channel
 from broadcaster.store.failure_causes import Causes, Waiting
 from broadcaster.store.ledger import Failure, Progress
 from broadcaster.web.application import create_web
-from broadcaster.web.staff.live_progress import STREAMS, Watching
+from broadcaster.web.staff.live_progress import STREAM_LIMIT, LiveProgress
 from broadcaster.web.staff.pace import Observation, pace
-from broadcaster.web.staff.progress import HEAPS, Sight, acts, failing, share, tally, view
+from broadcaster.web.staff.progress import (
+    HEAPS,
+    SendingView,
+    build_view,
+    group_failures,
+    percentage,
+    possible_acts,
+    tally,
+)
 from channels.base.contract import Refused, Rejected
 from subscribers.areas import AreaTree
 from support.browsing import Running, running
@@ -67,9 +75,13 @@ def shown(
     )
 
 
-def sight(overview: Overview, seen: list[Observation] | None = None, wait: float = 0.0) -> Sight:
+def sight(
+    overview: Overview, seen: list[Observation] | None = None, wait: float = 0.0
+) -> SendingView:
     """The page of it."""
-    return view(overview, {}, seen or [], tree=TREE, push={"email": FakeChannel(receipt_wait=wait)})
+    return build_view(
+        overview, {}, seen or [], tree=TREE, push={"email": FakeChannel(receipt_wait=wait)}
+    )
 
 
 def counted(**counts: int) -> dict[str, int]:
@@ -98,8 +110,8 @@ def test_shares_are_rounded_down_and_every_row_is_in_one_heap(counts: dict[str, 
     assert rows.total == sum(counts.values())
     assert rows.processed * 100 >= rows.percent * rows.total
     assert sorted(state for states in HEAPS.values() for state in states) == sorted(STATES)
-    assert share(999, 1000) == 99
-    assert share(0, 0) == 0
+    assert percentage(999, 1000) == 99
+    assert percentage(0, 0) == 0
 
 
 @given(COUNTS, RUNS)
@@ -175,7 +187,7 @@ def test_causes_are_grouped_by_reason_with_the_providers_codes() -> None:
             Waiting(channel="email", provider_code="421", count=1, next_try=1_795_567_620.0),
         ],
     )
-    found = failing(causes)
+    found = group_failures(causes)
     assert [(one.state, one.count, one.next_try) for one in found] == [
         ("pending", 3, 1_795_567_560.0),
         ("skipped", 9, 0.0),
@@ -197,7 +209,7 @@ def test_causes_are_grouped_by_reason_with_the_providers_codes() -> None:
     ],
 )
 def test_only_what_can_be_done_is_offered(run: str, counts: dict[str, int], can: list[str]) -> None:
-    assert acts(shown(counted(**counts), run).progress) == can
+    assert possible_acts(shown(counted(**counts), run).progress) == can
 
 
 def test_every_reason_has_words() -> None:
@@ -478,7 +490,7 @@ async def test_an_account_holds_so_many_streams_and_who_leaves_makes_room(site: 
         {"Cookie": f"redaksi={rina.cookie}"},
     )
     async with contextlib.AsyncExitStack() as stack:
-        for _tab in range(STREAMS):
+        for _tab in range(STREAM_LIMIT):
             held: aiohttp.ClientResponse = await stack.enter_async_context(
                 site.session.get(url, headers=headers)
             )
@@ -495,9 +507,9 @@ async def test_a_look_is_shared_and_a_new_stretch_begins_when_rows_are_opened(
     site: Running,
 ) -> None:
     stored = await sent(site)
-    watching = Watching()
-    first = await watching.look(site.app, stored.id)
-    assert await watching.look(site.app, stored.id) is first
-    watching.forget(stored.id)
-    assert await watching.look(site.app, stored.id) is not first
-    assert create_web(site.app).state.watching.streams == {}
+    live_progress = LiveProgress()
+    first = await live_progress.read(site.app, stored.id)
+    assert await live_progress.read(site.app, stored.id) is first
+    live_progress.drop(stored.id)
+    assert await live_progress.read(site.app, stored.id) is not first
+    assert create_web(site.app).state.live_progress.streams == {}
