@@ -1,5 +1,5 @@
 """Lists of announcements for staff: tabs with counts, search and filters, pages by cursor; fast
-over tens of thousands.
+with tens of thousands of rows.
 """
 
 import re
@@ -26,7 +26,7 @@ STATES_OF: Mapping[Tab, tuple[State, ...]] = {
 }
 PAGE_SIZE = 25
 MAX_TERMS = 5
-"""Words of a search that count."""
+"""Terms of a search that are used; further ones are ignored."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +45,7 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
-    """One line of the list; times in epoch seconds."""
+    """A line of the list; times in epoch seconds."""
 
     id: str
     code: str
@@ -69,7 +69,9 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """Some lines, last changed first; `following` is the cursor of the next page, "" at the end."""
+    """A page of lines, most recently changed first; `following` is the cursor of the next page, ""
+    at the end.
+    """
 
     items: tuple[Item, ...]
     following: str
@@ -85,7 +87,7 @@ _COLUMNS = (*_OF_ITSELF, _TAKEN_BACK.label("withdrawn"))
 def page(
     connection: Connection, wanted: Wanted, *, before: str = "", limit: int = PAGE_SIZE
 ) -> Page:
-    """One page of the list."""
+    """Read a page of the list."""
     place = (announcement.c.updated_at, announcement.c.id)
     statement = (
         select(*_COLUMNS)
@@ -104,7 +106,7 @@ def page(
 
 
 def counts(connection: Connection, wanted: Wanted) -> dict[Tab, int]:
-    """How many announcements each tab would list under the same search and filters."""
+    """Count the announcements of each tab under the same search and filters."""
     grouped = (
         select(announcement.c.state, func.count().label("n"))
         .where(*_filters(wanted))
@@ -117,7 +119,7 @@ def counts(connection: Connection, wanted: Wanted) -> dict[Tab, int]:
 
 
 def agencies(connection: Connection) -> list[str]:
-    """Every agency that has written something, by name."""
+    """List every agency that has written an announcement, by name."""
     named = (
         select(announcement.c.agency)
         .where(announcement.c.agency != "")
@@ -130,7 +132,7 @@ def agencies(connection: Connection) -> list[str]:
 def in_states(
     connection: Connection, *states: State, author: str = "", limit: int = 10
 ) -> list[Item]:
-    """The first of those in some states, the one that has waited longest first."""
+    """List announcements in these states, the longest waiting first."""
     conditions: list[ColumnElement[bool]] = [announcement.c.state.in_(states)]
     if author:
         conditions.append(announcement.c.created_by == author)
@@ -139,7 +141,7 @@ def in_states(
 
 
 def warnings_for(connection: Connection, approver: str, limit: int = 3) -> list[Item]:
-    """Warnings in review that somebody else wrote, the one that has waited longest first."""
+    """List emergencies in review that this approver did not write, the longest waiting first."""
     waiting = (
         announcement.c.state == "review",
         announcement.c.level == "emergency",
@@ -156,13 +158,13 @@ def warnings_for(connection: Connection, approver: str, limit: int = 3) -> list[
 
 
 def drafted_by(actor: str) -> ColumnElement[bool]:
-    """Whether this person has changed the form."""
+    """True if this person has changed the form."""
     edits = (draft_version.c.announcement == announcement.c.id, draft_version.c.actor == actor)
     return exists().where(*edits, draft_version.c.act.in_(EDITING))
 
 
 def since(connection: Connection, at: float, limit: int = 10) -> list[Item]:
-    """What was published since then, the newest first."""
+    """List announcements published at `at` or later, newest first."""
     newest_first = (
         select(*_COLUMNS)
         .where(announcement.c.published_at >= at)
@@ -172,7 +174,7 @@ def since(connection: Connection, at: float, limit: int = 10) -> list[Item]:
 
 
 def same_title(connection: Connection, title: str, since: float, but: str = "") -> bool:
-    """Whether another announcement with this title, in whatever case, was published since then
+    """True if another announcement with this title, ignoring case, was published after `since`
     (epoch seconds).
     """
     lately = select(announcement.c.title).where(
@@ -182,7 +184,7 @@ def same_title(connection: Connection, title: str, since: float, but: str = "") 
 
 
 def items(connection: Connection, ids: list[str]) -> dict[str, Item]:
-    """The lines of these announcements, by id."""
+    """Return the lines of these announcements, by id."""
     return {
         item.id: item
         for item in _items(connection, select(*_COLUMNS).where(announcement.c.id.in_(ids)))

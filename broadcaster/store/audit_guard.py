@@ -1,7 +1,7 @@
 """Triggers that keep the audit log append-only: the database refuses to change or remove a row.
 
-Whoever may alter tables can drop them; the chain, and a head noted elsewhere, still tell
-(audit.py).
+Anyone who may alter tables can drop the triggers; the hash chain and a separately noted head still
+reveal changes (store/audit.py).
 """
 
 from sqlalchemy import DDL, Table, event
@@ -36,7 +36,7 @@ POSTGRESQL_TAIL = (
 
 
 def guard(log: Table, tail: Table) -> None:
-    """Have the triggers made with the tables; `tail` is made after `log`."""
+    """Create the triggers together with the tables; `tail` is created after `log`."""
     tail.add_is_dependent_on(log)
     for table, dialect, statements in (
         (log, "sqlite", SQLITE),

@@ -1,5 +1,4 @@
-"""The tables of channels: state, results a minute, rates that providers want, suspicions, people
-reached, hubs.
+"""Tables of channels: state, results a minute, rates, suspicions, people reached, hubs.
 
 Times are epoch seconds UTC (double).
 """

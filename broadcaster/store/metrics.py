@@ -1,6 +1,4 @@
-"""Figures of the whole ledger for monitoring: counts, lag, breakers. Nothing here is about one
-person.
-"""
+"""Figures of the whole ledger for monitoring: counts, lag, breakers. Nothing identifies a person."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,17 +13,17 @@ from broadcaster.store.tables import edition, edition_area, run
 
 DAY = 24 * 3600
 SETTLED = 9
-"""Days after the end of a run at which no receipt changes its counters any more (they are given up
+"""Days after the end of a run at which receipts no longer change its counters (they are given up
 after eight).
 """
 SLICES = 20_000
-"""Slices that one reading adds up again although their runs are over: about 20 ms."""
+"""Slices of finished runs that each reading adds up again: about 20 ms."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """One reading; `deliveries` are (channel, state, count), `lag` is seconds by lane, `paused`
-    seconds by channel, `inbox` what waits there by kind.
+    """Figures of a reading; `deliveries` are (channel, state, count), `lag` is seconds by lane,
+    `paused` seconds by channel, `inbox` the backlog by kind.
     """
 
     deliveries: Sequence[tuple[str, str, int]]
@@ -39,8 +37,8 @@ class Figures:
 
 
 def read(connection: Connection, now: float, counts: "Counts | None" = None) -> Figures:
-    """Everything that /metrics says of the store; `now` in epoch seconds. `counts` remembers what
-    no longer changes.
+    """Read everything that /metrics reports from the store at `now` (epoch seconds); `counts`
+    caches settled sums.
     """
     sums = (counts or Counts()).read(connection, now)
     channels = connection.execute(select(channel_state)).all()
@@ -67,7 +65,7 @@ def read(connection: Connection, now: float, counts: "Counts | None" = None) -> 
 
 
 Sums = Mapping[str, tuple[int, ...]]
-"""By channel: a counter for each state in their order, then possible duplicates."""
+"""By channel: a counter for each state in order, then possible duplicates."""
 
 _NAMES = [*(f"n_{state}" for state in STATES), "possible_duplicates"]
 _SUMS = ", ".join(f"CAST(sum(slice.{name}) AS bigint)" for name in _NAMES)
@@ -97,12 +95,11 @@ class _Kept:
 
 @dataclass
 class Counts:
-    """Counters of the whole ledger, added up without reading it all each time; safe to be asked
-    from several threads.
+    """Counters of the whole ledger without reading all of it each time; thread-safe.
 
-    Runs that go on are read each time; those that are over by the day they ended: a day anew when a
-    run joins or leaves it, else some of the last nine days in turn (late receipts), older ones
-    never. The first reading reads everything.
+    Unfinished runs are read each time. Finished ones are summed by the day they ended: a day is
+    read again when a run joins or leaves it, some of the last nine days in turn (late receipts),
+    older ones never. The first reading reads everything.
     """
 
     slices: int = SLICES
@@ -110,7 +107,7 @@ class Counts:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, connection: Connection, now: float) -> Sums:
-        """Every counter by channel, at `now` (epoch seconds)."""
+        """Return every counter by channel at `now` (epoch seconds)."""
         with self._lock:
             self._refresh(connection, now)
             parts = [_sums(connection, _LIVE), *(kept.sums for kept in self._days.values())]
@@ -145,7 +142,7 @@ class Counts:
             left -= self._read_day(connection, day, marks[day], now)
 
     def _read_day(self, connection: Connection, day: int, mark: tuple[int, int], now: float) -> int:
-        """Add up the runs that ended on a day; about how many slices that were."""
+        """Sum the runs that ended on a day; return about how many slices were read."""
         self._days[day] = _Kept(mark=mark, at=now, sums=_sums(connection, _ENDED, day=day))
         return mark[0] + mark[1] // 1_000
 
@@ -167,7 +164,7 @@ FROM run CROSS JOIN slice WHERE slice.edition = run.edition AND slice.channel = 
 
 
 def _lag(connection: Connection, now: float) -> Mapping[str, float]:
-    """By lane: how long the oldest work that is due has waited; 0 where nothing waits."""
+    """Return, by lane, the seconds that the oldest due work has waited; 0 where nothing waits."""
     unfilled = (
         select(run.c.lane, func.min(run.c.published_at).label("since"))
         .where(run.c.state == "preparing", ~run.c.sealed, run.c.due_at <= now)
@@ -180,7 +177,7 @@ def _lag(connection: Connection, now: float) -> Mapping[str, float]:
 
 
 def in_force_by_area(connection: Connection, now: float) -> Mapping[str, int]:
-    """How many announcements that concern an area hold at `now` (epoch seconds), by its code."""
+    """Count, by area code, the announcements in force at `now` (epoch seconds)."""
     rows = connection.execute(
         select(edition_area.c.area, func.count().label("n"))
         .join(edition, edition.c.id == edition_area.c.edition)

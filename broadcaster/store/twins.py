@@ -1,5 +1,5 @@
-"""What the ledger keeps of an address that turned out to be another one: its spelling, its other
-id, the chat it moved to.
+"""Ledger rows of two addresses that turned out to be one: respelled, aliased or moved to another
+chat.
 """
 
 from collections import defaultdict
@@ -16,15 +16,15 @@ from subscribers.residents import Joined
 from subscribers.store import address
 
 _NOWHERE = -2
-"""A place that no address has: where a row is put while two of them change places."""
+"""A slot that no address has: holds a row while two rows swap slots."""
 
 
 def follow(connection: Connection, joined: Iterable[Joined]) -> None:
-    """Refer to the addresses that stay instead of those that are gone.
+    """Make the ledger refer to the remaining addresses instead of the merged ones.
 
-    Of each edition that either may have had the one that stays has the row in its own place:
-    whatever asks by its place whom an edition reached (a correction, a fallback, an erasure) finds
-    it there once. A row on the wire stays: it is settled there.
+    For each edition that either address may have received, the row ends up in the remaining
+    address's slot, so that a correction, a fallback or an erasure finds it there exactly once. A
+    row being sent stays: it is settled in its own slot.
     """
     for pair in joined:
         _follow(connection, keep=pair.keep, gone=pair.gone, channel=pair.channel, slot=pair.slot)
@@ -57,7 +57,7 @@ def _join(
     gone: int,
     own: int,
 ) -> None:
-    """Let the row of the two that stands for the mailbox be that of the address that stays."""
+    """Keep, in the remaining address's slot, the row that better represents the mailbox."""
     if lost is None:
         return
     if lost.state == SENDING:
@@ -84,9 +84,7 @@ def _join(
 
 
 def _worth(row: Row[Any]) -> int:
-    """Rank what stands for a mailbox: what it may have had before what it is about to get, before
-    what it did not get.
-    """
+    """Rank a row: possibly received, before still pending, before not received."""
     return 2 if row.state in MAY_HAVE_REACHED else 1 if row.state == PENDING else 0
 
 
@@ -103,8 +101,8 @@ def _put(connection: Connection, row: Row[Any], *, to: int, owner: int) -> None:
 
 
 def _count(connection: Connection, row: Row[Any], to: int) -> None:
-    """Count a row in the slice of its new place instead of the former; places that no slice has yet
-    are counted with theirs.
+    """Move a row's count to the slice of its new slot; a slot without a slice yet is counted with
+    its slice later.
     """
     name = f"n_{STATES[row.state]}"
     for slot, by in ((row.slot, -1), (to, 1)):
@@ -120,7 +118,7 @@ def _count(connection: Connection, row: Row[Any], to: int) -> None:
 
 
 def _rename(connection: Connection, table: Table, keep: int, gone: int) -> None:
-    """Give rows to the address that stays, unless it has such a row of its own."""
+    """Reassign rows to the remaining address unless it has such a row already."""
     key = [column for column in table.primary_key.columns if column.name != "address"]
     other = table.alias()
     taken = exists().where(
