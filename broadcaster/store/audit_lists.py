@@ -1,6 +1,4 @@
-"""The audit log as people look through it: filtered, page by page, with what was before; fast over
-a million rows.
-"""
+"""Pages of the audit log with filters and prior state; fast with a million rows."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,10 +14,10 @@ from broadcaster.store.audit_tables import audit as table
 
 PAGE_SIZE = 50
 CHUNK = 500
-"""Rows of an export read at a time: no transaction lasts as long as a download."""
+"""Rows of an export read at a time, so that no transaction lasts as long as a download."""
 _WITH_STATE = '%"state":"%'
-"""A detail that says in which state it left an announcement; within a text a quote would stand
-behind a backslash.
+"""Pattern of a detail that records an announcement's new state; a quote within a text follows a
+backslash.
 """
 _APART = ("from", "before", "after", "state")
 
@@ -103,7 +101,7 @@ def page(
 
 
 def chunk(connection: Connection, wanted: Wanted, after: int, limit: int = CHUNK) -> list[Line]:
-    """Return the next rows of an export, the oldest first; `after` is the last id so far, 0 at the
+    """Return the next rows of an export, oldest first; `after` is the last id so far, 0 at the
     beginning.
     """
     statement = _statement(wanted).where(table.c.id > after).order_by(table.c.id).limit(limit)
@@ -111,7 +109,7 @@ def chunk(connection: Connection, wanted: Wanted, after: int, limit: int = CHUNK
 
 
 def latest(connection: Connection, acts: Collection[Act], since: float, limit: int) -> list[Entry]:
-    """Return the last rows of these acts since then, the newest first."""
+    """Return the last rows of these acts since `since`, newest first."""
     wanted = (
         select(table)
         .where(table.c.act.in_([act.value for act in acts]), table.c.at >= since)
@@ -157,7 +155,7 @@ def _statement(wanted: Wanted) -> Select[Any]:
 
 
 def _distinct(connection: Connection, column: Column[Any]) -> list[str]:
-    """The values of an indexed column: one look into the index for each, however many rows there
+    """List the values of an indexed column with an index lookup for each, however many rows there
     are.
     """
     found = select(func.min(column).label("value")).cte("found", recursive=True)

@@ -1,9 +1,9 @@
-"""Why rows did not arrive and why rows wait, for answers that are asked each second: never a look
-at a million rows.
+"""Causes of failed and waiting rows, cheap enough to be polled each second even with a million
+rows.
 
-Rows are looked at slice by slice, and again only where the slice's counters, claims or due time say
-that something changed. One call looks at LOOKS slices at most; what it could not look at is told as
-it was, and the answer says that it is not complete.
+Rows are read by slice, and again only where the slice's counters, claims or due time indicate a
+change. A call reads LOOKS slices at most; what it could not read is reported as it was, and the
+result is marked incomplete.
 """
 
 import math
@@ -22,17 +22,16 @@ from broadcaster.store.ledger import NOT_ARRIVED, Cause, Failure, most_first, ne
 from broadcaster.store.tables import folded, run, slice_
 
 LOOKS = 100
-"""Slices (of some 1,000 rows) that one call looks at: about 40 ms."""
+"""Slices (of some 1,000 rows) that a call reads: about 40 ms."""
 GOOD_FOR = 60.0
-"""Seconds after which a slice is looked at once more although nothing seems to have changed."""
+"""Seconds after which a slice is read again although nothing seems to have changed."""
 UNREACHABLE = re.compile(r"unreachable|disconnected|timeout|slow|\w*(Error|TimedOut|Timeout)")
-"""Codes under which channels say that nobody answered: their own, and names of errors of the
-connection.
+"""Codes by which channels report that nobody answered: their own, and names of connection errors.
 """
 TROUBLE = re.compile(r"(HTTP )?50[0-4]")
 """Codes of a provider that is out of order."""
 EDITIONS = 16
-"""Editions of which a process remembers what it saw."""
+"""Editions that a process caches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +52,7 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True)
 class Causes:
-    """What keeps rows from arriving; `complete` once every slice has been looked at since it last
-    changed.
-    """
+    """Causes of failed and waiting rows; `complete` if every slice was read since it last changed."""
 
     failures: Sequence[Failure] = ()
     waiting: Sequence[Waiting] = ()
@@ -76,7 +73,7 @@ class _Seen:
 
 @dataclass
 class Watcher:
-    """One process's memory of what it saw; safe to be asked from several threads."""
+    """A process's cache of causes; thread-safe."""
 
     looks: float = LOOKS
     good_for: float = GOOD_FOR
@@ -85,7 +82,7 @@ class Watcher:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def look(self, connection: Connection, announcement: str, wall: float) -> Causes:
-        """Causes of the announcement's newest edition at `wall`, epoch seconds."""
+        """Return the causes of the announcement's newest edition at `wall` (epoch seconds)."""
         newest = newest_edition_id(connection, announcement)
         if newest is None:
             return Causes()
@@ -94,7 +91,7 @@ class Watcher:
             return _told(self._seen[newest], _folded(connection, newest), wall, complete=complete)
 
     def _refresh(self, connection: Connection, edition: int) -> bool:
-        """Look at what changed, as far as one call may; whether that was all."""
+        """Read changed slices up to the limit; True if that was all of them."""
         seen = self._seen.setdefault(edition, {})
         self._seen.move_to_end(edition)
         while len(self._seen) > EDITIONS:
@@ -120,8 +117,8 @@ class Watcher:
 
 
 def _of_interest(edition: int) -> Any:
-    """Slices with rows that did not arrive, or that may wait: before a slice's first claim all its
-    rows are simply due.
+    """Select slices with rows that failed or may wait; before a slice's first claim all its rows
+    are merely due.
     """
     counters = [slice_.c[f"n_{STATES[state]}"] for state in (PENDING, *NOT_ARRIVED)]
     closed = sum(counters[2:], counters[1])
@@ -155,7 +152,7 @@ GROUP BY state, reason, provider_code, CAST(due_at AS bigint)
 
 
 def _examined(connection: Connection, edition: int, place: Row[Any], now: float) -> _Seen:
-    """A slice's rows, grouped; waiting ones by the second of their next try."""
+    """Group a slice's rows; waiting ones by the second of their next try."""
     span = {
         "edition": edition,
         "channel": place.channel,
@@ -211,7 +208,9 @@ def _told(
 
 
 def reason_of(code: str) -> str:
-    """Why rows with this code wait: a key of delivery.WAITS; empty where the provider asked for it."""
+    """Return why rows with this code wait, a key of retry_policy.WAITS; "" if the provider asked
+    for it.
+    """
     if code == "tier":
         return code
     return (

@@ -1,5 +1,5 @@
-"""Filling the ledger: the audience of a run becomes delivery rows and slices, in slot order, chunk
-by chunk under a lease.
+"""Fan-out: the audience of a run becomes delivery rows and slices, in slot order, in chunks under a
+lease.
 """
 
 from contextlib import suppress
@@ -32,12 +32,12 @@ from subscribers.store import insert_new
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """Addresses concerned in a run's first chunk (few, so that the first message leaves at once),
-    for every further one.
+    """Concerned addresses in a run's first chunk (few, so that the first message leaves at once)
+    and in every further one.
 
-    What is looked at bounds the writing transaction, however few of them the edition concerns:
-    about 50 ms on SQLite, which has one writer. `slice_` is the rows that a worker claims; fewer
-    than `least` wait for the next chunk.
+    The number of addresses examined bounds the writing transaction, however few of them the edition
+    concerns: about 50 ms on SQLite, which has one writer. `slice_` is the rows that a worker
+    claims; fewer than `least` wait for the next chunk.
     """
 
     first: int = 1_000
@@ -50,13 +50,13 @@ SIZES = Sizes()
 SIZES_POSTGRESQL = Sizes(chunk=50_000)
 """Others write meanwhile, and each commit waits for the disk."""
 SIZES_EMERGENCY = Sizes(chunk=20_000, least=1)
-"""Everything else waits for it; whoever is found goes out with the next message, however few they
-are.
+"""All other work waits for it, and its recipients need no full slice: any number goes out with the
+next message.
 """
 SIZES_EMERGENCY_POSTGRESQL = Sizes(chunk=50_000, least=1)
 SPARSE, MOST_LOOKED_AT = 10, 200_000
-"""A chunk looks at up to ten times as many addresses where few are concerned, and at so many at
-most.
+"""Factor by which a chunk grows where few addresses are concerned, and the most addresses that it
+examines.
 """
 MAX_SLOT = 2**63 - 1
 
@@ -73,7 +73,7 @@ class FanOut:
 def claim_fanout(
     connection: Connection, *, channel: str, lane: str, holder: Holder
 ) -> FanOut | None:
-    """Lease the run of this lane that lacks rows and has the fewest so far (editions take turns);
+    """Lease the unsealed run of this lane that has the fewest rows, so that editions take turns;
     None when there is none.
     """
     clock = lease_clock(connection)
@@ -100,9 +100,7 @@ def claim_fanout(
 
 
 def _unsettled(connection: Connection, edition_id: int, channel: str) -> bool:
-    """Whether an earlier edition of the announcement still has rows on the wire or waiting: they
-    close first.
-    """
+    """True if an earlier edition of the announcement has open rows: they must close first."""
     mine = select(edition.c.announcement).where(edition.c.id == edition_id).scalar_subquery()
     earlier = select(edition.c.id).where(edition.c.announcement == mine, edition.c.id < edition_id)
     still_open = (slice_.c.edition.in_(earlier), slice_.c.channel == channel, slice_.c.open > 0)
@@ -114,8 +112,8 @@ def _unsettled(connection: Connection, edition_id: int, channel: str) -> bool:
 def fill_chunk(
     connection: Connection, claim: FanOut, holder: Holder, sizes: Sizes | None = None
 ) -> bool:
-    """Add the next chunk of rows and its slices, renew the lease; True once the run is sealed (or
-    no longer ours).
+    """Add the next chunk of rows and its slices, renew the lease; True once the run is sealed or no
+    longer ours.
     """
     found = connection.execute(
         select(run).where(run.c.edition == claim.edition, run.c.channel == claim.channel)
@@ -158,23 +156,23 @@ def fill_chunk(
 
 
 def _looked_at(connection: Connection, claim: FanOut, size: int) -> int:
-    """How many addresses one chunk looks at: where few of them are concerned, more, as most are
-    passed over by the index.
+    """Return how many addresses a chunk examines: more where few are concerned, since the index
+    skips most.
     """
     part = share(connection, audience_of(connection, claim.edition), claim.channel)
     return max(size, min(round(size / max(part, 1 / SPARSE)), MOST_LOOKED_AT))
 
 
 def sizes_of(lane: str, *, sqlite: bool) -> Sizes:
-    """How much is done at once on a lane."""
+    """Return the sizes for a lane."""
     if lane == "emergency":
         return SIZES_EMERGENCY if sqlite else SIZES_EMERGENCY_POSTGRESQL
     return SIZES if sqlite else SIZES_POSTGRESQL
 
 
 def follow_indexes(connection: Connection) -> None:
-    """For this transaction PostgreSQL plans with the values at hand, and by index also where it was
-    not told how a table grew.
+    """Make PostgreSQL plan this transaction with the actual values and by index, also for tables
+    without statistics.
     """
     if not is_sqlite(connection):
         settings = {
@@ -191,11 +189,10 @@ def follow_indexes(connection: Connection) -> None:
 def _insert(
     connection: Connection, claim: FanOut, source: Select[int, int, str], after: int, until: int
 ) -> int:
-    """Add the rows of `source`; a row that a fallback added before stays as it is. Returns how many
-    are new.
+    """Add the rows of `source`, keeping any that a fallback added before; return how many are new.
 
-    ON CONFLICT costs PostgreSQL half as much again for each row: it is asked for only where there
-    are rows already.
+    ON CONFLICT costs PostgreSQL half as much again for each row, so it is used only where rows
+    exist already.
     """
     rows = source.subquery()
     values = select(
@@ -247,14 +244,14 @@ WITH RECURSIVE cut (after_slot, last_slot) AS (
 SELECT after_slot, last_slot FROM cut ORDER BY after_slot
 """
 )
-"""Where full slices end; the last line, without an end, is what remains."""
+"""Where full slices end; the last line, without an end, is the remainder."""
 
 
 def _add_slices(
     connection: Connection, claim: FanOut, found: Row[Any], until: int, sizes: Sizes
 ) -> None:
-    """Slices from the end of the last one to `until`; each counts every row within, also those a
-    fallback added before.
+    """Add slices from the end of the last one to `until`; each counts all rows within, a fallback's
+    included.
     """
     number, after = _next_slice(connection, claim.edition, claim.channel)
     span = {
@@ -291,7 +288,7 @@ def _add_slices(
 
 
 def _next_slice(connection: Connection, edition_id: int, channel: str) -> tuple[int, int]:
-    """Number of a run's next slice, and the slot after which it begins."""
+    """Return the number of a run's next slice, and the slot after which it begins."""
     newest = (
         select(slice_.c.number, slice_.c.last_slot)
         .where(slice_.c.edition == edition_id, slice_.c.channel == channel)
@@ -303,8 +300,8 @@ def _next_slice(connection: Connection, edition_id: int, channel: str) -> tuple[
 
 
 def rows_without_slice(connection: Connection, edition_id: int, channel: str) -> int:
-    """Rows of a run that nobody can claim yet: fewer than a slice's least, until the next chunk or
-    the seal takes them in.
+    """Count the rows of a run that cannot be claimed yet: fewer than a slice's least, until the
+    next chunk or the seal.
     """
     _number, after = _next_slice(connection, edition_id, channel)
     return _count(connection, edition_id, channel, after, MAX_SLOT)
@@ -321,8 +318,8 @@ def _count(connection: Connection, edition_id: int, channel: str, after: int, la
 
 
 def seal(connection: Connection, edition_id: int, channel: str) -> None:
-    """The total is final: the last slice takes every later slot, so that a fallback row always has
-    one.
+    """Make the run's total final: the last slice is extended to every later slot, so that a
+    fallback row always has a slice.
     """
     number, after = _next_slice(connection, edition_id, channel)
     own_run = (run.c.edition == edition_id, run.c.channel == channel)

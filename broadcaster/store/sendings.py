@@ -1,4 +1,4 @@
-"""Which announcements are being sent, and which lately were."""
+"""Announcements that are being sent or were sent recently."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +11,15 @@ from broadcaster.store.ledger import Progress
 from broadcaster.store.tables import edition, run
 
 MOST = 20
-"""Sendings listed of each sort."""
+"""Sendings listed of each kind."""
 GOING = ("preparing", "running", "paused")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sending:
-    """One announcement, how its newest edition goes, and when that was published (epoch seconds)."""
+    """An announcement, the progress of its newest edition, and when that was published (epoch
+    seconds).
+    """
 
     item: Item
     progress: Progress
@@ -25,7 +27,7 @@ class Sending:
 
 
 def going(connection: Connection) -> list[Sending]:
-    """What is sent or held up now, the newest first."""
+    """List current sendings, paused ones included, newest first."""
     found = (
         select(edition.c.announcement)
         .where(
@@ -38,7 +40,7 @@ def going(connection: Connection) -> list[Sending]:
 
 
 def recent(connection: Connection, but: Sequence[str] = ()) -> list[Sending]:
-    """What was published last, without those in `but`."""
+    """List the announcements first published most recently, except those in `but`."""
     last = (
         select(edition.c.announcement)
         .where(edition.c.newest)

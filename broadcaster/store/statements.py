@@ -1,9 +1,8 @@
-"""The statements that run for every message: each is one call into the database for a whole batch,
+"""Statements that run for every message: each is a single call into the database for a whole batch,
 in either dialect.
 
-On SQLite a batch goes in and comes out as one JSON value. A row at a time would be as fast by
-itself, but each row would hand Python's global lock back and forth with the event loop, and wait
-for it.
+On SQLite a batch goes in and comes out as a JSON value. Single rows would be as fast by themselves,
+but each would pass the global interpreter lock back and forth with the event loop.
 """
 
 import re
@@ -28,8 +27,8 @@ class Statement:
         self._postgresql = _PARAMETER.sub(r"%(\1)s", postgresql or sqlite)
 
     def __call__(self, connection: Connection, **values: Any) -> CursorResult[Any]:
-        """Run it past SQLAlchemy's compiler, which would cost more than the statement; errors are
-        SQLAlchemy's.
+        """Run it without SQLAlchemy's compiler, which would cost more than the statement; errors
+        are SQLAlchemy's.
         """
         return connection.exec_driver_sql(
             self._sqlite if is_sqlite(connection) else self._postgresql, values
@@ -37,11 +36,11 @@ class Statement:
 
 
 ERASED = -1
-"""State of an address that is gone."""
+"""State of an address that no longer exists."""
 
 
 class Candidate(MarkedRow, frozen=True, kw_only=True, array_like=True):
-    """A due row as the gate sees it, marked already in all but fact: with the state of its address
+    """A due row as the gate reads it, with the fields it has once marked, and its address's state
     (subscribers.store.State, or ERASED).
     """
 
@@ -61,8 +60,8 @@ _gate = Statement(
 
 
 def gate(connection: Connection, edition: int, channel: str, lane: str) -> tuple[str, float, bool]:
-    """State of a run, the database's wall clock (epoch seconds), whether the channel is closed to
-    this lane (channels.py).
+    """Return a run's state, the database's wall clock (epoch seconds), and whether the channel is
+    closed to this lane (store/channels.py).
     """
     row: Any = _gate(connection, edition=edition, channel=channel).one()
     state, wall, halted, holding, paused_until, suspected = row
@@ -113,7 +112,9 @@ def candidates(
     until: float,
     limit: int,
 ) -> list[Candidate]:
-    """The first `limit` rows in slot order with cursor < slot <= last that are due by `until`."""
+    """Return the first `limit` rows in slot order with cursor < slot <= last that are due by
+    `until`.
+    """
     result = _candidates(
         connection,
         edition=edition,
@@ -146,8 +147,8 @@ def mark_range(
     last: int,
     until: float,
 ) -> set[int]:
-    """Mark what is due in a range `sending`; the slots marked, which on PostgreSQL may be others
-    than `passing`.
+    """Mark the due rows of a range `sending`; return their slots, which on PostgreSQL may differ
+    from `passing`.
     """
     done = _mark(
         connection, edition=edition, channel=channel, cursor=cursor, last=last, until=until
@@ -171,7 +172,7 @@ move_counters_held = Statement(
     _MOVE.format(more=", lease_until = :until")
     + " AND owner = :owner AND epoch = :epoch AND lease_until > :clock"
 )
-"""The same, and prolong the lease; touches no row where it is no longer the holder's."""
+"""The same, and renew the lease; changes no row if the lease is lost."""
 
 _TAKEN = (
     f"UPDATE delivery SET state = {SENT}, due_at = 0, reason = NULL, provider_code = NULL,"
@@ -195,16 +196,15 @@ _settle_sent = Statement(
 )
 
 Sent = Sequence[tuple[int, int, str, int | None]]
-"""(slot, attempt, key of the provider's id, number of the message) of messages that the provider
-took.
+"""(slot, attempt, key of the provider's id, message number) of messages accepted by the provider.
 """
 
 
 def settle_sent(
     connection: Connection, *, edition: int, channel: str, sent: Sent, wall: float
 ) -> int:
-    """Close rows whose current attempt was taken; returns how many they were (fewer: some were
-    settled before, or fenced).
+    """Close rows whose current attempt was accepted; return how many (fewer if some were settled or
+    fenced before).
     """
     return _settle_sent(
         connection, edition=edition, channel=channel, wall=wall, **_batch(connection, sent)
@@ -223,7 +223,7 @@ _keep_keys = Statement(
 
 
 def keep_keys(connection: Connection, *, edition: int, channel: str, sent: Sent) -> None:
-    """Keep a way back from the keys of the provider's ids to the rows."""
+    """Store the mapping from provider ids' keys to rows."""
     if known := [message for message in sent if message[2]]:
         _keep_keys(connection, edition=edition, channel=channel, **_batch(connection, known))
 

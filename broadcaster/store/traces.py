@@ -1,4 +1,4 @@
-"""The deliveries of one address: what is kept of each, with its times."""
+"""Deliveries of an address: the stored facts of each, with their times."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ _COLUMNS = (
 
 
 def of_address(connection: Connection, announcement: str, address_id: int) -> Sequence[Trace]:
-    """Every delivery of the announcement's editions to this address, the oldest edition first."""
+    """List every delivery of the announcement's editions to this address, oldest edition first."""
     same_run = and_(run.c.edition == delivery.c.edition, run.c.channel == delivery.c.channel)
     around = and_(
         slice_.c.edition == delivery.c.edition,
