@@ -1,4 +1,4 @@
-"""Published editions page by page: of the public archive, and of an area for feeds and screens."""
+"""Pages of published editions: of the public archive, and of an area for feeds and screens."""
 
 import re
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ _CURSOR = re.compile(r"(\d{1,18})\.([A-Z0-9-]{1,20})", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """Some editions, newest first publication first; `following` is the cursor of the next page, ""
-    at the end.
+    """A page of editions, the latest first published first; `following` is the cursor of the next
+    page, "" at the end.
     """
 
     editions: tuple[Edition, ...]
@@ -36,8 +36,8 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filter:
-    """What the public archive shows; empty = no restriction. `since` <= first publication <
-    `until`, epoch seconds.
+    """Filter of the public archive; empty = no restriction. `since` <= first publication < `until`,
+    epoch seconds.
 
     `in_force_at`: only what is neither withdrawn nor over at that moment.
     """
@@ -59,11 +59,11 @@ def concerning(
     before: str = "",
     channel: str = "",
 ) -> Page:
-    """Newest editions that concern an area, or concerned it until a correction: in force, or
-    changed or expired after `since`.
+    """List newest editions that concern an area, or did until a correction: in force, or changed or
+    expired after `since`.
 
-    `since` in epoch seconds; with `channel` only those to go there. `before` is a cursor,
-    `following` of the page before.
+    `since` in epoch seconds; with `channel` only those for that channel. `before` is a cursor,
+    `following` of the previous page.
     """
     kept = or_(
         edition.c.published_at >= since,
@@ -80,12 +80,12 @@ def concerning(
 def list_public(
     connection: Connection, wanted: Filter, *, before: str = "", limit: int = PAGE_SIZE
 ) -> Page:
-    """One page of the public archive: everything ever published, by its newest edition."""
+    """Read a page of the public archive: everything ever published, by its newest edition."""
     return _page(connection, _conditions(connection, wanted), before, limit)
 
 
 def count_public(connection: Connection, wanted: Filter) -> int:
-    """How many announcements `list_public` would list in all."""
+    """Count the announcements that `list_public` would list on all pages."""
     statement = (
         select(func.count())
         .select_from(edition)
@@ -95,12 +95,12 @@ def count_public(connection: Connection, wanted: Filter) -> int:
 
 
 def is_cursor(text: str) -> bool:
-    """Whether a text could be a page's cursor."""
+    """True if a text could be a page's cursor."""
     return _CURSOR.fullmatch(text) is not None
 
 
 def cursor_of(last: Edition) -> str:
-    """Where a page after this edition begins: microseconds of the first publication, then the code."""
+    """Return the cursor after this edition: microseconds of the first publication, then the code."""
     return f"{round(last.first_published_at.timestamp() * 1_000_000)}.{last.code}"
 
 

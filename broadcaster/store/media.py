@@ -1,6 +1,4 @@
-"""Pictures that staff uploaded, as the database knows them: their sizes, who brought them, and
-whether anything names them.
-"""
+"""Rows of pictures uploaded by staff: sizes, uploader, and whether anything refers to them."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +17,7 @@ from channels.base.contract import Edition, Site
 _NAMING: tuple[Column[str], ...] = (
     announcement.c.fields, announcement.c.form, edition.c.document, draft_version.c.form, proposal.c.form, recurring.c.form,
 )  # fmt: skip
-"""Every text in which the address of a picture may stand."""
+"""Columns whose text may contain the address of a picture."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +35,7 @@ class Kept:
 
 
 def add(connection: Connection, kept: Kept) -> bool:
-    """Remember a picture; the same one again only becomes young again. Whether it is new."""
+    """Store a picture; True if it is new. A known one only gets a new upload time."""
     values = {
         "width": kept.width,
         "height": kept.height,
@@ -54,13 +52,13 @@ def add(connection: Connection, kept: Kept) -> bool:
 
 
 def find(connection: Connection, picture_id: str) -> Kept | None:
-    """One picture."""
+    """Find a picture by its id."""
     row = connection.execute(select(media).where(media.c.id == picture_id)).first()
     return _kept(row) if row is not None else None
 
 
 def newest(connection: Connection, limit: int) -> list[Kept]:
-    """The pictures that were uploaded last."""
+    """List the pictures uploaded most recently."""
     return [
         _kept(row)
         for row in connection.execute(
@@ -70,9 +68,7 @@ def newest(connection: Connection, limit: int) -> list[Kept]:
 
 
 def measured(connection: Connection, frozen: Edition, site: Site) -> Edition:
-    """The edition whose picture, where it is one of ours, says how large it is: feeds must tell
-    before anyone fetches it.
-    """
+    """Add the size of the edition's picture, if it is an uploaded one: feeds must state it."""
     image = pictures.own_picture(frozen, site)
     kept = find(connection, pictures.own_id(image.url, site)) if image is not None else None
     found = pictures.FILE.search(image.url) if image is not None else None
@@ -88,10 +84,10 @@ def measured(connection: Connection, frozen: Edition, site: Site) -> Edition:
 
 
 def unused(connection: Connection, before: float) -> list[Kept]:
-    """Pictures last uploaded before then (epoch seconds) that no announcement, version, proposal or
-    template names.
+    """List pictures last uploaded before `before` (epoch seconds) that no announcement, version,
+    proposal or template names.
 
-    Reads every text that names one: for a reading connection, now and then.
+    Reads every text that names one: use a reading connection, and rarely.
     """
     old = [
         _kept(row)
@@ -104,7 +100,7 @@ def unused(connection: Connection, before: float) -> list[Kept]:
 
 
 def forget(connection: Connection, kept: Kept) -> bool:
-    """Forget a picture, unless it was uploaded again since; whether it is forgotten."""
+    """Delete a picture unless it was uploaded again since; True if it was deleted."""
     gone = connection.execute(delete(media).where(media.c.id == kept.id, media.c.at == kept.at))
     return gone.rowcount > 0
 

@@ -1,5 +1,5 @@
-"""Folding: the rows of old editions become counts, chunk by chunk; what people see of them stays
-the same.
+"""Folding: the rows of old editions become counts, in chunks; what people see of them stays the
+same.
 """
 
 from typing import Any
@@ -25,11 +25,10 @@ DAY = 24 * 3600.0
 FOLD_AFTER = 30 * DAY
 """Seconds after its last run has finished at which an edition folds."""
 FOLD_ANYWAY = 365 * DAY
-"""The same for an announcement that is still published: a correction must reach everyone whom it
-reached.
+"""The same for an announcement that is still published: a correction must reach all its recipients.
 """
 FOLDED_AT_ONCE = 5_000
-"""Rows that become counts in one transaction."""
+"""Rows that become counts in a transaction."""
 WHOLE = 2**63 - 1
 """`run.folded_to` once no row is left."""
 
@@ -45,11 +44,11 @@ ON CONFLICT (edition, channel, area, state, reason, provider_code) DO UPDATE SET
 
 
 def fold_old(connection: Connection, now: float, at_once: int = FOLDED_AT_ONCE) -> int:
-    """Turn the next rows of the longest finished edition into counts; returns how many rows went
-    (0: nothing is old enough).
+    """Turn the next rows of the longest finished edition into counts; return how many rows (0: none
+    is old enough).
 
-    For the house keeping: call it about once a minute, and again at once while it returns
-    something. `now` in epoch seconds.
+    For periodic maintenance: call it about once a minute, and again at once while it returns more
+    than 0. `now` in epoch seconds.
     """
     while (found := _next(connection, now)) is not None:
         if gone := _fold(connection, found, at_once):
@@ -58,11 +57,10 @@ def fold_old(connection: Connection, now: float, at_once: int = FOLDED_AT_ONCE) 
 
 
 def _next(connection: Connection, now: float) -> Any:
-    """The longest finished run that may fold, None where there is none: every run of its
-    announcement is long finished.
+    """Find and lock the longest finished run that may fold: every run of its announcement must be
+    long finished.
 
-    So no later edition asks any more whom this one has reached, and no other channel falls back
-    into it.
+    No later edition then needs to know its recipients, and no other channel falls back into it.
     """
     other, later = run.alias(), edition.alias()
     late = or_(other.c.finished_at.is_(None), other.c.finished_at > now - FOLD_AFTER)
@@ -86,7 +84,7 @@ def _next(connection: Connection, now: float) -> Any:
 
 
 def _fold(connection: Connection, found: Any, at_once: int) -> int:
-    """Count the run's first rows and delete them; the last of them takes its slices along."""
+    """Count the run's first rows and delete them; the last rows take its slices along."""
     mine = and_(delivery.c.edition == found.edition, delivery.c.channel == found.channel)
     slots = select(delivery.c.slot).where(mine).order_by(delivery.c.slot).limit(at_once)
     last = connection.execute(select(func.max(slots.subquery().c.slot))).scalar()
@@ -110,9 +108,7 @@ def _run(found: Any) -> ColumnElement[bool]:
 
 
 def _one_slice(connection: Connection, found: Any) -> None:
-    """No row is left: one slice keeps the sum of all counters, so that whoever adds them up finds
-    what was there.
-    """
+    """Replace the slices of a run without rows by one that holds the sum of all counters."""
     mine = and_(slice_.c.edition == found.edition, slice_.c.channel == found.channel)
     names = [*(f"n_{state}" for state in STATES), "possible_duplicates"]
     sums = connection.execute(

@@ -31,32 +31,30 @@ from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import sign_in_line, throttle
 
 FORGET_SECONDS = 3600.0
-"""So long after the last failure nothing is remembered."""
+"""Seconds after the last failure at which all is forgotten."""
 FREE_PAIR, FREE_PLACE, FREE_NAME = 5, 20, 50
 """Failures without a wait: of a name from one address, of one address, of a name from anywhere."""
 LONGEST_WAIT = {FREE_PAIR: 900.0, FREE_PLACE: 900.0, FREE_NAME: 5.0}
-"""Seconds that a failure costs at most; a name under attack from everywhere costs its owner five
-seconds, no more.
+"""Longest wait in seconds after a failure; a name under attack from everywhere costs its owner five
+seconds.
 """
 PATIENCE = 60.0
-"""For so long after the time that somebody was told, a turn is kept for them: a person types the
-password once more.
-"""
+"""Seconds for which a turn is reserved after its time: a person types the password again."""
 CHARGE_SECONDS = 60.0
-"""Whose wait is the longest already pays no more than once in so long: refusing them needs no write
+"""Seconds between charges of a visitor whose wait is the longest: refusing them needs no write
 (`shut_for`).
 """
 _INSTANT = 0.001
-"""Seconds that are none: the clock's fractions do not add up exactly."""
+"""Seconds that count as none: fractions of the clock do not add up exactly."""
 
 Key = tuple[bytes, int]
-"""A keyed hash and the failures it has free."""
+"""A keyed hash and the number of failures without a wait."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asker:
-    """Keys under which one visitor's tries count: waits of `own` are theirs alone, `name` is
-    shared, `network` only ranks.
+    """Keys that count a visitor's tries: waits of `own` are theirs alone, `name` is shared,
+    `network` only ranks.
     """
 
     own: tuple[Key, ...]
@@ -65,7 +63,7 @@ class Asker:
 
     @property
     def counted(self) -> tuple[Key, ...]:
-        """Every key under which a try that is looked at counts; the order in which rows are locked."""
+        """All keys that count an examined try, in the order in which rows are locked."""
         shared = (self.name,) if self.name is not None else ()
         return (*self.own, *shared, *(((self.network, 0),) if self.network else ()))
 
@@ -82,24 +80,24 @@ class Turn:
 
 @lru_cache(8_192)
 def place_of(address: str) -> str:
-    """What counts as one place: an IPv4 address, or the /64 of an IPv6 address, which one household
-    has to itself.
+    """Return the unit counted as one place: an IPv4 address, or the /64 of an IPv6 address, which a
+    household has to itself.
     """
     return _within(address, 32, 64)
 
 
 def network_of(address: str) -> str:
-    """Return the network around an address, which one attacker may well have whole: its /24, of
-    IPv6 its /48.
+    """Return the network around an address that a single attacker may control: its /24, or /48 for
+    IPv6.
     """
     return _within(address, 24, 48)
 
 
 def shut_for(connection: Connection, asker: Asker, at: float) -> int:
-    """Return the seconds left, where this one waits for longest and was charged just now, else 0;
-    reads only.
+    """Return the seconds left if this visitor has the longest wait and was charged recently, else
+    0; reads only.
 
-    So that who hammers keeps the one writer from nobody.
+    A visitor who hammers therefore does not occupy the only writer.
     """
     free = dict(asker.own)
     lately = (throttle.c.key.in_(free), throttle.c.at > at - CHARGE_SECONDS)
@@ -112,8 +110,8 @@ def shut_for(connection: Connection, asker: Asker, at: float) -> int:
 
 
 def begin(connection: Connection, asker: Asker, at: float) -> Turn:
-    """Count a try before it is looked at, so that many at once are no way round; or refuse it,
-    which may cost too.
+    """Count a try before it is examined, so that concurrent tries do not evade it; or refuse it,
+    which may also count.
     """
     rank = _tries(connection, [asker.network, *(digest for digest, _free in asker.own)], at)
     wait = _own_wait(connection, asker, at)
@@ -126,7 +124,7 @@ def begin(connection: Connection, asker: Asker, at: float) -> Turn:
 
 
 def fail(connection: Connection, keys: Iterable[Key], at: float) -> None:
-    """Count a failure under each key; the old ones are forgotten."""
+    """Count a failure under each key and delete expired ones."""
     connection.execute(delete(throttle).where(throttle.c.at < at - FORGET_SECONDS))
     dialect = sqlite if is_sqlite(connection) else postgresql
     for digest, _free in keys:
@@ -136,17 +134,17 @@ def fail(connection: Connection, keys: Iterable[Key], at: float) -> None:
 
 
 def forgive(connection: Connection, keys: Iterable[Key]) -> None:
-    """Forget the failures under these keys: the right password came."""
+    """Delete the failures under these keys."""
     connection.execute(
         delete(throttle).where(throttle.c.key.in_([digest for digest, _free in keys]))
     )
 
 
 def succeed(connection: Connection, asker: Asker) -> None:
-    """The right password came: what was counted under the first key is forgotten, under the others
-    this try alone.
+    """Delete the failures under the first key, and this try alone under the others, after the right
+    password.
 
-    Else who has an account of their own could guess at all others without end, signing in now and
+    Otherwise anyone with an account could guess at all others without limit by signing in now and
     then.
     """
     forgive(connection, asker.own[:1])
@@ -160,8 +158,8 @@ def succeed(connection: Connection, asker: Asker) -> None:
 
 
 def _own_wait(connection: Connection, asker: Asker, at: float) -> float:
-    """Seconds that the asker's own failures cost still; who was told so and asks before the time
-    pays once more.
+    """Return the seconds left of the visitor's own waits; a try before the announced time costs
+    another failure.
     """
     waits = [0.0]
     for digest, free in asker.own:
@@ -182,7 +180,7 @@ def _own_wait(connection: Connection, asker: Asker, at: float) -> float:
 
 
 def _shared_wait(connection: Connection, asker: Asker, name: Key, at: float) -> float:
-    """Seconds until a name that is guessed at from everywhere may be tried by this one; a place in
+    """Return the seconds until this visitor may try a name under attack, and keep their place in
     the line until then.
     """
     row = _row(connection, name[0], at)
@@ -221,7 +219,7 @@ def _keep_place(connection: Connection, asker: Asker, name: Key, *, rank: int, t
 
 
 def _rank(connection: Connection, asker: Asker, at: float) -> int:
-    """Count how much was tried at this name from this address and its network."""
+    """Count the tries at this name from this address and its network."""
     return _tries(connection, [asker.own[0][0], asker.network], at)
 
 
@@ -236,8 +234,8 @@ def _tries(connection: Connection, keys: Iterable[bytes], at: float) -> int:
 
 
 def _row(connection: Connection, digest: bytes, at: float) -> Row[Any] | None:
-    """Look at a key's failures, locked: on PostgreSQL two tries at once must not both find the same
-    turn free.
+    """Read and lock a key's failures: on PostgreSQL two concurrent tries must not both get the same
+    turn.
     """
     recent = (throttle.c.key == digest, throttle.c.at >= at - FORGET_SECONDS)
     return connection.execute(select(throttle).where(*recent).with_for_update()).one_or_none()
@@ -253,7 +251,7 @@ def _pause(failures: int, free: int) -> float:
 
 
 def _within(address: str, bits: int, bits_of_6: int) -> str:
-    """Return the first address of the network that holds an address; what is none stays as it is."""
+    """Return the first address of the network that contains an address; other text stays as it is."""
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:
