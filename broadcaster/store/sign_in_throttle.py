@@ -1,20 +1,21 @@
-"""Tries to sign in, counted before they are looked at: who guesses waits longer and longer, who is
-honest is never shut out.
+"""Throttle of sign-ins: tries are counted before they are examined, so that guessing costs ever
+longer waits and honest users are never locked out.
 
-A name alone never locks: what is counted is the pair of name and address, and the address by
-itself. So somebody who guesses at an account from elsewhere does not keep its owner from signing
-in. A name that is guessed at from everywhere is looked at once in five seconds: from strangers,
-however many they are, at most FREE_NAME + 720 guesses in the first hour and 720 in each further one
-(3600 / LONGEST_WAIT[FREE_NAME]). Who gets such a turn is not who asks most often but who has tried
-least:
+A name alone never locks: failures count for the pair of name and address, and for the address by
+itself. Guessing at an account from elsewhere therefore does not keep its owner from signing in. A
+name under attack from everywhere is examined once in five seconds: from unknown browsers, however
+many, at most FREE_NAME + 720 guesses in the first hour and 720 in each further one (3600 /
+LONGEST_WAIT[FREE_NAME]). Such a turn goes to the visitor who has tried least, not to the one who
+asks most often:
 
-- Each refusal says how long to wait. Who comes again sooner pays for it as for a wrong password,
-out of their own keys alone. - Who was refused for the name's sake keeps a place in the line for
-PATIENCE seconds after the time that they were told; while somebody waits who tried less, those who
-tried more are refused. Tries from one network (/24, /48) rank together.
+- Each refusal says how long to wait. Coming again sooner costs as much as a wrong password, on the
+  visitor's own keys alone.
+- A visitor refused because of the name keeps a place in the line until PATIENCE seconds after the
+  time they were given; while somebody waits who tried less, those who tried more are refused. Tries
+  from one network (/24, /48) rank together.
 
-A browser in which its owner signed in before (web/staff/trusted_browsers.py) is counted by itself and waits
-for nobody else.
+A browser in which the owner signed in before (web/staff/trusted_browsers.py) is counted by itself
+and waits for nobody else.
 """
 
 import math

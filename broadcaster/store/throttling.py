@@ -74,8 +74,8 @@ def pace_of(connection: Connection, channel: str) -> tuple[Pace, float]:
 
 
 def slow_down(connection: Connection, channel: str, granted: float, code: str = "") -> float:
-    """Halve the rate, unless it was halved just now; returns the rate. `granted` 0 (unlimited):
-    half of what was sent lately.
+    """Halve the rate unless it was halved just now; return the rate. With `granted` 0 (unlimited) it
+    is half of the recent rate.
     """
     wall = now(connection)
     connection.execute(
