@@ -68,8 +68,8 @@ def acting(connection: Connection, actor: str) -> list[Account]:
     actors.
     """
     kind, _, name = actor.partition(":")
-    found = find(connection, name) if kind == "staff" else None
-    return [found] if found is not None else []
+    staff = find(connection, name) if kind == "staff" else None
+    return [staff] if staff is not None else []
 
 
 def everyone(connection: Connection) -> list[Account]:
@@ -80,7 +80,11 @@ def everyone(connection: Connection) -> list[Account]:
 
 def with_role(connection: Connection, role: AccountRole) -> list[Account]:
     """List the active accounts that have this role."""
-    return [one for one in everyone(connection) if role in one.roles and one.disabled_at is None]
+    return [
+        person
+        for person in everyone(connection)
+        if role in person.roles and person.disabled_at is None
+    ]
 
 
 def exists(connection: Connection) -> bool:
@@ -226,9 +230,11 @@ def namesakes(connection: Connection, person: Account) -> list[Account]:
     """List the other active accounts whose full name is visually confusable with this one."""
     look = full_name_skeleton(person.full_name)
     others = [
-        one for one in everyone(connection) if one.disabled_at is None and one.name != person.name
+        other
+        for other in everyone(connection)
+        if other.disabled_at is None and other.name != person.name
     ]
-    return [one for one in others if full_name_skeleton(one.full_name) == look]
+    return [other for other in others if full_name_skeleton(other.full_name) == look]
 
 
 def require_own_name(connection: Connection, person: Account) -> None:
@@ -248,22 +254,22 @@ def _one_at_a_time(connection: Connection) -> None:
 
 def _keep_an_admin(connection: Connection, leaving: int) -> None:
     _one_at_a_time(connection)
-    left = [one.id for one in with_role(connection, "admin") if one.everywhere]
+    left = [admin.id for admin in with_role(connection, "admin") if admin.everywhere]
     if left == [leaving]:
         raise LastAdmin
 
 
-def _columns(found: Account) -> Mapping[str, Any]:
+def _columns(person: Account) -> Mapping[str, Any]:
     return {
-        "name": found.name,
-        "full_name": found.full_name,
-        "roles": " ".join(found.roles),
-        "agencies": agencies_text(found.agencies),
-        "areas": " ".join(found.areas),
-        "issuer": found.issuer or None,
-        "subject": found.subject or None,
-        "email": found.email,
-        "telegram": found.telegram,
+        "name": person.name,
+        "full_name": person.full_name,
+        "roles": " ".join(person.roles),
+        "agencies": agencies_text(person.agencies),
+        "areas": " ".join(person.areas),
+        "issuer": person.issuer or None,
+        "subject": person.subject or None,
+        "email": person.email,
+        "telegram": person.telegram,
     }
 
 

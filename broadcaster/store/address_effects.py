@@ -82,8 +82,8 @@ def apply(
     if results or dead:
         count_results(connection, channel, results, len(dead))
     if consequences:
-        told = [(item.address, alias) for item in consequences for alias in item.aliases]
-        twins.follow(connection, residents.add_aliases(connection, vault, channel, told))
+        aliased = [(item.address, alias) for item in consequences for alias in item.aliases]
+        twins.follow(connection, residents.add_aliases(connection, vault, channel, aliased))
         consent.clear_strikes(connection, [item.address for item in consequences if item.succeeded])
         suppress_or_hold(connection, channel, dead, at=wall)
     return fallen

@@ -99,10 +99,10 @@ def page(
     if edge is not None:
         at, last = float(edge[1]), edge[2]
         statement = statement.where(or_(place[0] < at, and_(place[0] == at, place[1] < last)))
-    found = _items(connection, statement)
-    shown = tuple(found[:limit])
-    following = f"{shown[-1].updated_at!r}.{shown[-1].id}" if len(found) > limit else ""
-    return Page(items=shown, following=following)
+    rows = _items(connection, statement)
+    page_items = tuple(rows[:limit])
+    following = f"{page_items[-1].updated_at!r}.{page_items[-1].id}" if len(rows) > limit else ""
+    return Page(items=page_items, following=following)
 
 
 def counts(connection: Connection, wanted: Wanted) -> dict[Tab, int]:
@@ -180,7 +180,9 @@ def same_title(connection: Connection, title: str, since: float, but: str = "") 
     lately = select(announcement.c.title).where(
         announcement.c.published_at >= since, announcement.c.id != but
     )
-    return title.casefold() in {found.casefold() for found in connection.execute(lately).scalars()}
+    return title.casefold() in {
+        other_title.casefold() for other_title in connection.execute(lately).scalars()
+    }
 
 
 def items(connection: Connection, ids: list[str]) -> dict[str, Item]:

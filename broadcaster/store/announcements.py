@@ -266,12 +266,12 @@ def open_runs(
 
     A correction of an emergency is as urgent as the emergency.
     """
-    found = connection.execute(select(edition).where(edition.c.id == edition_id)).one()
+    row = connection.execute(select(edition).where(edition.c.id == edition_id)).one()
     urgent = exists().where(
-        edition.c.announcement == found.announcement, edition.c.level == "emergency"
+        edition.c.announcement == row.announcement, edition.c.level == "emergency"
     )
     lane = "emergency" if connection.execute(select(urgent)).scalar() else "routine"
-    times = {"published_at": found.published_at, "expires_at": found.expires_at}
+    times = {"published_at": row.published_at, "expires_at": row.expires_at}
     for name in channels:
         values = {
             "edition": edition_id,

@@ -65,7 +65,7 @@ def concerning(
     `since` in epoch seconds; with `channel` only those for that channel. `before` is a cursor,
     `following` of the previous page.
     """
-    kept = or_(
+    recent = or_(
         edition.c.published_at >= since,
         ~edition.c.withdrawn & or_(edition.c.expires_at.is_(None), edition.c.expires_at >= since),
     )
@@ -74,7 +74,7 @@ def concerning(
         if channel
         else literal(True)
     )
-    return _page(connection, [kept, chosen, _concerns(area_code)], before, limit)
+    return _page(connection, [recent, chosen, _concerns(area_code)], before, limit)
 
 
 def list_public(
@@ -137,6 +137,9 @@ def _page(
     if edge is not None:
         at, code = int(edge[1]) / 1_000_000, edge[2]
         statement = statement.where(or_(place[0] < at, (place[0] == at) & (place[1] < code)))
-    found = [signatures.decode(document) for document in connection.execute(statement).scalars()]
-    shown = tuple(found[:limit])
-    return Page(editions=shown, following=cursor_of(shown[-1]) if len(found) > limit else "")
+    editions = [signatures.decode(document) for document in connection.execute(statement).scalars()]
+    page_editions = tuple(editions[:limit])
+    return Page(
+        editions=page_editions,
+        following=cursor_of(page_editions[-1]) if len(editions) > limit else "",
+    )

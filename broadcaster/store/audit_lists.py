@@ -75,8 +75,8 @@ class Line:
         return bool(self.entry.detail.get("state", "")) and self.entry.detail["state"] != self.state
 
     def _mapping(self, name: str) -> Mapping[str, Any]:
-        found = self.entry.detail.get(name)
-        return found if isinstance(found, dict) else {}
+        value = self.entry.detail.get(name)
+        return value if isinstance(value, dict) else {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,9 +94,9 @@ def page(
     statement = _statement(wanted).order_by(table.c.id.desc()).limit(limit + 1)
     if before:
         statement = statement.where(table.c.id < before)
-    found = [_line(row) for row in connection.execute(statement)]
+    lines = [_line(row) for row in connection.execute(statement)]
     return Page(
-        lines=tuple(found[:limit]), following=found[limit - 1].entry.id if len(found) > limit else 0
+        lines=tuple(lines[:limit]), following=lines[limit - 1].entry.id if len(lines) > limit else 0
     )
 
 
@@ -158,12 +158,12 @@ def _distinct(connection: Connection, column: Column[Any]) -> list[str]:
     """List the values of an indexed column with an index lookup for each, however many rows there
     are.
     """
-    found = select(func.min(column).label("value")).cte("found", recursive=True)
-    following = select(func.min(column)).where(column > found.c.value).scalar_subquery()
-    found = found.union_all(select(following).where(found.c.value.is_not(None)))
+    values = select(func.min(column).label("value")).cte("found", recursive=True)
+    following = select(func.min(column)).where(column > values.c.value).scalar_subquery()
+    values = values.union_all(select(following).where(values.c.value.is_not(None)))
     return [
         str(value)
-        for value in connection.execute(select(found.c.value)).scalars()
+        for value in connection.execute(select(values.c.value)).scalars()
         if value is not None
     ]
 

@@ -20,6 +20,6 @@ def take(connection: Connection, digest: bytes, at: float) -> int | None:
         .where(link_code.c.digest == digest, link_code.c.until > at)
         .returning(link_code.c.account)
     )
-    found = connection.execute(spent).scalar()
+    account_id = connection.execute(spent).scalar()
     connection.execute(delete(link_code).where(link_code.c.until <= at))
-    return int(found) if found is not None else None
+    return int(account_id) if account_id is not None else None

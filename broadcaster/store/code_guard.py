@@ -55,7 +55,9 @@ def must_tell(connection: Connection, account_id: int, at: float) -> bool:
     told_at = connection.execute(
         select(code_guard.c.told_at).where(code_guard.c.account == account_id)
     ).scalars()
-    if any(told is not None and at - told < TELL_AGAIN_SECONDS for told in told_at):
+    if any(
+        notified_at is not None and at - notified_at < TELL_AGAIN_SECONDS for notified_at in told_at
+    ):
         return False
     connection.execute(
         update(code_guard).where(code_guard.c.account == account_id).values(told_at=at)

@@ -143,10 +143,10 @@ def waiting(connection: Connection) -> Waiting:
 
 
 def _named(connection: Connection, editions: list[int]) -> list[str]:
-    found = (
+    announcements = (
         select(edition.c.announcement)
         .where(edition.c.id.in_(editions))
         .distinct()
         .order_by(edition.c.announcement)
     )
-    return list(connection.execute(found).scalars())
+    return list(connection.execute(announcements).scalars())

@@ -58,10 +58,10 @@ def waiting(
     connection: Connection, channel: str, after: int, limit: int
 ) -> Sequence[Row[int, bytes]]:
     """Return (id, sealed body) of a channel's unprocessed receipts after an id."""
-    found = select(receipt.c.id, receipt.c.body).where(
+    statement = select(receipt.c.id, receipt.c.body).where(
         receipt.c.channel == channel, receipt.c.body.is_not(None), receipt.c.id > after
     )
-    return connection.execute(found.order_by(receipt.c.id).limit(limit)).all()
+    return connection.execute(statement.order_by(receipt.c.id).limit(limit)).all()
 
 
 def concerns(

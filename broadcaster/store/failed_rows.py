@@ -35,17 +35,17 @@ class ClosedRow:
 def parts(connection: Connection, announcement: str) -> Sequence[tuple[int, str]]:
     """List (edition, channel) of each run of the announcement's newest edition."""
     newest = newest_edition_id(connection, announcement)
-    found = (
+    runs = (
         select(run.c.edition, run.c.channel).where(run.c.edition == newest).order_by(run.c.channel)
     )
-    return [(row.edition, row.channel) for row in connection.execute(found)]
+    return [(row.edition, row.channel) for row in connection.execute(runs)]
 
 
 def page(
     connection: Connection, part: tuple[int, str], after: int, size: int = PAGE
 ) -> Sequence[ClosedRow]:
     """Return the next rows of a run after a slot; [] at the end."""
-    found = (
+    rows = (
         select(delivery, address.c.cipher)
         .outerjoin(address, address.c.id == delivery.c.address)
         .where(
@@ -68,5 +68,5 @@ def page(
             closed_at=row.closed_at or 0.0,
             cipher=row.cipher or b"",
         )
-        for row in connection.execute(found)
+        for row in connection.execute(rows)
     ]

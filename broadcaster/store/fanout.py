@@ -115,38 +115,38 @@ def fill_chunk(
     """Add the next chunk of rows and its slices, renew the lease; True once the run is sealed or no
     longer ours.
     """
-    found = connection.execute(
+    row = connection.execute(
         select(run).where(run.c.edition == claim.edition, run.c.channel == claim.channel)
     ).one()
-    if found.owner != claim.owner or found.sealed or found.state != "preparing":
+    if row.owner != claim.owner or row.sealed or row.state != "preparing":
         return True
     mine = (run.c.edition == claim.edition, run.c.channel == claim.channel)
     still_ours = (
         *mine,
         run.c.owner == claim.owner,
-        run.c.cursor == found.cursor,
+        run.c.cursor == row.cursor,
         run.c.state == "preparing",
     )
-    if found.cursor == MAX_SLOT:
+    if row.cursor == MAX_SLOT:
         still = select(run.c.edition).where(*still_ours).with_for_update()
         if connection.execute(still).first() is None:
             raise LeaseLost
         seal(connection, claim.edition, claim.channel)
         return True
     follow_indexes(connection)
-    sizes = sizes or sizes_of(found.lane, sqlite=is_sqlite(connection))
-    size = _looked_at(connection, claim, sizes.first if found.cursor < 0 else sizes.chunk)
-    until = window(connection, claim.channel, found.cursor, size) or MAX_SLOT
+    sizes = sizes or sizes_of(row.lane, sqlite=is_sqlite(connection))
+    size = _looked_at(connection, claim, sizes.first if row.cursor < 0 else sizes.chunk)
+    until = window(connection, claim.channel, row.cursor, size) or MAX_SLOT
     source = recipients.of_slots(
         connection,
         claim.edition,
         claim.channel,
-        follows=found.follows,
-        cursor=found.cursor,
+        follows=row.follows,
+        cursor=row.cursor,
         until=until,
     )
-    added = _insert(connection, claim, source, found.cursor, until)
-    _add_slices(connection, claim, found, until, sizes)
+    added = _insert(connection, claim, source, row.cursor, until)
+    _add_slices(connection, claim, row, until, sizes)
     lease_until = lease_clock(connection) + holder.lease
     progress = {"cursor": until, "total": run.c.total + added, "lease_until": lease_until}
     moved = connection.execute(update(run).where(*still_ours).values(progress))
@@ -248,7 +248,7 @@ SELECT after_slot, last_slot FROM cut ORDER BY after_slot
 
 
 def _add_slices(
-    connection: Connection, claim: FanOut, found: Row[Any], until: int, sizes: Sizes
+    connection: Connection, claim: FanOut, run_row: Row[Any], until: int, sizes: Sizes
 ) -> None:
     """Add slices from the end of the last one to `until`; each counts all rows within, a fallback's
     included.
@@ -271,7 +271,7 @@ def _add_slices(
             "edition": claim.edition,
             "channel": claim.channel,
             "number": number + index,
-            "lane": found.lane,
+            "lane": run_row.lane,
             "after_slot": start,
             "last_slot": last,
             "open": count,
@@ -295,8 +295,8 @@ def _next_slice(connection: Connection, edition_id: int, channel: str) -> tuple[
         .order_by(slice_.c.number.desc())
         .limit(1)
     )
-    found = connection.execute(newest).first()
-    return (0, -1) if found is None else (found.number + 1, found.last_slot)
+    last_slice = connection.execute(newest).first()
+    return (0, -1) if last_slice is None else (last_slice.number + 1, last_slice.last_slot)
 
 
 def rows_without_slice(connection: Connection, edition_id: int, channel: str) -> int:

@@ -20,7 +20,7 @@ def owed(connection: Connection, now: float, *, settle: float) -> Mapping[int, S
     """Return the editions not yet announced to hubs, with the areas whose documents they changed,
     earlier editions' areas included.
     """
-    told = select(hub_told.c.edition)
+    announced = select(hub_told.c.edition)
     span = (
         is_recent(),
         edition.c.published_at > now - OWED_SECONDS,
@@ -28,7 +28,7 @@ def owed(connection: Connection, now: float, *, settle: float) -> Mapping[int, S
     )
     fresh = (
         select(edition.c.id, edition.c.announcement)
-        .where(*span, edition.c.id.not_in(told))
+        .where(*span, edition.c.id.not_in(announced))
         .order_by(edition.c.id)
     )
     rows = connection.execute(fresh).all()

@@ -81,8 +81,8 @@ class Progress:
 
 def newest_edition_id(connection: Connection, announcement: str) -> int | None:
     """Return the id of the announcement's newest edition; None before the first publication."""
-    found = select(edition.c.id).where(edition.c.announcement == announcement, edition.c.newest)
-    return connection.execute(found).scalar()
+    statement = select(edition.c.id).where(edition.c.announcement == announcement, edition.c.newest)
+    return connection.execute(statement).scalar()
 
 
 def lanes(connection: Connection, announcement: str) -> list[tuple[str, str]]:
@@ -184,8 +184,8 @@ def failures(connection: Connection, announcement: str) -> list[Failure]:
         folded.c.channel, folded.c.state, folded.c.reason, folded.c.provider_code, folded.c.n
     ).where(folded.c.edition == newest, folded.c.state.in_(NOT_ARRIVED))
     counts: Counter[Cause] = Counter()
-    found: Sequence[Any] = connection.execute(union_all(rows, gone)).all()
-    for channel, state, reason, code, count in found:
+    grouped: Sequence[Any] = connection.execute(union_all(rows, gone)).all()
+    for channel, state, reason, code, count in grouped:
         counts[channel, STATES[state], reason or "", code or ""] += count
     return most_first(counts)
 
@@ -247,12 +247,12 @@ def end_runs(connection: Connection, which: ColumnElement[bool], state: str, why
     if all were over.
     """
     unfinished = (which, run.c.state.in_(("preparing", "running", "paused")))
-    found = (
+    statement = (
         select(run.c.edition, run.c.channel, run.c.sealed)
         .where(*unfinished)
         .order_by(run.c.edition, run.c.channel)
     )
-    ended = connection.execute(found.with_for_update()).all()
+    ended = connection.execute(statement.with_for_update()).all()
     for row in ended:
         mine = and_(run.c.edition == row.edition, run.c.channel == row.channel)
         connection.execute(update(run).where(mine).values(state=state, stopped_by=why, owner=None))

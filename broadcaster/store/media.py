@@ -34,19 +34,19 @@ class Kept:
     actor: str
 
 
-def add(connection: Connection, kept: Kept) -> bool:
+def add(connection: Connection, picture: Kept) -> bool:
     """Store a picture; True if it is new. A known one only gets a new upload time."""
     values = {
-        "width": kept.width,
-        "height": kept.height,
-        "sizes": json.dumps(dict(kept.sizes)),
-        "at": kept.at,
+        "width": picture.width,
+        "height": picture.height,
+        "sizes": json.dumps(dict(picture.sizes)),
+        "at": picture.at,
     }
     try:
         with connection.begin_nested():
-            connection.execute(insert(media).values(id=kept.id, actor=kept.actor, **values))
+            connection.execute(insert(media).values(id=picture.id, actor=picture.actor, **values))
     except IntegrityError:
-        connection.execute(update(media).where(media.c.id == kept.id).values(at=kept.at))
+        connection.execute(update(media).where(media.c.id == picture.id).values(at=picture.at))
         return False
     return True
 
@@ -70,12 +70,12 @@ def newest(connection: Connection, limit: int) -> list[Kept]:
 def measured(connection: Connection, frozen: Edition, site: Site) -> Edition:
     """Add the size of the edition's picture, if it is an uploaded one: feeds must state it."""
     image = pictures.own_picture(frozen, site)
-    kept = find(connection, pictures.own_id(image.url, site)) if image is not None else None
-    found = pictures.FILE.search(image.url) if image is not None else None
-    if image is None or kept is None or found is None or found["variant"] != "web":
+    picture = find(connection, pictures.own_id(image.url, site)) if image is not None else None
+    match = pictures.FILE.search(image.url) if image is not None else None
+    if image is None or picture is None or match is None or match["variant"] != "web":
         return frozen
     known = msgspec.structs.replace(
-        image, length=kept.sizes["web"], width=kept.width, height=kept.height
+        image, length=picture.sizes["web"], width=picture.width, height=picture.height
     )
     return msgspec.structs.replace(frozen, image=known)
 
@@ -96,19 +96,21 @@ def unused(connection: Connection, before: float) -> list[Kept]:
     if not old:
         return []
     named = {name for column in _NAMING for name in _named(connection, column)}
-    return [kept for kept in old if kept.id not in named]
+    return [picture for picture in old if picture.id not in named]
 
 
-def forget(connection: Connection, kept: Kept) -> bool:
+def forget(connection: Connection, picture: Kept) -> bool:
     """Delete a picture unless it was uploaded again since; True if it was deleted."""
-    gone = connection.execute(delete(media).where(media.c.id == kept.id, media.c.at == kept.at))
+    gone = connection.execute(
+        delete(media).where(media.c.id == picture.id, media.c.at == picture.at)
+    )
     return gone.rowcount > 0
 
 
 def _named(connection: Connection, column: Column[str]) -> set[str]:
     statement = select(column).where(column.contains("/media/")).execution_options(yield_per=500)
     with connection.execute(statement) as texts:
-        return {found["id"] for (text,) in texts for found in pictures.FILE.finditer(text)}
+        return {match["id"] for (text,) in texts for match in pictures.FILE.finditer(text)}
 
 
 def _kept(row: Row[Any]) -> Kept:

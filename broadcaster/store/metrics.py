@@ -54,7 +54,7 @@ def read(connection: Connection, now: float, counts: "Counts | None" = None) -> 
         deliveries=[
             (channel, state, sums[channel][n]) for channel in sums for n, state in enumerate(STATES)
         ],
-        possible_duplicates={channel: found[-1] for channel, found in sums.items()},
+        possible_duplicates={channel: counters[-1] for channel, counters in sums.items()},
         lag=_lag(connection, now),
         halted={row.channel: int(bool(row.halted)) for row in channels},
         paused={row.channel: max(0.0, row.paused_until - now) for row in channels},
@@ -110,7 +110,7 @@ class Counts:
         """Return every counter by channel at `now` (epoch seconds)."""
         with self._lock:
             self._refresh(connection, now)
-            parts = [_sums(connection, _LIVE), *(kept.sums for kept in self._days.values())]
+            parts = [_sums(connection, _LIVE), *(day_sums.sums for day_sums in self._days.values())]
         channels = sorted({channel for part in parts for channel in part})
         nothing = (0,) * len(_NAMES)
         return {
@@ -122,7 +122,7 @@ class Counts:
 
     def _refresh(self, connection: Connection, now: float) -> None:
         marks = {int(row.day): (int(row.runs), int(row.total)) for row in connection.execute(_DAYS)}
-        self._days = {day: kept for day, kept in self._days.items() if day in marks}
+        self._days = {day: day_sums for day, day_sums in self._days.items() if day in marks}
         changed = [
             day
             for day, mark in marks.items()
@@ -132,8 +132,8 @@ class Counts:
         for day in changed:
             left -= self._read_day(connection, day, marks[day], now)
         again = sorted(
-            (kept.at, day)
-            for day, kept in self._days.items()
+            (day_sums.at, day)
+            for day, day_sums in self._days.items()
             if day > now // DAY - SETTLED and day not in changed
         )
         for _at, day in again:

@@ -87,8 +87,14 @@ def add(
     """Store a nudge for each of these people, ignoring duplicates; return how many people."""
     dialect = sqlite if is_sqlite(connection) else postgresql
     rows = [
-        {"account": one.id, "announcement": announcement, "reason": reason, "at": at, "due_at": at}
-        for one in people
+        {
+            "account": person.id,
+            "announcement": announcement,
+            "reason": reason,
+            "at": at,
+            "due_at": at,
+        }
+        for person in people
     ]
     for row in rows:
         connection.execute(dialect.insert(nudge).values(row).on_conflict_do_nothing())
@@ -110,15 +116,17 @@ def claim(connection: Connection, at: float, *, urgent: bool) -> list[Nudge]:
     return [_nudge(row, tries=row.tries + 1) for row in rows]
 
 
-def newer(connection: Connection, told: Nudge) -> bool:
+def newer(connection: Connection, claimed: Nudge) -> bool:
     """True if a later nudge to the same person for the same reason makes this one redundant."""
     same = (
-        nudge.c.account == told.account,
-        nudge.c.announcement == told.announcement,
-        nudge.c.reason == told.reason,
+        nudge.c.account == claimed.account,
+        nudge.c.announcement == claimed.announcement,
+        nudge.c.reason == claimed.reason,
     )
     return (
-        connection.execute(select(nudge.c.id).where(*same, nudge.c.at > told.at).limit(1)).first()
+        connection.execute(
+            select(nudge.c.id).where(*same, nudge.c.at > claimed.at).limit(1)
+        ).first()
         is not None
     )
 
@@ -147,12 +155,12 @@ def settle(
 
 
 def failed(
-    connection: Connection, told: Nudge, at: float, problem: str, *, wait: float = 0.0
+    connection: Connection, claimed: Nudge, at: float, problem: str, *, wait: float = 0.0
 ) -> None:
     """Schedule another try after at least `wait` seconds; `problem` is text without an address."""
-    pause = max(min(FIRST_WAIT * 2 ** (told.tries - 1), LONGEST_WAIT), min(wait, LONGEST_WAIT))
+    pause = max(min(FIRST_WAIT * 2 ** (claimed.tries - 1), LONGEST_WAIT), min(wait, LONGEST_WAIT))
     connection.execute(
-        update(nudge).where(nudge.c.id == told.id).values(due_at=at + pause, problem=problem)
+        update(nudge).where(nudge.c.id == claimed.id).values(due_at=at + pause, problem=problem)
     )
 
 

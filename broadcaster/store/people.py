@@ -29,13 +29,13 @@ def uncounted(connection: Connection, now: float) -> int | None:
         edition.c.people.is_(None),
         edition.c.published_at > now - COUNTED_WITHIN,
     )
-    found = (
+    statement = (
         select(edition.c.id)
         .where(*recent, ~unsealed)
         .order_by(edition.c.published_at.desc())
         .limit(1)
     )
-    return connection.execute(found).scalar()
+    return connection.execute(statement).scalar()
 
 
 def count(connection: Connection, edition_id: int) -> int:

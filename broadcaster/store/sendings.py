@@ -28,7 +28,7 @@ class Sending:
 
 def going(connection: Connection) -> list[Sending]:
     """List current sendings, paused ones included, newest first."""
-    found = (
+    statement = (
         select(edition.c.announcement)
         .where(
             edition.c.newest, edition.c.id.in_(select(run.c.edition).where(run.c.state.in_(GOING)))
@@ -36,7 +36,7 @@ def going(connection: Connection) -> list[Sending]:
         .order_by(edition.c.published_at.desc())
         .limit(MOST)
     )
-    return _sendings(connection, connection.execute(found).scalars().all())
+    return _sendings(connection, connection.execute(statement).scalars().all())
 
 
 def recent(connection: Connection, but: Sequence[str] = ()) -> list[Sending]:
@@ -47,7 +47,11 @@ def recent(connection: Connection, but: Sequence[str] = ()) -> list[Sending]:
         .order_by(edition.c.first_published_at.desc())
         .limit(MOST + len(but))
     )
-    ids = [one for one in connection.execute(last).scalars() if one not in but]
+    ids = [
+        announcement_id
+        for announcement_id in connection.execute(last).scalars()
+        if announcement_id not in but
+    ]
     return _sendings(connection, ids[:MOST])
 
 
@@ -59,8 +63,10 @@ def _sendings(connection: Connection, ids: Sequence[str]) -> list[Sending]:
     published = {row.announcement: row.published_at for row in connection.execute(newest)}
     return [
         Sending(
-            item=items[one], progress=ledger.progress(connection, one), published_at=published[one]
+            item=items[announcement_id],
+            progress=ledger.progress(connection, announcement_id),
+            published_at=published[announcement_id],
         )
-        for one in ids
-        if one in items and one in published
+        for announcement_id in ids
+        if announcement_id in items and announcement_id in published
     ]

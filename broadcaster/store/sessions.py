@@ -87,13 +87,13 @@ def find(connection: Connection, value: str, at: float) -> Session | None:
     ).one_or_none()
     if row is None:
         return None
-    found = accounts.by_id(connection, row.account)
-    return _session(row, found) if found is not None and found.disabled_at is None else None
+    person = accounts.by_id(connection, row.account)
+    return _session(row, person) if person is not None and person.disabled_at is None else None
 
 
-def needs_mark(found: Session, at: float) -> bool:
+def needs_mark(current: Session, at: float) -> bool:
     """True if `seen_at` is old enough to be written again."""
-    return at - found.seen_at >= SECONDS_BETWEEN_MARKS
+    return at - current.seen_at >= SECONDS_BETWEEN_MARKS
 
 
 def mark(connection: Connection, session_id: str, at: float) -> None:
@@ -101,14 +101,14 @@ def mark(connection: Connection, session_id: str, at: float) -> None:
     connection.execute(update(session).where(session.c.id == session_id).values(seen_at=at))
 
 
-def of(connection: Connection, found: Account, at: float) -> list[Session]:
+def of(connection: Connection, person: Account, at: float) -> list[Session]:
     """List a person's valid sessions, the most recently used first."""
     alive = (
         select(session)
-        .where(session.c.account == found.id, _alive(at))
+        .where(session.c.account == person.id, _alive(at))
         .order_by(session.c.seen_at.desc())
     )
-    return [_session(row, found) for row in connection.execute(alive)]
+    return [_session(row, person) for row in connection.execute(alive)]
 
 
 def end(connection: Connection, session_id: str, account_id: int) -> bool:
@@ -138,10 +138,10 @@ def _digest(value: str) -> bytes:
     return hashlib.sha256(value.encode()).digest()
 
 
-def _session(row: Row[Any], found: Account) -> Session:
+def _session(row: Row[Any], person: Account) -> Session:
     return Session(
         id=row.id,
-        account=found,
+        account=person,
         csrf=row.csrf,
         way=row.way,
         started_at=row.started_at,

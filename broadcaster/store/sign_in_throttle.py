@@ -203,7 +203,7 @@ def _shared_wait(connection: Connection, asker: Asker, name: Key, at: float) -> 
     else:
         fail(connection, [*asker.own, (asker.network, 0)], at)
         rank, left = _rank(connection, asker, at), max(left, _own_wait(connection, asker, at))
-    _keep_place(connection, asker, name, rank=rank, told=at + left)
+    _keep_place(connection, asker, name, rank=rank, due_at=at + left)
     return left
 
 
@@ -212,9 +212,11 @@ def _somebody_tried_less(connection: Connection, name: Key, rank: int) -> bool:
     return connection.execute(select(sign_in_line.c.key).where(*less).limit(1)).first() is not None
 
 
-def _keep_place(connection: Connection, asker: Asker, name: Key, *, rank: int, told: float) -> None:
+def _keep_place(
+    connection: Connection, asker: Asker, name: Key, *, rank: int, due_at: float
+) -> None:
     dialect = sqlite if is_sqlite(connection) else postgresql
-    place = {"name": name[0], "rank": rank, "told": told}
+    place = {"name": name[0], "rank": rank, "told": due_at}
     added = dialect.insert(sign_in_line).values(key=asker.own[0][0], **place)
     connection.execute(added.on_conflict_do_update(index_elements=["key"], set_=place))
 
@@ -254,10 +256,10 @@ def _pause(failures: int, free: int) -> float:
 def _within(address: str, bits: int, bits_of_6: int) -> str:
     """Return the first address of the network that contains an address; other text stays as it is."""
     try:
-        found = ip_address(address.partition("%")[0])
+        ip = ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if isinstance(found, IPv6Address) and found.ipv4_mapped:
-        found = found.ipv4_mapped
-    kept = bits_of_6 if isinstance(found, IPv6Address) else bits
-    return str(ip_network((found, kept), strict=False).network_address)
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    prefix = bits_of_6 if isinstance(ip, IPv6Address) else bits
+    return str(ip_network((ip, prefix), strict=False).network_address)

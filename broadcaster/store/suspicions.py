@@ -75,13 +75,13 @@ def note(
             {
                 "channel": channel,
                 "kind": kind,
-                "address": one.address,
-                "domain": one.domain,
+                "address": reply.address,
+                "domain": reply.domain,
                 "code": code,
-                "at": one.at,
+                "at": reply.at,
                 "success": success_at,
             }
-            for one in replies
+            for reply in replies
         ],
     )
 

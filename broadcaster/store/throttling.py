@@ -61,16 +61,16 @@ class Pace:
 def pace_of(connection: Connection, channel: str) -> tuple[Pace, float]:
     """Return a channel's pace and the database's time."""
     wall = now(connection)
-    found = connection.execute(select(pace).where(pace.c.channel == channel)).first()
+    pace_row = connection.execute(select(pace).where(pace.c.channel == channel)).first()
     domains = {bytes(row.lookup): row.until for row in _held(connection, channel, wall)}
-    if found is None:
+    if pace_row is None:
         return Pace(domains=domains), wall
     slowed = {
-        "full_rate": found.full_rate,
-        "slowed_rate": found.slowed_rate,
-        "slowed_at": found.slowed_at,
+        "full_rate": pace_row.full_rate,
+        "slowed_rate": pace_row.slowed_rate,
+        "slowed_at": pace_row.slowed_at,
     }
-    return Pace(**slowed, code=found.code, domains=domains), wall
+    return Pace(**slowed, code=pace_row.code, domains=domains), wall
 
 
 def slow_down(connection: Connection, channel: str, granted: float, code: str = "") -> float:
@@ -105,12 +105,12 @@ def slow_down(connection: Connection, channel: str, granted: float, code: str = 
 def _sent_lately(connection: Connection, channel: str, wall: float) -> float:
     """Return results a second, in this minute or the one before: the higher."""
     minute = int(wall // 60)
-    found = select(channel_minute.c.minute, func.sum(channel_minute.c.results).label("n")).where(
-        channel_minute.c.channel == channel, channel_minute.c.minute >= minute - 1
-    )
+    statement = select(
+        channel_minute.c.minute, func.sum(channel_minute.c.results).label("n")
+    ).where(channel_minute.c.channel == channel, channel_minute.c.minute >= minute - 1)
     counts = {
         row.minute: int(row.n)
-        for row in connection.execute(found.group_by(channel_minute.c.minute))
+        for row in connection.execute(statement.group_by(channel_minute.c.minute))
     }
     return max(counts.get(minute, 0) / max(wall % 60, 1.0), counts.get(minute - 1, 0) / 60)
 

@@ -43,7 +43,14 @@ def _follow(connection: Connection, *, keep: int, gone: int, channel: str, slot:
     for row in connection.execute(select(*columns).where(*places)):
         by_edition[row.edition][row.slot] = row
     for rows in by_edition.values():
-        _join(connection, lost=rows.get(slot), kept=rows.get(own), keep=keep, gone=gone, own=own)
+        _join(
+            connection,
+            gone_row=rows.get(slot),
+            own_row=rows.get(own),
+            keep=keep,
+            gone=gone,
+            own=own,
+        )
     for table in (held_suppression, reached, suspicion):
         _rename(connection, table, keep, gone)
 
@@ -51,34 +58,39 @@ def _follow(connection: Connection, *, keep: int, gone: int, channel: str, slot:
 def _join(
     connection: Connection,
     *,
-    lost: Row[Any] | None,
-    kept: Row[Any] | None,
+    gone_row: Row[Any] | None,
+    own_row: Row[Any] | None,
     keep: int,
     gone: int,
     own: int,
 ) -> None:
     """Keep, in the remaining address's slot, the row that better represents the mailbox."""
-    if lost is None:
+    if gone_row is None:
         return
-    if lost.state == SENDING:
-        if kept is None:
-            _put(connection, lost, to=lost.slot, owner=keep)
+    if gone_row.state == SENDING:
+        if own_row is None:
+            _put(connection, gone_row, to=gone_row.slot, owner=keep)
         return
-    if kept is not None:
-        if _worth(lost) <= _worth(kept):
+    if own_row is not None:
+        if _worth(gone_row) <= _worth(own_row):
             return
-        _put(connection, kept, to=_NOWHERE, owner=gone)
-    _put(connection, lost, to=own, owner=keep)
-    if kept is not None:
-        connection.execute(update(delivery).where(*_at(kept, _NOWHERE)).values(slot=lost.slot))
-    _count(connection, lost, own)
-    if kept is not None:
-        _count(connection, kept, lost.slot)
-    mine = (provider_message.c.edition == lost.edition, provider_message.c.channel == lost.channel)
-    other = case((provider_message.c.slot == own, lost.slot), else_=own)
+        _put(connection, own_row, to=_NOWHERE, owner=gone)
+    _put(connection, gone_row, to=own, owner=keep)
+    if own_row is not None:
+        connection.execute(
+            update(delivery).where(*_at(own_row, _NOWHERE)).values(slot=gone_row.slot)
+        )
+    _count(connection, gone_row, own)
+    if own_row is not None:
+        _count(connection, own_row, gone_row.slot)
+    mine = (
+        provider_message.c.edition == gone_row.edition,
+        provider_message.c.channel == gone_row.channel,
+    )
+    other = case((provider_message.c.slot == own, gone_row.slot), else_=own)
     connection.execute(
         update(provider_message)
-        .where(*mine, provider_message.c.slot.in_((own, lost.slot)))
+        .where(*mine, provider_message.c.slot.in_((own, gone_row.slot)))
         .values(slot=other)
     )
 
