@@ -16,7 +16,7 @@ from broadcaster.domain.deliveries import MarkedRow
 from broadcaster.domain.retry_policy import DOMAIN_WAIT, channel_rest
 from broadcaster.store import throttling as store
 from broadcaster.store.leases import suspend_proof
-from broadcaster.store.throttling import SETTLE_SECONDS, Pace
+from broadcaster.store.throttling import SETTLE_SECONDS, ChannelPace
 from channels.base.contract import Deferred, Outcome, Outgoing, PushChannel
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Pacing:
 
     app: "App"
     limiter: Limiter
-    _read: dict[str, tuple[Pace, float, float]] = field(default_factory=dict)
+    _read: dict[str, tuple[ChannelPace, float, float]] = field(default_factory=dict)
     """Of each channel: its pace, when it was read, and by how much the database's clock is ahead of
     ours.
     """
@@ -132,7 +132,7 @@ class Pacing:
         log.warning("channel_slowed", channel=channel.name)
         await self._write(channel.name, store.slow_down, channel.rate, code)
 
-    async def _pace(self, channel: str) -> tuple[Pace, float]:
+    async def _pace(self, channel: str) -> tuple[ChannelPace, float]:
         """Return the pace of a channel and the database's time."""
         clock = suspend_proof()
         known = self._read.get(channel)
@@ -143,7 +143,7 @@ class Pacing:
                 DBAPIError
             ) as error:  # what was read before holds; marked rows must not hang on this
                 log.warning("pace_not_read", channel=channel, error=type(error.orig).__name__)
-                pace, wall = (known[0], clock + known[2]) if known else (Pace(), time.time())
+                pace, wall = (known[0], clock + known[2]) if known else (ChannelPace(), time.time())
             known = self._read[channel] = pace, clock, wall - clock
         return known[0], clock + known[2]
 

@@ -18,7 +18,7 @@ from broadcaster.inbound.status_updates import Standing
 from broadcaster.staff import chat_linking
 from broadcaster.store import address_effects, inbox, twins
 from broadcaster.store import channels as channel_store
-from broadcaster.store.inbox import Kept, Waiting
+from broadcaster.store.inbox import InboxEvent, WaitingEvent
 from channels.base.contract import AddressEvent, AlarmEvent, Event, InboundEvent, StatusEvent
 from subscribers import consent, residents
 from subscribers.residents import AddressRow
@@ -42,7 +42,7 @@ message is nobody's.
 class _Item:
     """One event of the inbox, opened."""
 
-    row: Waiting
+    row: WaitingEvent
     event: Event
 
 
@@ -53,8 +53,8 @@ class _Batch:
     """
 
     ready: list[_Item] = field(default_factory=list)
-    early: dict[int, list[Waiting]] = field(default_factory=dict)
-    unreadable: list[Waiting] = field(default_factory=list)
+    early: dict[int, list[WaitingEvent]] = field(default_factory=dict)
+    unreadable: list[WaitingEvent] = field(default_factory=list)
     full: bool = False
 
 
@@ -70,7 +70,7 @@ async def accept(app: App, channel: str, events: Sequence[Event]) -> None:
     ]
     stops = await app.database.read(_by_subscribers, app.vault, channel, urgent) if urgent else ()
     kept = [
-        Kept(
+        InboxEvent(
             dedupe=app.vault.dedupe_key(channel, event.dedupe),
             body=app.vault.seal(sealed_as(channel), encode(event)),
             priority=inbox.STOPS if event.dedupe in stops else _priority(event),

@@ -16,7 +16,7 @@ from broadcaster.domain.audit_acts import Act
 from broadcaster.media import decoder_process
 from broadcaster.media.images import UPLOAD_BYTES, VARIANTS, BadPicture, Picture
 from broadcaster.store import audit, media
-from broadcaster.store.media import Kept
+from broadcaster.store.media import StoredPicture
 from broadcaster.store.s3 import StoreDown
 from channels.base import pictures
 
@@ -84,9 +84,9 @@ async def _decoded(upload: Upload) -> Picture:
     return await loop.run_in_executor(_decoder, decode)
 
 
-def _remember(connection: Connection, picture: Picture, actor: Actor) -> Kept:
+def _remember(connection: Connection, picture: Picture, actor: Actor) -> StoredPicture:
     sizes = {variant: len(body) for variant, body in picture.files.items()}
-    kept = Kept(
+    kept = StoredPicture(
         id=picture.id,
         width=picture.width,
         height=picture.height,
@@ -100,7 +100,7 @@ def _remember(connection: Connection, picture: Picture, actor: Actor) -> Kept:
     return kept
 
 
-def stored_as(app: App, kept: Kept) -> Stored:
+def stored_as(app: App, kept: StoredPicture) -> Stored:
     """A kept picture as pages name it."""
     url = f"{app.site.base_url.rstrip('/')}{pictures.path(kept.id, 'web')}"
     return Stored(

@@ -12,7 +12,7 @@ from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.newsroom.desk import Desk
 from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.drafts import Version, VersionAct
+from broadcaster.store.drafts import DraftVersion, VersionAct
 
 FORM_BYTES = 64 * 1024
 """Bytes of a form as JSON: the longest announcement in three languages, and its channels' own
@@ -70,7 +70,7 @@ def keep_version(
     apart: bool = False,
 ) -> bool:
     """Store the form as a version; `apart` keeps it from being folded into the one before."""
-    version = Version(
+    version = DraftVersion(
         announcement=row.id,
         number=row.version,
         at=desk.at,
@@ -86,7 +86,7 @@ def keep_original(connection: Connection, row: Announcement) -> None:
     first time.
     """
     if drafts.newest(connection, row.id) is None:
-        original = Version(
+        original = DraftVersion(
             announcement=row.id,
             number=row.version,
             at=row.created_at,

@@ -10,7 +10,7 @@ from broadcaster.publishing import hold_ups
 from broadcaster.runtime.i18n import words
 from broadcaster.store import accounts, audit, drafts
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.audit import Entry
+from broadcaster.store.audit import AuditEntry
 from broadcaster.store.nudges import Nudge
 from channels.base.moments import moment_text
 from channels.base.rendering import fill, one_line
@@ -112,7 +112,7 @@ def _of_account(
     )
 
 
-def _changed(entry: Entry) -> list[str]:
+def _changed(entry: AuditEntry) -> list[str]:
     """What of an account was changed, in words; with a name the one before."""
     t, before = words("id"), entry.detail.get("before", {})
     known = [

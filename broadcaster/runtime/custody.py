@@ -27,7 +27,7 @@ from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.runtime.config import Settings
 from broadcaster.store import audit, ledger
 from broadcaster.store import custody as store
-from broadcaster.store.custody import Custody, Waiting
+from broadcaster.store.custody import Custody, HeldSendings
 from broadcaster.store.database import Database, is_sqlite, now
 from channels.base.moments import full_moment_text
 
@@ -276,7 +276,7 @@ class Adopted:
     """What was adopted: why it was held, what waited, and whether that was stopped."""
 
     because: str
-    waiting: Waiting
+    waiting: HeldSendings
     stopped: bool
     identity: str
     mark: int
@@ -321,7 +321,7 @@ def told(connection: Connection) -> str:
     return _told(store.waiting(connection))
 
 
-def _told(waits: Waiting) -> str:
+def _told(waits: HeldSendings) -> str:
     planned = f" {waits.schedules} jadwal menunggu waktunya." if waits.schedules else ""
     if not waits.announcements or waits.since is None:
         return f"Tidak ada pesan yang menunggu.{planned}"

@@ -13,7 +13,7 @@ from broadcaster.domain.actor import Actor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.runtime.csv_safe import line as csv_line
 from broadcaster.store import audit, audit_lists
-from broadcaster.store.audit_lists import Line, Wanted
+from broadcaster.store.audit_lists import AuditFilter, AuditLine
 from broadcaster.store.database import Database
 from channels.base.moments import WIB
 
@@ -34,7 +34,7 @@ COLUMNS = (
 """Of the CSV: time in WIB; before, after and more as JSON; digests in hex."""
 
 
-def json_line(line: Line) -> str:
+def json_line(line: AuditLine) -> str:
     """A row as JSON: `detail` as it is in the chain, `at` in exact epoch seconds, `state_before`
     where a state changed.
 
@@ -57,7 +57,7 @@ def json_line(line: Line) -> str:
     return msgspec.json.encode(told).decode() + "\n"
 
 
-def table_line(line: Line) -> str:
+def table_line(line: AuditLine) -> str:
     """A row as CSV, as COLUMNS names it."""
     entry = line.entry
     return csv_line(
@@ -77,9 +77,9 @@ def table_line(line: Line) -> str:
     )
 
 
-async def exported(database: Database, wanted: Wanted, form: Form) -> AsyncIterator[str]:
+async def exported(database: Database, wanted: AuditFilter, form: Form) -> AsyncIterator[str]:
     """Every row that is wanted, the oldest first, some hundred at a time; however long the log is."""
-    written: Callable[[Line], str] = table_line if form == "csv" else json_line
+    written: Callable[[AuditLine], str] = table_line if form == "csv" else json_line
     if form == "csv":
         yield csv_line(COLUMNS)
     after = 0
@@ -88,7 +88,7 @@ async def exported(database: Database, wanted: Wanted, form: Form) -> AsyncItera
         yield "".join(written(line) for line in lines)
 
 
-def note_export(connection: Connection, actor: Actor, wanted: Wanted, form: Form) -> None:
+def note_export(connection: Connection, actor: Actor, wanted: AuditFilter, form: Form) -> None:
     """Audit that a copy of this part of the log is taken."""
     asked = {
         name: value

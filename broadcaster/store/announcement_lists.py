@@ -30,8 +30,8 @@ MAX_TERMS = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """What the list shows; empty = no restriction. `since` <= last change < `until`, epoch seconds."""
+class AnnouncementFilter:
+    """Filter of the list; empty = no restriction. `since` <= last change < `until`, epoch seconds."""
 
     tab: Tab = "published"
     text: str = ""
@@ -68,7 +68,7 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
+class AnnouncementPage:
     """A page of lines, most recently changed first; `following` is the cursor of the next page, ""
     at the end.
     """
@@ -85,8 +85,8 @@ _COLUMNS = (*_OF_ITSELF, _TAKEN_BACK.label("withdrawn"))
 
 
 def page(
-    connection: Connection, wanted: Wanted, *, before: str = "", limit: int = PAGE_SIZE
-) -> Page:
+    connection: Connection, wanted: AnnouncementFilter, *, before: str = "", limit: int = PAGE_SIZE
+) -> AnnouncementPage:
     """Read a page of the list."""
     place = (announcement.c.updated_at, announcement.c.id)
     statement = (
@@ -102,10 +102,10 @@ def page(
     rows = _items(connection, statement)
     page_items = tuple(rows[:limit])
     following = f"{page_items[-1].updated_at!r}.{page_items[-1].id}" if len(rows) > limit else ""
-    return Page(items=page_items, following=following)
+    return AnnouncementPage(items=page_items, following=following)
 
 
-def counts(connection: Connection, wanted: Wanted) -> dict[Tab, int]:
+def counts(connection: Connection, wanted: AnnouncementFilter) -> dict[Tab, int]:
     """Count the announcements of each tab under the same search and filters."""
     grouped = (
         select(announcement.c.state, func.count().label("n"))
@@ -201,11 +201,11 @@ def _item(row: Row[Any]) -> Item:
     return Item(**{name: getattr(row, name) for name in Item.__slots__})
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+def _conditions(wanted: AnnouncementFilter) -> list[ColumnElement[bool]]:
     return [announcement.c.state.in_(STATES_OF[wanted.tab]), *_filters(wanted)]
 
 
-def _filters(wanted: Wanted) -> list[ColumnElement[bool]]:
+def _filters(wanted: AnnouncementFilter) -> list[ColumnElement[bool]]:
     exact = {
         "level": wanted.level,
         "topic": wanted.topic,

@@ -25,7 +25,7 @@ _CURSOR = re.compile(r"(\d{1,18})\.([A-Z0-9-]{1,20})", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
+class ArchivePage:
     """A page of editions, the latest first published first; `following` is the cursor of the next
     page, "" at the end.
     """
@@ -35,7 +35,7 @@ class Page:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Filter:
+class ArchiveFilter:
     """Filter of the public archive; empty = no restriction. `since` <= first publication < `until`,
     epoch seconds.
 
@@ -58,7 +58,7 @@ def concerning(
     limit: int = 50,
     before: str = "",
     channel: str = "",
-) -> Page:
+) -> ArchivePage:
     """List newest editions that concern an area, or did until a correction: in force, or changed or
     expired after `since`.
 
@@ -78,13 +78,13 @@ def concerning(
 
 
 def list_public(
-    connection: Connection, wanted: Filter, *, before: str = "", limit: int = PAGE_SIZE
-) -> Page:
+    connection: Connection, wanted: ArchiveFilter, *, before: str = "", limit: int = PAGE_SIZE
+) -> ArchivePage:
     """Read a page of the public archive: everything ever published, by its newest edition."""
     return _page(connection, _conditions(connection, wanted), before, limit)
 
 
-def count_public(connection: Connection, wanted: Filter) -> int:
+def count_public(connection: Connection, wanted: ArchiveFilter) -> int:
     """Count the announcements that `list_public` would list on all pages."""
     statement = (
         select(func.count())
@@ -108,7 +108,7 @@ def _concerns(area_code: str) -> ColumnElement[bool]:
     return edition.c.id.in_(select(edition_area.c.edition).where(edition_area.c.area == area_code))
 
 
-def _conditions(connection: Connection, wanted: Filter) -> list[ColumnElement[bool]]:
+def _conditions(connection: Connection, wanted: ArchiveFilter) -> list[ColumnElement[bool]]:
     conditions = [_concerns(wanted.area)] if wanted.area else []
     if wanted.category:
         conditions.append(edition.c.topic == wanted.category)
@@ -124,7 +124,7 @@ def _conditions(connection: Connection, wanted: Filter) -> list[ColumnElement[bo
 
 def _page(
     connection: Connection, conditions: Sequence[ColumnElement[bool]], before: str, limit: int
-) -> Page:
+) -> ArchivePage:
     place = (edition.c.first_published_at, announcement.c.code)
     statement = (
         select(edition.c.document)
@@ -139,7 +139,7 @@ def _page(
         statement = statement.where(or_(place[0] < at, (place[0] == at) & (place[1] < code)))
     editions = [signatures.decode(document) for document in connection.execute(statement).scalars()]
     page_editions = tuple(editions[:limit])
-    return Page(
+    return ArchivePage(
         editions=page_editions,
         following=cursor_of(page_editions[-1]) if len(editions) > limit else "",
     )

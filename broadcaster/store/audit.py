@@ -98,7 +98,7 @@ def append(connection: Connection, actor: Actor, act: Act, subject: str, /, **de
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class AuditEntry:
     """A row of the log; `at` in epoch seconds. `act` is text: a log may hold acts of older versions."""
 
     id: int
@@ -109,16 +109,16 @@ class Entry:
     detail: Mapping[str, Any]
 
 
-def about(connection: Connection, subject: str) -> list[Entry]:
+def about(connection: Connection, subject: str) -> list[AuditEntry]:
     """Return the rows about one subject, the oldest first."""
     rows = connection.execute(select(audit).where(audit.c.subject == subject).order_by(audit.c.id))
     return [read(row) for row in rows]
 
 
-def read(row: Row[Any]) -> Entry:
+def read(row: Row[Any]) -> AuditEntry:
     """Convert a row of the table."""
     detail = msgspec.json.decode(row.detail)
-    return Entry(
+    return AuditEntry(
         id=row.id, at=row.at, actor=row.actor, act=row.act, subject=row.subject, detail=detail
     )
 

@@ -9,7 +9,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, Select, case, fun
 
 from broadcaster.domain.audit_acts import Act
 from broadcaster.store import audit
-from broadcaster.store.audit import Entry
+from broadcaster.store.audit import AuditEntry
 from broadcaster.store.audit_tables import audit as table
 
 PAGE_SIZE = 50
@@ -23,8 +23,8 @@ _APART = ("from", "before", "after", "state")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """Filters; empty: no restriction. `since` <= at < `until`, epoch seconds."""
+class AuditFilter:
+    """Filter of the log; empty = no restriction. `since` <= at < `until`, epoch seconds."""
 
     actor: str = ""
     act: str = ""
@@ -34,24 +34,22 @@ class Wanted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
-    """A row with its place in the chain (hex); `state` is the announcement's state before, "" if
-    unknown.
-    """
+class AuditLine:
+    """A row with its digests (hex); `state` is the announcement's state before it, "" if unknown."""
 
-    entry: Entry
+    entry: AuditEntry
     state: str
     previous: str
     digest: str
 
     @property
     def place(self) -> str:
-        """The place that it came from, "" if unknown."""
+        """Place of origin, "" if unknown."""
         return str(self.entry.detail.get("from", ""))
 
     @property
     def before(self) -> Mapping[str, Any]:
-        """The values before, of the fields that changed."""
+        """Earlier values of the changed fields."""
         return {
             **({"state": self.state} if self._moved and self.state else {}),
             **self._mapping("before"),
@@ -59,7 +57,7 @@ class Line:
 
     @property
     def after(self) -> Mapping[str, Any]:
-        """The values after, of the fields that changed."""
+        """Later values of the changed fields."""
         return {
             **({"state": self.entry.detail["state"]} if self._moved else {}),
             **self._mapping("after"),
@@ -80,27 +78,29 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
-    """Some rows, the newest first; `following` is the cursor of the next page, 0 at the end."""
+class AuditPage:
+    """A page of rows, newest first; `following` is the cursor of the next page, 0 at the end."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[AuditLine, ...]
     following: int
 
 
 def page(
-    connection: Connection, wanted: Wanted, *, before: int = 0, limit: int = PAGE_SIZE
-) -> Page:
+    connection: Connection, wanted: AuditFilter, *, before: int = 0, limit: int = PAGE_SIZE
+) -> AuditPage:
     """Return a page of rows; `before`: only rows older than this id."""
     statement = _statement(wanted).order_by(table.c.id.desc()).limit(limit + 1)
     if before:
         statement = statement.where(table.c.id < before)
     lines = [_line(row) for row in connection.execute(statement)]
-    return Page(
+    return AuditPage(
         lines=tuple(lines[:limit]), following=lines[limit - 1].entry.id if len(lines) > limit else 0
     )
 
 
-def chunk(connection: Connection, wanted: Wanted, after: int, limit: int = CHUNK) -> list[Line]:
+def chunk(
+    connection: Connection, wanted: AuditFilter, after: int, limit: int = CHUNK
+) -> list[AuditLine]:
     """Return the next rows of an export, oldest first; `after` is the last id so far, 0 at the
     beginning.
     """
@@ -108,7 +108,9 @@ def chunk(connection: Connection, wanted: Wanted, after: int, limit: int = CHUNK
     return [_line(row) for row in connection.execute(statement)]
 
 
-def latest(connection: Connection, acts: Collection[Act], since: float, limit: int) -> list[Entry]:
+def latest(
+    connection: Connection, acts: Collection[Act], since: float, limit: int
+) -> list[AuditEntry]:
     """Return the last rows of these acts since `since`, newest first."""
     wanted = (
         select(table)
@@ -129,7 +131,7 @@ def acts(connection: Connection) -> list[str]:
     return _distinct(connection, table.c.act)
 
 
-def _statement(wanted: Wanted) -> Select[Any]:
+def _statement(wanted: AuditFilter) -> Select[Any]:
     exact = {table.c.actor: wanted.actor, table.c.act: wanted.act, table.c.subject: wanted.subject}
     conditions: list[ColumnElement[bool]] = [
         column == value for column, value in exact.items() if value
@@ -168,8 +170,8 @@ def _distinct(connection: Connection, column: Column[Any]) -> list[str]:
     ]
 
 
-def _line(row: Row[Any]) -> Line:
+def _line(row: Row[Any]) -> AuditLine:
     state = str(msgspec.json.decode(row.was).get("state", "")) if row.was else ""
-    return Line(
+    return AuditLine(
         entry=audit.read(row), state=state, previous=row.previous.hex(), digest=row.digest.hex()
     )

@@ -27,8 +27,8 @@ class Custody:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Waiting:
-    """What would leave if a person let it: messages of so many announcements, since when (epoch
+class HeldSendings:
+    """Work that a hold keeps back: open messages and their announcements, `since` when (epoch
     seconds), and schedules.
     """
 
@@ -111,7 +111,7 @@ def place(connection: Connection) -> str:
     return f"{cluster}:{database}:{table}"
 
 
-def waiting(connection: Connection) -> Waiting:
+def waiting(connection: Connection) -> HeldSendings:
     """Count what would be sent if the hold ended."""
     unfinished = run.c.state.in_(("preparing", "running", "paused"))
     open_rows = (
@@ -134,7 +134,7 @@ def waiting(connection: Connection) -> Waiting:
     schedules = connection.execute(
         select(func.count()).select_from(announcement).where(planned | held)
     ).scalar_one()
-    return Waiting(
+    return HeldSendings(
         messages=sum(int(row.open) for row in rows),
         announcements=tuple(_named(connection, [row.edition for row in rows])),
         since=min((row.since for row in rows), default=None),

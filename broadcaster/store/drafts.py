@@ -20,7 +20,7 @@ VersionAct = Literal["edit", "submit", "restore", "send_back", "correct"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Version:
+class DraftVersion:
     """A form as a person left it; `at` (epoch seconds) is when they began, `lost` the characters
     cut from it since.
     """
@@ -51,7 +51,7 @@ class Proposal:
     release_at: float | None = None
 
 
-def keep(connection: Connection, version: Version, *, apart: bool = False) -> bool:
+def keep(connection: Connection, version: DraftVersion, *, apart: bool = False) -> bool:
     """Store a version; an edit merges into this person's recent one if it loses no more than a
     typing correction would.
 
@@ -84,7 +84,7 @@ def keep(connection: Connection, version: Version, *, apart: bool = False) -> bo
 
 def history(
     connection: Connection, announcement: str, *, limit: int | None = None
-) -> list[Version]:
+) -> list[DraftVersion]:
     """List versions, newest first; at most `limit`, for there may be thousands, each as long as a
     form.
     """
@@ -96,7 +96,7 @@ def history(
     return [_version(row) for row in connection.execute(statement.limit(limit))]
 
 
-def version(connection: Connection, announcement: str, number: int) -> Version | None:
+def version(connection: Connection, announcement: str, number: int) -> DraftVersion | None:
     """Find a version by its number."""
     wanted = (draft_version.c.announcement == announcement, draft_version.c.number == number)
     row = connection.execute(select(draft_version).where(*wanted)).one_or_none()
@@ -182,13 +182,13 @@ def drop_proposal(connection: Connection, announcement: str) -> None:
     connection.execute(proposal.delete().where(proposal.c.announcement == announcement))
 
 
-def _belongs_to(version: Version, last: Version) -> bool:
+def _belongs_to(version: DraftVersion, last: DraftVersion) -> bool:
     young = version.at - last.at < TOGETHER_SECONDS
     same = last.actor == version.actor and last.act == version.act == "edit"
     return same and young and is_small(last.form, version.form, last.lost)
 
 
-def newest(connection: Connection, announcement: str) -> Version | None:
+def newest(connection: Connection, announcement: str) -> DraftVersion | None:
     """Find the newest version."""
     newest_first = select(draft_version).where(draft_version.c.announcement == announcement)
     row = connection.execute(
@@ -197,8 +197,8 @@ def newest(connection: Connection, announcement: str) -> Version | None:
     return _version(row) if row is not None else None
 
 
-def _version(row: Row[Any]) -> Version:
-    return Version(
+def _version(row: Row[Any]) -> DraftVersion:
+    return DraftVersion(
         announcement=row.announcement,
         number=row.number,
         at=row.at,

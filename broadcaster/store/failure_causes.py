@@ -35,12 +35,11 @@ EDITIONS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiting:
-    """Rows that wait for a later try, by what the provider said; `next_try` of the first of them,
-    epoch seconds.
+class WaitingRows:
+    """Rows that wait for a later try, by the provider's code; `next_try` is the earliest, epoch
+    seconds.
 
-    `reason`, a key of retry_policy.REASONS or WAITS, is given where it is not the provider who asked
-    for it.
+    `reason`, a key of retry_policy.REASONS or WAITS, is set unless the provider asked for the wait.
     """
 
     channel: str
@@ -55,14 +54,14 @@ class Causes:
     """Causes of failed and waiting rows; `complete` if every slice was read since it last changed."""
 
     failures: Sequence[Failure] = ()
-    waiting: Sequence[Waiting] = ()
+    waiting: Sequence[WaitingRows] = ()
     complete: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Seen:
-    """One slice as it was: closed rows by cause; waiting ones as (reason, provider's code, how
-    many, first and last due time).
+class _SliceCauses:
+    """Causes within a slice: closed rows by cause; waiting ones as (reason, provider's code, count,
+    first and last due time).
     """
 
     mark: tuple[Any, ...]
@@ -78,7 +77,9 @@ class Watcher:
     looks: float = LOOKS
     good_for: float = GOOD_FOR
     clock: Callable[[], float] = time.monotonic
-    _seen: OrderedDict[int, dict[tuple[str, int], _Seen]] = field(default_factory=OrderedDict)
+    _seen: OrderedDict[int, dict[tuple[str, int], _SliceCauses]] = field(
+        default_factory=OrderedDict
+    )
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def look(self, connection: Connection, announcement: str, wall: float) -> Causes:
@@ -151,7 +152,7 @@ GROUP BY state, reason, provider_code, CAST(due_at AS bigint)
 )
 
 
-def _examined(connection: Connection, edition: int, place: Row[Any], now: float) -> _Seen:
+def _examined(connection: Connection, edition: int, place: Row[Any], now: float) -> _SliceCauses:
     """Group a slice's rows; waiting ones by the second of their next try."""
     span = {
         "edition": edition,
@@ -166,7 +167,7 @@ def _examined(connection: Connection, edition: int, place: Row[Any], now: float)
             later.append((reason or "", code or "", count, first, last))
         else:
             closed[place.channel, STATES[state], reason or "", code or ""] += count
-    return _Seen(mark=tuple(place), at=now, closed=closed, waits=later)
+    return _SliceCauses(mark=tuple(place), at=now, closed=closed, waits=later)
 
 
 def _folded(connection: Connection, edition: int) -> Counter[Cause]:
@@ -188,7 +189,11 @@ def _folded(connection: Connection, edition: int) -> Counter[Cause]:
 
 
 def _told(
-    seen: Mapping[tuple[str, int], _Seen], closed: Counter[Cause], wall: float, *, complete: bool
+    seen: Mapping[tuple[str, int], _SliceCauses],
+    closed: Counter[Cause],
+    wall: float,
+    *,
+    complete: bool,
 ) -> Causes:
     waits: dict[tuple[str, str, str], tuple[int, float]] = {}
     for (channel, _number), part in seen.items():
@@ -199,7 +204,9 @@ def _told(
                 before, earliest = waits.get(place, (0, math.inf))
                 waits[place] = (before + count, min(earliest, first))
     waiting = [
-        Waiting(channel=channel, reason=reason, provider_code=code, count=count, next_try=due_at)
+        WaitingRows(
+            channel=channel, reason=reason, provider_code=code, count=count, next_try=due_at
+        )
         for (channel, reason, code), (count, due_at) in sorted(
             waits.items(), key=lambda item: item[1][1]
         )

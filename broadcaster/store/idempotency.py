@@ -20,14 +20,14 @@ class KeyReused(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What was answered: HTTP status and body."""
+class StoredResponse:
+    """A stored HTTP response: status and body."""
 
     status: int
     body: str
 
 
-def take(connection: Connection, token: int, key: str, request: bytes) -> Answer | None:
+def take(connection: Connection, token: int, key: str, request: bytes) -> StoredResponse | None:
     """Claim a key for a request (its SHA-256); return the stored response, if any. Raises
     KeyReused.
 
@@ -43,10 +43,10 @@ def take(connection: Connection, token: int, key: str, request: bytes) -> Answer
     ).one()
     if row.request != request:
         raise KeyReused
-    return Answer(status=row.status, body=row.answer)
+    return StoredResponse(status=row.status, body=row.answer)
 
 
-def keep(connection: Connection, token: int, key: str, answer: Answer) -> None:
+def keep(connection: Connection, token: int, key: str, answer: StoredResponse) -> None:
     """Store the response, in the transaction of `take`."""
     mine = (idempotency.c.token == token) & (idempotency.c.key == key)
     connection.execute(

@@ -39,8 +39,8 @@ PURGED_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
-    """One event as it is stored."""
+class InboxEvent:
+    """An event to be stored; `body` is sealed."""
 
     dedupe: bytes
     body: bytes
@@ -48,8 +48,8 @@ class Kept:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Waiting:
-    """One event that waits to be applied."""
+class WaitingEvent:
+    """A stored event that waits to be applied."""
 
     id: int
     channel: str
@@ -69,7 +69,7 @@ class Backlog:
     due_at: float
 
 
-def keep(connection: Connection, channel: str, events: Sequence[Kept], now: float) -> None:
+def keep(connection: Connection, channel: str, events: Sequence[InboxEvent], now: float) -> None:
     """Store events; one that was stored before stays as it is."""
     if events:
         connection.execute(
@@ -81,7 +81,7 @@ def keep(connection: Connection, channel: str, events: Sequence[Kept], now: floa
         )
 
 
-def due(connection: Connection, priority: int, now: float) -> list[Waiting]:
+def due(connection: Connection, priority: int, now: float) -> list[WaitingEvent]:
     """Read a round's share of a priority: fresh events in order of arrival, postponed ones once
     due.
     """
@@ -100,7 +100,7 @@ def due(connection: Connection, priority: int, now: float) -> list[Waiting]:
         rows = rows.order_by(receipt.c.due_at.desc(), receipt.c.id.desc())
     else:
         rows = rows.order_by(receipt.c.due_at, receipt.c.id)
-    return [Waiting(**row) for row in connection.execute(rows).mappings()]
+    return [WaitingEvent(**row) for row in connection.execute(rows).mappings()]
 
 
 def take(connection: Connection, ids: Collection[int]) -> set[int]:
@@ -122,7 +122,7 @@ def done(connection: Connection, ids: Collection[int], now: float) -> None:
 
 def put_off(
     connection: Connection,
-    rows: Sequence[Waiting],
+    rows: Sequence[WaitingEvent],
     priority: int,
     now: float,
     *,
@@ -144,7 +144,7 @@ def wait(priority: int, tries: int) -> float:
     return float(min(FIRST_WAIT * 2 ** min(tries, 32), LONGEST_WAIT[priority]))
 
 
-def _tries(row: Waiting) -> int:
+def _tries(row: WaitingEvent) -> int:
     return row.tries
 
 

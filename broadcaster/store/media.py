@@ -21,9 +21,9 @@ _NAMING: tuple[Column[str], ...] = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kept:
-    """A stored picture: `sizes` are bytes by variant, width and height of `web`, `at` epoch seconds
-    of the last upload.
+class StoredPicture:
+    """A stored picture: `sizes` are bytes by variant, width and height those of `web`, `at` epoch
+    seconds of the last upload.
     """
 
     id: str
@@ -34,7 +34,7 @@ class Kept:
     actor: str
 
 
-def add(connection: Connection, picture: Kept) -> bool:
+def add(connection: Connection, picture: StoredPicture) -> bool:
     """Store a picture; True if it is new. A known one only gets a new upload time."""
     values = {
         "width": picture.width,
@@ -51,13 +51,13 @@ def add(connection: Connection, picture: Kept) -> bool:
     return True
 
 
-def find(connection: Connection, picture_id: str) -> Kept | None:
+def find(connection: Connection, picture_id: str) -> StoredPicture | None:
     """Find a picture by its id."""
     row = connection.execute(select(media).where(media.c.id == picture_id)).first()
     return _kept(row) if row is not None else None
 
 
-def newest(connection: Connection, limit: int) -> list[Kept]:
+def newest(connection: Connection, limit: int) -> list[StoredPicture]:
     """List the pictures uploaded most recently."""
     return [
         _kept(row)
@@ -83,7 +83,7 @@ def measured(connection: Connection, frozen: Edition, site: Site) -> Edition:
 # --- what nobody uses -------------------------------------------------------------------------------
 
 
-def unused(connection: Connection, before: float) -> list[Kept]:
+def unused(connection: Connection, before: float) -> list[StoredPicture]:
     """List pictures last uploaded before `before` (epoch seconds) that no announcement, version,
     proposal or template names.
 
@@ -99,7 +99,7 @@ def unused(connection: Connection, before: float) -> list[Kept]:
     return [picture for picture in old if picture.id not in named]
 
 
-def forget(connection: Connection, picture: Kept) -> bool:
+def forget(connection: Connection, picture: StoredPicture) -> bool:
     """Delete a picture unless it was uploaded again since; True if it was deleted."""
     gone = connection.execute(
         delete(media).where(media.c.id == picture.id, media.c.at == picture.at)
@@ -113,8 +113,8 @@ def _named(connection: Connection, column: Column[str]) -> set[str]:
         return {match["id"] for (text,) in texts for match in pictures.FILE.finditer(text)}
 
 
-def _kept(row: Row[Any]) -> Kept:
+def _kept(row: Row[Any]) -> StoredPicture:
     sizes: Mapping[str, int] = json.loads(row.sizes)
-    return Kept(
+    return StoredPicture(
         id=row.id, width=row.width, height=row.height, sizes=sizes, at=row.at, actor=row.actor
     )

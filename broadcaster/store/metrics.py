@@ -83,10 +83,8 @@ _DAYS = text(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Kept:
-    """The sums of the runs that ended on one day, as they were at `at`; `mark`: how many runs, how
-    many rows.
-    """
+class _DaySums:
+    """Sums of the runs that ended on a day, read at `at`; `mark`: numbers of runs and rows."""
 
     mark: tuple[int, int]
     at: float
@@ -103,7 +101,7 @@ class Counts:
     """
 
     slices: int = SLICES
-    _days: dict[int, _Kept] = field(default_factory=dict)
+    _days: dict[int, _DaySums] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, connection: Connection, now: float) -> Sums:
@@ -143,7 +141,7 @@ class Counts:
 
     def _read_day(self, connection: Connection, day: int, mark: tuple[int, int], now: float) -> int:
         """Sum the runs that ended on a day; return about how many slices were read."""
-        self._days[day] = _Kept(mark=mark, at=now, sums=_sums(connection, _ENDED, day=day))
+        self._days[day] = _DaySums(mark=mark, at=now, sums=_sums(connection, _ENDED, day=day))
         return mark[0] + mark[1] // 1_000
 
 

@@ -70,9 +70,9 @@ class Asker:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Turn:
-    """Answer to a try: seconds to `wait`, 0 where it is looked at now; `rank` is how much this
-    visitor tried before.
+class ThrottleDecision:
+    """Decision on a try: seconds to `wait`, 0 if it is examined now; `rank` counts the visitor's
+    earlier tries.
     """
 
     wait: int = 0
@@ -110,7 +110,7 @@ def shut_for(connection: Connection, asker: Asker, at: float) -> int:
     return math.ceil(max(shut, default=0.0) - _INSTANT)
 
 
-def begin(connection: Connection, asker: Asker, at: float) -> Turn:
+def begin(connection: Connection, asker: Asker, at: float) -> ThrottleDecision:
     """Count a try before it is examined, so that concurrent tries do not evade it; or refuse it,
     which may also count.
     """
@@ -119,9 +119,9 @@ def begin(connection: Connection, asker: Asker, at: float) -> Turn:
     if not wait and asker.name is not None:
         wait = _shared_wait(connection, asker, asker.name, at)
     if wait:
-        return Turn(wait=math.ceil(wait - _INSTANT), rank=rank)
+        return ThrottleDecision(wait=math.ceil(wait - _INSTANT), rank=rank)
     fail(connection, asker.counted, at)
-    return Turn(rank=rank)
+    return ThrottleDecision(rank=rank)
 
 
 def fail(connection: Connection, keys: Iterable[Key], at: float) -> None:

@@ -33,7 +33,7 @@ sent at least as many.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
+class ChannelPace:
     """A channel's permitted rate; `domains` are held ones: key of the name -> until when (epoch
     seconds).
     """
@@ -58,19 +58,19 @@ class Pace:
         return self.code == UNREACHABLE and at - self.slowed_at < UNREACHABLE_SECONDS
 
 
-def pace_of(connection: Connection, channel: str) -> tuple[Pace, float]:
+def pace_of(connection: Connection, channel: str) -> tuple[ChannelPace, float]:
     """Return a channel's pace and the database's time."""
     wall = now(connection)
     pace_row = connection.execute(select(pace).where(pace.c.channel == channel)).first()
     domains = {bytes(row.lookup): row.until for row in _held(connection, channel, wall)}
     if pace_row is None:
-        return Pace(domains=domains), wall
+        return ChannelPace(domains=domains), wall
     slowed = {
         "full_rate": pace_row.full_rate,
         "slowed_rate": pace_row.slowed_rate,
         "slowed_at": pace_row.slowed_at,
     }
-    return Pace(**slowed, code=pace_row.code, domains=domains), wall
+    return ChannelPace(**slowed, code=pace_row.code, domains=domains), wall
 
 
 def slow_down(connection: Connection, channel: str, granted: float, code: str = "") -> float:
@@ -85,7 +85,7 @@ def slow_down(connection: Connection, channel: str, granted: float, code: str = 
         {"channel": channel},
     )
     row = connection.execute(select(pace).where(pace.c.channel == channel).with_for_update()).one()
-    before = Pace(
+    before = ChannelPace(
         full_rate=row.full_rate, slowed_rate=row.slowed_rate, slowed_at=row.slowed_at
     ).rate(granted, wall)
     if wall - row.slowed_at < SETTLE_SECONDS:

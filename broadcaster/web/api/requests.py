@@ -17,7 +17,7 @@ from broadcaster.domain.fields import InvalidAnnouncement, Problem, shown
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.publishing.press import Stored
 from broadcaster.store import idempotency
-from broadcaster.store.idempotency import Answer, KeyReused
+from broadcaster.store.idempotency import KeyReused, StoredResponse
 from broadcaster.web.base.authorization import Endpoint, app_of, token_of
 from broadcaster.web.base.errors import problem
 from broadcaster.web.base.storable import NUL
@@ -116,12 +116,12 @@ async def once(
     ).digest()
     token = token_of(request).id
 
-    def transaction(connection: Connection) -> tuple[Answer, Stored | None]:
+    def transaction(connection: Connection) -> tuple[StoredResponse, Stored | None]:
         earlier = idempotency.take(connection, token, key, digest) if key else None
         if earlier is not None:
             return earlier, None
         done = act(connection)
-        answer = Answer(status=status, body=msgspec.json.encode(_said(done)).decode())
+        answer = StoredResponse(status=status, body=msgspec.json.encode(_said(done)).decode())
         if key:
             idempotency.keep(connection, token, key, answer)
         return answer, done

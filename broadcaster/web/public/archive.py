@@ -52,9 +52,9 @@ class Asked:
     in_force: bool
     """Leave out what is over or withdrawn."""
 
-    def filter(self, now: datetime) -> archive.Filter:
+    def filter(self, now: datetime) -> archive.ArchiveFilter:
         """For the store."""
-        return archive.Filter(
+        return archive.ArchiveFilter(
             area=self.area.code,
             category=self.topic.slug if self.topic else "",
             text=self.text,
@@ -137,8 +137,8 @@ def _heading(asked: Asked) -> str:
 
 
 def _archive(
-    connection: Connection, wanted: archive.Filter, before: str
-) -> tuple[archive.Page, int]:
+    connection: Connection, wanted: archive.ArchiveFilter, before: str
+) -> tuple[archive.ArchivePage, int]:
     """The page asked for, and how many announcements there are in all."""
     page = archive.list_public(connection, wanted, before=before)
     return page, archive.count_public(connection, wanted)

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from broadcaster.runtime.i18n import Words, words
 from broadcaster.store.accounts import acting
-from broadcaster.store.audit import Entry
+from broadcaster.store.audit import AuditEntry
 
 _OTHERS = {
     "cli": "staff.send.by.cli",
@@ -21,7 +21,7 @@ def spoken(connection: Connection, actors: Iterable[str], t: Words) -> Mapping[s
     return {actor: _spoken(connection, actor, t) for actor in set(actors)}
 
 
-def given(entry: Entry, names: Mapping[str, str]) -> str:
+def given(entry: AuditEntry, names: Mapping[str, str]) -> str:
     """The reason that somebody typed; one that only says again who acted is left out."""
     why = str(entry.detail.get("reason") or entry.detail.get("why") or "")
     own = {names.get(entry.actor, ""), entry.actor.partition(":")[2]}

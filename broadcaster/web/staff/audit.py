@@ -12,7 +12,7 @@ from broadcaster.domain.audit_acts import Act
 from broadcaster.staff import audit_export
 from broadcaster.staff.audit_export import Form
 from broadcaster.store import accounts, announcement_lists, audit, audit_lists
-from broadcaster.store.audit_lists import Line, Page, Wanted
+from broadcaster.store.audit_lists import AuditFilter, AuditLine, AuditPage
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import actor_of, app_of
 from broadcaster.web.staff import actors, frame
@@ -29,7 +29,7 @@ ALARMS = frozenset({Act.BREAK_GLASS})
 class Shown:
     """A row on the page; `alarm`: it stands out."""
 
-    line: Line
+    line: AuditLine
     who: str
     act: str
     subject: Subject
@@ -43,7 +43,7 @@ class Shown:
 class Sight:
     """All that the page needs of the database."""
 
-    page: Page
+    page: AuditPage
     actors: list[tuple[str, str]]
     acts: list[tuple[str, str]]
     shown: list[Shown]
@@ -76,7 +76,7 @@ async def show(request: Request) -> Response:
         older=older,
         copies=copies,
         newest=pages.address_with(request, setelah="") if before else "",
-        filtered=wanted != Wanted(),
+        filtered=wanted != AuditFilter(),
     )
 
 
@@ -95,14 +95,14 @@ async def export(request: Request) -> Response:
     return StreamingResponse(lines, media_type=f"{MEDIA[form]}; charset=utf-8", headers=headers)
 
 
-async def _wanted(request: Request) -> Wanted:
+async def _wanted(request: Request) -> AuditFilter:
     """The filters; an announcement is named by its id or code, anything else by the subject as the
     log has it.
     """
     asked = request.query_params
     about = asked.get("perihal", "").strip()[:200]
     known = await app_of(request).database.read(identify, about) if about else None
-    return Wanted(
+    return AuditFilter(
         actor=asked.get("siapa", ""),
         act=asked.get("tindakan", ""),
         subject=known or about,
@@ -123,7 +123,7 @@ def _midnight(text: str, *, days: int = 0) -> float | None:
         return None
 
 
-def _look(connection: Connection, wanted: Wanted, before: int, told: Told) -> Sight:
+def _look(connection: Connection, wanted: AuditFilter, before: int, told: Told) -> Sight:
     page = audit_lists.page(connection, wanted, before=before)
     everybody, acts = audit_lists.actors(connection), audit_lists.acts(connection)
     names = actors.spoken(
@@ -157,7 +157,7 @@ def _look(connection: Connection, wanted: Wanted, before: int, told: Told) -> Si
     )
 
 
-def _alarming(line: Line) -> bool:
+def _alarming(line: AuditLine) -> bool:
     """Check whether one person alone sent something out, or changed their own roles."""
     return line.entry.act in ALARMS or (
         bool(line.entry.detail.get("own")) and "roles" in line.after

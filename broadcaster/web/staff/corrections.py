@@ -21,7 +21,7 @@ from broadcaster.publishing import publications
 from broadcaster.runtime.i18n import Words, words
 from broadcaster.store import announcements, drafts
 from broadcaster.store.announcements import Announcement, EditionRow
-from broadcaster.store.drafts import Proposal, Version
+from broadcaster.store.drafts import DraftVersion, Proposal
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame, refusals
@@ -163,7 +163,7 @@ async def take_back(request: Request) -> Response:
 
 def _unpublished(
     connection: Connection, row: Announcement, newest: EditionRow | None, account: Account
-) -> Version | None:
+) -> DraftVersion | None:
     """Find this person's last correction, if it was refused or taken back."""
     last = drafts.newest(connection, row.id)
     if last is None or newest is None or last.act != "correct" or last.actor != account.actor:
@@ -192,7 +192,7 @@ class _Stored:
     newest: EditionRow | None
     waiting: Proposal | None
     people: Mapping[str, str]
-    unused: Version | None
+    unused: DraftVersion | None
 
     @property
     def after(self) -> Fields | None:

@@ -23,7 +23,7 @@ from broadcaster.publishing.press import Stored
 from broadcaster.runtime.i18n import Words
 from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.drafts import Version
+from broadcaster.store.drafts import DraftVersion
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import actors, audience_estimate, checks, frame, once, refusals
 from broadcaster.web.staff.announcement import found
@@ -158,7 +158,7 @@ def _judgement(connection: Connection, desk: Desk, row: Announcement) -> Judgeme
 
 def _people(
     connection: Connection, row: Announcement, t: Words
-) -> tuple[list[Version], Mapping[str, str]]:
+) -> tuple[list[DraftVersion], Mapping[str, str]]:
     """The versions, and everybody's name."""
     versions = drafts.history(connection, row.id, limit=VERSIONS)
     named = [row.submitted_by, row.approved_by, *(version.actor for version in versions)]

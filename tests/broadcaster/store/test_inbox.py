@@ -7,7 +7,7 @@ from sqlalchemy import Connection, insert, text
 
 from broadcaster.store import inbox
 from broadcaster.store.database import Database
-from broadcaster.store.inbox import POSTPONED, STATUSES, STOPS, UNMATCHED, WORDS, Kept
+from broadcaster.store.inbox import POSTPONED, STATUSES, STOPS, UNMATCHED, WORDS, InboxEvent
 from broadcaster.store.tables import receipt
 
 NOW = 1_000_000.0
@@ -131,7 +131,7 @@ def test_the_backlog_is_told_by_kind_with_its_oldest(database: Database) -> None
 def test_the_same_event_twice_is_kept_once_with_its_first_priority(database: Database) -> None:
     for priority in (WORDS, STATUSES):
         database.write_now(
-            inbox.keep, "email", [Kept(dedupe=b"x", body=b"", priority=priority)], NOW
+            inbox.keep, "email", [InboxEvent(dedupe=b"x", body=b"", priority=priority)], NOW
         )
     assert names(database, WORDS) == ["x"]
     assert names(database, STATUSES) == []
