@@ -219,7 +219,7 @@ class LaneWorker:
         if isinstance(self.app.clock, SharedClock):
             await self.app.clock.follow(self.app.database)
         self.deliverer.workers = await self.app.database.write(
-            channel_store.seen, self.owner, self.lane
+            channel_store.mark_worker_alive, self.owner, self.lane
         )
         self._sweeps = await self.app.database.write(
             take_sweeper, self.deliverer.holder, self._sweeper_lease

@@ -251,7 +251,7 @@ def _apply_address(
     if found is None:
         return
     if event.state == "reachable":
-        channel_store.heard_from(connection, found.id, at=now, source=channel)
+        channel_store.mark_address_alive(connection, found.id, at=now, source=channel)
     elif event.state == "moved":
         address_effects.move(connection, app.vault, found.id, event.moved_to)
     elif event.state == "opted_out":
@@ -280,7 +280,7 @@ def _apply_inbound(
     elif found is not None and meaning == "stop":
         is_new_stop = consent.stop(connection, found.id, source=channel, at=now)
     elif found is not None:
-        channel_store.heard_from(connection, found.id, at=now, source=channel)
+        channel_store.mark_address_alive(connection, found.id, at=now, source=channel)
     text = dialogue.answer(meaning, app.site, found.language if found is not None else "id")
     return Answer(channel=channel, address=event.address, text=text, owed=is_new_stop)
 

@@ -112,7 +112,7 @@ def record(connection: Connection, app: App, seen: Mapping[str, Sight]) -> None:
     for announcement, sight in seen.items():
         for hold in sight.holds:
             if (before := known.get((announcement, hold.channel))) is not None:
-                store.see(connection, before, hold, wall)
+                store.mark_continuing(connection, before, hold, wall)
             else:
                 store.begin(connection, announcement, hold, wall)
     waits = {
@@ -130,7 +130,7 @@ def record(connection: Connection, app: App, seen: Mapping[str, Sight]) -> None:
         place = (one.announcement, one.hold.channel)
         if place in waits:
             if one.told_at is None and (_is_sure(one.hold, wall) or wall - one.since >= PATIENCE):
-                store.tell(connection, one, wall)
+                store.mark_notified(connection, one, wall)
                 _tell(connection, app, one, "held_up")
         elif place in preparing:
             continue  # another edition takes its place: whether that one waits is seen once its messages are there

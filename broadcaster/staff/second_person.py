@@ -30,7 +30,7 @@ def as_of_now(connection: Connection, account: Account) -> Account:
     """The account as it stands in this transaction; raises NotAllowed for one that is shut out or
     gone.
     """
-    current = accounts.kept(connection, account.id)
+    current = accounts.locked(connection, account.id)
     if current is None or current.disabled_at is not None:
         raise NotAllowed("Akun Anda sudah dinonaktifkan. Minta penyetuju lain.")
     return current
@@ -125,7 +125,7 @@ def lapsed(
         gone = kind == "token" and not tokens.in_force(connection, name)
         return f"Token {name}, yang menjadwalkan ini, sudah dicabut." if gone else ""
     found = accounts.acting(connection, row.approved_by)
-    approver = accounts.kept(connection, found[0].id) if found else None
+    approver = accounts.locked(connection, found[0].id) if found else None
     if approver is None or approver.disabled_at is not None:
         return "Akun yang menyetujui ini sudah dinonaktifkan."
     if not approver.may("approve"):

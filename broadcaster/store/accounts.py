@@ -50,7 +50,7 @@ def by_id(connection: Connection, account_id: int) -> Account | None:
     return _one(connection, account.c.id == account_id)
 
 
-def kept(connection: Connection, account_id: int) -> Account | None:
+def locked(connection: Connection, account_id: int) -> Account | None:
     """Find an account by its id and lock its row until this transaction ends."""
     row = connection.execute(
         select(account).where(account.c.id == account_id).with_for_update(read=True)
@@ -131,7 +131,7 @@ def change(connection: Connection, changed: Account) -> None:
     connection.execute(update(account).where(account.c.id == changed.id).values(_columns(changed)))
 
 
-def reach(connection: Connection, account_id: int, channel: str, address: str) -> None:
+def set_contact(connection: Connection, account_id: int, channel: str, address: str) -> None:
     """Set the address at which a channel notifies this person; "" for none. Raises ValueError for a
     channel without a column.
     """
@@ -175,7 +175,7 @@ def set_totp(
     connection.execute(
         update(account).where(account.c.id == account_id).values(totp=sealed, totp_step=step)
     )
-    code_guard.begin_anew(connection, account_id)
+    code_guard.reset(connection, account_id)
     set_recovery_codes(connection, account_id, digests)
 
 

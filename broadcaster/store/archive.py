@@ -62,8 +62,8 @@ def concerning(
     """List newest editions that concern an area, or did until a correction: in force, or changed or
     expired after `since`.
 
-    `since` in epoch seconds; with `channel` only those for that channel. `before` is a cursor,
-    `following` of the previous page.
+    `since` in epoch seconds; with `channel` only editions for that channel. `before` is the
+    previous page's `following`.
     """
     recent = or_(
         edition.c.published_at >= since,

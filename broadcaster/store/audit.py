@@ -57,7 +57,7 @@ class Forgotten(BrokenChain):
         )
 
 
-def come_from(place: str) -> None:
+def set_place(place: str) -> None:
     """Set the place of this request or command: `append` adds it if the actor has none."""
     _place.set(place)
 
@@ -99,7 +99,9 @@ def append(connection: Connection, actor: Actor, act: Act, subject: str, /, **de
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditEntry:
-    """A row of the log; `at` in epoch seconds. `act` is text: a log may hold acts of older versions."""
+    """A row of the log; `at` in epoch seconds. `act` is text: a log may hold acts of older
+    versions.
+    """
 
     id: int
     at: float

@@ -278,7 +278,7 @@ def _take_back(connection: Connection, channel: str, at: float) -> None:
         _hold(connection, channel, row.id, row.suppressed_at)
 
 
-def heard_from(connection: Connection, address_id: int, *, source: str, at: float) -> None:
+def mark_address_alive(connection: Connection, address_id: int, *, source: str, at: float) -> None:
     """Record that an address is alive: revive it if suppressed as dead, and drop its held
     suppression.
     """
@@ -329,8 +329,8 @@ def pause_run(connection: Connection, edition: int, channel: str, why: str) -> b
     return changed.rowcount == 1
 
 
-def seen(connection: Connection, owner: str, lane: str) -> int:
-    """Note that this worker lives; returns how many of its lane do."""
+def mark_worker_alive(connection: Connection, owner: str, lane: str) -> int:
+    """Record a sign of life of this worker; return how many workers of its lane are alive."""
     wall = now(connection)
     connection.execute(
         text(

@@ -27,7 +27,7 @@ def lock(connection: Connection, account_id: int) -> None:
     connection.execute(select(account.c.id).where(account.c.id == account_id).with_for_update())
 
 
-def rests(connection: Connection, account_id: int, browser: bytes, at: float) -> float:
+def suspended_for(connection: Connection, account_id: int, browser: bytes, at: float) -> float:
     """Return the seconds for which codes are refused, or 0. `browser`: a known one's key, b"" for
     all unknown ones.
     """
@@ -50,7 +50,7 @@ def count_wrong(connection: Connection, account_id: int, browser: bytes, at: flo
     return True
 
 
-def must_tell(connection: Connection, account_id: int, at: float) -> bool:
+def claim_notice(connection: Connection, account_id: int, at: float) -> bool:
     """Record a notice to the owner; False if there was one within TELL_AGAIN_SECONDS."""
     told_at = connection.execute(
         select(code_guard.c.told_at).where(code_guard.c.account == account_id)
@@ -65,7 +65,7 @@ def must_tell(connection: Connection, account_id: int, at: float) -> bool:
     return True
 
 
-def begin_anew(connection: Connection, account_id: int, browser: bytes | None = None) -> None:
+def reset(connection: Connection, account_id: int, browser: bytes | None = None) -> None:
     """Reset the count of a browser, or of all the account's browsers if None."""
     mine = (
         _own(account_id, browser) if browser is not None else (code_guard.c.account == account_id,)

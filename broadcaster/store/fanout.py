@@ -133,7 +133,7 @@ def fill_chunk(
             raise LeaseLost
         seal(connection, claim.edition, claim.channel)
         return True
-    follow_indexes(connection)
+    prefer_indexes(connection)
     sizes = sizes or sizes_of(row.lane, sqlite=is_sqlite(connection))
     size = _looked_at(connection, claim, sizes.first if row.cursor < 0 else sizes.chunk)
     until = window(connection, claim.channel, row.cursor, size) or MAX_SLOT
@@ -170,7 +170,7 @@ def sizes_of(lane: str, *, sqlite: bool) -> Sizes:
     return SIZES if sqlite else SIZES_POSTGRESQL
 
 
-def follow_indexes(connection: Connection) -> None:
+def prefer_indexes(connection: Connection) -> None:
     """Make PostgreSQL plan this transaction with the actual values and by index, also for tables
     without statistics.
     """

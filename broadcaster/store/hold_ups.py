@@ -49,12 +49,12 @@ def begin(connection: Connection, announcement: str, hold: Hold, at: float) -> N
     connection.execute(insert(hold_up).values(**place, **_values(hold), seen_at=at))
 
 
-def see(connection: Connection, known: HoldUp, hold: Hold, at: float) -> None:
+def mark_continuing(connection: Connection, known: HoldUp, hold: Hold, at: float) -> None:
     """Record that the delay continues, with its current cause."""
     connection.execute(update(hold_up).where(*_place(known)).values(**_values(hold), seen_at=at))
 
 
-def tell(connection: Connection, known: HoldUp, at: float) -> None:
+def mark_notified(connection: Connection, known: HoldUp, at: float) -> None:
     """Record that the people responsible have been notified."""
     connection.execute(update(hold_up).where(*_place(known)).values(told_at=at))
 

@@ -100,7 +100,7 @@ def newest(connection: Connection, channel: str, kind: str, *, since: float) -> 
     ]
 
 
-def reached_anybody(
+def any_arrived(
     connection: Connection, channel: str, states: Iterable[int], *, since: float
 ) -> bool:
     """True if a message arrived of an edition that is being sent or ended after `since`."""
