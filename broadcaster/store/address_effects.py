@@ -8,14 +8,13 @@ from dataclasses import replace
 from sqlalchemy import Connection, func, literal, or_, select, update
 
 from broadcaster.domain.deliveries import PENDING, Consequence, Decision
-from broadcaster.store import erasing, twins
+from broadcaster.store import erasing, tables, twins
 from broadcaster.store.channels import count_results, suppress_or_hold
 from broadcaster.store.database import now
 from broadcaster.store.outcomes import settle
 from broadcaster.store.recipients import MAY_HAVE_REACHED, audience_of
 from broadcaster.store.slices import Claim
 from broadcaster.store.tables import delivery, run, slice_
-from broadcaster.store.tables import edition as editions
 from subscribers import consent, residents
 from subscribers.audience import concerns, counted_under
 from subscribers.store import State, address, insert_new
@@ -128,8 +127,14 @@ def _area_of_reached(connection: Connection, edition: int, closed: int) -> str |
     row = residents.get(connection, closed)
     if row is None:
         return None
-    mine = select(editions.c.announcement).where(editions.c.id == edition).scalar_subquery()
-    earlier = select(editions.c.id).where(editions.c.announcement == mine, editions.c.id < edition)
+    mine = (
+        select(tables.edition.c.announcement)
+        .where(tables.edition.c.id == edition)
+        .scalar_subquery()
+    )
+    earlier = select(tables.edition.c.id).where(
+        tables.edition.c.announcement == mine, tables.edition.c.id < edition
+    )
     reached = (
         delivery.c.channel == row.channel,
         delivery.c.slot == row.slot,

@@ -114,10 +114,10 @@ class AuditEntry:
 def about(connection: Connection, subject: str) -> list[AuditEntry]:
     """Return the rows about one subject, the oldest first."""
     rows = connection.execute(select(audit).where(audit.c.subject == subject).order_by(audit.c.id))
-    return [read(row) for row in rows]
+    return [entry_of(row) for row in rows]
 
 
-def read(row: Row[Any]) -> AuditEntry:
+def entry_of(row: Row[Any]) -> AuditEntry:
     """Convert a row of the table."""
     detail = msgspec.json.decode(row.detail)
     return AuditEntry(

@@ -8,9 +8,8 @@ import msgspec
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, case, func, select
 
 from broadcaster.domain.audit_acts import Act
-from broadcaster.store import audit
-from broadcaster.store.audit import AuditEntry
-from broadcaster.store.audit_tables import audit as table
+from broadcaster.store.audit import AuditEntry, entry_of
+from broadcaster.store.audit_tables import audit
 
 PAGE_SIZE = 50
 CHUNK = 500
@@ -89,9 +88,9 @@ def page(
     connection: Connection, wanted: AuditFilter, *, before: int = 0, limit: int = PAGE_SIZE
 ) -> AuditPage:
     """Return a page of rows; `before`: only rows older than this id."""
-    statement = _statement(wanted).order_by(table.c.id.desc()).limit(limit + 1)
+    statement = _statement(wanted).order_by(audit.c.id.desc()).limit(limit + 1)
     if before:
-        statement = statement.where(table.c.id < before)
+        statement = statement.where(audit.c.id < before)
     lines = [_line(row) for row in connection.execute(statement)]
     return AuditPage(
         lines=tuple(lines[:limit]), following=lines[limit - 1].entry.id if len(lines) > limit else 0
@@ -104,7 +103,7 @@ def chunk(
     """Return the next rows of an export, oldest first; `after` is the last id so far, 0 at the
     beginning.
     """
-    statement = _statement(wanted).where(table.c.id > after).order_by(table.c.id).limit(limit)
+    statement = _statement(wanted).where(audit.c.id > after).order_by(audit.c.id).limit(limit)
     return [_line(row) for row in connection.execute(statement)]
 
 
@@ -113,47 +112,47 @@ def latest(
 ) -> list[AuditEntry]:
     """Return the last rows of these acts since `since`, newest first."""
     wanted = (
-        select(table)
-        .where(table.c.act.in_([act.value for act in acts]), table.c.at >= since)
-        .order_by(table.c.id.desc())
+        select(audit)
+        .where(audit.c.act.in_([act.value for act in acts]), audit.c.at >= since)
+        .order_by(audit.c.id.desc())
         .limit(limit)
     )
-    return [audit.read(row) for row in connection.execute(wanted)]
+    return [entry_of(row) for row in connection.execute(wanted)]
 
 
 def actors(connection: Connection) -> list[str]:
     """List every actor in the log."""
-    return _distinct(connection, table.c.actor)
+    return _distinct(connection, audit.c.actor)
 
 
 def acts(connection: Connection) -> list[str]:
     """List every act in the log."""
-    return _distinct(connection, table.c.act)
+    return _distinct(connection, audit.c.act)
 
 
 def _statement(wanted: AuditFilter) -> Select[Any]:
-    exact = {table.c.actor: wanted.actor, table.c.act: wanted.act, table.c.subject: wanted.subject}
+    exact = {audit.c.actor: wanted.actor, audit.c.act: wanted.act, audit.c.subject: wanted.subject}
     conditions: list[ColumnElement[bool]] = [
         column == value for column, value in exact.items() if value
     ]
     if wanted.since is not None:
-        conditions.append(table.c.at >= wanted.since)
+        conditions.append(audit.c.at >= wanted.since)
     if wanted.until is not None:
-        conditions.append(table.c.at < wanted.until)
-    earlier = table.alias("earlier")
+        conditions.append(audit.c.at < wanted.until)
+    earlier = audit.alias("earlier")
     stated = (
         select(earlier.c.detail)
         .where(
-            earlier.c.subject == table.c.subject,
-            earlier.c.id < table.c.id,
+            earlier.c.subject == audit.c.subject,
+            earlier.c.id < audit.c.id,
             earlier.c.detail.like(_WITH_STATE),
         )
         .order_by(earlier.c.id.desc())
         .limit(1)
         .scalar_subquery()
     )
-    was = case((table.c.detail.like(_WITH_STATE), stated)).label("was")
-    return select(table, was).where(*conditions)
+    was = case((audit.c.detail.like(_WITH_STATE), stated)).label("was")
+    return select(audit, was).where(*conditions)
 
 
 def _distinct(connection: Connection, column: Column[Any]) -> list[str]:
@@ -173,5 +172,5 @@ def _distinct(connection: Connection, column: Column[Any]) -> list[str]:
 def _line(row: Row[Any]) -> AuditLine:
     state = str(msgspec.json.decode(row.was).get("state", "")) if row.was else ""
     return AuditLine(
-        entry=audit.read(row), state=state, previous=row.previous.hex(), digest=row.digest.hex()
+        entry=entry_of(row), state=state, previous=row.previous.hex(), digest=row.digest.hex()
     )

@@ -17,9 +17,8 @@ from broadcaster.store.channel_tables import channel_minute, channel_state, held
 from broadcaster.store.custody import is_held
 from broadcaster.store.database import now
 from broadcaster.store.tables import run, worker
-from subscribers import consent
+from subscribers import consent, store
 from subscribers.store import State, address
-from subscribers.store import consent as consent_act
 
 WORKER_SECONDS = 15.0
 """Seconds after its last sign of life at which a worker no longer counts."""
@@ -263,14 +262,14 @@ def _take_back(connection: Connection, channel: str, at: float) -> None:
     )
     suspects = select(address.c.id).where(*recent)
     last_words = (
-        select(func.max(consent_act.c.id))
-        .where(consent_act.c.address.in_(suspects))
-        .group_by(consent_act.c.address)
+        select(func.max(store.consent.c.id))
+        .where(store.consent.c.address.in_(suspects))
+        .group_by(store.consent.c.address)
     )
-    by_provider = select(consent_act.c.address).where(
-        consent_act.c.id.in_(last_words),
-        consent_act.c.act == "dead",
-        consent_act.c.source.in_(("provider", channel)),
+    by_provider = select(store.consent.c.address).where(
+        store.consent.c.id.in_(last_words),
+        store.consent.c.act == "dead",
+        store.consent.c.source.in_(("provider", channel)),
     )
     burst = select(address.c.id, address.c.suppressed_at).where(address.c.id.in_(by_provider))
     for row in connection.execute(burst).all():

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, Table, insert, inspect, literal, sele
 from broadcaster.store.database import is_sqlite, now
 from broadcaster.store.staff_tables import account, metadata
 from broadcaster.store.tables import edition, key_binding, receipt, sweeper, worker
-from subscribers import store as subscriber_tables
+from subscribers import store
 from subscribers.store import address, alias
 from subscribers.vault import Vault
 
@@ -49,7 +49,7 @@ def bind(connection: Connection, fingerprint: bytes) -> None:
 def holds_data(connection: Connection) -> bool:
     """True if anything was ever stored, also by an older version; tables alone are no data."""
     present = set(inspect(connection).get_table_names())
-    tables = [*metadata.sorted_tables, *subscriber_tables.metadata.sorted_tables]
+    tables = [*metadata.sorted_tables, *store.metadata.sorted_tables]
     written = (table for table in tables if table.name in present and table not in _OF_PROCESSES)
     return any(
         connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None

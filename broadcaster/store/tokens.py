@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from broadcaster.store.database import now
-from broadcaster.store.tables import token as tokens
+from broadcaster.store.tables import token
 from channels.base.legibility import has_letter
 from channels.base.rendering import one_line
 
@@ -62,7 +62,7 @@ def add(connection: Connection, name: str, scopes: list[str]) -> str:
     }
     try:
         with connection.begin_nested():
-            connection.execute(insert(tokens).values(row))
+            connection.execute(insert(token).values(row))
     except IntegrityError as error:
         raise BadToken(
             f"Token bernama {name} sudah ada. Pakai nama lain, atau cabut yang lama dengan `broadcaster token revoke`."
@@ -75,7 +75,7 @@ def find(connection: Connection, secret: str) -> Token | None:
     other tokens.
     """
     digest = _digest(secret)
-    row = connection.execute(select(tokens).where(tokens.c.digest == digest)).one_or_none()
+    row = connection.execute(select(token).where(token.c.digest == digest)).one_or_none()
     if row is None or not hmac.compare_digest(row.digest, digest) or row.revoked_at is not None:
         return None
     return _token(row)
@@ -84,7 +84,7 @@ def find(connection: Connection, secret: str) -> Token | None:
 def mark_used(connection: Connection, token_id: int) -> None:
     """Record that the token was used just now."""
     connection.execute(
-        update(tokens).where(tokens.c.id == token_id).values(last_used_at=now(connection))
+        update(token).where(token.c.id == token_id).values(last_used_at=now(connection))
     )
 
 
@@ -99,8 +99,8 @@ def needs_mark(token: Token, moment: datetime) -> bool:
 def revoke(connection: Connection, name: str) -> bool:
     """Revoke a token at once; False if no valid token has that name."""
     changed = connection.execute(
-        update(tokens)
-        .where(tokens.c.name == name, tokens.c.revoked_at.is_(None))
+        update(token)
+        .where(token.c.name == name, token.c.revoked_at.is_(None))
         .values(revoked_at=now(connection))
     )
     return changed.rowcount == 1
@@ -108,13 +108,13 @@ def revoke(connection: Connection, name: str) -> bool:
 
 def in_force(connection: Connection, name: str) -> bool:
     """True if a token of this name is valid."""
-    wanted = (tokens.c.name == name, tokens.c.revoked_at.is_(None))
-    return connection.execute(select(tokens.c.id).where(*wanted)).first() is not None
+    wanted = (token.c.name == name, token.c.revoked_at.is_(None))
+    return connection.execute(select(token.c.id).where(*wanted)).first() is not None
 
 
 def everyone(connection: Connection) -> list[Token]:
     """List all tokens by name."""
-    return [_token(row) for row in connection.execute(select(tokens).order_by(tokens.c.name))]
+    return [_token(row) for row in connection.execute(select(token).order_by(token.c.name))]
 
 
 def _digest(secret: str) -> bytes:
