@@ -31,7 +31,7 @@ MAX_TERMS = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AnnouncementFilter:
-    """Filter of the list; empty = no restriction. `since` <= last change < `until`, epoch seconds."""
+    """Filter of the list; empty = no restriction. `since` <= last change < `until`, epoch s."""
 
     tab: Tab = "published"
     text: str = ""

@@ -107,7 +107,7 @@ class EditionRow:
         return signatures.decode(self.document)
 
 
-# --- writing ------------------------------------------------------------------------------------------
+# --- writing ---
 
 
 def insert_announcement(
@@ -286,7 +286,7 @@ def open_runs(
 
 
 def supersede_runs(connection: Connection, announcement_id: str, reason: str) -> tuple[str, ...]:
-    """End every unfinished run of the announcement's editions; return all channels that they used."""
+    """End every unfinished run of the announcement's editions; return all their channels."""
     earlier = run.c.edition.in_(
         select(edition.c.id).where(edition.c.announcement == announcement_id)
     )
@@ -312,7 +312,7 @@ def ended(connection: Connection, at: float) -> list[Announcement]:
     return [_announcement(row) for row in connection.execute(statement)]
 
 
-# --- reading ------------------------------------------------------------------------------------------
+# --- reading ---
 
 
 def find(connection: Connection, key: str) -> Announcement | None:
@@ -352,7 +352,7 @@ def stamp(connection: Connection) -> tuple[int, int]:
     return newest or 0, count
 
 
-# --- pieces of statements -------------------------------------------------------------------------------
+# --- statements ---
 
 
 def _named(key: str) -> ColumnElement[bool]:

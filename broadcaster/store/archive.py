@@ -100,7 +100,7 @@ def is_cursor(text: str) -> bool:
 
 
 def cursor_of(last: Edition) -> str:
-    """Return the cursor after this edition: microseconds of the first publication, then the code."""
+    """Return the cursor after this edition: microseconds of first publication, then the code."""
     return f"{round(last.first_published_at.timestamp() * 1_000_000)}.{last.code}"
 
 

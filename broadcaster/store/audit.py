@@ -83,7 +83,7 @@ def append(connection: Connection, actor: Actor, act: Act, subject: str, /, **de
         "detail": msgspec.json.encode(detail, order="sorted").decode(),
     }
     digest = _digest(previous, row)
-    # SQLite would give the number of a removed last row once more
+    # SQLite would reuse the id of a removed last row
     numbered = {"id": last + 1} if sqlite else {}
     stored = (
         insert(audit)

@@ -9,17 +9,22 @@ from sqlalchemy import DDL, Table, event
 REFUSAL = "the audit log is append-only"
 
 SQLITE = (
-    f"CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
-    f"CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
-    # INSERT OR REPLACE removes a row without asking the trigger above
-    "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id) "
+    "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit "
+    f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+    "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit "
+    f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+    # INSERT OR REPLACE removes a row without firing the trigger above
+    "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit "
+    "WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id) "
     f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
 )
 SQLITE_TAIL = (
     "CREATE TRIGGER audit_tail_forward BEFORE UPDATE ON audit_tail WHEN NEW.last <= OLD.last "
     f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
-    f"CREATE TRIGGER audit_tail_no_delete BEFORE DELETE ON audit_tail BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
-    "CREATE TRIGGER audit_tail_no_replace BEFORE INSERT ON audit_tail WHEN EXISTS (SELECT 1 FROM audit_tail) "
+    "CREATE TRIGGER audit_tail_no_delete BEFORE DELETE ON audit_tail "
+    f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+    "CREATE TRIGGER audit_tail_no_replace BEFORE INSERT ON audit_tail "
+    "WHEN EXISTS (SELECT 1 FROM audit_tail) "
     f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
 )
 _REFUSE = "FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()"
@@ -29,7 +34,8 @@ POSTGRESQL = (
     f"CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit {_REFUSE}",
 )
 POSTGRESQL_TAIL = (
-    "CREATE TRIGGER audit_tail_forward BEFORE UPDATE ON audit_tail FOR EACH ROW WHEN (NEW.last <= OLD.last) "
+    "CREATE TRIGGER audit_tail_forward BEFORE UPDATE ON audit_tail "
+    "FOR EACH ROW WHEN (NEW.last <= OLD.last) "
     "EXECUTE FUNCTION refuse_audit_change()",
     f"CREATE TRIGGER audit_tail_kept BEFORE DELETE OR TRUNCATE ON audit_tail {_REFUSE}",
 )

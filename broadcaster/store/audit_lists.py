@@ -34,7 +34,7 @@ class AuditFilter:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditLine:
-    """A row with its digests (hex); `state` is the announcement's state before it, "" if unknown."""
+    """A row with its digests (hex); `state` is the announcement's earlier state, "" if unknown."""
 
     entry: AuditEntry
     state: str

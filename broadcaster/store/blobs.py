@@ -116,5 +116,5 @@ def _read(path: Path) -> bytes | None:
 
 def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # not empty, or gone already
+    with contextlib.suppress(OSError):  # not empty, or already gone
         path.parent.rmdir()

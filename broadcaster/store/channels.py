@@ -86,7 +86,7 @@ def pause_channel(
     shorter = (channel_state.c.channel == channel, channel_state.c.paused_until < wall + seconds)
     values: dict[str, object] = {"paused_until": wall + seconds}
     if suspected:
-        # what is closed for a better reason stays closed to emergencies too
+        # a channel closed for a confirmed reason stays closed to emergencies too
         free = (channel_state.c.halted == "") & (channel_state.c.paused_until <= wall)
         values |= {
             "suspected": channel_state.c.suspected | free,
@@ -188,11 +188,12 @@ def take_probes(connection: Connection) -> Sequence[str]:
 
 
 def count_results(connection: Connection, channel: str, results: int, dead: int) -> None:
-    """Add to this minute's results, which decide about holding suppressions (`suppress_or_hold`)."""
+    """Add to this minute's results, by which `suppress_or_hold` decides."""
     minute = int(now(connection) // 60)
     connection.execute(
         text(
-            "INSERT INTO channel_minute (channel, minute, results, dead) VALUES (:channel, :minute, :results, :dead) "
+            "INSERT INTO channel_minute (channel, minute, results, dead)"
+            " VALUES (:channel, :minute, :results, :dead) "
             "ON CONFLICT (channel, minute) DO UPDATE"
             " SET results = channel_minute.results + :results, dead = channel_minute.dead + :dead"
         ),
@@ -217,7 +218,7 @@ def suppress_or_hold(
             channel_minute.c.channel == channel, channel_minute.c.minute > since
         )
     ).one()
-    # one transaction at a time: none suppresses while another opens the breaker
+    # locked: no transaction suppresses while another opens the breaker
     state = connection.execute(
         select(channel_state.c.holding).where(channel_state.c.channel == channel).with_for_update()
     ).scalar_one()

@@ -98,7 +98,10 @@ def place(connection: Connection) -> str:
     """Return what no copy of a PostgreSQL database shares with it: the server's numbers of cluster,
     database and table.
     """
-    numbers = "SELECT (SELECT oid FROM pg_database WHERE datname = current_database()), 'custody'::regclass::oid"
+    numbers = (
+        "SELECT (SELECT oid FROM pg_database WHERE datname = current_database()),"
+        " 'custody'::regclass::oid"
+    )
     database, table = connection.execute(text(numbers)).one()
     allowed = connection.execute(
         text("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')")

@@ -103,7 +103,7 @@ class Database:
         """Run `act(connection, ...)` in a writing transaction; commits when it returns, rolls back
         when it raises.
         """
-        here = contextvars.copy_context()  # where the request comes from, for the audit log
+        here = contextvars.copy_context()  # carries the place of the request, for the audit log
         return await asyncio.get_running_loop().run_in_executor(
             self._writers, lambda: here.run(lambda: self.write_now(act, *args, **kwargs))
         )
@@ -135,7 +135,7 @@ class Database:
                 with self._one_writer, self.writer_engine.begin() as connection:
                     return act(connection, *args, **kwargs)
             except OperationalError as error:
-                # PostgreSQL gave one of two transactions up; all it did is undone, so it may simply run again
+                # PostgreSQL rolled this transaction back completely, so it may run again
                 if (
                     getattr(error.orig, "sqlstate", "") not in ("40P01", "40001")
                     or attempt == DEADLOCK_TRIES - 1
@@ -225,7 +225,7 @@ def normalise_url(url: str) -> str:
 
 @contextlib.contextmanager
 def _interrupted_after(connection: Connection, seconds: float) -> Iterator[None]:
-    """Interrupt a SQLite read after `seconds`; PostgreSQL's connections have a limit of their own."""
+    """Interrupt a SQLite read after `seconds`; PostgreSQL's connections have their own limit."""
     raw = connection.connection.dbapi_connection
     if not isinstance(raw, sqlite3.Connection):
         yield
@@ -245,7 +245,7 @@ def _was_interrupted(error: OperationalError) -> bool:
 
 def _open_postgresql(url: str, connections: int, *, statement_seconds: float = 0) -> Engine:
     try:
-        # a process that was stopped in the middle of a transaction must not keep its rows from the others
+        # a process stopped within a transaction must not block its rows for others
         limits = f"-c idle_in_transaction_session_timeout={STOPPED_SECONDS}s"
         if statement_seconds:
             limits += f" -c statement_timeout={round(statement_seconds * 1000)}"
@@ -263,7 +263,7 @@ def _open_postgresql(url: str, connections: int, *, statement_seconds: float = 0
 
     @event.listens_for(engine, "checkout")
     def wake(connection: Any, record: Any, _proxy: object) -> None:
-        # not before each use, as pool_pre_ping does: that is one more round trip for every transaction
+        # not before each use, as pool_pre_ping does: a further round trip per transaction
         if time.monotonic() - record.info.get("rested_at", math.inf) <= IDLE_SECONDS:
             return
         try:
@@ -300,7 +300,7 @@ def _begin_immediate(connection: Connection) -> None:
     """Take the write lock."""
     execute = connection.connection.dbapi_connection.execute  # type: ignore[union-attr]
     if not _execute_when_free(execute, "BEGIN IMMEDIATE"):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # raises what stands in the way
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # raises the cause
 
 
 def _make_private(path: Path) -> None:
@@ -308,7 +308,7 @@ def _make_private(path: Path) -> None:
     permissions.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # never opened where it exists: closing it would drop the locks that this process holds on it
+    # an existing file is never opened: closing it would drop this process's locks on it
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
@@ -334,9 +334,9 @@ def _open_sqlite(url: str, *, writer: bool, readers: int = READERS) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # transactions begin where we say
+        connection.isolation_level = None  # transactions begin explicitly
         if not _execute_when_free(connection.execute, "PRAGMA journal_mode=WAL"):
-            connection.execute("PRAGMA journal_mode=WAL")  # raises what stands in the way
+            connection.execute("PRAGMA journal_mode=WAL")  # raises the cause
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
@@ -355,7 +355,7 @@ def _open_sqlite(url: str, *, writer: bool, readers: int = READERS) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # a deferred transaction that reads and then writes fails at once under contention, whatever the timeout
+        # a deferred transaction that reads, then writes, fails at once under contention
         if writer:
             _begin_immediate(connection)
         else:

@@ -121,7 +121,7 @@ def returners(connection: Connection, announcement: str) -> frozenset[str]:
     )
 
 
-# --- corrections and withdrawals that wait ------------------------------------------------------------
+# --- proposed corrections and withdrawals ---
 
 
 def propose(connection: Connection, wanted: Proposal) -> bool:
@@ -159,7 +159,7 @@ def proposals(connection: Connection) -> list[Proposal]:
 def hold_proposal(
     connection: Connection, announcement: str, approved_by: str, release_at: float | None
 ) -> None:
-    """Set who approved it and when it is released; "" and None: it waits for a second person again."""
+    """Set who approved it and when it is released; "" and None: it needs approval again."""
     values = {"approved_by": approved_by, "release_at": release_at}
     connection.execute(
         update(proposal).where(proposal.c.announcement == announcement).values(values)

@@ -51,7 +51,7 @@ class WaitingRows:
 
 @dataclass(frozen=True, kw_only=True)
 class Causes:
-    """Causes of failed and waiting rows; `complete` if every slice was read since it last changed."""
+    """Causes of failed and waiting rows; `complete` if every slice was read since its change."""
 
     failures: Sequence[Failure] = ()
     waiting: Sequence[WaitingRows] = ()
@@ -144,7 +144,8 @@ def _of_interest(edition: int) -> Any:
 
 _ROWS = text(
     f"""
-SELECT state, reason, provider_code, count(*) AS n, min(due_at) AS first, max(due_at) AS last FROM delivery
+SELECT state, reason, provider_code, count(*) AS n, min(due_at) AS first, max(due_at) AS last
+FROM delivery
 WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last
   AND (state = {PENDING} AND due_at > 0 OR state IN ({", ".join(map(str, NOT_ARRIVED))}))
 GROUP BY state, reason, provider_code, CAST(due_at AS bigint)

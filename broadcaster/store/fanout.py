@@ -83,7 +83,7 @@ def claim_fanout(
             run.c.channel == channel, run.c.lane == lane, run.c.state == "preparing", ~run.c.sealed
         )
         .order_by(run.c.total, run.c.edition)
-        .with_for_update()  # waits: a run skipped because somebody closes a slice of it would end the filling
+        .with_for_update()  # waits: skipping a locked run would end its filling
     )
     for row in connection.execute(candidates):
         if row.owner != holder.owner and not holder.may_take(row.owner, row.lease_until, clock):
@@ -222,7 +222,10 @@ def _insert(
         "due_at",
     ]
     if not _count(connection, claim.edition, claim.channel, after, until):
-        with suppress(IntegrityError), connection.begin_nested():  # a fallback may come between
+        with (
+            suppress(IntegrityError),
+            connection.begin_nested(),
+        ):  # a fallback may add a row meanwhile
             return connection.execute(insert(delivery).from_select(columns, values)).rowcount
     return connection.execute(
         insert_new(connection, delivery).from_select(columns, values)
@@ -233,11 +236,13 @@ _cuts = text(
     """
 WITH RECURSIVE cut (after_slot, last_slot) AS (
   SELECT CAST(:after AS bigint), (
-    SELECT slot FROM delivery WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :until
+    SELECT slot FROM delivery
+    WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :until
     ORDER BY slot LIMIT 1 OFFSET :skip)
   UNION ALL
   SELECT cut.last_slot, (
-    SELECT slot FROM delivery WHERE edition = :edition AND channel = :channel AND slot > cut.last_slot AND slot <= :until
+    SELECT slot FROM delivery
+    WHERE edition = :edition AND channel = :channel AND slot > cut.last_slot AND slot <= :until
     ORDER BY slot LIMIT 1 OFFSET :skip)
   FROM cut WHERE cut.last_slot IS NOT NULL
 )
@@ -284,7 +289,7 @@ def _add_slices(
     try:
         connection.execute(insert(slice_), rows)
     except IntegrityError as taken:
-        raise LeaseLost from taken  # who ended the run sealed it meanwhile
+        raise LeaseLost from taken  # the run was ended and sealed meanwhile
 
 
 def _next_slice(connection: Connection, edition_id: int, channel: str) -> tuple[int, int]:

@@ -14,7 +14,8 @@ COMMAND_LINE = 0
 """Account number that stands for the command line."""
 
 _TAKE = text(
-    "INSERT INTO form_act (account, form, result, at) VALUES (:account, :form, '', :at) ON CONFLICT (account, form) DO NOTHING"
+    "INSERT INTO form_act (account, form, result, at) VALUES (:account, :form, '', :at)"
+    " ON CONFLICT (account, form) DO NOTHING"
 )
 
 

@@ -11,7 +11,8 @@ KEEP_SECONDS = 7 * 24 * 3600.0
 """Seconds for which a key is remembered."""
 
 _TAKE = text(
-    "INSERT INTO idempotency (token, key, request, at) VALUES (:token, :key, :request, :at) ON CONFLICT (token, key) DO NOTHING"
+    "INSERT INTO idempotency (token, key, request, at) VALUES (:token, :key, :request, :at)"
+    " ON CONFLICT (token, key) DO NOTHING"
 )
 
 

@@ -15,9 +15,13 @@ STOPS, WORDS, STATUSES, POSTPONED, UNMATCHED, UNREADABLE = range(-1, 5)
 statuses, never before them.
 """
 KINDS: Mapping[int, str] = {
-    STOPS: "stops", WORDS: "words", STATUSES: "statuses", POSTPONED: "postponed", UNMATCHED: "unmatched",
+    STOPS: "stops",
+    WORDS: "words",
+    STATUSES: "statuses",
+    POSTPONED: "postponed",
+    UNMATCHED: "unmatched",
     UNREADABLE: "unreadable",
-}  # fmt: skip
+}
 AT_ONCE: Mapping[int, int] = {
     STOPS: 500,
     WORDS: 500,
@@ -75,7 +79,8 @@ def keep(connection: Connection, channel: str, events: Sequence[InboxEvent], now
         connection.execute(
             text(
                 "INSERT INTO receipt (channel, dedupe, body, received_at, due_at, tries, priority)"
-                " VALUES (:channel, :dedupe, :body, :now, :now, 0, :priority) ON CONFLICT DO NOTHING"
+                " VALUES (:channel, :dedupe, :body, :now, :now, 0, :priority)"
+                " ON CONFLICT DO NOTHING"
             ),
             [{"channel": channel, "now": now, **vars(event)} for event in events],
         )
@@ -96,7 +101,7 @@ def due(connection: Connection, priority: int, now: float) -> list[WaitingEvent]
     if priority in LONGEST_WAIT:
         rows = rows.where(receipt.c.due_at <= now)
     if priority == UNMATCHED:
-        # the newest first: its delivery may have been committed just now, while a backlog has eight days
+        # newest first: its delivery may just have been committed, and a backlog has eight days
         rows = rows.order_by(receipt.c.due_at.desc(), receipt.c.id.desc())
     else:
         rows = rows.order_by(receipt.c.due_at, receipt.c.id)

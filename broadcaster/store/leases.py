@@ -77,7 +77,7 @@ def take_sweeper(connection: Connection, holder: Holder, seconds: float) -> bool
     before = connection.execute(
         select(sweeper.c.owner, sweeper.c.lease_until).with_for_update()
     ).one()
-    # on SQLite the clock starts anew with the machine: a lease of an earlier boot is void
+    # SQLite leases use a clock that restarts at boot: a lease from an earlier boot is void
     rebooted = database.is_sqlite(connection) and not (before.owner or "").startswith(boot_id())
     free = before.owner == holder.owner or holder.may_take(before.owner, before.lease_until, clock)
     if not (free or rebooted):

@@ -164,7 +164,7 @@ def areas(connection: Connection, announcement: str) -> Mapping[str, Mapping[str
         .where(delivery.c.edition == newest)
         .group_by(delivery.c.area, delivery.c.state)
     )
-    # one statement: a row that folds meanwhile is counted once
+    # a single statement, so that a row folded meanwhile is counted once
     gone = select(folded.c.area, folded.c.state, folded.c.n).where(folded.c.edition == newest)
     result: dict[str, dict[str, int]] = {}
     for area, state, count in connection.execute(union_all(rows, gone)).all():
@@ -206,7 +206,7 @@ def pause(connection: Connection, announcement: str, why: str) -> bool:
     """
     newest = newest_edition_id(connection, announcement)
     going = (run.c.edition == newest, run.c.state.in_(("preparing", "running")))
-    # whoever was filling it gives it up, so that after a resume anybody may go on
+    # the fan-out's lease ends, so that any worker may continue after a resume
     changed = connection.execute(
         update(run)
         .where(*going)
@@ -276,7 +276,7 @@ def recount(
         .where(*mine)
         .order_by(slice_.c.number)
     )
-    # held, so that an outcome that is being recorded changes the counters after this and not between
+    # locked, so that outcomes being recorded change the counters afterwards, not in between
     for span in connection.execute(spans.with_for_update()).all():
         rows = connection.execute(
             select(delivery.c.state, func.count().label("n"))

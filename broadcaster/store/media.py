@@ -15,8 +15,13 @@ from channels.base import pictures
 from channels.base.contract import Edition, Site
 
 _NAMING: tuple[Column[str], ...] = (
-    announcement.c.fields, announcement.c.form, edition.c.document, draft_version.c.form, proposal.c.form, recurring.c.form,
-)  # fmt: skip
+    announcement.c.fields,
+    announcement.c.form,
+    edition.c.document,
+    draft_version.c.form,
+    proposal.c.form,
+    recurring.c.form,
+)
 """Columns whose text may contain the address of a picture."""
 
 
@@ -80,7 +85,7 @@ def measured(connection: Connection, frozen: Edition, site: Site) -> Edition:
     return msgspec.structs.replace(frozen, image=known)
 
 
-# --- what nobody uses -------------------------------------------------------------------------------
+# --- unused pictures ---
 
 
 def unused(connection: Connection, before: float) -> list[StoredPicture]:

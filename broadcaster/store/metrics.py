@@ -1,4 +1,4 @@
-"""Figures of the whole ledger for monitoring: counts, lag, breakers. Nothing identifies a person."""
+"""Figures of the whole ledger for monitoring: counts, lag, breakers; nothing about a person."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -70,8 +70,11 @@ Sums = Mapping[str, tuple[int, ...]]
 _NAMES = [*(f"n_{state}" for state in STATES), "possible_duplicates"]
 _SUMS = ", ".join(f"CAST(sum(slice.{name}) AS bigint)" for name in _NAMES)
 _END = "CAST(run.finished_at AS bigint) / 86400"
-# CROSS JOIN: SQLite keeps this order, and looks at the slices of these runs alone
-_OF_RUNS = f"SELECT slice.channel, {_SUMS} FROM run CROSS JOIN slice WHERE slice.edition = run.edition AND slice.channel = run.channel"
+# CROSS JOIN makes SQLite keep this order and read only the slices of these runs
+_OF_RUNS = (
+    f"SELECT slice.channel, {_SUMS} FROM run CROSS JOIN slice"
+    " WHERE slice.edition = run.edition AND slice.channel = run.channel"
+)
 _LIVE = text(f"{_OF_RUNS} AND run.finished_at IS NULL GROUP BY slice.channel")
 _ENDED = text(
     f"{_OF_RUNS} AND run.finished_at IS NOT NULL AND {_END} = :day GROUP BY slice.channel"
@@ -154,7 +157,8 @@ def _sums(connection: Connection, statement: TextClause, **values: int) -> Sums:
 
 _WAITING = text(
     """
-SELECT run.lane, min(CASE WHEN slice.due_at > run.published_at THEN slice.due_at ELSE run.published_at END) AS since
+SELECT run.lane,
+  min(CASE WHEN slice.due_at > run.published_at THEN slice.due_at ELSE run.published_at END) AS since
 FROM run CROSS JOIN slice WHERE slice.edition = run.edition AND slice.channel = run.channel
   AND run.state IN ('preparing', 'running') AND slice.open > 0 AND slice.due_at <= :now GROUP BY run.lane
 """

@@ -1,4 +1,4 @@
-"""Schema migration: Alembic from inside the package, in one transaction, by one process at a time."""
+"""Schema migration: Alembic from inside the package, one transaction, one process at a time."""
 
 import io
 import sys
@@ -30,7 +30,7 @@ def migrate(url: str) -> list[str]:
             remnants.rebuild(opened)
         applied = opened.write_now(_apply)
         if opened.sqlite:
-            remnants.truncate_log(opened, tries=1)  # else the next start does
+            remnants.truncate_log(opened, tries=1)  # otherwise the next start truncates it
         return applied
     finally:
         opened.close()

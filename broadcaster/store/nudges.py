@@ -18,9 +18,14 @@ from broadcaster.store.staff_tables import nudge
 from broadcaster.store.tables import announcement
 
 AccountReason = Literal[
-    "account_add", "account_change", "account_roles", "account_enable", "account_disable", "password_reset",
+    "account_add",
+    "account_change",
+    "account_roles",
+    "account_enable",
+    "account_disable",
+    "password_reset",
     "second_factor_removed",
-]  # fmt: skip
+]
 """Acts on accounts, named as in the audit log, of which other administrators are notified at once.
 """
 ACCOUNT_REASONS: tuple[AccountReason, ...] = get_args(AccountReason)
@@ -176,9 +181,8 @@ def _due(at: float, urgent: bool | None) -> Select[Any]:
     statement = select(nudge)
     if urgent is not None:
         statement = statement.outerjoin(announcement, announcement.c.id == nudge.c.announcement)
-        level = func.coalesce(
-            announcement.c.level, "info"
-        )  # of what is told of an account there is none
+        # a nudge about an account has no announcement, hence no level
+        level = func.coalesce(announcement.c.level, "info")
         conditions.append((level == "emergency") if urgent else (level != "emergency"))
     return statement.where(*conditions).order_by(nudge.c.due_at, nudge.c.id).limit(AT_ONCE)
 

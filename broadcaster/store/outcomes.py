@@ -33,11 +33,15 @@ _settle = (
         delivery.c.state == SENDING,
     )
     .values(
-        state=bindparam("b_state"), due_at=bindparam("b_due_at"), reason=bindparam("b_reason"),
-        provider_code=bindparam("b_code"), closed_at=bindparam("b_closed_at"),
-        spent=delivery.c.spent + bindparam("b_spend"), uncertain=delivery.c.uncertain + bindparam("b_uncertain"),
+        state=bindparam("b_state"),
+        due_at=bindparam("b_due_at"),
+        reason=bindparam("b_reason"),
+        provider_code=bindparam("b_code"),
+        closed_at=bindparam("b_closed_at"),
+        spent=delivery.c.spent + bindparam("b_spend"),
+        uncertain=delivery.c.uncertain + bindparam("b_uncertain"),
     )
-)  # fmt: skip
+)
 
 
 def settle(

@@ -27,7 +27,7 @@ def clear(database: Database, tables: Sequence[Table]) -> bool:
 
 
 def truncate_log(database: Database, tries: int = TRIES) -> bool:
-    """Copy a SQLite file's write-ahead log into it and empty the log; False while it is being read."""
+    """Copy a SQLite file's write-ahead log into it and empty it; False while it is being read."""
     for attempt in range(tries):
         if attempt:
             time.sleep(PAUSE)

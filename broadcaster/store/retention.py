@@ -35,10 +35,12 @@ WHOLE = 2**63 - 1
 _COUNT = text(
     """
 INSERT INTO folded (edition, channel, area, state, reason, provider_code, n)
-SELECT edition, channel, area, state, coalesce(reason, ''), coalesce(provider_code, ''), count(*) FROM delivery
+SELECT edition, channel, area, state, coalesce(reason, ''), coalesce(provider_code, ''), count(*)
+FROM delivery
 WHERE edition = :edition AND channel = :channel AND slot <= :last
 GROUP BY edition, channel, area, state, coalesce(reason, ''), coalesce(provider_code, '')
-ON CONFLICT (edition, channel, area, state, reason, provider_code) DO UPDATE SET n = folded.n + excluded.n
+ON CONFLICT (edition, channel, area, state, reason, provider_code)
+DO UPDATE SET n = folded.n + excluded.n
 """
 )
 

@@ -52,19 +52,23 @@ def parts(connection: Connection, announcement: str) -> Sequence[Part]:
 
 
 _WHERE = """
-WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last AND state IN (:failed, :unconfirmed)
+WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last
+  AND state IN (:failed, :unconfirmed)
 """
 _OPEN = text(
-    # a message that may have arrived stays uncertain: should it be stopped now, it closes as unconfirmed
+    # a message that may have arrived stays uncertain: if stopped, it closes as unconfirmed
     f"""
-UPDATE delivery SET state = :pending, due_at = 0, spent = 0, uncertain = CASE WHEN uncertain > 0 THEN 1 ELSE 0 END,
+UPDATE delivery SET state = :pending, due_at = 0, spent = 0,
+  uncertain = CASE WHEN uncertain > 0 THEN 1 ELSE 0 END,
   reason = NULL, provider_code = NULL, closed_at = NULL
-{_WHERE} AND EXISTS (SELECT 1 FROM address a WHERE a.id = delivery.address AND a.state = {State.CONFIRMED:d})
+{_WHERE} AND EXISTS (
+  SELECT 1 FROM address a WHERE a.id = delivery.address AND a.state = {State.CONFIRMED:d})
 """
 )
 _LEFT = text(
     f"""
-SELECT coalesce(nullif(a.reason, ''), CASE WHEN a.id IS NULL THEN 'address_gone' ELSE 'address_unconfirmed' END) AS why,
+SELECT coalesce(nullif(a.reason, ''),
+    CASE WHEN a.id IS NULL THEN 'address_gone' ELSE 'address_unconfirmed' END) AS why,
   count(*) AS n
 FROM (SELECT address FROM delivery {_WHERE}) d LEFT JOIN address a ON a.id = d.address
 WHERE a.id IS NULL OR a.state <> {State.CONFIRMED:d} GROUP BY 1
@@ -79,7 +83,7 @@ def open_next(connection: Connection, part: Part) -> Opened:
     that is over.
     """
     mine = and_(run.c.edition == part.edition, run.c.channel == part.channel)
-    # held, so that nobody ends the run between this look and its reopening
+    # locked, so that the run cannot end between this check and its reopening
     going = connection.execute(select(run).where(mine).with_for_update()).one()
     if why := _why_not(going.state, going.expires_at, going.folded_to, now(connection)):
         return _all_left_out(connection, part, why)

@@ -29,7 +29,7 @@ SHAPE = "s3://KUNCI:RAHASIA@host/bucket?region=...&tls=true"
 
 
 class StoreDown(Exception):
-    """The object store failed; the message names the step and its answer, no secret and no address."""
+    """The object store failed; the message names the step and its answer, no secret or address."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +73,7 @@ class Location:
         )
 
 
-# --- the signature --------------------------------------------------------------------------------------
+# --- signature ---
 
 
 def signed(
@@ -102,7 +102,8 @@ def signed(
     )
     signature = _hmac(_signing_key(location, stamp[:8]), to_sign).hex()
     whole["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={location.key}/{scope},SignedHeaders={names},Signature={signature}"
+        f"AWS4-HMAC-SHA256 Credential={location.key}/{scope},"
+        f"SignedHeaders={names},Signature={signature}"
     )
     return whole
 
@@ -118,7 +119,7 @@ def _hmac(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-# --- the store ------------------------------------------------------------------------------------------
+# --- store ---
 
 
 class S3Depot:
@@ -162,7 +163,7 @@ class S3Depot:
         url = yarl.URL(self._base + path, encoded=True)  # sent as it was signed
         sent = (
             io.BytesIO(body) if body else None
-        )  # in pieces: a whole megabyte at once would hold the loop up
+        )  # in pieces: a whole megabyte at once would block the event loop
         try:
             async with self._sessions.get().request(
                 method, url, data=sent, headers=headers, allow_redirects=False

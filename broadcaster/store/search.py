@@ -49,7 +49,7 @@ def index(connection: Connection, edition_id: int, frozen: Edition) -> None:
     )
     connection.execute(delete(search_posting).where(search_posting.c.edition.in_(earlier)))
     wording = frozen.wording("id")
-    # in one order everywhere: two transactions that add the same words wait for each other, never in a circle
+    # sorted: transactions that add the same words cannot deadlock
     entries = sorted(entries_of((frozen.code, wording.title, wording.summary, wording.body)))
     dialect = sqlite if is_sqlite(connection) else postgresql
     new_words = dialect.insert(search_word).on_conflict_do_nothing(index_elements=["word"])

@@ -155,7 +155,7 @@ def succeed(connection: Connection, asker: Asker) -> None:
     )
 
 
-# --- waits of one's own -------------------------------------------------------------------------------
+# --- a visitor's own waits ---
 
 
 def _own_wait(connection: Connection, asker: Asker, at: float) -> float:
@@ -177,7 +177,7 @@ def _own_wait(connection: Connection, asker: Asker, at: float) -> float:
     return max(waits)
 
 
-# --- the line before a name ---------------------------------------------------------------------------
+# --- the line before a name ---
 
 
 def _shared_wait(connection: Connection, asker: Asker, name: Key, at: float) -> float:
@@ -199,7 +199,7 @@ def _shared_wait(connection: Connection, asker: Asker, name: Key, at: float) -> 
     if place is None:
         fail(connection, [(asker.network, 0)], at)
     elif at >= place.told - _INSTANT:
-        rank += 1  # so that who has just come goes before a crowd that stands in line for ever
+        rank += 1  # newcomers go before a crowd that stays in line for ever
     else:
         fail(connection, [*asker.own, (asker.network, 0)], at)
         rank, left = _rank(connection, asker, at), max(left, _own_wait(connection, asker, at))
@@ -233,7 +233,7 @@ def _tries(connection: Connection, keys: Iterable[bytes], at: float) -> int:
     return sum(max(0, failures) for failures in connection.execute(rows).scalars())
 
 
-# --- one key ------------------------------------------------------------------------------------------
+# --- a key ---
 
 
 def _row(connection: Connection, digest: bytes, at: float) -> Row[Any] | None:
@@ -254,7 +254,7 @@ def _pause(failures: int, free: int) -> float:
 
 
 def _within(address: str, bits: int, bits_of_6: int) -> str:
-    """Return the first address of the network that contains an address; other text stays as it is."""
+    """Return the first address of the network around an address; other text stays as it is."""
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:

@@ -48,7 +48,8 @@ class Claim:
 _FOR_UPDATE = " FOR UPDATE SKIP LOCKED"
 _NAMES = ", ".join(f"'{state}'" for state in CLAIMABLE)
 _runs = Statement(
-    "SELECT edition, state, follows, published_at, expires_at FROM run WHERE channel = :channel AND lane = :lane"
+    "SELECT edition, state, follows, published_at, expires_at FROM run"
+    " WHERE channel = :channel AND lane = :lane"
     f" AND finished_at IS NULL AND state IN ({_NAMES}) ORDER BY served, edition"
 )
 _DUE = (
@@ -67,7 +68,8 @@ _take = Statement(
     " WHERE edition = :edition AND channel = :channel AND number = :number"
 )
 _take_turn = Statement(
-    "UPDATE run SET served = (SELECT coalesce(max(r.served), 0) + 1 FROM run r WHERE r.channel = :channel AND r.lane = :lane"
+    "UPDATE run SET served = (SELECT coalesce(max(r.served), 0) + 1 FROM run r"
+    " WHERE r.channel = :channel AND r.lane = :lane"
     f" AND r.state IN ({_NAMES})) WHERE edition = :edition AND channel = :channel"
 )
 
@@ -218,12 +220,16 @@ def renew(connection: Connection, claim: Claim, holder: Holder) -> None:
     move_counters(connection, claim, {}, holder=holder)
 
 
-_HELD = " WHERE edition = :edition AND channel = :channel AND number = :number AND owner = :owner AND epoch = :epoch"
+_HELD = (
+    " WHERE edition = :edition AND channel = :channel AND number = :number"
+    " AND owner = :owner AND epoch = :epoch"
+)
 _SPAN = f"SELECT after_slot, last_slot FROM slice{_HELD}"
 _still_held = Statement(_SPAN, _SPAN + " FOR UPDATE")
 _recount = Statement(
     "SELECT state, count(*) AS n, min(due_at) AS due_at FROM delivery"
-    " WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last GROUP BY state"
+    " WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last"
+    " GROUP BY state"
 )
 _let_go = Statement(
     "UPDATE slice SET owner = NULL, lease_until = NULL, open = :open, due_at = :due_at, "
@@ -264,7 +270,7 @@ def release(connection: Connection, claim: Claim, holder: Holder) -> None:
 def finish_run(connection: Connection, edition: int, channel: str) -> None:
     """Close a run once no row of it is open and none will be added."""
     mine = (run.c.edition == edition) & (run.c.channel == channel) & run.c.finished_at.is_(None)
-    # the run's row orders those who close its last slices and who seals it: the last of them sees all the others' work
+    # the lock orders the closing of the last slices and the seal: the last one sees the others
     if connection.execute(select(run.c.edition).where(mine).with_for_update()).first() is None:
         return
     still_open = (

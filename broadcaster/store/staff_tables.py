@@ -53,22 +53,17 @@ account = Table(
     Column("name", Text, nullable=False, unique=True),  # signs in with it; lower case
     Column("full_name", Text, nullable=False),
     Column("roles", Text, nullable=False),  # space separated: author approver screens admin
-    Column(
-        "agencies", Text, nullable=False, default="[]"
-    ),  # JSON list of names; empty: every agency
-    Column(
-        "areas", Text, nullable=False, default=""
-    ),  # codes, space separated; empty: the whole city
-    Column(
-        "password", Text, nullable=False, default=""
-    ),  # Argon2id; empty: none, only single sign-on
-    Column(
-        "must_change", Boolean, nullable=False, default=False
-    ),  # a password that somebody else chose
+    # JSON list of names; empty: every agency
+    Column("agencies", Text, nullable=False, default="[]"),
+    # codes, space separated; empty: the whole city
+    Column("areas", Text, nullable=False, default=""),
+    # Argon2id; empty: none, only single sign-on
+    Column("password", Text, nullable=False, default=""),
+    # a password that somebody else chose
+    Column("must_change", Boolean, nullable=False, default=False),
     Column("totp", LargeBinary),  # the shared secret, AES-GCM; NULL: no second factor
-    Column(
-        "totp_step", BigInteger, nullable=False, default=0
-    ),  # last 30 s step used, so that no code serves twice
+    # last 30 s step used, so that no code serves twice
+    Column("totp_step", BigInteger, nullable=False, default=0),
     Column("issuer", Text),  # single sign-on: who says it ..
     Column("subject", Text),  # .. and who it is there
     Column("email", Text, nullable=False, default=""),  # where nudges go
@@ -114,9 +109,8 @@ session = Table(
     "session",
     metadata,
     Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the cookie's value
-    Column(
-        "id", Text, nullable=False, unique=True
-    ),  # names the session in lists; of no use to sign in
+    # names the session in lists; of no use to sign in
+    Column("id", Text, nullable=False, unique=True),
     Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
     Column("csrf", Text, nullable=False),  # what this session's forms must carry
     Column("way", Text, nullable=False),  # password | totp | recovery | oidc
@@ -124,9 +118,8 @@ session = Table(
     Column("seen_at", Double, nullable=False),
     Column("agent", Text, nullable=False),  # browser and system in words
     Column("place", Text, nullable=False),  # address it came from
-    Column(
-        "hint", Text, nullable=False, default=""
-    ),  # id token of single sign-on, for signing out there
+    # id token of single sign-on, for signing out there
+    Column("hint", Text, nullable=False, default=""),
     Index("session_account", "account"),
 )
 
@@ -137,9 +130,8 @@ throttle = Table(
     Column("key", LargeBinary, primary_key=True),
     Column("failures", Integer, nullable=False),
     Column("at", Double, nullable=False),  # last
-    Column(
-        "told", Double, nullable=False, default=0.0, server_default="0"
-    ),  # until when a refusal said to wait; 0: none did
+    # until when a refusal said to wait; 0: none did
+    Column("told", Double, nullable=False, default=0.0, server_default="0"),
     sqlite_with_rowid=False,
 )
 
@@ -160,9 +152,8 @@ proxy_sighting = Table(
     metadata,
     # proxies whose visitors all count as one address, for doctor
     Column("kind", Text, primary_key=True),  # untrusted | silent
-    Column(
-        "peer", Text, primary_key=True
-    ),  # an address of our own network; empty: the open internet
+    # an address of our own network; empty: the open internet
+    Column("peer", Text, primary_key=True),
     Column("last_at", Double, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -172,9 +163,8 @@ code_guard = Table(
     metadata,
     # wrong codes of a second factor in a row; gone with a right one
     Column("account", BigInteger, ForeignKey("account.id"), primary_key=True),
-    Column(
-        "browser", LargeBinary, primary_key=True
-    ),  # keyed hash of a known browser; empty: all others together
+    # keyed hash of a known browser; empty: all others together
+    Column("browser", LargeBinary, primary_key=True),
     Column("wrong", Integer, nullable=False),
     Column("stopped_at", Double),  # when codes were last stopped
     Column("told_at", Double),  # when the owner was told
@@ -191,9 +181,8 @@ draft_version = Table(
     Column("actor", Text, nullable=False),
     Column("act", Text, nullable=False),  # edit | submit | restore | correct
     Column("form", Text, nullable=False),  # JSON of the form, as typed
-    Column(
-        "lost", Integer, nullable=False, default=0, server_default="0"
-    ),  # characters it lost to later changes folded into it
+    # characters it lost to later changes folded into it
+    Column("lost", Integer, nullable=False, default=0, server_default="0"),
     Index("draft_version_actor", "announcement", "actor"),
 )
 
@@ -208,9 +197,8 @@ proposal = Table(
     Column("bound", Text, nullable=False),  # what an approval is bound to
     Column("actor", Text, nullable=False),
     Column("at", Double, nullable=False),
-    Column(
-        "approved_by", Text, nullable=False, default="", server_default=""
-    ),  # actor; set while it is held
+    # actor; set while it is held
+    Column("approved_by", Text, nullable=False, default="", server_default=""),
     Column("release_at", Double),  # when an approved one is published of itself
     sqlite_with_rowid=False,
 )
@@ -219,13 +207,11 @@ form_act = Table(
     "form_act",
     metadata,
     # forms that were sent once, so that the same form sent again does nothing again; kept for two days
-    Column(
-        "account", BigInteger, primary_key=True, autoincrement=False
-    ),  # whose form; 0: the command line
+    # whose form; 0: the command line
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
     Column("form", Text, primary_key=True),  # the id that the page gave it
-    Column(
-        "result", Text, nullable=False, default="", server_default=""
-    ),  # what it made, e.g. the id of a draft
+    # what it made, e.g. the id of a draft
+    Column("result", Text, nullable=False, default="", server_default=""),
     Column("at", Double, nullable=False),
     Index("form_act_at", "at"),
     sqlite_with_rowid=False,
@@ -243,12 +229,10 @@ nudge = Table(
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
     Column("sent_at", Double),  # when the first way took it
-    Column(
-        "settled", Text, nullable=False, default="", server_default=""
-    ),  # ways that took it or never will, space separated
-    Column(
-        "outcome", Text, nullable=False, default="", server_default=""
-    ),  # told | moot | unreachable | given_up; "": open
+    # ways that took it or never will, space separated
+    Column("settled", Text, nullable=False, default="", server_default=""),
+    # told | moot | unreachable | given_up; "": open
+    Column("outcome", Text, nullable=False, default="", server_default=""),
     Column("problem", Text, nullable=False, default=""),  # why the last try failed, without address
     UniqueConstraint("account", "announcement", "reason", "at"),
     Index("nudge_due", "outcome", "due_at"),
@@ -272,9 +256,8 @@ recurring = Table(
     Column("form", Text, nullable=False),  # JSON of the form
     Column("at", Double, nullable=False),
     Column("actor", Text, nullable=False),
-    Column(
-        "blanks", Text
-    ),  # JSON list; empty: its words were finished; else each bracket of its form is left open
+    # JSON list; empty: its words were finished; else each bracket of its form is left open
+    Column("blanks", Text),
 )
 
 media = Table(
@@ -299,9 +282,8 @@ hold_up = Table(
     Column("cause", Text, nullable=False),  # see waiting.Cause
     Column("why", Text, nullable=False, default=""),  # in words, where a message was stopped
     Column("messages", Integer, nullable=False),  # that wait
-    Column(
-        "until", Double
-    ),  # when the first of them is tried again; NULL: nobody knows, or a person must act
+    # when the first of them is tried again; NULL: nobody knows, or a person must act
+    Column("until", Double),
     Column("seen_at", Double, nullable=False),  # last
     Column("told_at", Double),  # when its people were to be told
     Column("over_at", Double),  # NULL: it still waits
@@ -315,9 +297,8 @@ custody = Table(
     # where this database is at home, one row: a copy of it that wakes elsewhere, or an older state of it, sends nothing
     Column("one", Integer, primary_key=True, autoincrement=False),
     Column("home", Text, nullable=False),  # JSON of custody.Home
-    Column(
-        "mark", BigInteger, nullable=False
-    ),  # rises while the program runs; the same stands beside the database
+    # rises while the program runs; the same stands beside the database
+    Column("mark", BigInteger, nullable=False),
     Column("held_at", Double),  # since when nothing is sent; NULL: it is at home
     Column("held_because", Text, nullable=False, default=""),  # moved | older
 )

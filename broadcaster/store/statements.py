@@ -49,9 +49,10 @@ class Candidate(MarkedRow, frozen=True, kw_only=True, array_like=True):
 
 
 _GATE = """
-SELECT r.state, {wall} AS wall, coalesce(s.halted, ''), coalesce(s.holding, {no}), coalesce(s.paused_until, 0),
-       coalesce(s.suspected, {no})
-FROM run r LEFT JOIN channel_state s ON s.channel = r.channel WHERE r.edition = :edition AND r.channel = :channel
+SELECT r.state, {wall} AS wall, coalesce(s.halted, ''), coalesce(s.holding, {no}),
+       coalesce(s.paused_until, 0), coalesce(s.suspected, {no})
+FROM run r LEFT JOIN channel_state s ON s.channel = r.channel
+WHERE r.edition = :edition AND r.channel = :channel
 """
 _gate = Statement(
     _GATE.format(wall="0", no="0"),
@@ -76,18 +77,20 @@ def gate(connection: Connection, edition: int, channel: str, lane: str) -> tuple
 
 
 _CANDIDATES = """
-SELECT d.slot, d.address, d.area, d.attempt + 1 AS attempt, d.spent, d.uncertain, coalesce({hex}, '') AS sealed,
+SELECT d.slot, d.address, d.area, d.attempt + 1 AS attempt, d.spent, d.uncertain,
+       coalesce({hex}, '') AS sealed,
        coalesce(a.language, '') AS language,
        coalesce(a.agreed_at, 0.0) AS consented_at,
-       {none} AS corrects, coalesce(a.state, {erased}) AS address_state, coalesce(a.reason, '') AS address_reason
+       {none} AS corrects, coalesce(a.state, {erased}) AS address_state,
+       coalesce(a.reason, '') AS address_reason
 FROM delivery d LEFT JOIN address a ON a.id = d.address
 WHERE d.edition = :edition AND d.channel = :channel AND d.slot > :cursor AND d.slot <= :last
   AND d.state = {pending} AND d.due_at <= :until
 ORDER BY d.slot LIMIT :limit
 """
 _ONE_VALUE = """
-SELECT json_group_array(json_array(slot, address, area, attempt, spent, uncertain, sealed, language, consented_at, json(corrects),
-                                   address_state, address_reason))
+SELECT json_group_array(json_array(slot, address, area, attempt, spent, uncertain, sealed,
+    language, consented_at, json(corrects), address_state, address_reason))
 FROM (%s)
 """
 _candidates = Statement(
@@ -97,9 +100,8 @@ _candidates = Statement(
         hex="encode(a.cipher, 'hex')", none="'{}'::bigint[]", pending=PENDING, erased=ERASED
     ),
 )
-_decode = msgspec.json.Decoder(
-    list[Candidate]
-).decode  # made here also for `convert` below: see signing.py
+# created at import time for the sake of `convert` below too: see domain/signatures.py
+_decode = msgspec.json.Decoder(list[Candidate]).decode
 
 
 def candidates(
@@ -155,7 +157,7 @@ def mark_range(
     )
     if not is_sqlite(connection):
         return set(done.scalars())
-    # nobody else writes meanwhile: what was due when the candidates were read is due now
+    # no other writer meanwhile: the rows due when the candidates were read are due now
     if done.rowcount != len(passing):
         raise AssertionError(f"{done.rowcount} rows marked of {len(passing)}")
     return passing
@@ -163,7 +165,8 @@ def mark_range(
 
 _MOVED = ", ".join(f"n_{state} = n_{state} + :n_{state}" for state in STATES)
 _MOVE = (
-    f"UPDATE slice SET {_MOVED}, open = open + :open, possible_duplicates = possible_duplicates + :doubles{{more}}"
+    f"UPDATE slice SET {_MOVED}, open = open + :open,"
+    " possible_duplicates = possible_duplicates + :doubles{more}"
     " WHERE edition = :edition AND channel = :channel AND number = :number"
 )
 move_counters = Statement(_MOVE.format(more=""))
@@ -182,7 +185,7 @@ _TAKEN = (
 _MINE = "delivery.edition = :edition AND delivery.channel = :channel"
 _ON_THE_WIRE = f"delivery.attempt = sent.attempt AND delivery.state = {SENDING}"
 _settle_sent = Statement(
-    # materialised, so that SQLite looks each row up instead of trying every row of the edition against the batch
+    # materialised, so that SQLite looks each row up instead of scanning the edition
     f"{_TAKEN} FROM (WITH batch AS MATERIALIZED ("
     "SELECT CAST(json_extract(value, '$[0]') AS INTEGER) AS slot, json_extract(value, '$[1]') AS attempt,"
     " json_extract(value, '$[2]') AS provider_key, json_extract(value, '$[3]') AS message_number"
@@ -190,7 +193,7 @@ _settle_sent = Statement(
     f" WHERE {_MINE} AND delivery.slot = sent.slot AND {_ON_THE_WIRE}",
     f"{_TAKEN} FROM unnest(:slots::bigint[], :attempts::int[], :keys::text[], :numbers::bigint[])"
     " AS sent (slot, attempt, provider_key, message_number)"
-    # with the range of the batch: of a table just filled PostgreSQL believes that the whole edition is a few rows
+    # with the batch's range, since PostgreSQL underestimates the rows of a table just filled
     f" WHERE {_MINE} AND delivery.slot BETWEEN :first::bigint AND :last::bigint"
     f" AND delivery.slot = sent.slot AND {_ON_THE_WIRE}",
 )

@@ -69,7 +69,8 @@ def note(
         text(
             "INSERT INTO suspicion (channel, kind, address, domain, code, at)"
             " VALUES (:channel, :kind, :address, :domain, :code, :at)"
-            " ON CONFLICT (channel, kind, address) DO UPDATE SET at = :at WHERE suspicion.at > :success"
+            " ON CONFLICT (channel, kind, address)"
+            " DO UPDATE SET at = :at WHERE suspicion.at > :success"
         ),
         [
             {

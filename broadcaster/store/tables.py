@@ -41,32 +41,26 @@ announcement = Table(
     Column("expires_at", Double),
     Column("created_by", Text, nullable=False),
     Column("training", Boolean, nullable=False, default=False),
-    Column(
-        "note", Text, nullable=False, default=""
-    ),  # why a person is asked, e.g. a missed schedule
+    # why a person is asked, e.g. a missed schedule
+    Column("note", Text, nullable=False, default=""),
     # what the newsroom adds
-    Column(
-        "form", Text, nullable=False, default="", server_default=""
-    ),  # JSON of the form as typed; "": never opened there
-    Column(
-        "version", Integer, nullable=False, default=0, server_default="0"
-    ),  # of the form; each change adds one
-    Column(
-        "bound", Text, nullable=False, default="", server_default=""
-    ),  # content_hash under review or approved
+    # JSON of the form as typed; "": never opened there
+    Column("form", Text, nullable=False, default="", server_default=""),
+    # of the form; each change adds one
+    Column("version", Integer, nullable=False, default=0, server_default="0"),
+    # content_hash under review or approved
+    Column("bound", Text, nullable=False, default="", server_default=""),
     Column("submitted_by", Text, nullable=False, default="", server_default=""),
     Column("submitted_at", Double),
     Column("approved_by", Text, nullable=False, default="", server_default=""),
     Column("approved_at", Double),
     Column("release_at", Double),  # approved: when the hold is over and it is published
-    Column(
-        "blanks", Text, nullable=False, default="", server_default=""
-    ),  # JSON: what the template it began from left open
+    # JSON: what the template it began from left open
+    Column("blanks", Text, nullable=False, default="", server_default=""),
     # what lists are filtered by, kept with `fields`
     Column("title", Text, nullable=False, default="", server_default=""),
-    Column(
-        "words", Text, nullable=False, default="", server_default=""
-    ),  # code, title, summary, body, agency; lower case
+    # code, title, summary, body, agency; lower case
+    Column("words", Text, nullable=False, default="", server_default=""),
     Column("level", Text, nullable=False, default="info", server_default="info"),
     Column("topic", Text, nullable=False, default="", server_default=""),
     Column("agency", Text, nullable=False, default="", server_default=""),
@@ -88,19 +82,16 @@ edition = Table(
     Column("key_id", Text, nullable=False),
     Column("level", Text, nullable=False),
     Column("topic", Text, nullable=False),
-    Column(
-        "channels", Text, nullable=False, default=""
-    ),  # the chosen ones, each between spaces; empty: all
+    # the chosen ones, each between spaces; empty: all
+    Column("channels", Text, nullable=False, default=""),
     Column("published_at", Double, nullable=False),
     Column("first_published_at", Double, nullable=False),
     Column("expires_at", Double),
-    Column(
-        "newest", Boolean, nullable=False
-    ),  # False once a later edition of the announcement exists
+    # False once a later edition of the announcement exists
+    Column("newest", Boolean, nullable=False),
     Column("withdrawn", Boolean, nullable=False, default=False),
-    Column(
-        "people", BigInteger
-    ),  # how many different persons its deliveries are for; empty until all are there
+    # how many different persons its deliveries are for; empty until all are there
+    Column("people", BigInteger),
     UniqueConstraint("announcement", "number"),
     Index("edition_newest", "newest", "first_published_at"),
 )
@@ -142,21 +133,17 @@ run = Table(
     Column("edition", BigInteger, primary_key=True),
     Column("channel", Text, primary_key=True),
     Column("lane", Text, nullable=False),  # emergency | routine
-    Column(
-        "state", Text, nullable=False
-    ),  # preparing | running | paused | stopped | superseded | done
-    Column(
-        "stopped_by", Text, nullable=False, default=""
-    ),  # reason in words when paused or stopped
-    Column(
-        "follows", BigInteger
-    ),  # the edition whose recipients this one goes to (correction, withdrawal)
+    # preparing | running | paused | stopped | superseded | done
+    Column("state", Text, nullable=False),
+    # reason in words when paused or stopped
+    Column("stopped_by", Text, nullable=False, default=""),
+    # the edition whose recipients this one goes to (correction, withdrawal)
+    Column("follows", BigInteger),
     Column("cursor", BigInteger, nullable=False, default=-1),  # last slot fanned out
     Column("sealed", Boolean, nullable=False, default=False),
     Column("total", BigInteger, nullable=False, default=0),
-    Column(
-        "served", BigInteger, nullable=False, default=0
-    ),  # turns taken, for round robin within the lane
+    # turns taken, for round robin within the lane
+    Column("served", BigInteger, nullable=False, default=0),
     Column("due_at", Double, nullable=False, default=0),  # not before
     Column("owner", Text),  # lease of the fan-out
     Column("lease_until", Double),
@@ -164,9 +151,8 @@ run = Table(
     Column("published_at", Double, nullable=False),
     Column("expires_at", Double),
     Column("finished_at", Double),
-    Column(
-        "folded_to", BigInteger, nullable=False, default=-1, server_default="-1"
-    ),  # last slot whose row became a count
+    # last slot whose row became a count
+    Column("folded_to", BigInteger, nullable=False, default=-1, server_default="-1"),
     Index("run_work", "channel", "lane", "state"),
     Index("run_finished", "folded_to", "finished_at"),
     sqlite_with_rowid=False,
@@ -205,19 +191,16 @@ delivery = Table(
     Column("area", Text, nullable=False),  # the area under which it is counted
     Column("state", SmallInteger, nullable=False, default=PENDING),
     Column("attempt", SmallInteger, nullable=False, default=0),  # times marked `sending`
-    Column(
-        "spent", SmallInteger, nullable=False, default=0
-    ),  # attempts that count for the retry waits
-    Column(
-        "uncertain", SmallInteger, nullable=False, default=0
-    ),  # attempts written but never answered
+    # attempts that count for the retry waits
+    Column("spent", SmallInteger, nullable=False, default=0),
+    # attempts written but never answered
+    Column("uncertain", SmallInteger, nullable=False, default=0),
     Column("due_at", Double, nullable=False, default=0),
     Column("reason", Text),
     Column("provider_code", Text),
     Column("provider_key", Text),  # keyed hash of the provider's id, which may contain the address
-    Column(
-        "message_number", BigInteger
-    ),  # of a message that a correction edits, where the provider numbers them
+    # of a message that a correction edits, where the provider numbers them
+    Column("message_number", BigInteger),
     Column("closed_at", Double),
     sqlite_with_rowid=False,
 )
@@ -249,9 +232,8 @@ receipt = Table(
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
     Column("applied_at", Double),
-    Column(
-        "priority", SmallInteger
-    ),  # see inbox.py: stops, words, statuses, what was put off; NULL once worked off
+    # see inbox.py: stops, words, statuses, what was put off; NULL once worked off
+    Column("priority", SmallInteger),
     UniqueConstraint("channel", "dedupe"),
     Index("receipt_applied", "applied_at"),
     Index("receipt_turn", "priority", "due_at", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
@@ -304,9 +286,8 @@ key_binding = Table(
     metadata,
     # which secret key this database belongs to: one row, written once
     Column("one", Integer, primary_key=True, autoincrement=False),
-    Column(
-        "fingerprint", LargeBinary, nullable=False
-    ),  # derived from the key for this purpose alone
+    # derived from the key for this purpose alone
+    Column("fingerprint", LargeBinary, nullable=False),
     Column("at", Double, nullable=False),
 )
 

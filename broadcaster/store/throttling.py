@@ -74,13 +74,15 @@ def pace_of(connection: Connection, channel: str) -> tuple[ChannelPace, float]:
 
 
 def slow_down(connection: Connection, channel: str, granted: float, code: str = "") -> float:
-    """Halve the rate unless it was halved just now; return the rate. With `granted` 0 (unlimited) it
-    is half of the recent rate.
+    """Halve the rate unless it was halved just now; return the rate.
+
+    With `granted` 0 (unlimited) it is half of the recent rate.
     """
     wall = now(connection)
     connection.execute(
         text(
-            "INSERT INTO pace (channel, full_rate, slowed_rate, slowed_at) VALUES (:channel, 0, 0, 0) ON CONFLICT DO NOTHING"
+            "INSERT INTO pace (channel, full_rate, slowed_rate, slowed_at)"
+            " VALUES (:channel, 0, 0, 0) ON CONFLICT DO NOTHING"
         ),
         {"channel": channel},
     )
@@ -157,8 +159,9 @@ def hold_domain(
     )
     connection.execute(
         text(
-            "INSERT INTO held_domain (channel, lookup, cipher, until) VALUES (:channel, :lookup, :cipher, :until)"
-            " ON CONFLICT (channel, lookup) DO UPDATE SET until = :until WHERE held_domain.until < :until"
+            "INSERT INTO held_domain (channel, lookup, cipher, until)"
+            " VALUES (:channel, :lookup, :cipher, :until) ON CONFLICT (channel, lookup)"
+            " DO UPDATE SET until = :until WHERE held_domain.until < :until"
         ),
         {
             "channel": channel,

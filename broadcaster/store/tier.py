@@ -88,7 +88,7 @@ def admit(
     Those reached within 24 hours always may.
     """
     ensure(connection, channel)
-    # one transaction at a time counts: what the others admitted is known
+    # locked, so that people admitted by other transactions are counted
     connection.execute(
         select(channel_state.c.channel).where(channel_state.c.channel == channel).with_for_update()
     )
