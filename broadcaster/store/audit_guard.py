@@ -51,5 +51,6 @@ def guard(log: Table, tail: Table) -> None:
         (tail, "postgresql", POSTGRESQL_TAIL),
     ):
         for statement in statements:
-            made = DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]  # SQLAlchemy types no DDL
-            event.listen(table, "after_create", made)
+            # SQLAlchemy does not type DDL
+            trigger = DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
+            event.listen(table, "after_create", trigger)

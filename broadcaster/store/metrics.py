@@ -158,9 +158,11 @@ def _sums(connection: Connection, statement: TextClause, **values: int) -> Sums:
 _WAITING = text(
     """
 SELECT run.lane,
-  min(CASE WHEN slice.due_at > run.published_at THEN slice.due_at ELSE run.published_at END) AS since
+  min(CASE WHEN slice.due_at > run.published_at THEN slice.due_at
+      ELSE run.published_at END) AS since
 FROM run CROSS JOIN slice WHERE slice.edition = run.edition AND slice.channel = run.channel
-  AND run.state IN ('preparing', 'running') AND slice.open > 0 AND slice.due_at <= :now GROUP BY run.lane
+  AND run.state IN ('preparing', 'running') AND slice.open > 0 AND slice.due_at <= :now
+GROUP BY run.lane
 """
 )
 

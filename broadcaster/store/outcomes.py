@@ -123,7 +123,9 @@ def _current(connection: Connection, claim: Claim, decisions: Sequence[Decision]
     ]
 
 
-def _rows(connection: Connection, claim: Claim, decisions: Sequence[Decision]) -> dict[int, Row]:  # type: ignore[type-arg]
+def _rows(
+    connection: Connection, claim: Claim, decisions: Sequence[Decision]
+) -> dict[int, Row[*tuple[Any, ...]]]:
     """Lock the rows until the transaction ends and return their state and attempt."""
     slots = [decision.slot for decision in decisions]
     wanted = select(delivery.c.slot, delivery.c.state, delivery.c.attempt).where(

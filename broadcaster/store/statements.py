@@ -187,7 +187,8 @@ _ON_THE_WIRE = f"delivery.attempt = sent.attempt AND delivery.state = {SENDING}"
 _settle_sent = Statement(
     # materialised, so that SQLite looks each row up instead of scanning the edition
     f"{_TAKEN} FROM (WITH batch AS MATERIALIZED ("
-    "SELECT CAST(json_extract(value, '$[0]') AS INTEGER) AS slot, json_extract(value, '$[1]') AS attempt,"
+    "SELECT CAST(json_extract(value, '$[0]') AS INTEGER) AS slot,"
+    " json_extract(value, '$[1]') AS attempt,"
     " json_extract(value, '$[2]') AS provider_key, json_extract(value, '$[3]') AS message_number"
     " FROM json_each(:rows)) SELECT * FROM batch) AS sent"
     f" WHERE {_MINE} AND delivery.slot = sent.slot AND {_ON_THE_WIRE}",

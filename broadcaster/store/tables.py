@@ -33,7 +33,7 @@ announcement = Table(
     Column("id", Text, primary_key=True),  # 32 hex digits, time-ordered
     Column("code", Text, nullable=False, unique=True),
     Column("state", Text, nullable=False),
-    Column("fields", Text, nullable=False),  # JSON of announcements.Fields
+    Column("fields", Text, nullable=False),  # JSON of domain.fields.Fields
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Column("publish_at", Double),
@@ -41,12 +41,12 @@ announcement = Table(
     Column("expires_at", Double),
     Column("created_by", Text, nullable=False),
     Column("training", Boolean, nullable=False, default=False),
-    # why a person is asked, e.g. a missed schedule
+    # why a person must act, e.g. a missed schedule
     Column("note", Text, nullable=False, default=""),
-    # what the newsroom adds
-    # JSON of the form as typed; "": never opened there
+    # columns of the newsroom
+    # JSON of the form as typed; "": never opened in the composer
     Column("form", Text, nullable=False, default="", server_default=""),
-    # of the form; each change adds one
+    # of the form; each change adds 1
     Column("version", Integer, nullable=False, default=0, server_default="0"),
     # content_hash under review or approved
     Column("bound", Text, nullable=False, default="", server_default=""),
@@ -54,10 +54,10 @@ announcement = Table(
     Column("submitted_at", Double),
     Column("approved_by", Text, nullable=False, default="", server_default=""),
     Column("approved_at", Double),
-    Column("release_at", Double),  # approved: when the hold is over and it is published
-    # JSON: what the template it began from left open
+    Column("release_at", Double),  # when an approved one is published automatically
+    # JSON: placeholders that its template left open
     Column("blanks", Text, nullable=False, default="", server_default=""),
-    # what lists are filtered by, kept with `fields`
+    # copies from `fields`, by which lists are filtered
     Column("title", Text, nullable=False, default="", server_default=""),
     # code, title, summary, body, agency; lower case
     Column("words", Text, nullable=False, default="", server_default=""),
@@ -90,7 +90,7 @@ edition = Table(
     # False once a later edition of the announcement exists
     Column("newest", Boolean, nullable=False),
     Column("withdrawn", Boolean, nullable=False, default=False),
-    # how many different persons its deliveries are for; empty until all are there
+    # number of different recipients; NULL until all rows exist and are counted
     Column("people", BigInteger),
     UniqueConstraint("announcement", "number"),
     Index("edition_newest", "newest", "first_published_at"),
@@ -102,7 +102,7 @@ edition_area = Table(
     # every area the edition concerns: its own, those that contain them, those within them
     Column("edition", BigInteger, primary_key=True),
     Column("area", Text, primary_key=True),
-    # it concerned an earlier edition only: feeds and screens there show what became of it, nobody new is written to
+    # only an earlier edition concerned it: its feeds and screens show the change, no new recipients
     Column("former", Boolean, nullable=False, default=False, server_default=false()),
     Index("edition_area_area", "area", "edition"),
     sqlite_with_rowid=False,
@@ -111,7 +111,7 @@ edition_area = Table(
 search_word = Table(
     "search_word",
     metadata,
-    # every word of the public archive once, lower case; what a search looks through (store/search.py)
+    # every word of the public archive once, lower case, for searches (store/search.py)
     Column("id", big_key, primary_key=True, autoincrement=True),
     Column("word", Text, nullable=False, unique=True),
 )
@@ -119,7 +119,7 @@ search_word = Table(
 search_posting = Table(
     "search_posting",
     metadata,
-    # which words stand in which newest edition
+    # words of each newest edition
     Column("word", BigInteger, primary_key=True),
     Column("edition", BigInteger, primary_key=True),
     Index("search_posting_edition", "edition", "word"),
@@ -139,7 +139,7 @@ run = Table(
     Column("stopped_by", Text, nullable=False, default=""),
     # the edition whose recipients this one goes to (correction, withdrawal)
     Column("follows", BigInteger),
-    Column("cursor", BigInteger, nullable=False, default=-1),  # last slot fanned out
+    Column("cursor", BigInteger, nullable=False, default=-1),  # last slot that was filled
     Column("sealed", Boolean, nullable=False, default=False),
     Column("total", BigInteger, nullable=False, default=0),
     # turns taken, for round robin within the lane
@@ -193,7 +193,7 @@ delivery = Table(
     Column("attempt", SmallInteger, nullable=False, default=0),  # times marked `sending`
     # attempts that count for the retry waits
     Column("spent", SmallInteger, nullable=False, default=0),
-    # attempts written but never answered
+    # attempts sent but never answered
     Column("uncertain", SmallInteger, nullable=False, default=0),
     Column("due_at", Double, nullable=False, default=0),
     Column("reason", Text),
@@ -208,7 +208,7 @@ delivery = Table(
 folded = Table(
     "folded",
     metadata,
-    # how many rows of old editions closed how: the rows themselves are gone
+    # counts of old editions' rows, which are deleted
     Column("edition", BigInteger, primary_key=True),
     Column("channel", Text, primary_key=True),
     Column("area", Text, primary_key=True),
@@ -223,16 +223,16 @@ _WAITS = text("priority IS NOT NULL")
 receipt = Table(
     "receipt",
     metadata,
-    # the inbox of what providers said later; bodies encrypted, dedupe keys hashed with a key
+    # inbox of receipts and residents' messages; bodies encrypted, dedupe keys are keyed hashes
     Column("id", big_key, primary_key=True, autoincrement=True),
     Column("channel", Text, nullable=False),
     Column("dedupe", LargeBinary, nullable=False),
-    Column("body", LargeBinary),  # AES-GCM of the event (msgpack); NULL once worked off
+    Column("body", LargeBinary),  # AES-GCM of the event (msgpack); NULL once applied
     Column("received_at", Double, nullable=False),
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
     Column("applied_at", Double),
-    # see inbox.py: stops, words, statuses, what was put off; NULL once worked off
+    # see store/inbox.py; NULL once applied
     Column("priority", SmallInteger),
     UniqueConstraint("channel", "dedupe"),
     Index("receipt_applied", "applied_at"),
@@ -242,7 +242,7 @@ receipt = Table(
 provider_message = Table(
     "provider_message",
     metadata,
-    # finds the delivery of a provider's id when our callback data is missing
+    # maps a provider's message id to its delivery when our callback data is missing
     Column("channel", Text, primary_key=True),
     Column("provider_key", Text, primary_key=True),  # keyed hash
     Column("edition", BigInteger, nullable=False),
@@ -263,7 +263,7 @@ sweeper = Table(
 worker = Table(
     "worker",
     metadata,
-    # workers last seen, for the shared rate when Redis is away
+    # live workers, for sharing the rate when Redis is unavailable
     Column("owner", Text, primary_key=True),
     Column("lane", Text, nullable=False),
     Column("seen_at", Double, nullable=False),
@@ -284,7 +284,7 @@ token = Table(
 key_binding = Table(
     "key_binding",
     metadata,
-    # which secret key this database belongs to: one row, written once
+    # secret key of this database: a single row, written once
     Column("one", Integer, primary_key=True, autoincrement=False),
     # derived from the key for this purpose alone
     Column("fingerprint", LargeBinary, nullable=False),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, and_, select
 
@@ -68,7 +69,7 @@ def of_address(connection: Connection, announcement: str, address_id: int) -> Se
     return [_trace(row) for row in connection.execute(rows)]
 
 
-def _trace(row: Row) -> Trace:  # type: ignore[type-arg]
+def _trace(row: Row[Any]) -> Trace:
     state = STATES[row.state]
     return Trace(
         edition=row.edition,
