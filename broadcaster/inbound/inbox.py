@@ -173,11 +173,11 @@ async def _work_off(app: App, answerer: Answerer, batch: _Batch) -> None:
     now = app.clock().timestamp()
     if batch.unreadable:  # however old: one of them may be somebody's stop
         await app.database.write(
-            inbox.put_off, batch.unreadable, inbox.UNREADABLE, now, give_up_before=0.0
+            inbox.postpone, batch.unreadable, inbox.UNREADABLE, now, give_up_before=0.0
         )
     for priority, rows in batch.early.items():
         await app.database.write(
-            inbox.put_off, rows, priority, now, give_up_before=now - KEEP_SECONDS
+            inbox.postpone, rows, priority, now, give_up_before=now - KEEP_SECONDS
         )
     # PostgreSQL locks rows: a transaction with several deliveries would stand in the way of the sending
     alone = not app.database.sqlite and any(
@@ -201,7 +201,7 @@ async def _apply_safely(app: App, group: Sequence[_Item]) -> list[Answer]:
         log.error("receipt_postponed", channel=row.channel, error=type(error).__name__)
         # while the database is away this raises too, and all of them wait
         await app.database.write(
-            inbox.put_off, [row], inbox.POSTPONED, now, give_up_before=now - KEEP_SECONDS
+            inbox.postpone, [row], inbox.POSTPONED, now, give_up_before=now - KEEP_SECONDS
         )
         return []
 
@@ -218,7 +218,7 @@ def _apply(connection: Connection, app: App, group: Sequence[_Item]) -> list[Ans
             connection, app.vault, row.channel, event, now, receipt_wait=wait
         ):
             (standing,) = store.standings(connection, app.vault, row.channel, [event])
-            inbox.put_off(
+            inbox.postpone(
                 connection,
                 [row],
                 EARLY.get(standing, inbox.POSTPONED),
@@ -228,7 +228,7 @@ def _apply(connection: Connection, app: App, group: Sequence[_Item]) -> list[Ans
             continue
         answers += _hear(connection, app, row.channel, event, now)
         applied.append(row.id)
-    inbox.done(connection, applied, now)
+    inbox.mark_applied(connection, applied, now)
     return answers
 
 

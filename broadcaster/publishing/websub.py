@@ -118,7 +118,7 @@ def _owed(connection: Connection, now: float) -> Mapping[int, Sequence[str]]:
     """What hubs are to be told; nothing where this database is not at home, as its feeds are not
     those they know.
     """
-    return {} if is_held(connection) else store.owed(connection, now, settle=SETTLE_SECONDS)
+    return {} if is_held(connection) else store.unannounced(connection, now, settle=SETTLE_SECONDS)
 
 
 def _settled(connection: Connection, owed: Mapping[int, Sequence[str]], now: float) -> None:

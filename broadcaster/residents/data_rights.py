@@ -85,7 +85,7 @@ async def _forget_receipts(app: App, known: Traits) -> None:
         after = page[-1].id
         mine = [row.id for row in page if _concerns(app.vault, known, row.body)]
         if mine:
-            await app.database.write(inbox.done, mine, app.clock().timestamp())
+            await app.database.write(inbox.mark_applied, mine, app.clock().timestamp())
 
 
 def _concerns(vault: Vault, known: Traits, body: bytes) -> bool:

@@ -127,7 +127,7 @@ def add(connection: Connection, found: Account, *, password: str = "", at: float
 def change(connection: Connection, changed: Account) -> None:
     """Store an account's name, roles, scope and contact details. Raises LastAdmin."""
     if "admin" not in changed.roles or not changed.everywhere:
-        _keep_an_admin(connection, changed.id)
+        _require_another_admin(connection, changed.id)
     connection.execute(update(account).where(account.c.id == changed.id).values(_columns(changed)))
 
 
@@ -142,7 +142,7 @@ def set_contact(connection: Connection, account_id: int, channel: str, address: 
 
 def disable(connection: Connection, account_id: int, at: float) -> None:
     """Disable the account and end its sessions. Raises LastAdmin."""
-    _keep_an_admin(connection, account_id)
+    _require_another_admin(connection, account_id)
     connection.execute(update(account).where(account.c.id == account_id).values(disabled_at=at))
     connection.execute(delete(session).where(session.c.account == account_id))
 
@@ -218,7 +218,7 @@ def recovery_codes_left(connection: Connection, account_id: int) -> int:
 
 def _require_unlike(connection: Connection, name: str) -> None:
     """Raise BadAccount if the name is visually confusable with another account's."""
-    _one_at_a_time(connection)
+    _serialise(connection)
     for other in connection.execute(select(account.c.name)).scalars():
         if other != name and skeleton(other) == skeleton(name):
             raise BadAccount(
@@ -239,7 +239,7 @@ def namesakes(connection: Connection, person: Account) -> list[Account]:
 
 def require_own_name(connection: Connection, person: Account) -> None:
     """Raise BadAccount if another active account has a visually confusable full name."""
-    _one_at_a_time(connection)
+    _serialise(connection)
     for other in namesakes(connection, person):
         raise BadAccount(
             f"Nama lengkap {person.full_name} sudah dipakai, atau terlalu mirip dengan, akun {other.name} ({other.full_name})."
@@ -247,13 +247,13 @@ def require_own_name(connection: Connection, person: Account) -> None:
         )
 
 
-def _one_at_a_time(connection: Connection) -> None:
+def _serialise(connection: Connection) -> None:
     if not is_sqlite(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CHANGING_ROLES})
 
 
-def _keep_an_admin(connection: Connection, leaving: int) -> None:
-    _one_at_a_time(connection)
+def _require_another_admin(connection: Connection, leaving: int) -> None:
+    _serialise(connection)
     left = [admin.id for admin in with_role(connection, "admin") if admin.everywhere]
     if left == [leaving]:
         raise LastAdmin

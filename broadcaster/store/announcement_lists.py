@@ -85,13 +85,17 @@ _COLUMNS = (*_OF_ITSELF, _TAKEN_BACK.label("withdrawn"))
 
 
 def page(
-    connection: Connection, wanted: AnnouncementFilter, *, before: str = "", limit: int = PAGE_SIZE
+    connection: Connection,
+    criteria: AnnouncementFilter,
+    *,
+    before: str = "",
+    limit: int = PAGE_SIZE,
 ) -> AnnouncementPage:
     """Read a page of the list."""
     place = (announcement.c.updated_at, announcement.c.id)
     statement = (
         select(*_COLUMNS)
-        .where(*_conditions(wanted))
+        .where(*_conditions(criteria))
         .order_by(*(column.desc() for column in place))
         .limit(limit + 1)
     )
@@ -105,11 +109,11 @@ def page(
     return AnnouncementPage(items=page_items, following=following)
 
 
-def counts(connection: Connection, wanted: AnnouncementFilter) -> dict[Tab, int]:
+def counts(connection: Connection, criteria: AnnouncementFilter) -> dict[Tab, int]:
     """Count the announcements of each tab under the same search and filters."""
     grouped = (
         select(announcement.c.state, func.count().label("n"))
-        .where(*_filters(wanted))
+        .where(*_filters(criteria))
         .group_by(announcement.c.state)
     )
     by_state = {row.state: int(row.n) for row in connection.execute(grouped)}
@@ -201,26 +205,26 @@ def _item(row: Row[Any]) -> Item:
     return Item(**{name: getattr(row, name) for name in Item.__slots__})
 
 
-def _conditions(wanted: AnnouncementFilter) -> list[ColumnElement[bool]]:
-    return [announcement.c.state.in_(STATES_OF[wanted.tab]), *_filters(wanted)]
+def _conditions(criteria: AnnouncementFilter) -> list[ColumnElement[bool]]:
+    return [announcement.c.state.in_(STATES_OF[criteria.tab]), *_filters(criteria)]
 
 
-def _filters(wanted: AnnouncementFilter) -> list[ColumnElement[bool]]:
+def _filters(criteria: AnnouncementFilter) -> list[ColumnElement[bool]]:
     exact = {
-        "level": wanted.level,
-        "topic": wanted.topic,
-        "agency": wanted.agency,
-        "created_by": wanted.author,
+        "level": criteria.level,
+        "topic": criteria.topic,
+        "agency": criteria.agency,
+        "created_by": criteria.author,
     }
     conditions: list[ColumnElement[bool]] = [
         announcement.c[name] == value for name, value in exact.items() if value
     ]
-    if wanted.since is not None:
-        conditions.append(announcement.c.updated_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(announcement.c.updated_at < wanted.until)
-    code = normalise_code(wanted.text)
+    if criteria.since is not None:
+        conditions.append(announcement.c.updated_at >= criteria.since)
+    if criteria.until is not None:
+        conditions.append(announcement.c.updated_at < criteria.until)
+    code = normalise_code(criteria.text)
     if code:
         return [*conditions, announcement.c.code == code]
-    terms = wanted.text.lower().split()[:MAX_TERMS]
+    terms = criteria.text.lower().split()[:MAX_TERMS]
     return conditions + [announcement.c.words.contains(term, autoescape=True) for term in terms]

@@ -78,18 +78,18 @@ def concerning(
 
 
 def list_public(
-    connection: Connection, wanted: ArchiveFilter, *, before: str = "", limit: int = PAGE_SIZE
+    connection: Connection, criteria: ArchiveFilter, *, before: str = "", limit: int = PAGE_SIZE
 ) -> ArchivePage:
     """Read a page of the public archive: everything ever published, by its newest edition."""
-    return _page(connection, _conditions(connection, wanted), before, limit)
+    return _page(connection, _conditions(connection, criteria), before, limit)
 
 
-def count_public(connection: Connection, wanted: ArchiveFilter) -> int:
+def count_public(connection: Connection, criteria: ArchiveFilter) -> int:
     """Count the announcements that `list_public` would list on all pages."""
     statement = (
         select(func.count())
         .select_from(edition)
-        .where(edition.c.newest, *_conditions(connection, wanted))
+        .where(edition.c.newest, *_conditions(connection, criteria))
     )
     return int(connection.execute(statement).scalar_one())
 
@@ -108,18 +108,18 @@ def _concerns(area_code: str) -> ColumnElement[bool]:
     return edition.c.id.in_(select(edition_area.c.edition).where(edition_area.c.area == area_code))
 
 
-def _conditions(connection: Connection, wanted: ArchiveFilter) -> list[ColumnElement[bool]]:
-    conditions = [_concerns(wanted.area)] if wanted.area else []
-    if wanted.category:
-        conditions.append(edition.c.topic == wanted.category)
-    if wanted.since is not None:
-        conditions.append(edition.c.first_published_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(edition.c.first_published_at < wanted.until)
-    if wanted.in_force_at is not None:
-        over = edition.c.expires_at <= wanted.in_force_at
+def _conditions(connection: Connection, criteria: ArchiveFilter) -> list[ColumnElement[bool]]:
+    conditions = [_concerns(criteria.area)] if criteria.area else []
+    if criteria.category:
+        conditions.append(edition.c.topic == criteria.category)
+    if criteria.since is not None:
+        conditions.append(edition.c.first_published_at >= criteria.since)
+    if criteria.until is not None:
+        conditions.append(edition.c.first_published_at < criteria.until)
+    if criteria.in_force_at is not None:
+        over = edition.c.expires_at <= criteria.in_force_at
         conditions += [~edition.c.withdrawn, or_(edition.c.expires_at.is_(None), ~over)]
-    return conditions + search.matching(connection, wanted.text)
+    return conditions + search.matching(connection, criteria.text)
 
 
 def _page(

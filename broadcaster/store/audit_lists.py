@@ -85,10 +85,10 @@ class AuditPage:
 
 
 def page(
-    connection: Connection, wanted: AuditFilter, *, before: int = 0, limit: int = PAGE_SIZE
+    connection: Connection, criteria: AuditFilter, *, before: int = 0, limit: int = PAGE_SIZE
 ) -> AuditPage:
     """Return a page of rows; `before`: only rows older than this id."""
-    statement = _statement(wanted).order_by(audit.c.id.desc()).limit(limit + 1)
+    statement = _statement(criteria).order_by(audit.c.id.desc()).limit(limit + 1)
     if before:
         statement = statement.where(audit.c.id < before)
     lines = [_line(row) for row in connection.execute(statement)]
@@ -98,12 +98,12 @@ def page(
 
 
 def chunk(
-    connection: Connection, wanted: AuditFilter, after: int, limit: int = CHUNK
+    connection: Connection, criteria: AuditFilter, after: int, limit: int = CHUNK
 ) -> list[AuditLine]:
     """Return the next rows of an export, oldest first; `after` is the last id so far, 0 at the
     beginning.
     """
-    statement = _statement(wanted).where(audit.c.id > after).order_by(audit.c.id).limit(limit)
+    statement = _statement(criteria).where(audit.c.id > after).order_by(audit.c.id).limit(limit)
     return [_line(row) for row in connection.execute(statement)]
 
 
@@ -111,13 +111,13 @@ def latest(
     connection: Connection, acts: Collection[Act], since: float, limit: int
 ) -> list[AuditEntry]:
     """Return the last rows of these acts since `since`, newest first."""
-    wanted = (
+    statement = (
         select(audit)
         .where(audit.c.act.in_([act.value for act in acts]), audit.c.at >= since)
         .order_by(audit.c.id.desc())
         .limit(limit)
     )
-    return [entry_of(row) for row in connection.execute(wanted)]
+    return [entry_of(row) for row in connection.execute(statement)]
 
 
 def actors(connection: Connection) -> list[str]:
@@ -130,15 +130,19 @@ def acts(connection: Connection) -> list[str]:
     return _distinct(connection, audit.c.act)
 
 
-def _statement(wanted: AuditFilter) -> Select[Any]:
-    exact = {audit.c.actor: wanted.actor, audit.c.act: wanted.act, audit.c.subject: wanted.subject}
+def _statement(criteria: AuditFilter) -> Select[Any]:
+    exact = {
+        audit.c.actor: criteria.actor,
+        audit.c.act: criteria.act,
+        audit.c.subject: criteria.subject,
+    }
     conditions: list[ColumnElement[bool]] = [
         column == value for column, value in exact.items() if value
     ]
-    if wanted.since is not None:
-        conditions.append(audit.c.at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(audit.c.at < wanted.until)
+    if criteria.since is not None:
+        conditions.append(audit.c.at >= criteria.since)
+    if criteria.until is not None:
+        conditions.append(audit.c.at < criteria.until)
     earlier = audit.alias("earlier")
     stated = (
         select(earlier.c.detail)

@@ -232,7 +232,7 @@ def suppress_or_hold(
             "suspiciously many dead addresses: suppressions are held for an operator",
             "manual",
         )
-        _take_back(connection, channel, at)
+        _hold_burst(connection, channel, at)
         state = True
     for address_id, source in dead.items():
         if state:
@@ -251,7 +251,7 @@ def _hold(connection: Connection, channel: str, address_id: int, at: float) -> N
     )
 
 
-def _take_back(connection: Connection, channel: str, at: float) -> None:
+def _hold_burst(connection: Connection, channel: str, at: float) -> None:
     """Hold, instead of suppressing, addresses that the provider called dead within the breaker's
     window.
     """

@@ -98,8 +98,8 @@ def history(
 
 def version(connection: Connection, announcement: str, number: int) -> DraftVersion | None:
     """Find a version by its number."""
-    wanted = (draft_version.c.announcement == announcement, draft_version.c.number == number)
-    row = connection.execute(select(draft_version).where(*wanted)).one_or_none()
+    place = (draft_version.c.announcement == announcement, draft_version.c.number == number)
+    row = connection.execute(select(draft_version).where(*place)).one_or_none()
     return _version(row) if row is not None else None
 
 
@@ -124,20 +124,20 @@ def returners(connection: Connection, announcement: str) -> frozenset[str]:
 # --- proposed corrections and withdrawals ---
 
 
-def propose(connection: Connection, wanted: Proposal) -> bool:
+def propose(connection: Connection, new: Proposal) -> bool:
     """Store a proposal; False if another waits already."""
-    if proposed(connection, wanted.announcement) is not None:
+    if proposed(connection, new.announcement) is not None:
         return False
-    form = json.dumps(wanted.form, ensure_ascii=False, sort_keys=True)
+    form = json.dumps(new.form, ensure_ascii=False, sort_keys=True)
     connection.execute(
         insert(proposal).values(
-            announcement=wanted.announcement,
-            change=wanted.change,
+            announcement=new.announcement,
+            change=new.change,
             form=form,
-            reason=wanted.reason,
-            bound=wanted.bound,
-            actor=wanted.actor,
-            at=wanted.at,
+            reason=new.reason,
+            bound=new.bound,
+            actor=new.actor,
+            at=new.at,
         )
     )
     return True

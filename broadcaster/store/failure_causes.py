@@ -89,7 +89,7 @@ class Watcher:
             return Causes()
         with self._lock:
             complete = self._refresh(connection, newest)
-            return _told(self._seen[newest], _folded(connection, newest), wall, complete=complete)
+            return _causes(self._seen[newest], _folded(connection, newest), wall, complete=complete)
 
     def _refresh(self, connection: Connection, edition: int) -> bool:
         """Read changed slices up to the limit; True if that was all of them."""
@@ -99,7 +99,10 @@ class Watcher:
             self._seen.popitem(last=False)
         now, places = (
             self.clock(),
-            {(row.channel, row.number): row for row in connection.execute(_of_interest(edition))},
+            {
+                (row.channel, row.number): row
+                for row in connection.execute(_slices_to_watch(edition))
+            },
         )
         for gone in seen.keys() - places.keys():
             del seen[gone]
@@ -111,13 +114,13 @@ class Watcher:
         old = sorted(
             (seen[place].at, place) for place in seen if now - seen[place].at > self.good_for
         )
-        wanted = list(dict.fromkeys([*changed, *(place for _at, place in old)]))
-        for place in wanted if math.isinf(self.looks) else wanted[: int(self.looks)]:
-            seen[place] = _examined(connection, edition, places[place], now)
+        to_read = list(dict.fromkeys([*changed, *(place for _at, place in old)]))
+        for place in to_read if math.isinf(self.looks) else to_read[: int(self.looks)]:
+            seen[place] = _read_slice(connection, edition, places[place], now)
         return len(changed) <= self.looks
 
 
-def _of_interest(edition: int) -> Any:
+def _slices_to_watch(edition: int) -> Any:
     """Select slices with rows that failed or may wait; before a slice's first claim all its rows
     are merely due.
     """
@@ -153,7 +156,7 @@ GROUP BY state, reason, provider_code, CAST(due_at AS bigint)
 )
 
 
-def _examined(connection: Connection, edition: int, place: Row[Any], now: float) -> _SliceCauses:
+def _read_slice(connection: Connection, edition: int, place: Row[Any], now: float) -> _SliceCauses:
     """Group a slice's rows; waiting ones by the second of their next try."""
     span = {
         "edition": edition,
@@ -189,7 +192,7 @@ def _folded(connection: Connection, edition: int) -> Counter[Cause]:
     )
 
 
-def _told(
+def _causes(
     seen: Mapping[tuple[str, int], _SliceCauses],
     closed: Counter[Cause],
     wall: float,

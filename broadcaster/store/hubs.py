@@ -16,7 +16,9 @@ OWED_SECONDS = 24 * 3600.0
 """Seconds after its publication during which an edition is announced to hubs."""
 
 
-def owed(connection: Connection, now: float, *, settle: float) -> Mapping[int, Sequence[str]]:
+def unannounced(
+    connection: Connection, now: float, *, settle: float
+) -> Mapping[int, Sequence[str]]:
     """Return the editions not yet announced to hubs, with the areas whose documents they changed,
     earlier editions' areas included.
     """

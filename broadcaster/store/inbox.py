@@ -118,14 +118,14 @@ def take(connection: Connection, ids: Collection[int]) -> set[int]:
     return set(connection.execute(waiting.with_for_update()).scalars())
 
 
-def done(connection: Connection, ids: Collection[int], now: float) -> None:
+def mark_applied(connection: Connection, ids: Collection[int], now: float) -> None:
     """Mark as applied: the bodies are deleted, the dedupe keys stay."""
     if ids:
         gone = {"applied_at": now, "body": None, "priority": None}
         connection.execute(update(receipt).where(receipt.c.id.in_(ids)).values(gone))
 
 
-def put_off(
+def postpone(
     connection: Connection,
     rows: Sequence[WaitingEvent],
     priority: int,
@@ -134,7 +134,7 @@ def put_off(
     give_up_before: float,
 ) -> None:
     """Postpone these events; those received before `give_up_before` are given up."""
-    done(connection, [row.id for row in rows if row.received_at < give_up_before], now)
+    mark_applied(connection, [row.id for row in rows if row.received_at < give_up_before], now)
     left = sorted((row for row in rows if row.received_at >= give_up_before), key=_tries)
     for tries, alike in groupby(left, _tries):
         later = {"due_at": now + wait(priority, tries), "tries": tries + 1, "priority": priority}

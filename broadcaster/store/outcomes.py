@@ -128,12 +128,12 @@ def _rows(
 ) -> dict[int, Row[*tuple[Any, ...]]]:
     """Lock the rows until the transaction ends and return their state and attempt."""
     slots = [decision.slot for decision in decisions]
-    wanted = select(delivery.c.slot, delivery.c.state, delivery.c.attempt).where(
+    statement = select(delivery.c.slot, delivery.c.state, delivery.c.attempt).where(
         delivery.c.edition == claim.edition,
         delivery.c.channel == claim.channel,
         delivery.c.slot.in_(slots),
     )
-    return {row.slot: row for row in connection.execute(wanted.with_for_update())}
+    return {row.slot: row for row in connection.execute(statement.with_for_update())}
 
 
 def plain(text: str) -> str:

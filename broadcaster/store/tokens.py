@@ -108,8 +108,8 @@ def revoke(connection: Connection, name: str) -> bool:
 
 def in_force(connection: Connection, name: str) -> bool:
     """True if a token of this name is valid."""
-    wanted = (token.c.name == name, token.c.revoked_at.is_(None))
-    return connection.execute(select(token.c.id).where(*wanted)).first() is not None
+    valid = (token.c.name == name, token.c.revoked_at.is_(None))
+    return connection.execute(select(token.c.id).where(*valid)).first() is not None
 
 
 def everyone(connection: Connection) -> list[Token]:
