@@ -35,7 +35,7 @@ EDITIONS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class WaitingRows:
+class WaitingCause:
     """Rows that wait for a later try, by the provider's code; `next_try` is the earliest, epoch
     seconds.
 
@@ -54,7 +54,7 @@ class Causes:
     """Causes of failed and waiting rows; `complete` if every slice was read since its change."""
 
     failures: Sequence[Failure] = ()
-    waiting: Sequence[WaitingRows] = ()
+    waiting: Sequence[WaitingCause] = ()
     complete: bool = True
 
 
@@ -208,7 +208,7 @@ def _causes(
                 before, earliest = waits.get(place, (0, math.inf))
                 waits[place] = (before + count, min(earliest, first))
     waiting = [
-        WaitingRows(
+        WaitingCause(
             channel=channel, reason=reason, provider_code=code, count=count, next_try=due_at
         )
         for (channel, reason, code), (count, due_at) in sorted(
