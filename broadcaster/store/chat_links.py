@@ -1,4 +1,4 @@
-"""Codes, valid once, that link a person's chat to their account: stored as keyed hashes, spent once."""
+"""Codes, valid once, that link a person's chat to their account; stored as keyed hashes."""
 
 from sqlalchemy import Connection, delete, insert
 
