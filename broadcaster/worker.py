@@ -221,7 +221,9 @@ class LaneWorker:
         self._sweeps = False
         if isinstance(self.app.clock, SharedClock):
             await self.app.clock.follow(self.app.database)
-        self.deliverer.workers = await self.app.database.write(channels.seen, self.owner, self.lane)
+        self.deliverer.workers = await self.app.database.write(
+            channels.mark_worker_alive, self.owner, self.lane
+        )
         self._sweeps = await self.app.database.write(
             take_sweeper, self.deliverer.holder, self._sweeper_lease
         )

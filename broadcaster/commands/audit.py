@@ -20,7 +20,7 @@ from broadcaster.staff import audit_export
 from broadcaster.staff.audit_export import Form
 from broadcaster.store import audit
 from broadcaster.store.audit import BrokenChain, CutShort, Forgotten
-from broadcaster.store.audit_lists import Wanted
+from broadcaster.store.audit_lists import AuditFilter
 from channels.base.moments import WIB
 
 program = typer.Typer(help="Catatan audit: buktikan rantainya, ekspor.", no_args_is_help=True)
@@ -104,12 +104,14 @@ def export(
     refuse_existing(file, force=force)
     asyncio.run(
         _export(
-            file, "csv" if as_csv else "jsonl", Wanted(actor=who, act=act, subject=about, **span)
+            file,
+            "csv" if as_csv else "jsonl",
+            AuditFilter(actor=who, act=act, subject=about, **span),
         )
     )
 
 
-async def _export(file: Path | None, form: Form, wanted: Wanted) -> None:
+async def _export(file: Path | None, form: Form, wanted: AuditFilter) -> None:
     async with opened() as app:
         wanted = await _about(app, wanted)
         await app.database.write(audit_export.note_export, operator_actor(app), wanted, form)
@@ -118,11 +120,13 @@ async def _export(file: Path | None, form: Form, wanted: Wanted) -> None:
                 target.write(lines)
 
 
-async def _about(app: App, wanted: Wanted) -> Wanted:
+async def _about(app: App, wanted: AuditFilter) -> AuditFilter:
     """Replace an announcement's code in the filter by its id."""
     subject = await app.database.read(identify, wanted.subject) if wanted.subject else None
     span = {"since": wanted.since, "until": wanted.until}
-    return Wanted(actor=wanted.actor, act=wanted.act, subject=subject or wanted.subject, **span)
+    return AuditFilter(
+        actor=wanted.actor, act=wanted.act, subject=subject or wanted.subject, **span
+    )
 
 
 def _midnight(text: str, option: str, *, days: int = 0) -> float | None:

@@ -71,7 +71,7 @@ async def opened(*, create: bool = False) -> AsyncIterator[App]:
     ):
         secret_key.prepare(loaded.settings)
     require_database(loaded)
-    audit.come_from(operator())
+    audit.set_place(operator())
     redis_url = loaded.settings.redis_url or running_valkey(loaded.settings.data_dir)
     async with open_app(loaded, redis_url=redis_url) as app:
         yield app

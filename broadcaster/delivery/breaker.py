@@ -96,7 +96,7 @@ def _weigh_kind(
     )
     seen = suspicions.newest(connection, channel, kind, since=wall - SUSPECT_SECONDS)
     reaching = (DELIVERED, READ) if prefix else (SENT, DELIVERED, READ)
-    lonely = idle and not suspicions.reached_anybody(
+    lonely = idle and not suspicions.any_arrived(
         connection, channel, reaching, since=wall - SUSPECT_SECONDS
     )
     verdict = judge(seen, Successes(channel=success_at, domains=known), now=wall, idle=lonely)

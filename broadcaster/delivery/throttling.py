@@ -17,7 +17,7 @@ from broadcaster.domain.retry_policy import DOMAIN_WAIT, channel_rest
 from broadcaster.store.leases import suspend_proof
 from broadcaster.store.throttling import (
     SETTLE_SECONDS,
-    Pace,
+    ChannelPace,
     domain_key,
     hold_domain,
     pace_of,
@@ -39,7 +39,7 @@ class Pacing:
 
     app: "App"
     limiter: Limiter
-    _read: dict[str, tuple[Pace, float, float]] = field(default_factory=dict)
+    _read: dict[str, tuple[ChannelPace, float, float]] = field(default_factory=dict)
     """By channel: its pace, the time of reading, and the lead of the database's clock over ours."""
     _slowed: dict[str, float] = field(default_factory=dict)
 
@@ -139,7 +139,7 @@ class Pacing:
         log.warning("channel_slowed", channel=channel.name)
         await self._write(channel.name, slow_down, channel.rate, code)
 
-    async def _pace(self, channel: str) -> tuple[Pace, float]:
+    async def _pace(self, channel: str) -> tuple[ChannelPace, float]:
         """Return the pace of a channel and the database's time (epoch seconds)."""
         clock = suspend_proof()
         known = self._read.get(channel)
@@ -148,7 +148,7 @@ class Pacing:
                 pace, wall = await self.app.database.read(pace_of, channel)
             except DBAPIError as error:  # the last reading holds; marked rows must not wait for it
                 log.warning("pace_not_read", channel=channel, error=type(error.orig).__name__)
-                pace, wall = (known[0], clock + known[2]) if known else (Pace(), time.time())
+                pace, wall = (known[0], clock + known[2]) if known else (ChannelPace(), time.time())
             known = self._read[channel] = pace, clock, wall - clock
         return known[0], clock + known[2]
 

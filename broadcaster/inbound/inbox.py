@@ -16,7 +16,7 @@ from broadcaster.inbound.replies import ReplySender, ResidentReply
 from broadcaster.inbound.status_updates import Standing
 from broadcaster.staff import chat_linking
 from broadcaster.store import address_effects, channels, inbox, twins
-from broadcaster.store.inbox import Kept, Waiting
+from broadcaster.store.inbox import InboxEvent, WaitingEvent
 from channels.base.contract import AddressEvent, AlarmEvent, Event, InboundEvent, StatusEvent
 from subscribers import consent, residents
 from subscribers.residents import AddressRow
@@ -40,7 +40,7 @@ is not ours.
 class _InboxItem:
     """An opened event of the inbox."""
 
-    row: Waiting
+    row: WaitingEvent
     event: Event
 
 
@@ -49,8 +49,8 @@ class _Batch:
     """Events of one round: ready to apply, deferred (by new priority), or unreadable."""
 
     ready: list[_InboxItem] = field(default_factory=list)
-    early: dict[int, list[Waiting]] = field(default_factory=dict)
-    unreadable: list[Waiting] = field(default_factory=list)
+    early: dict[int, list[WaitingEvent]] = field(default_factory=dict)
+    unreadable: list[WaitingEvent] = field(default_factory=list)
     full: bool = False
 
 
@@ -66,7 +66,7 @@ async def accept(app: App, channel: str, events: Sequence[Event]) -> None:
     ]
     stops = await app.database.read(_by_subscribers, app.vault, channel, urgent) if urgent else ()
     rows = [
-        Kept(
+        InboxEvent(
             dedupe=app.vault.dedupe_key(channel, event.dedupe),
             body=app.vault.seal(sealed_as(channel), encode(event)),
             priority=inbox.STOPS if event.dedupe in stops else _priority(event),
@@ -170,11 +170,11 @@ async def _work_off(app: App, answerer: ReplySender, batch: _Batch) -> None:
     now = app.clock().timestamp()
     if batch.unreadable:  # whatever its age: it may be a resident's stop
         await app.database.write(
-            inbox.put_off, batch.unreadable, inbox.UNREADABLE, now, give_up_before=0.0
+            inbox.postpone, batch.unreadable, inbox.UNREADABLE, now, give_up_before=0.0
         )
     for priority, rows in batch.early.items():
         await app.database.write(
-            inbox.put_off, rows, priority, now, give_up_before=now - KEEP_SECONDS
+            inbox.postpone, rows, priority, now, give_up_before=now - KEEP_SECONDS
         )
     # PostgreSQL locks rows: a transaction with several deliveries would block the senders
     alone = not app.database.sqlite and any(
@@ -198,7 +198,7 @@ async def _apply_safely(app: App, group: Sequence[_InboxItem]) -> list[ResidentR
         log.error("receipt_postponed", channel=row.channel, error=type(error).__name__)
         # while the database is away this raises too, and all of them wait
         await app.database.write(
-            inbox.put_off, [row], inbox.POSTPONED, now, give_up_before=now - KEEP_SECONDS
+            inbox.postpone, [row], inbox.POSTPONED, now, give_up_before=now - KEEP_SECONDS
         )
         return []
 
@@ -215,7 +215,7 @@ def _apply(connection: Connection, app: App, group: Sequence[_InboxItem]) -> lis
             connection, app.vault, row.channel, event, now, receipt_wait=wait
         ):
             (standing,) = status_updates.standings(connection, app.vault, row.channel, [event])
-            inbox.put_off(
+            inbox.postpone(
                 connection,
                 [row],
                 EARLY.get(standing, inbox.POSTPONED),
@@ -225,7 +225,7 @@ def _apply(connection: Connection, app: App, group: Sequence[_InboxItem]) -> lis
             continue
         answers += _hear(connection, app, row.channel, event, now)
         applied.append(row.id)
-    inbox.done(connection, applied, now)
+    inbox.mark_applied(connection, applied, now)
     return answers
 
 
@@ -250,7 +250,7 @@ def _apply_address(
     if row is None:
         return
     if event.state == "reachable":
-        channels.heard_from(connection, row.id, at=now, source=channel)
+        channels.mark_address_alive(connection, row.id, at=now, source=channel)
     elif event.state == "moved":
         address_effects.move(connection, app.vault, row.id, event.moved_to)
     elif event.state == "opted_out":
@@ -279,7 +279,7 @@ def _apply_inbound(
     elif row is not None and meaning == "stop":
         is_new_stop = consent.stop(connection, row.id, source=channel, at=now)
     elif row is not None:
-        channels.heard_from(connection, row.id, at=now, source=channel)
+        channels.mark_address_alive(connection, row.id, at=now, source=channel)
     text = dialogue.answer(meaning, app.site, row.language if row is not None else "id")
     return ResidentReply(channel=channel, address=event.address, text=text, owed=is_new_stop)
 

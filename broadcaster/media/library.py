@@ -17,7 +17,7 @@ from broadcaster.domain.refusal_codes import PictureCode
 from broadcaster.media import decoder_process
 from broadcaster.media.images import UPLOAD_BYTES, VARIANTS, BadPicture, Picture
 from broadcaster.store import audit, media
-from broadcaster.store.media import Kept
+from broadcaster.store.media import PictureRow
 from broadcaster.store.s3 import StoreDown
 from channels.base import pictures
 
@@ -82,9 +82,9 @@ async def _decoded(upload: Upload) -> Picture:
     return await loop.run_in_executor(_decoder, decode)
 
 
-def _remember(connection: Connection, picture: Picture, actor: Actor) -> Kept:
+def _remember(connection: Connection, picture: Picture, actor: Actor) -> PictureRow:
     sizes = {variant: len(body) for variant, body in picture.files.items()}
-    row = Kept(
+    row = PictureRow(
         id=picture.id,
         width=picture.width,
         height=picture.height,
@@ -98,7 +98,7 @@ def _remember(connection: Connection, picture: Picture, actor: Actor) -> Kept:
     return row
 
 
-def stored_as(app: App, row: Kept) -> StoredPicture:
+def stored_as(app: App, row: PictureRow) -> StoredPicture:
     """Describe a stored picture as pages name it."""
     url = f"{app.site.base_url.rstrip('/')}{pictures.path(row.id, 'web')}"
     return StoredPicture(

@@ -33,7 +33,7 @@ from broadcaster.runtime.refusal_words import indonesian
 from broadcaster.staff import second_person
 from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.drafts import Proposal, Version
+from broadcaster.store.drafts import DraftVersion, Proposal
 
 
 def propose_correction(
@@ -222,7 +222,7 @@ def _keep_words(connection: Connection, desk: Desk, row: Announcement, form: For
     """Store the typed form as a version: a proposal that is refused or taken back is deleted."""
     last = drafts.newest(connection, row.id)
     number = max(row.version, last.number if last is not None else 0) + 1
-    words = Version(
+    words = DraftVersion(
         announcement=row.id,
         number=number,
         at=desk.at,

@@ -13,7 +13,7 @@ from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.newsroom.desk import Desk
 from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.drafts import Version, VersionAct
+from broadcaster.store.drafts import DraftVersion, VersionAct
 
 FORM_BYTES = 64 * 1024
 """Maximum bytes of a form as JSON: twice the longest announcement in three languages with its
@@ -63,7 +63,7 @@ def keep_version(
     apart: bool = False,
 ) -> bool:
     """Store the form as a version; `apart` keeps it from being folded into the one before."""
-    version = Version(
+    version = DraftVersion(
         announcement=row.id,
         number=row.version,
         at=desk.at,
@@ -79,7 +79,7 @@ def keep_original(connection: Connection, row: Announcement) -> None:
     it.
     """
     if drafts.newest(connection, row.id) is None:
-        original = Version(
+        original = DraftVersion(
             announcement=row.id,
             number=row.version,
             at=row.created_at,

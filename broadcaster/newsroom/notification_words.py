@@ -10,7 +10,7 @@ from broadcaster.publishing import hold_ups
 from broadcaster.runtime.i18n import words
 from broadcaster.store import accounts, audit, drafts
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.audit import Entry
+from broadcaster.store.audit import AuditEntry
 from broadcaster.store.nudges import Nudge
 from channels.base.moments import moment_text
 from channels.base.rendering import fill, one_line
@@ -104,7 +104,7 @@ def _of_account(
     )
 
 
-def _changed(entry: Entry) -> list[str]:
+def _changed(entry: AuditEntry) -> list[str]:
     """Return the changed properties of an account in words; the name with the one before."""
     t, before = words("id"), entry.detail.get("before", {})
     known = [

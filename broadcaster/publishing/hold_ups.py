@@ -113,7 +113,7 @@ def record(connection: Connection, app: App, seen: Mapping[str, HoldUpState]) ->
     for announcement, sight in seen.items():
         for hold in sight.holds:
             if (before := known.get((announcement, hold.channel))) is not None:
-                hold_ups.see(connection, before, hold, wall)
+                hold_ups.mark_continuing(connection, before, hold, wall)
             else:
                 hold_ups.begin(connection, announcement, hold, wall)
     waits = {
@@ -133,7 +133,7 @@ def record(connection: Connection, app: App, seen: Mapping[str, HoldUpState]) ->
             if hold_up.told_at is None and (
                 _is_sure(hold_up.hold, wall) or wall - hold_up.since >= PATIENCE
             ):
-                hold_ups.tell(connection, hold_up, wall)
+                hold_ups.mark_notified(connection, hold_up, wall)
                 _tell(connection, app, hold_up, "held_up")
         elif place in preparing:
             # another edition takes its place: its own holds show once its messages are there

@@ -116,7 +116,7 @@ def _owed(connection: Connection, now: float) -> Mapping[int, Sequence[str]]:
     """Return the areas owed to hubs, by edition; empty where this database is not at home, as hubs
     do not know its feeds.
     """
-    return {} if is_held(connection) else hubs.owed(connection, now, settle=SETTLE_SECONDS)
+    return {} if is_held(connection) else hubs.unannounced(connection, now, settle=SETTLE_SECONDS)
 
 
 def _settled(connection: Connection, owed: Mapping[int, Sequence[str]], now: float) -> None:

@@ -92,7 +92,7 @@ async def _forget_receipts(app: App, known: Traits) -> None:
         after = page[-1].id
         receipts = [row.id for row in page if _concerns(app.vault, known, row.body)]
         if receipts:
-            await app.database.write(inbox.done, receipts, app.clock().timestamp())
+            await app.database.write(inbox.mark_applied, receipts, app.clock().timestamp())
 
 
 def _concerns(vault: Vault, known: Traits, body: bytes) -> bool:

@@ -27,7 +27,7 @@ from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.domain.refusal_codes import SendingCode
 from broadcaster.runtime.config import Settings
 from broadcaster.store import audit, custody, ledger
-from broadcaster.store.custody import Custody, Waiting
+from broadcaster.store.custody import Custody, HeldSendings
 from broadcaster.store.database import Database, is_sqlite, now
 from channels.base.moments import full_moment_text
 
@@ -284,7 +284,7 @@ class Adopted:
     """
 
     because: str
-    waiting: Waiting
+    waiting: HeldSendings
     stopped: bool
     identity: str
     mark: int
@@ -326,7 +326,7 @@ def describe_waiting(connection: Connection) -> str:
     return _describe_waiting(custody.waiting(connection))
 
 
-def _describe_waiting(waits: Waiting) -> str:
+def _describe_waiting(waits: HeldSendings) -> str:
     planned = f" {waits.schedules} jadwal menunggu waktunya." if waits.schedules else ""
     if not waits.announcements or waits.since is None:
         return f"Tidak ada pesan yang menunggu.{planned}"

@@ -184,7 +184,7 @@ def reset_password(
     person = _account(connection, account_id)
     _require_other(actor, person, AccountCode.OWN_PASSWORD)
     accounts.set_password(connection, account_id, hashed, must_change=True)
-    code_guard.begin_anew(connection, account_id)  # guesses required the old password
+    code_guard.reset(connection, account_id)  # guesses required the old password
     ended = sessions.end_all(connection, account_id)
     _record(connection, actor, Act.PASSWORD_RESET, person, sessions=ended)
     return person

@@ -13,7 +13,7 @@ from broadcaster.domain.actor import Actor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.runtime import csv_safe
 from broadcaster.store import audit, audit_lists
-from broadcaster.store.audit_lists import Line, Wanted
+from broadcaster.store.audit_lists import AuditFilter, AuditLine
 from broadcaster.store.database import Database
 from channels.base.moments import WIB
 
@@ -34,7 +34,7 @@ COLUMNS = (
 """Columns of the CSV: time in WIB; before, after and more as JSON; digests in hex."""
 
 
-def json_line(line: Line) -> str:
+def json_line(line: AuditLine) -> str:
     """Return a row as JSON: `detail` as in the chain, `at` in exact epoch seconds, `state_before`
     if the state changed.
 
@@ -57,7 +57,7 @@ def json_line(line: Line) -> str:
     return msgspec.json.encode(fields).decode() + "\n"
 
 
-def table_line(line: Line) -> str:
+def table_line(line: AuditLine) -> str:
     """Return a row as CSV in the order of COLUMNS."""
     entry = line.entry
     return csv_safe.line(
@@ -77,9 +77,9 @@ def table_line(line: Line) -> str:
     )
 
 
-async def exported(database: Database, wanted: Wanted, form: Form) -> AsyncIterator[str]:
+async def exported(database: Database, wanted: AuditFilter, form: Form) -> AsyncIterator[str]:
     """Yield the selected rows as text, oldest first, some hundred rows at a time."""
-    format_line: Callable[[Line], str] = table_line if form == "csv" else json_line
+    format_line: Callable[[AuditLine], str] = table_line if form == "csv" else json_line
     if form == "csv":
         yield csv_safe.line(COLUMNS)
     after = 0
@@ -88,7 +88,7 @@ async def exported(database: Database, wanted: Wanted, form: Form) -> AsyncItera
         yield "".join(format_line(line) for line in lines)
 
 
-def note_export(connection: Connection, actor: Actor, wanted: Wanted, form: Form) -> None:
+def note_export(connection: Connection, actor: Actor, wanted: AuditFilter, form: Form) -> None:
     """Audit the export of this part of the log."""
     selection = {
         name: value

@@ -50,7 +50,7 @@ def link(
     account = accounts.by_id(connection, identity) if identity is not None else None
     if account is None or account.disabled_at is not None:
         return None
-    accounts.reach(connection, account.id, channel, address)
+    accounts.set_contact(connection, account.id, channel, address)
     actor = StaffActor(account=account, now=now)
     audit.append(connection, actor, Act.LINK_CHAT, actor.name, channel=channel)
     return account
@@ -58,7 +58,7 @@ def link(
 
 def unlink(connection: Connection, actor: StaffActor, channel: str) -> None:
     """Remove the person's chat on this channel."""
-    accounts.reach(connection, actor.account.id, channel, "")
+    accounts.set_contact(connection, actor.account.id, channel, "")
     audit.append(connection, actor, Act.UNLINK_CHAT, actor.name, channel=channel)
 
 

@@ -58,7 +58,7 @@ def hash_new_password(stored: str, password: str, repeated: str, account: Accoun
 def change_password(connection: Connection, actor: StaffActor, hashed: str, *, session: str) -> int:
     """Store the new password's hash, end every other session and return their number."""
     accounts.set_password(connection, actor.account.id, hashed)
-    code_guard.begin_anew(connection, actor.account.id)  # guesses required the old password
+    code_guard.reset(connection, actor.account.id)  # guesses required the old password
     ended = sessions.end_all(connection, actor.account.id, but=session)
     audit.append(connection, actor, Act.PASSWORD_CHANGE, actor.name, sessions=ended)
     return ended

@@ -81,7 +81,7 @@ def _finish(
     if not sessions.end(connection, half.id, account.id):
         return Outcome(problem="signin.code.wrong")  # the half session has ended meanwhile
     sign_in_throttle.succeed(connection, asker)
-    code_guard.begin_anew(connection, account.id, _guarded(asker))
+    code_guard.reset(connection, account.id, _guarded(asker))
     return Outcome(cookie=open_session(connection, app, account, browser, way))
 
 
@@ -95,14 +95,14 @@ def _refuse(
     sessions.end_way(connection, account.id, HALF)
     actor = actor_at(app, account, browser)
     audit.append(connection, actor, Act.CODES_STOPPED, actor.name, agent=browser.agent)
-    if code_guard.must_tell(connection, account.id, at):
+    if code_guard.claim_notice(connection, account.id, at):
         nudges.add(connection, [account], account.actor, "codes_stopped", at)
     return Outcome(problem="signin.code.stopped", wait=int(code_guard.COOLING_SECONDS))
 
 
 def _stopped(connection: Connection, account: Account, asker: Asker, at: float) -> Outcome | None:
     """Return the refusal while code checking is suspended, else None."""
-    rest = code_guard.rests(connection, account.id, _guarded(asker), at)
+    rest = code_guard.suspended_for(connection, account.id, _guarded(asker), at)
     return Outcome(problem="signin.code.stopped", wait=math.ceil(rest)) if rest else None
 
 

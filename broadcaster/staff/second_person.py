@@ -26,7 +26,7 @@ class NotIndependent(NotAllowed):
 
 def as_of_now(connection: Connection, account: Account) -> Account:
     """Return the account as it is in this transaction. Raises NotAllowed if disabled or gone."""
-    current = accounts.kept(connection, account.id)
+    current = accounts.locked(connection, account.id)
     if current is None or current.disabled_at is not None:
         raise NotAllowed(StepCode.APPROVER_DISABLED)
     return current
@@ -118,7 +118,7 @@ def lapsed(
         gone = kind == "token" and not tokens.in_force(connection, name)
         return f"Token {name}, yang menjadwalkan ini, sudah dicabut." if gone else ""
     approvers = accounts.acting(connection, row.approved_by)
-    approver = accounts.kept(connection, approvers[0].id) if approvers else None
+    approver = accounts.locked(connection, approvers[0].id) if approvers else None
     if approver is None or approver.disabled_at is not None:
         return "Akun yang menyetujui ini sudah dinonaktifkan."
     if not approver.may("approve"):

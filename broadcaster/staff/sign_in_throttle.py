@@ -9,7 +9,7 @@ from broadcaster.app import App
 from broadcaster.domain.accounts import BadAccount, read_known_name
 from broadcaster.runtime.password_hashing import KNOWN
 from broadcaster.store import sign_in_throttle
-from broadcaster.store.sign_in_throttle import Asker, Turn
+from broadcaster.store.sign_in_throttle import Asker, ThrottleDecision
 
 Step = Literal["password", "code"]
 
@@ -47,15 +47,15 @@ def asker_of(app: App, browser: Browser, name: str, *, step: Step = "password") 
     )
 
 
-async def begin_try(app: App, asker: Asker) -> Turn:
+async def begin_try(app: App, asker: Asker) -> ThrottleDecision:
     """Count an attempt before it is checked, or refuse it."""
     at = app.clock().timestamp()
     if shut := await app.database.read(sign_in_throttle.shut_for, asker, at):
-        return Turn(wait=shut)
+        return ThrottleDecision(wait=shut)
     return await app.database.write(sign_in_throttle.begin, asker, at)
 
 
-def rank_of(asker: Asker, turn: Turn) -> int:
+def rank_of(asker: Asker, turn: ThrottleDecision) -> int:
     """Return the rank in the password queue, which reserves places for known browsers."""
     return KNOWN if asker.name is None else turn.rank
 

@@ -1,5 +1,5 @@
-"""Rows of announcements and editions: written by publishing, read by web, command line, feeds and
-delivery.
+"""Rows of announcements and editions: publishing writes them; web, commands, feeds and delivery
+read them.
 """
 
 from collections.abc import Callable, Iterable
@@ -39,12 +39,12 @@ in 10^15.
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Announcement:
-    """What staff edit; times in epoch seconds. `note` says why a person is asked, e.g. a missed
-    schedule.
+    """An announcement as staff edit it; times in epoch seconds. `note` says why a person must act,
+    e.g. a missed schedule.
 
-    `form` is what was typed in the composer (JSON; "" where it came otherwise), `version` counts
-    its changes, `bound` is the content_hash under review or approved, `release_at` when an approved
-    one is published of itself, `blanks` what the template that it began from left open.
+    `form` is the composer's input (JSON; "" if it came otherwise), `version` counts its changes,
+    `bound` is the content_hash under review or approved, `release_at` is when an approved one is
+    published automatically, `blanks` are the placeholders its template left open.
     """
 
     id: str
@@ -70,12 +70,12 @@ class Announcement:
 
     @property
     def title(self) -> str:
-        """What it is called in lists."""
+        """Title in lists."""
         return self.fields.title
 
     @property
     def began(self) -> datetime | None:
-        """Moment from which a published announcement holds."""
+        """Moment from which a published announcement is in force."""
         if self.published_at is None:
             return None
         published = datetime.fromtimestamp(self.published_at, UTC)
@@ -103,18 +103,18 @@ class EditionRow:
 
     @property
     def edition(self) -> Edition:
-        """The document, read."""
+        """The decoded document."""
         return signatures.decode(self.document)
 
 
-# --- writing ------------------------------------------------------------------------------------------
+# --- writing ---
 
 
 def insert_announcement(
     connection: Connection, row: Announcement, draw: Callable[[], str]
 ) -> Announcement:
-    """Store a new announcement under a code nobody has; `draw` is asked again while the drawn one
-    is taken.
+    """Store a new announcement under an unused code; `draw` is called again while its code is
+    taken.
     """
     dialect = sqlite if is_sqlite(connection) else postgresql
     for _ in range(CODE_TRIES):
@@ -130,7 +130,7 @@ def insert_announcement(
 
 
 def locked(connection: Connection, announcement_id: str) -> Announcement | None:
-    """The announcement, kept from other writers until this transaction ends."""
+    """Find the announcement and lock its row until this transaction ends."""
     row = connection.execute(
         select(announcement).where(announcement.c.id == announcement_id).with_for_update()
     ).one_or_none()
@@ -138,8 +138,8 @@ def locked(connection: Connection, announcement_id: str) -> Announcement | None:
 
 
 def due(connection: Connection, at: float, limit: int) -> list[Announcement]:
-    """Schedules whose time has come, earliest first, but for those that another process has in
-    hand; kept from other writers.
+    """List due schedules, earliest first, and lock them; rows locked by another process are
+    skipped.
     """
     statement = (
         select(announcement)
@@ -152,8 +152,8 @@ def due(connection: Connection, at: float, limit: int) -> list[Announcement]:
 
 
 def released(connection: Connection, at: float, limit: int) -> list[Announcement]:
-    """Approved announcements whose hold is over, but for those that another process has in hand;
-    kept from other writers.
+    """List approved announcements whose hold is over and lock them; rows locked by another process
+    are skipped.
     """
     statement = (
         select(announcement)
@@ -166,7 +166,7 @@ def released(connection: Connection, at: float, limit: int) -> list[Announcement
 
 
 def move(connection: Connection, row: Announcement, state: State, at: float, **values: Any) -> bool:
-    """Give the announcement another state if it still has the one of `row`; whether it had."""
+    """Change the announcement's state if it still is that of `row`; True if it was."""
     values |= _columns(values["fields"]) if "fields" in values else {}
     unchanged = (announcement.c.id == row.id, announcement.c.state == row.state)
     return (
@@ -178,8 +178,8 @@ def move(connection: Connection, row: Announcement, state: State, at: float, **v
 
 
 def carry_blanks(connection: Connection, announcement_id: str, blanks: str) -> None:
-    """Remember what the template left open from which an announcement was begun: the template may
-    be deleted meanwhile.
+    """Store the placeholders that the announcement's template left open, since the template may be
+    deleted.
     """
     connection.execute(
         update(announcement).where(announcement.c.id == announcement_id).values(blanks=blanks)
@@ -208,8 +208,8 @@ def insert_edition(
     concerned: Iterable[str],
     at: datetime,
 ) -> int:
-    """Sign and store an edition as the newest of its announcement; its id. Who was confirmed before
-    `at` is in its audience.
+    """Sign and store an edition as its announcement's newest; return its id. Addresses confirmed
+    before `at` are its audience.
     """
     document = signatures.canonical(frozen)
     older = (edition.c.announcement == frozen.announcement, edition.c.newest)
@@ -241,7 +241,7 @@ def insert_edition(
 
 
 def _carry_areas(connection: Connection, announcement_id: str, edition_id: int) -> None:
-    """Where an earlier edition stood the new one stands too, so that nobody keeps reading the old
+    """Add the areas of earlier editions as former ones, so that the new edition replaces the old
     one there.
     """
     mine = select(edition_area.c.area).where(edition_area.c.edition == edition_id)
@@ -261,17 +261,17 @@ def _carry_areas(connection: Connection, announcement_id: str, edition_id: int) 
 def open_runs(
     connection: Connection, edition_id: int, channels: Iterable[str], follows: int | None = None
 ) -> str:
-    """The outbox: one run for each push channel by which the edition goes, to the recipients of
-    `follows` too; their lane.
+    """Create the outbox, a run for each push channel; return its lane. Recipients of the edition
+    `follows` are included.
 
-    What corrects an emergency is as urgent as the emergency was.
+    A correction of an emergency is as urgent as the emergency.
     """
-    found = connection.execute(select(edition).where(edition.c.id == edition_id)).one()
+    row = connection.execute(select(edition).where(edition.c.id == edition_id)).one()
     urgent = exists().where(
-        edition.c.announcement == found.announcement, edition.c.level == "emergency"
+        edition.c.announcement == row.announcement, edition.c.level == "emergency"
     )
     lane = "emergency" if connection.execute(select(urgent)).scalar() else "routine"
-    times = {"published_at": found.published_at, "expires_at": found.expires_at}
+    times = {"published_at": row.published_at, "expires_at": row.expires_at}
     for name in channels:
         values = {
             "edition": edition_id,
@@ -286,9 +286,7 @@ def open_runs(
 
 
 def supersede_runs(connection: Connection, announcement_id: str, reason: str) -> tuple[str, ...]:
-    """End every unfinished run of the announcement's editions so far; all channels by which they
-    went.
-    """
+    """End every unfinished run of the announcement's editions; return all their channels."""
     earlier = run.c.edition.in_(
         select(edition.c.id).where(edition.c.announcement == announcement_id)
     )
@@ -301,7 +299,9 @@ def supersede_runs(connection: Connection, announcement_id: str, reason: str) ->
 
 
 def ended(connection: Connection, at: float) -> list[Announcement]:
-    """Published announcements that have expired; kept from other writers."""
+    """List published announcements that have expired and lock them; rows locked by another process
+    are skipped.
+    """
     over = (announcement.c.state == "published", announcement.c.expires_at <= at)
     statement = (
         select(announcement)
@@ -312,17 +312,17 @@ def ended(connection: Connection, at: float) -> list[Announcement]:
     return [_announcement(row) for row in connection.execute(statement)]
 
 
-# --- reading ------------------------------------------------------------------------------------------
+# --- reading ---
 
 
 def find(connection: Connection, key: str) -> Announcement | None:
-    """The announcement with this id or this code in its official spelling."""
+    """Find the announcement with this id, or this code in its official spelling."""
     row = connection.execute(select(announcement).where(_named(key))).one_or_none()
     return _announcement(row) if row is not None else None
 
 
 def edition_document(connection: Connection, edition_id: int) -> Edition:
-    """The edition with this id; raises LookupError."""
+    """Return the edition with this id. Raises LookupError."""
     document = connection.execute(
         select(edition.c.document).where(edition.c.id == edition_id)
     ).scalar()
@@ -332,27 +332,27 @@ def edition_document(connection: Connection, edition_id: int) -> Edition:
 
 
 def newest_edition(connection: Connection, key: str) -> EditionRow | None:
-    """The newest edition of the announcement with this id or code; None before the first."""
+    """Find the newest edition of the announcement with this id or code; None before the first."""
     row = connection.execute(_editions(key).where(edition.c.newest)).one_or_none()
     return _edition_row(row) if row is not None else None
 
 
 def versions(connection: Connection, key: str) -> list[EditionRow]:
-    """Every edition of the announcement with this id or code, the first one first."""
+    """List every edition of the announcement with this id or code, oldest first."""
     return [
         _edition_row(row) for row in connection.execute(_editions(key).order_by(edition.c.number))
     ]
 
 
 def stamp(connection: Connection) -> tuple[int, int]:
-    """(highest edition id, number of editions): changes whenever anything published changes, so
-    caches can be keyed by it.
+    """Return (highest edition id, number of editions): a cache key that changes with every
+    publication.
     """
     newest, count = connection.execute(select(func.max(edition.c.id), func.count())).one()
     return newest or 0, count
 
 
-# --- pieces of statements -------------------------------------------------------------------------------
+# --- statements ---
 
 
 def _named(key: str) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""Published editions page by page: of the public archive, and of an area for feeds and screens."""
+"""Pages of published editions: of the public archive, and of an area for feeds and screens."""
 
 import re
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ _CURSOR = re.compile(r"(\d{1,18})\.([A-Z0-9-]{1,20})", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
-    """Some editions, newest first publication first; `following` is the cursor of the next page, ""
-    at the end.
+class ArchivePage:
+    """A page of editions, the latest first published first; `following` is the cursor of the next
+    page, "" at the end.
     """
 
     editions: tuple[Edition, ...]
@@ -35,9 +35,9 @@ class Page:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Filter:
-    """What the public archive shows; empty = no restriction. `since` <= first publication <
-    `until`, epoch seconds.
+class ArchiveFilter:
+    """Filter of the public archive; empty = no restriction. `since` <= first publication < `until`,
+    epoch seconds.
 
     `in_force_at`: only what is neither withdrawn nor over at that moment.
     """
@@ -58,14 +58,14 @@ def concerning(
     limit: int = 50,
     before: str = "",
     channel: str = "",
-) -> Page:
-    """Newest editions that concern an area, or concerned it until a correction: in force, or
-    changed or expired after `since`.
+) -> ArchivePage:
+    """List newest editions that concern an area, or did until a correction: in force, or changed or
+    expired after `since`.
 
-    `since` in epoch seconds; with `channel` only those to go there. `before` is a cursor,
-    `following` of the page before.
+    `since` in epoch seconds; with `channel` only editions for that channel. `before` is the
+    previous page's `following`.
     """
-    kept = or_(
+    recent = or_(
         edition.c.published_at >= since,
         ~edition.c.withdrawn & or_(edition.c.expires_at.is_(None), edition.c.expires_at >= since),
     )
@@ -74,33 +74,33 @@ def concerning(
         if channel
         else literal(True)
     )
-    return _page(connection, [kept, chosen, _concerns(area_code)], before, limit)
+    return _page(connection, [recent, chosen, _concerns(area_code)], before, limit)
 
 
 def list_public(
-    connection: Connection, wanted: Filter, *, before: str = "", limit: int = PAGE_SIZE
-) -> Page:
-    """One page of the public archive: everything ever published, by its newest edition."""
-    return _page(connection, _conditions(connection, wanted), before, limit)
+    connection: Connection, criteria: ArchiveFilter, *, before: str = "", limit: int = PAGE_SIZE
+) -> ArchivePage:
+    """Read a page of the public archive: everything ever published, by its newest edition."""
+    return _page(connection, _conditions(connection, criteria), before, limit)
 
 
-def count_public(connection: Connection, wanted: Filter) -> int:
-    """How many announcements `list_public` would list in all."""
+def count_public(connection: Connection, criteria: ArchiveFilter) -> int:
+    """Count the announcements that `list_public` would list on all pages."""
     statement = (
         select(func.count())
         .select_from(edition)
-        .where(edition.c.newest, *_conditions(connection, wanted))
+        .where(edition.c.newest, *_conditions(connection, criteria))
     )
     return int(connection.execute(statement).scalar_one())
 
 
 def is_cursor(text: str) -> bool:
-    """Whether a text could be a page's cursor."""
+    """True if a text could be a page's cursor."""
     return _CURSOR.fullmatch(text) is not None
 
 
 def cursor_of(last: Edition) -> str:
-    """Where a page after this edition begins: microseconds of the first publication, then the code."""
+    """Return the cursor after this edition: microseconds of first publication, then the code."""
     return f"{round(last.first_published_at.timestamp() * 1_000_000)}.{last.code}"
 
 
@@ -108,23 +108,23 @@ def _concerns(area_code: str) -> ColumnElement[bool]:
     return edition.c.id.in_(select(edition_area.c.edition).where(edition_area.c.area == area_code))
 
 
-def _conditions(connection: Connection, wanted: Filter) -> list[ColumnElement[bool]]:
-    conditions = [_concerns(wanted.area)] if wanted.area else []
-    if wanted.category:
-        conditions.append(edition.c.topic == wanted.category)
-    if wanted.since is not None:
-        conditions.append(edition.c.first_published_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(edition.c.first_published_at < wanted.until)
-    if wanted.in_force_at is not None:
-        over = edition.c.expires_at <= wanted.in_force_at
+def _conditions(connection: Connection, criteria: ArchiveFilter) -> list[ColumnElement[bool]]:
+    conditions = [_concerns(criteria.area)] if criteria.area else []
+    if criteria.category:
+        conditions.append(edition.c.topic == criteria.category)
+    if criteria.since is not None:
+        conditions.append(edition.c.first_published_at >= criteria.since)
+    if criteria.until is not None:
+        conditions.append(edition.c.first_published_at < criteria.until)
+    if criteria.in_force_at is not None:
+        over = edition.c.expires_at <= criteria.in_force_at
         conditions += [~edition.c.withdrawn, or_(edition.c.expires_at.is_(None), ~over)]
-    return conditions + search.matching(connection, wanted.text)
+    return conditions + search.matching(connection, criteria.text)
 
 
 def _page(
     connection: Connection, conditions: Sequence[ColumnElement[bool]], before: str, limit: int
-) -> Page:
+) -> ArchivePage:
     place = (edition.c.first_published_at, announcement.c.code)
     statement = (
         select(edition.c.document)
@@ -137,6 +137,9 @@ def _page(
     if edge is not None:
         at, code = int(edge[1]) / 1_000_000, edge[2]
         statement = statement.where(or_(place[0] < at, (place[0] == at) & (place[1] < code)))
-    found = [signatures.decode(document) for document in connection.execute(statement).scalars()]
-    shown = tuple(found[:limit])
-    return Page(editions=shown, following=cursor_of(shown[-1]) if len(found) > limit else "")
+    editions = [signatures.decode(document) for document in connection.execute(statement).scalars()]
+    page_editions = tuple(editions[:limit])
+    return ArchivePage(
+        editions=page_editions,
+        following=cursor_of(page_editions[-1]) if len(editions) > limit else "",
+    )

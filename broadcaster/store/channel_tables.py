@@ -1,5 +1,4 @@
-"""The tables of channels: state, results a minute, rates that providers want, suspicions, people
-reached, hubs.
+"""Tables of channels: state, results a minute, rates, suspicions, people reached, hubs.
 
 Times are epoch seconds UTC (double).
 """
@@ -22,17 +21,16 @@ from broadcaster.store.tables import metadata
 channel_state = Table(
     "channel_state",
     metadata,
-    # what must survive an emptied Redis: pauses, circuit breaker, mass-suppression breaker
+    # state that must survive an emptied Redis: pauses, circuit breaker, mass-suppression breaker
     Column("channel", Text, primary_key=True),
     Column("paused_until", Double, nullable=False, default=0),
     Column("halted", Text, nullable=False, default=""),  # "" | probe | manual
     Column("detail", Text, nullable=False, default=""),
     Column("since", Double),
     Column("next_probe", Double),
-    Column(
-        "holding", Boolean, nullable=False, default=False
-    ),  # suppressions are held for an operator
-    # closed because of replies to single recipients: an emergency goes on, and a success opens it again
+    # suppressions are held for an operator
+    Column("holding", Boolean, nullable=False, default=False),
+    # closed because of replies about single recipients: emergencies continue, a success reopens it
     Column("suspected", Boolean, nullable=False, default=False, server_default=false()),
 )
 
@@ -62,14 +60,13 @@ held_suppression = Table(
 pace = Table(
     "pace",
     metadata,
-    # a channel whose provider said "too fast" without saying for how long: half of the rate, then slowly back
+    # channels slowed after an unspecific "too fast": half of the rate, then slow recovery
     Column("channel", Text, primary_key=True),
     Column("full_rate", Double, nullable=False),  # messages a second towards which it returns
     Column("slowed_rate", Double, nullable=False),  # at `slowed_at`
     Column("slowed_at", Double, nullable=False),
-    Column(
-        "code", Text, nullable=False, default="", server_default=""
-    ),  # what it last said; "unreachable": nothing
+    # the provider's last code; "unreachable": none
+    Column("code", Text, nullable=False, default="", server_default=""),
 )
 
 
@@ -88,9 +85,9 @@ held_domain = Table(
 suspicion = Table(
     "suspicion",
     metadata,
-    # replies to single recipients that may be about the sender
+    # replies about single recipients that may concern the sender
     Column("channel", Text, primary_key=True),
-    Column("kind", Text, primary_key=True),  # what counts as the same reply
+    Column("kind", Text, primary_key=True),  # replies of a kind count as the same
     Column("address", BigInteger, primary_key=True, autoincrement=False),
     Column("domain", Text, nullable=False),  # keyed hash, empty where the channel has none
     Column("code", Text, nullable=False),  # the provider's
@@ -103,7 +100,7 @@ suspicion = Table(
 last_success = Table(
     "last_success",
     metadata,
-    # when something arrived, noted only beside suspicions
+    # time of the last arrival, recorded only while there are suspicions
     Column("channel", Text, primary_key=True),
     Column("domain", Text, primary_key=True),  # keyed hash; empty: anywhere on the channel
     Column("at", Double, nullable=False),
@@ -117,7 +114,7 @@ reached = Table(
     # people written to in the last 24 hours, where a provider limits how many
     Column("channel", Text, primary_key=True),
     Column("address", BigInteger, primary_key=True),
-    Column("at", Double, nullable=False),  # last
+    Column("at", Double, nullable=False),  # of the last message
     Index("reached_at", "channel", "at"),
     sqlite_with_rowid=False,
 )
@@ -126,7 +123,7 @@ reached = Table(
 hub_told = Table(
     "hub_told",
     metadata,
-    # editions of the last days whose changed documents every WebSub hub was told of
+    # recent editions of whose documents every WebSub hub has been notified
     Column("edition", BigInteger, primary_key=True, autoincrement=False),
     Column("at", Double, nullable=False),
     sqlite_with_rowid=False,

@@ -1,7 +1,6 @@
-"""The gate of the ledger: rows of a claimed slice that may be sent now are marked `sending`, others
-are closed or wait.
+"""The gate of the ledger: due rows of a claimed slice are marked `sending`, closed or kept waiting.
 
-Every function is one transaction's worth of SQL.
+Every function is SQL within a transaction.
 """
 
 from collections import Counter
@@ -29,10 +28,10 @@ from subscribers.store import State
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Marked:
-    """What one marking found: rows to write, the last slot looked at, and whether the slice has no
-    more that is due.
+    """Result of a marking: rows to send, the last slot examined, and whether the slice has no more
+    due rows.
 
-    `at` is the time of the database, by which all workers count.
+    `at` is the database's time, which all workers share.
     """
 
     rows: list[MarkedRow]
@@ -67,7 +66,7 @@ def mark(
     """Mark up to `limit` due rows `sending`, close those that may not be sent, renew the lease.
     Raises LeaseLost.
 
-    `people`: how many different ones the provider lets us write to in 24 hours (0: any number);
+    `people`: how many different people the provider lets us write to in 24 hours (0: no limit);
     rows beyond them wait.
     """
     state, wall, closed = statements.gate(connection, claim.edition, claim.channel, claim.lane)
@@ -138,7 +137,7 @@ def _with_corrections(
 
 
 def has_due(connection: Connection, claim: Claim) -> bool:
-    """Check whether the gate would find something in the claimed slice."""
+    """True if the claimed slice has a due row."""
     state, wall, _closed = statements.gate(connection, claim.edition, claim.channel, claim.lane)
     span: dict[str, Any] = {
         "edition": claim.edition,
@@ -154,8 +153,8 @@ def has_due(connection: Connection, claim: Claim) -> bool:
 def _within_tier(
     connection: Connection, claim: Claim, people: int, rows: list[Candidate]
 ) -> list[Candidate]:
-    """Those whom the day's number of people allows; the others wait until there is room, or for
-    their end.
+    """Return the rows that the daily limit on people admits; the others wait for room or for their
+    end.
     """
     emergency = claim.lane == "emergency"
     admitted = tier.admit(
@@ -180,8 +179,8 @@ def _within_tier(
 
 
 def _unmark(connection: Connection, claim: Claim, slots: set[int]) -> set[int]:
-    """Rows that another transaction opened between the look and the marking: they have not been
-    through the gate.
+    """Return rows to pending that another transaction opened between reading and marking: they have
+    not passed the gate.
     """
     if slots:
         mine = (
@@ -218,7 +217,7 @@ def _verdict(row: Candidate, ended: str) -> tuple[int, str] | None:
 def _message_numbers(
     connection: Connection, claim: Claim, slots: list[int]
 ) -> dict[int, dict[int, None]]:
-    """The provider's numbers of every message of earlier editions, by slot, newest first: an edit
+    """Return the provider's message numbers of earlier editions by slot, newest first; an edit
     keeps its number.
     """
     mine = select(edition.c.announcement).where(edition.c.id == claim.edition).scalar_subquery()

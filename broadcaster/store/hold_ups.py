@@ -1,6 +1,4 @@
-"""Rows of what kept emergencies from going out: opened when it is first seen, told once, closed
-when it is over.
-"""
+"""Rows of delays of emergencies: opened when detected, notified once, closed when over."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +12,7 @@ from broadcaster.store.tables import edition, run
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HoldUp:
-    """One channel of one announcement that stood still; times in epoch seconds."""
+    """A delayed channel of an announcement; times in epoch seconds."""
 
     announcement: str
     hold: ChannelWait
@@ -25,7 +23,7 @@ class HoldUp:
 
 
 def emergencies(connection: Connection) -> list[str]:
-    """Announcements whose newest edition goes out in the emergency lane and has not ended."""
+    """List announcements whose newest edition uses the emergency lane and has not finished."""
     unfinished = (
         select(edition.c.announcement)
         .join(run, run.c.edition == edition.c.id)
@@ -36,33 +34,33 @@ def emergencies(connection: Connection) -> list[str]:
 
 
 def standing(connection: Connection) -> list[HoldUp]:
-    """Those that are not over, the oldest first."""
+    """List the delays that are not over, oldest first."""
     return _read(connection, select(hold_up).where(hold_up.c.over_at.is_(None)))
 
 
 def of(connection: Connection, announcement: str) -> list[HoldUp]:
-    """Those of one announcement, the oldest first."""
+    """List the delays of an announcement, oldest first."""
     return _read(connection, select(hold_up).where(hold_up.c.announcement == announcement))
 
 
 def begin(connection: Connection, announcement: str, hold: ChannelWait, at: float) -> None:
-    """Note a new one."""
+    """Store a new delay."""
     place = {"announcement": announcement, "channel": hold.channel, "since": at}
     connection.execute(insert(hold_up).values(**place, **_values(hold), seen_at=at))
 
 
-def see(connection: Connection, known: HoldUp, hold: ChannelWait, at: float) -> None:
-    """Note that it still stands, and how."""
+def mark_continuing(connection: Connection, known: HoldUp, hold: ChannelWait, at: float) -> None:
+    """Record that the delay continues, with its current cause."""
     connection.execute(update(hold_up).where(*_place(known)).values(**_values(hold), seen_at=at))
 
 
-def tell(connection: Connection, known: HoldUp, at: float) -> None:
-    """Note that its people are told."""
+def mark_notified(connection: Connection, known: HoldUp, at: float) -> None:
+    """Record that the people responsible have been notified."""
     connection.execute(update(hold_up).where(*_place(known)).values(told_at=at))
 
 
 def end(connection: Connection, known: HoldUp, at: float) -> None:
-    """Note that it is over."""
+    """Record that the delay is over."""
     connection.execute(update(hold_up).where(*_place(known)).values(over_at=at))
 
 

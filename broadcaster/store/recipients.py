@@ -1,4 +1,4 @@
-"""Recipients of an edition: whom it concerns, and whom earlier editions may have reached."""
+"""Recipients of an edition: its audience, and the people whom earlier editions may have reached."""
 
 from sqlalchemy import (
     Connection,
@@ -19,7 +19,7 @@ MAY_HAVE_REACHED = (SENDING, SENT, DELIVERED, READ, UNCONFIRMED)
 
 
 def audience_of(connection: Connection, edition_id: int) -> Audience:
-    """Whom an edition concerns; addresses confirmed after its publication do not count."""
+    """Return the audience of an edition; addresses confirmed after its publication do not count."""
     row = connection.execute(
         select(edition.c.level, edition.c.topic, edition.c.published_at).where(
             edition.c.id == edition_id
@@ -44,12 +44,12 @@ def of_slots(
     cursor: int,
     until: int,
 ) -> Select[int, int, str]:
-    """Select the rows of these slots: the audience; for a correction also, for a withdrawal only, whom earlier
-    editions may have reached.
+    """Select recipients in these slots: the audience; for a correction also those whom earlier
+    editions may have reached, for a withdrawal only those.
 
-    Not a twin that is another address now: what it may have had that one has in its own place
-    (twins.py), or in the twin's, where it was on the wire: a correction that reaches the address in
-    its own place anyway leaves that one out.
+    Merged addresses are left out: the remaining address has their row in its own slot
+    (store/twins.py), or in the merged one's slot if it was being sent. A correction that reaches
+    the address in its own slot anyway omits the latter.
     """
     audience = audience_of(connection, edition_id)
     fresh = chunk(audience, channel, cursor, until)
@@ -79,7 +79,7 @@ def of_slots(
 
 
 def _reached(announcement: str, edition_id: int) -> Select[int, int, str]:
-    """Select the rows whom earlier editions may have reached."""
+    """Select the rows that earlier editions may have reached."""
     return (
         select(delivery.c.slot, delivery.c.address, delivery.c.area)
         .join(edition, edition.c.id == delivery.c.edition)

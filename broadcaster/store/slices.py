@@ -1,6 +1,6 @@
-"""Slices of the ledger: claim one, count its rows, give it back, finish the run.
+"""Slices of the ledger: claim, count and release them, finish their run.
 
-Every function is one transaction's worth of SQL.
+Every function is SQL within a transaction.
 """
 
 import math
@@ -23,8 +23,8 @@ from broadcaster.store.statements import Statement
 from broadcaster.store.tables import delivery, run, slice_
 
 OVER = ("stopped", "superseded")
-"""States of a run of which nothing more leaves: whatever waits in it closes at once, also what was
-to be retried later.
+"""States of a run that sends nothing more: its waiting rows close at once, also those to be retried
+later.
 """
 CLAIMABLE = ("preparing", "running", *OVER)
 
@@ -48,7 +48,8 @@ class Claim:
 _FOR_UPDATE = " FOR UPDATE SKIP LOCKED"
 _NAMES = ", ".join(f"'{state}'" for state in CLAIMABLE)
 _runs = Statement(
-    "SELECT edition, state, follows, published_at, expires_at FROM run WHERE channel = :channel AND lane = :lane"
+    "SELECT edition, state, follows, published_at, expires_at FROM run"
+    " WHERE channel = :channel AND lane = :lane"
     f" AND finished_at IS NULL AND state IN ({_NAMES}) ORDER BY served, edition"
 )
 _DUE = (
@@ -67,7 +68,8 @@ _take = Statement(
     " WHERE edition = :edition AND channel = :channel AND number = :number"
 )
 _take_turn = Statement(
-    "UPDATE run SET served = (SELECT coalesce(max(r.served), 0) + 1 FROM run r WHERE r.channel = :channel AND r.lane = :lane"
+    "UPDATE run SET served = (SELECT coalesce(max(r.served), 0) + 1 FROM run r"
+    " WHERE r.channel = :channel AND r.lane = :lane"
     f" AND r.state IN ({_NAMES})) WHERE edition = :edition AND channel = :channel"
 )
 
@@ -86,7 +88,7 @@ def claim_slice(
 
     Rows that a dead or fenced holder left `sending` reopen after `reopen_wait` seconds as possible
     duplicates, and close as unconfirmed at `uncertain_limit` uncertain attempts. `closing`: the
-    channel may not send, so only what is over or expired, to be closed by the gate.
+    channel may not send, so only runs that are over or expired, to be closed by the gate.
     """
     clock, wall = lease_clock(connection), now(connection)
     for turn in _runs(connection, channel=channel, lane=lane).all():
@@ -124,14 +126,14 @@ def claim_slice(
 
 
 def due_until(state: str, wall: float) -> float:
-    """Up to which time rows count as due: those of a run that is over always do."""
+    """Return the time up to which rows count as due: infinity for a run that is over."""
     return math.inf if state in OVER else wall
 
 
 def _free_slice(
     connection: Connection, edition: int, channel: str, clock: float, until: float, holder: Holder
 ) -> Any:
-    """The first slice with due work that nobody holds, else one whose holder is dead; None when
+    """Find the first slice with due work that nobody holds, else one whose holder is dead; None if
     there is none.
     """
     due: dict[str, Any] = {"edition": edition, "channel": channel, "until": until}
@@ -189,7 +191,7 @@ def move_counters(
     possible_duplicates: int = 0,
     holder: Holder | None = None,
 ) -> None:
-    """Move the slice's counters by `change` (state -> difference); with `holder` also renew the
+    """Change the slice's counters by `change` (state -> difference); with `holder` also renew the
     lease, or raise LeaseLost.
     """
     moved = any(change.values()) or possible_duplicates
@@ -214,16 +216,20 @@ def move_counters(
 
 
 def renew(connection: Connection, claim: Claim, holder: Holder) -> None:
-    """Prolong the lease; raises LeaseLost when it is no longer ours."""
+    """Renew the lease. Raises LeaseLost."""
     move_counters(connection, claim, {}, holder=holder)
 
 
-_HELD = " WHERE edition = :edition AND channel = :channel AND number = :number AND owner = :owner AND epoch = :epoch"
+_HELD = (
+    " WHERE edition = :edition AND channel = :channel AND number = :number"
+    " AND owner = :owner AND epoch = :epoch"
+)
 _SPAN = f"SELECT after_slot, last_slot FROM slice{_HELD}"
 _still_held = Statement(_SPAN, _SPAN + " FOR UPDATE")
 _recount = Statement(
     "SELECT state, count(*) AS n, min(due_at) AS due_at FROM delivery"
-    " WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last GROUP BY state"
+    " WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last"
+    " GROUP BY state"
 )
 _let_go = Statement(
     "UPDATE slice SET owner = NULL, lease_until = NULL, open = :open, due_at = :due_at, "
@@ -233,8 +239,8 @@ _let_go = Statement(
 
 
 def release(connection: Connection, claim: Claim, holder: Holder) -> None:
-    """End the claim: recount the slice from its rows, note when its earliest open row is due, close
-    the run when all is done.
+    """Release the claim: recount the slice from its rows, store when its earliest open row is due,
+    close a finished run.
     """
     held: dict[str, Any] = {
         "edition": claim.edition,
@@ -262,9 +268,9 @@ def release(connection: Connection, claim: Claim, holder: Holder) -> None:
 
 
 def finish_run(connection: Connection, edition: int, channel: str) -> None:
-    """Close a run once nothing of it is open and nothing more will be added."""
+    """Close a run once no row of it is open and none will be added."""
     mine = (run.c.edition == edition) & (run.c.channel == channel) & run.c.finished_at.is_(None)
-    # the run's row orders those who close its last slices and who seals it: the last of them sees all the others' work
+    # the lock orders the closing of the last slices and the seal: the last one sees the others
     if connection.execute(select(run.c.edition).where(mine).with_for_update()).first() is None:
         return
     still_open = (
@@ -286,10 +292,9 @@ def finish_run(connection: Connection, edition: int, channel: str) -> None:
 
 
 def finish_idle(connection: Connection) -> None:
-    """Close every run that has nothing open any more (a safety net: each is closed by its last
-    slice).
+    """Close every run without open rows (a safety net: normally the last slice closes its run).
 
-    A paused one that expires goes on, so that the gate closes what waits in it.
+    A paused run that expires continues, so that the gate closes its waiting rows.
     """
     expired = (run.c.state == "paused", run.c.expires_at <= now(connection))
     connection.execute(update(run).where(*expired, run.c.sealed).values(state="running"))
@@ -301,7 +306,7 @@ def finish_idle(connection: Connection) -> None:
 
 
 def busy_lanes(connection: Connection) -> list[tuple[str, str]]:
-    """(channel, lane) pairs that have something to do now: runs to fill, slices that are due."""
+    """Return the (channel, lane) pairs with work: runs to fill, slices that are due."""
     wall = now(connection)
     open_runs = select(run.c.edition, run.c.channel, run.c.lane, run.c.state, run.c.sealed).where(
         run.c.finished_at.is_(None), run.c.state.in_(CLAIMABLE)

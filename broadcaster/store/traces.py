@@ -1,7 +1,8 @@
-"""The deliveries of one address: what is kept of each, with its times."""
+"""Deliveries of an address: the stored facts of each, with their times."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, and_, select
 
@@ -49,7 +50,7 @@ _COLUMNS = (
 
 
 def of_address(connection: Connection, announcement: str, address_id: int) -> Sequence[Trace]:
-    """Every delivery of the announcement's editions to this address, the oldest edition first."""
+    """List every delivery of the announcement's editions to this address, oldest edition first."""
     same_run = and_(run.c.edition == delivery.c.edition, run.c.channel == delivery.c.channel)
     around = and_(
         slice_.c.edition == delivery.c.edition,
@@ -68,7 +69,7 @@ def of_address(connection: Connection, announcement: str, address_id: int) -> Se
     return [_trace(row) for row in connection.execute(rows)]
 
 
-def _trace(row: Row) -> Trace:  # type: ignore[type-arg]
+def _trace(row: Row[Any]) -> Trace:
     state = STATES[row.state]
     return Trace(
         edition=row.edition,

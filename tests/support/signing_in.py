@@ -18,7 +18,7 @@ from broadcaster.staff import second_factor, sign_in
 from broadcaster.staff.sign_in import Outcome
 from broadcaster.staff.sign_in_throttle import Browser
 from broadcaster.store import accounts, audit, sessions
-from broadcaster.store.audit import Entry
+from broadcaster.store.audit import AuditEntry
 from broadcaster.store.sessions import Session
 from support.browsing import CREDENTIALS, Clock
 from support.staffing import PASSWORD, hire
@@ -57,7 +57,7 @@ class Program:
         assert session is not None
         return session
 
-    async def audit(self, name: str = "rina") -> list[Entry]:
+    async def audit(self, name: str = "rina") -> list[AuditEntry]:
         """What the audit says of a person, the oldest first."""
         return await self.app.database.read(audit.about, f"staff:{name}")
 

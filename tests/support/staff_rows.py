@@ -359,7 +359,7 @@ async def second_factor(stage: Stage, _values: Mapping[str, str]) -> Mapping[str
 async def no_mail(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
     """The form of rina's, who had an address, that takes it away."""
     await stage.site.app.database.write(
-        accounts.reach, stage.rina.id, "email", "rina@contoh.example"
+        accounts.set_contact, stage.rina.id, "email", "rina@contoh.example"
     )
     return {"kabar": ""}
 

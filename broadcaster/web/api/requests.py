@@ -19,7 +19,7 @@ from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.runtime.i18n import Words
 from broadcaster.runtime.refusal_words import WordedProblem, sentence, worded
 from broadcaster.store import idempotency
-from broadcaster.store.idempotency import Answer, KeyReused
+from broadcaster.store.idempotency import KeyReused, StoredResponse
 from broadcaster.web.base.authorization import Endpoint, app_of, token_of
 from broadcaster.web.base.errors import problem, words_of
 from broadcaster.web.base.storable import NUL
@@ -116,12 +116,12 @@ async def once(
     ).digest()
     token = token_of(request).id
 
-    def transaction(connection: Connection) -> tuple[Answer, StoredAnnouncement | None]:
+    def transaction(connection: Connection) -> tuple[StoredResponse, StoredAnnouncement | None]:
         earlier = idempotency.take(connection, token, key, digest) if key else None
         if earlier is not None:
             return earlier, None
         done = act(connection)
-        answer = Answer(status=status, body=msgspec.json.encode(_content(done)).decode())
+        answer = StoredResponse(status=status, body=msgspec.json.encode(_content(done)).decode())
         if key:
             idempotency.keep(connection, token, key, answer)
         return answer, done

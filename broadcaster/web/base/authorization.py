@@ -164,7 +164,7 @@ def guarded(row: Row) -> Endpoint:
         body = LimitedBody(request, row.cap, request.app.state.bodies.of(row.access))
         request = StorableRequest(request.scope, body.receive)
         client = household_of(request)
-        audit.come_from(client_of(request))
+        audit.set_place(client_of(request))
         if row.guessing and not limits.misses.has(client):
             raise _too_many(limits.misses.wait(client))
         try:

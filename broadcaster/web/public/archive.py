@@ -48,9 +48,9 @@ class ArchiveQuery:
     in_force: bool
     """True to leave out expired and withdrawn announcements."""
 
-    def filter(self, now: datetime) -> archive.Filter:
+    def filter(self, now: datetime) -> archive.ArchiveFilter:
         """Return the filter for the store."""
-        return archive.Filter(
+        return archive.ArchiveFilter(
             area=self.area.code,
             category=self.topic.slug if self.topic else "",
             text=self.text,
@@ -136,8 +136,8 @@ def _heading(query: ArchiveQuery) -> str:
 
 
 def _archive(
-    connection: Connection, filter_: archive.Filter, before: str
-) -> tuple[archive.Page, int]:
+    connection: Connection, filter_: archive.ArchiveFilter, before: str
+) -> tuple[archive.ArchivePage, int]:
     """Return one page of announcements and their total number."""
     page = archive.list_public(connection, filter_, before=before)
     return page, archive.count_public(connection, filter_)

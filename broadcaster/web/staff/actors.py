@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from broadcaster.runtime.i18n import Words, words
 from broadcaster.store.accounts import acting
-from broadcaster.store.audit import Entry
+from broadcaster.store.audit import AuditEntry
 
 _OTHERS = {
     "cli": "staff.send.by.cli",
@@ -21,7 +21,7 @@ def display_names(connection: Connection, actors: Iterable[str], t: Words) -> Ma
     return {actor: _display_name(connection, actor, t) for actor in set(actors)}
 
 
-def typed_reason(entry: Entry, names: Mapping[str, str]) -> str:
+def typed_reason(entry: AuditEntry, names: Mapping[str, str]) -> str:
     """Return the reason a person typed; "" if it is the automatic text that repeats the actor.
 
     `names` maps actors to display names.

@@ -12,7 +12,7 @@ from broadcaster.delivery.status import identify
 from broadcaster.runtime.i18n import Words
 from broadcaster.store import announcements, audit, drafts
 from broadcaster.store.announcements import Announcement, EditionRow
-from broadcaster.store.audit import Entry
+from broadcaster.store.audit import AuditEntry
 from broadcaster.store.drafts import Proposal
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame
@@ -27,7 +27,7 @@ ARCHIVABLE = ("rejected", "ended")
 class History:
     """The announcement's audit entries with actor names, newest edition and pending proposal."""
 
-    acts: Sequence[Entry]
+    acts: Sequence[AuditEntry]
     names: Mapping[str, str]
     newest: EditionRow | None
     waiting: Proposal | None

@@ -12,7 +12,7 @@ from broadcaster.domain.audit_acts import Act
 from broadcaster.staff import audit_export
 from broadcaster.staff.audit_export import Form
 from broadcaster.store import accounts, announcement_lists, audit, audit_lists
-from broadcaster.store.audit_lists import Line, Page, Wanted
+from broadcaster.store.audit_lists import AuditFilter, AuditLine, AuditPage
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import actor_of, app_of
 from broadcaster.web.staff import actors, frame
@@ -29,7 +29,7 @@ ALARMS = frozenset({Act.BREAK_GLASS})
 class AuditRow:
     """A row on the page; `alarm` highlights it."""
 
-    line: Line
+    line: AuditLine
     who: str
     act: str
     subject: Subject
@@ -43,7 +43,7 @@ class AuditRow:
 class AuditView:
     """Data of the page, read in one transaction."""
 
-    page: Page
+    page: AuditPage
     actors: list[tuple[str, str]]
     acts: list[tuple[str, str]]
     shown: list[AuditRow]
@@ -72,7 +72,7 @@ async def show(request: Request) -> Response:
         older=older,
         copies=copies,
         newest=pages.address_with(request, setelah="") if before else "",
-        filtered=filters != Wanted(),
+        filtered=filters != AuditFilter(),
     )
 
 
@@ -89,12 +89,12 @@ async def export(request: Request) -> Response:
     return StreamingResponse(lines, media_type=f"{MEDIA[form]}; charset=utf-8", headers=headers)
 
 
-async def _filters(request: Request) -> Wanted:
+async def _filters(request: Request) -> AuditFilter:
     """Read the filters: an announcement by id or code, any other subject as the log stores it."""
     query = request.query_params
     subject = query.get("perihal", "").strip()[:200]
     known = await app_of(request).database.read(identify, subject) if subject else None
-    return Wanted(
+    return AuditFilter(
         actor=query.get("siapa", ""),
         act=query.get("tindakan", ""),
         subject=known or subject,
@@ -116,7 +116,9 @@ def _midnight(text: str, *, days: int = 0) -> float | None:
         return None
 
 
-def _view(connection: Connection, filters: Wanted, before: int, wording: AuditWording) -> AuditView:
+def _view(
+    connection: Connection, filters: AuditFilter, before: int, wording: AuditWording
+) -> AuditView:
     page = audit_lists.page(connection, filters, before=before)
     all_actors, acts = audit_lists.actors(connection), audit_lists.acts(connection)
     names = actors.display_names(
@@ -150,7 +152,7 @@ def _view(connection: Connection, filters: Wanted, before: int, wording: AuditWo
     )
 
 
-def _alarming(line: Line) -> bool:
+def _alarming(line: AuditLine) -> bool:
     """True if the act bypassed the second person, or changed the actor's own roles."""
     return line.entry.act in ALARMS or (
         bool(line.entry.detail.get("own")) and "roles" in line.after

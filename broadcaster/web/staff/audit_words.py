@@ -11,8 +11,8 @@ from broadcaster.domain.accounts import Account
 from broadcaster.domain.audit_acts import Act
 from broadcaster.runtime.i18n import Words
 from broadcaster.store.announcement_lists import Item
-from broadcaster.store.audit import Entry
-from broadcaster.store.audit_lists import Line
+from broadcaster.store.audit import AuditEntry
+from broadcaster.store.audit_lists import AuditLine
 from channels.base import pictures
 
 HIDDEN = ("own",)
@@ -52,7 +52,7 @@ class AuditWording:
         return self._first(f"staff.act.{act}", f"staff.audit.act.{act}") or act
 
     def subject(
-        self, entry: Entry, items: Mapping[str, Item], people: Mapping[str, Account]
+        self, entry: AuditEntry, items: Mapping[str, Item], people: Mapping[str, Account]
     ) -> Subject:
         """Word the subject, with its page if there is one.
 
@@ -80,7 +80,7 @@ class AuditWording:
             return Subject(text=self.t(f"staff.audit.subject.{kind}", name=known))
         return Subject(text=self._first(f"staff.audit.subject.{subject}") or subject)
 
-    def changes(self, line: Line) -> list[FieldChange]:
+    def changes(self, line: AuditLine) -> list[FieldChange]:
         """List the changed fields with both values."""
         before, after = line.before, line.after
         return [
@@ -95,7 +95,7 @@ class AuditWording:
             )
         ]
 
-    def more(self, line: Line) -> list[tuple[str, str]]:
+    def more(self, line: AuditLine) -> list[tuple[str, str]]:
         """List the other details as pairs of name and value."""
         return [
             (self.name(name), self._value(name, value))

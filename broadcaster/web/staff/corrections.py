@@ -22,7 +22,7 @@ from broadcaster.runtime.i18n import Words, words
 from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store import announcements, drafts
 from broadcaster.store.announcements import Announcement, EditionRow
-from broadcaster.store.drafts import Proposal, Version
+from broadcaster.store.drafts import DraftVersion, Proposal
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame, refusals
@@ -165,7 +165,7 @@ async def take_back(request: Request) -> Response:
 
 def _unpublished(
     connection: Connection, row: Announcement, newest: EditionRow | None, account: Account
-) -> Version | None:
+) -> DraftVersion | None:
     """Find this person's latest correction if it was never published."""
     last = drafts.newest(connection, row.id)
     if last is None or newest is None or last.act != "correct" or last.actor != account.actor:
@@ -194,7 +194,7 @@ class _Stored:
     newest: EditionRow | None
     waiting: Proposal | None
     people: Mapping[str, str]
-    unused: Version | None
+    unused: DraftVersion | None
 
     @property
     def after(self) -> Fields | None:

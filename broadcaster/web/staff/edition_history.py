@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from broadcaster.domain.audit_acts import Act
 from broadcaster.newsroom.proposal_acts import PROPOSAL_ACTS, ProposalKind
 from broadcaster.store.announcements import Announcement, EditionRow
-from broadcaster.store.audit import Entry
+from broadcaster.store.audit import AuditEntry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,9 @@ class Publication:
     content: str
 
 
-def publication(row: Announcement, newest: EditionRow | None, acts: Sequence[Entry]) -> Publication:
+def publication(
+    row: Announcement, newest: EditionRow | None, acts: Sequence[AuditEntry]
+) -> Publication:
     """Find the publication of the newest edition.
 
     `acts` are the announcement's audit entries, oldest first.
@@ -56,7 +58,9 @@ def publication(row: Announcement, newest: EditionRow | None, acts: Sequence[Ent
     )
 
 
-def _original(row: Announcement, newest: EditionRow | None, acts: Sequence[Entry]) -> Publication:
+def _original(
+    row: Announcement, newest: EditionRow | None, acts: Sequence[AuditEntry]
+) -> Publication:
     contents = (
         str(entry.detail.get("content", ""))
         for entry in reversed(acts)
@@ -71,9 +75,9 @@ def _original(row: Announcement, newest: EditionRow | None, acts: Sequence[Entry
     )
 
 
-def _issued(entry: Entry, newest: EditionRow) -> bool:
+def _issued(entry: AuditEntry, newest: EditionRow) -> bool:
     return entry.act in (Act.CORRECT, Act.WITHDRAW) and entry.detail.get("edition") == newest.id
 
 
-def _latest(acts: Sequence[Entry], act: Act) -> Entry | None:
+def _latest(acts: Sequence[AuditEntry], act: Act) -> AuditEntry | None:
     return next((entry for entry in reversed(acts) if entry.act == act), None)

@@ -10,7 +10,7 @@ from broadcaster.domain.fields import Fields, read_leniently
 from broadcaster.newsroom.forms import EDITABLE
 from broadcaster.runtime.i18n import words
 from broadcaster.store import drafts
-from broadcaster.store.drafts import Version
+from broadcaster.store.drafts import DraftVersion
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame
@@ -25,7 +25,7 @@ VERSIONS = 30
 class Step:
     """A version, its author's name, and its changes since the one before; None for the first."""
 
-    version: Version
+    version: DraftVersion
     who: str
     changes: list[FieldDifference] | None
 
@@ -52,10 +52,10 @@ async def show(request: Request) -> Response:
     return frame.page(request, "history.html", row=row, steps=steps, restorable=restorable)
 
 
-def _changes(request: Request, before: Version, after: Version) -> list[FieldDifference]:
+def _changes(request: Request, before: DraftVersion, after: DraftVersion) -> list[FieldDifference]:
     app = app_of(request)
     return differences(_fields(before), _fields(after), tree=app.tree, topics=app.settings.topics)
 
 
-def _fields(version: Version) -> Fields:
+def _fields(version: DraftVersion) -> Fields:
     return read_leniently(version.form)[0]

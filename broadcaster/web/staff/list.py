@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.store import announcement_lists
-from broadcaster.store.announcement_lists import Tab, Wanted
+from broadcaster.store.announcement_lists import AnnouncementFilter, Tab
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import frame
@@ -35,7 +35,9 @@ async def show(request: Request) -> Response:
     wanted = _wanted(request)
     before = request.query_params.get("setelah", "")
 
-    def read(connection: Connection) -> tuple[announcement_lists.Page, dict[Tab, int], list[str]]:
+    def read(
+        connection: Connection,
+    ) -> tuple[announcement_lists.AnnouncementPage, dict[Tab, int], list[str]]:
         return (
             announcement_lists.page(connection, wanted, before=before),
             announcement_lists.counts(connection, wanted),
@@ -65,9 +67,9 @@ async def show(request: Request) -> Response:
     )
 
 
-def _wanted(request: Request) -> Wanted:
+def _wanted(request: Request) -> AnnouncementFilter:
     query = request.query_params
-    return Wanted(
+    return AnnouncementFilter(
         tab=TAB_WORDS.get(query.get("tab", ""), "published"),
         text=query.get("kata", "")[:TEXT_LIMIT].strip(),
         level=query.get("tingkat", ""),
@@ -91,5 +93,5 @@ def _midnight(text: str, *, days: int = 0) -> float | None:
         return None
 
 
-def _is_filtered(wanted: Wanted) -> bool:
-    return wanted != Wanted(tab=wanted.tab)
+def _is_filtered(wanted: AnnouncementFilter) -> bool:
+    return wanted != AnnouncementFilter(tab=wanted.tab)

@@ -23,7 +23,7 @@ from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.runtime.i18n import Words
 from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.drafts import Version, editors, history
+from broadcaster.store.drafts import DraftVersion, editors, history
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import actors, audience_estimate, checks, frame, once, refusals
 from broadcaster.web.staff.announcement import find_announcement
@@ -160,7 +160,7 @@ def _judgement(connection: Connection, desk: Desk, row: Announcement, t: Words) 
 
 def _history(
     connection: Connection, row: Announcement, t: Words
-) -> tuple[list[Version], Mapping[str, str]]:
+) -> tuple[list[DraftVersion], Mapping[str, str]]:
     """Read the newest versions, and the names of all who are mentioned."""
     versions = history(connection, row.id, limit=VERSIONS)
     named = [row.submitted_by, row.approved_by, *(version.actor for version in versions)]

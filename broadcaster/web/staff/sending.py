@@ -25,7 +25,7 @@ from broadcaster.newsroom.desk import require_steering
 from broadcaster.runtime.i18n import words
 from broadcaster.store import announcements, audit, drafts, retention
 from broadcaster.store.announcements import Announcement, EditionRow
-from broadcaster.store.audit import Entry
+from broadcaster.store.audit import AuditEntry
 from broadcaster.store.sessions import HALF
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, actor_of, app_of, current_session
@@ -172,7 +172,7 @@ async def _page(
 ) -> Response:
     app, t = app_of(request), words(pages.lang_of(request))
 
-    def read(connection: Connection) -> tuple[list[Entry], Mapping[str, str], Any, Any]:
+    def read(connection: Connection) -> tuple[list[AuditEntry], Mapping[str, str], Any, Any]:
         acts = audit.about(connection, row.id)
         named = [entry.actor for entry in acts] + [
             row.created_by,
@@ -235,7 +235,7 @@ def _live(request: Request, row: Announcement, sight: SendingView) -> dict[str, 
     }
 
 
-def _retried(acts: list[Entry]) -> Mapping[str, Any]:
+def _retried(acts: list[AuditEntry]) -> Mapping[str, Any]:
     """Return the counts of the last retry: `retried` rows reopened, `left_out` by reason."""
     return next(
         (entry.detail for entry in reversed(acts) if entry.act == Act.RETRIED),

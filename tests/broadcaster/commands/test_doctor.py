@@ -23,7 +23,7 @@ from broadcaster.simulation.smtp import SmtpStandIn
 from broadcaster.store import accounts, inbox, tier
 from broadcaster.store import channels as channel_store
 from broadcaster.store.database import Database
-from broadcaster.store.inbox import Kept
+from broadcaster.store.inbox import InboxEvent
 from broadcaster.store.migrate import migrate, pending
 from broadcaster.store.tables import delivery, receipt, run
 from channels.base.contract import Finding
@@ -302,7 +302,7 @@ async def test_what_a_resident_said_and_nobody_applies_is_told(
     data_dir: Path, priority: int, what: str
 ) -> None:
     assert about(await examined(data_dir), "tepat waktu").ok
-    word = Kept(dedupe=b"m", body=b"", priority=priority)
+    word = InboxEvent(dedupe=b"m", body=b"", priority=priority)
     in_store(data_dir, inbox.keep, "email", [word], time() - 3600)
     late = about(await examined(data_dir), f"{what} menunggu")
     assert late.ok is False

@@ -16,7 +16,7 @@ from broadcaster.store import channels as channel_store
 from broadcaster.store import throttling as store
 from broadcaster.store.channel_tables import held_domain, pace
 from broadcaster.store.database import Database
-from broadcaster.store.throttling import FLOOR, LEAST_RATE, SETTLE_SECONDS, Pace
+from broadcaster.store.throttling import FLOOR, LEAST_RATE, SETTLE_SECONDS, ChannelPace
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient
 from subscribers.vault import Vault
 from support.fakes import FakeChannel
@@ -101,7 +101,7 @@ def test_an_unlimited_channel_is_halved_from_what_it_sent_lately(database: Datab
 
 
 def test_a_rate_set_lower_meanwhile_holds() -> None:
-    slowed = Pace(full_rate=80, slowed_rate=40, slowed_at=0)
+    slowed = ChannelPace(full_rate=80, slowed_rate=40, slowed_at=0)
     assert slowed.rate(10, 0) == 10
     assert slowed.rate(0, 60) == 48
     assert slowed.rate(80, -5) == 40, "a clock set back"

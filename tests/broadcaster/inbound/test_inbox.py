@@ -1058,7 +1058,7 @@ async def test_a_stop_that_cannot_be_opened_is_kept_and_applied_once_its_key_is_
 async def test_a_receipt_of_another_version_is_kept(town: City) -> None:
     sealed = town.app.vault.seal("receipt.email", '{"type": "TomorrowEvent", "fields": {}}')
     await town.app.database.write(
-        inbox.keep, "email", [inbox.Kept(dedupe=b"x", body=sealed, priority=inbox.WORDS)], 0.0
+        inbox.keep, "email", [inbox.InboxEvent(dedupe=b"x", body=sealed, priority=inbox.WORDS)], 0.0
     )
     await apply_due(town.app, town.answerer)
     (kept,) = table(town.app, receipt)
@@ -1068,7 +1068,10 @@ async def test_a_receipt_of_another_version_is_kept(town: City) -> None:
 
 async def test_receipts_that_cannot_be_read_are_a_figure(town: City) -> None:
     await town.app.database.write(
-        inbox.keep, "email", [inbox.Kept(dedupe=b"x", body=b"spoilt", priority=inbox.WORDS)], 0.0
+        inbox.keep,
+        "email",
+        [inbox.InboxEvent(dedupe=b"x", body=b"spoilt", priority=inbox.WORDS)],
+        0.0,
     )
     await apply_due(town.app, town.answerer)
     read = town.app.database.read_now(metrics.read, town.clock().timestamp())

@@ -183,7 +183,7 @@ async def test_a_stop_that_waits_since_an_earlier_version_is_applied(
         stop = InboundEvent(dedupe="stop", address=SITI, text="BERHENTI")
         sealed = app.vault.seal(inbox_events.sealed_as("whatsapp"), inbox_events.encode(stop))
         await app.database.write(
-            inbox.keep, "whatsapp", [inbox.Kept(dedupe=b"x", body=sealed, priority=0)], 0.0
+            inbox.keep, "whatsapp", [inbox.InboxEvent(dedupe=b"x", body=sealed, priority=0)], 0.0
         )
         await receipts.apply_due(app, ReplySender(app))
         assert is_stopped(app)

@@ -24,7 +24,7 @@ from broadcaster.newsroom.release import publish_held
 from broadcaster.publishing import publications, schedule
 from broadcaster.publishing.corrections import correct
 from broadcaster.store import accounts, announcement_lists, announcements, audit, drafts, nudges
-from broadcaster.store.announcement_lists import Wanted
+from broadcaster.store.announcement_lists import AnnouncementFilter
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.database import Database, is_sqlite
 from broadcaster.store.tables import edition
@@ -194,7 +194,7 @@ def test_a_duplicate_has_the_words_and_areas_but_no_times(desk: Newsroom) -> Non
 def test_a_form_beyond_all_measure_is_refused_and_nothing_is_stored(desk: Newsroom) -> None:
     with pytest.raises(InvalidAnnouncement):
         desk.draft(body="x" * forms.FORM_BYTES)
-    assert desk.database.read_now(announcement_lists.counts, Wanted())["draft"] == 0
+    assert desk.database.read_now(announcement_lists.counts, AnnouncementFilter())["draft"] == 0
 
 
 # --- four eyes ----------------------------------------------------------------------------------------
@@ -690,7 +690,7 @@ def test_lists_have_tabs_with_counts_search_filters_and_pages(room: Newsroom) ->
     other = room.do(newsroom.save, "budi", {**EMERGENCY, "agency": "BPBD"}, after=9)
     room.do(review.submit, "budi", other.id, after=10)
     look = room.database.read_now
-    assert look(announcement_lists.counts, Wanted()) == {
+    assert look(announcement_lists.counts, AnnouncementFilter()) == {
         "draft": 7,
         "waiting": 1,
         "scheduled": 0,
@@ -698,25 +698,35 @@ def test_lists_have_tabs_with_counts_search_filters_and_pages(room: Newsroom) ->
         "ended": 0,
         "archived": 0,
     }
-    first = look(announcement_lists.page, Wanted(tab="draft"), limit=4)
-    second = look(announcement_lists.page, Wanted(tab="draft"), before=first.following, limit=4)
+    first = look(announcement_lists.page, AnnouncementFilter(tab="draft"), limit=4)
+    second = look(
+        announcement_lists.page, AnnouncementFilter(tab="draft"), before=first.following, limit=4
+    )
     assert [item.title for item in (*first.items, *second.items)] == [
         f"Air mati {number}" for number in range(6, -1, -1)
     ]
     assert second.following == ""
     assert [
         item.title
-        for item in look(announcement_lists.page, Wanted(tab="draft", text="AIR 3")).items
+        for item in look(
+            announcement_lists.page, AnnouncementFilter(tab="draft", text="AIR 3")
+        ).items
     ] == ["Air mati 3"]
-    assert look(announcement_lists.counts, Wanted(text=other.code))["waiting"] == 1
+    assert look(announcement_lists.counts, AnnouncementFilter(text=other.code))["waiting"] == 1
     assert (
         look(
-            announcement_lists.counts, Wanted(level="emergency", agency="BPBD", author="staff:budi")
+            announcement_lists.counts,
+            AnnouncementFilter(level="emergency", agency="BPBD", author="staff:budi"),
         )["waiting"]
         == 1
     )
     assert look(announcement_lists.agencies) == ["BPBD"]
-    assert look(announcement_lists.counts, Wanted(since=later(seconds=5).timestamp()))["draft"] == 2
+    assert (
+        look(announcement_lists.counts, AnnouncementFilter(since=later(seconds=5).timestamp()))[
+            "draft"
+        ]
+        == 2
+    )
 
 
 def test_the_hold_is_thirty_seconds() -> None:

@@ -69,7 +69,7 @@ async def test_the_sample_city_is_complete(database_url: str, tmp_path: Path) ->
 async def test_the_history_is_signed_dated_and_partly_over(sqlite_url: str, tmp_path: Path) -> None:
     async with opened(sqlite_url, tmp_path) as app:
         await city.seed(app)
-        page = await app.database.read(archive.list_public, archive.Filter(), limit=100)
+        page = await app.database.read(archive.list_public, archive.ArchiveFilter(), limit=100)
         assert [one.first_published_at for one in page.editions] == sorted(
             (one.first_published_at for one in page.editions), reverse=True
         )

@@ -14,7 +14,7 @@ from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications, schedule
 from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.store import announcements, archive
-from broadcaster.store.archive import Filter, Page
+from broadcaster.store.archive import ArchiveFilter, ArchivePage
 from broadcaster.store.database import Database
 from broadcaster.store.tables import announcement
 from channels.base.contract import Edition
@@ -42,7 +42,7 @@ def publish(
 
 def concerning(
     database: Database, slug: str, since: datetime = NOW - 30 * DAY, **options: Any
-) -> Page:
+) -> ArchivePage:
     """One page of the editions that concern an area."""
     return database.read_now(
         archive.concerning, TREE[slug].code, since=since.timestamp(), **options
@@ -51,12 +51,12 @@ def concerning(
 
 def listed(database: Database, **wanted: Any) -> list[str]:
     """Codes of the archive's announcements, as many as are counted."""
-    page = database.read_now(archive.list_public, Filter(**wanted), limit=100)
-    assert len(page.editions) == database.read_now(archive.count_public, Filter(**wanted))
+    page = database.read_now(archive.list_public, ArchiveFilter(**wanted), limit=100)
+    assert len(page.editions) == database.read_now(archive.count_public, ArchiveFilter(**wanted))
     return codes(page)
 
 
-def codes(page: Page) -> list[str]:
+def codes(page: ArchivePage) -> list[str]:
     """Codes in the order shown."""
     return [edition.code for edition in page.editions]
 
@@ -318,8 +318,10 @@ def test_a_search_no_longer_finds_what_was_withdrawn(database: Database) -> None
 def test_the_archive_has_pages(database: Database) -> None:
     for number in range(5):
         publish(database, later(seconds=number))
-    first = database.read_now(archive.list_public, Filter(), limit=3)
-    second = database.read_now(archive.list_public, Filter(), limit=3, before=first.following)
+    first = database.read_now(archive.list_public, ArchiveFilter(), limit=3)
+    second = database.read_now(
+        archive.list_public, ArchiveFilter(), limit=3, before=first.following
+    )
     assert (len(first.editions), len(second.editions), second.following) == (3, 2, "")
     assert not set(codes(first)) & set(codes(second))
 

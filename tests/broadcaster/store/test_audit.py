@@ -289,7 +289,7 @@ def test_rows_written_before_there_was_a_tail_are_kept_by_it(empty_database_url:
 
 
 async def test_an_act_says_where_it_came_from(database: Database) -> None:
-    audit.come_from("198.51.100.7")
+    audit.set_place("198.51.100.7")
     await database.write(fill, 1)
     await database.write(
         lambda connection: audit.append(

@@ -339,24 +339,24 @@ async def test_a_run_is_paused_with_its_reason_and_only_while_it_runs(app: App) 
 
 
 def test_workers_are_counted_by_lane_while_they_are_seen(database: Database) -> None:
-    assert database.write_now(store.seen, "a", "routine") == 1
-    assert database.write_now(store.seen, "b", "routine") == 2
-    assert database.write_now(store.seen, "c", "emergency") == 1
-    assert database.write_now(store.seen, "a", "routine") == 2
+    assert database.write_now(store.mark_worker_alive, "a", "routine") == 1
+    assert database.write_now(store.mark_worker_alive, "b", "routine") == 2
+    assert database.write_now(store.mark_worker_alive, "c", "emergency") == 1
+    assert database.write_now(store.mark_worker_alive, "a", "routine") == 2
     gone = (
         update(worker_table)
         .where(worker_table.c.owner == "b")
         .values(seen_at=worker_table.c.seen_at - 20)
     )
     database.write_now(lambda c: c.execute(gone))
-    assert database.write_now(store.seen, "a", "routine") == 1
+    assert database.write_now(store.mark_worker_alive, "a", "routine") == 1
     long_gone = (
         update(worker_table)
         .where(worker_table.c.owner == "b")
         .values(seen_at=worker_table.c.seen_at - 200)
     )
     database.write_now(lambda c: c.execute(long_gone))
-    database.write_now(store.seen, "a", "routine")
+    database.write_now(store.mark_worker_alive, "a", "routine")
     assert database.read_now(
         lambda c: sorted(row.owner for row in c.execute(worker_table.select()))
     ) == ["a", "c"]

@@ -15,7 +15,7 @@ from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing import publications
 from broadcaster.store import accounts, drafts
 from broadcaster.store.database import Database
-from broadcaster.store.drafts import Version
+from broadcaster.store.drafts import DraftVersion
 from support.desk import NOTICE, NOW, checked, later, press
 from support.staffing import person
 
@@ -40,7 +40,7 @@ class Writer:
         )
         self.announcement = row.id
 
-    def history(self) -> list[Version]:
+    def history(self) -> list[DraftVersion]:
         """The newest first."""
         assert self.announcement is not None
         return self.database.read_now(drafts.history, self.announcement)

@@ -139,7 +139,7 @@ def test_what_was_published_before_there_was_an_index_is_found_by_it_and_so_is_w
         ).code
 
     def found(text: str) -> list[str]:
-        page = opened.read_now(archive.list_public, archive.Filter(text=text))
+        page = opened.read_now(archive.list_public, archive.ArchiveFilter(text=text))
         return [edition.code for edition in page.editions]
 
     try:

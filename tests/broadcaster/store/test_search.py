@@ -15,7 +15,7 @@ from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
 from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.store import archive, search
-from broadcaster.store.archive import Filter
+from broadcaster.store.archive import ArchiveFilter
 from broadcaster.store.database import Database
 from broadcaster.store.tables import search_posting, search_word
 from support.desk import NOW, checked, later, press
@@ -36,8 +36,8 @@ def publish(database: Database, minutes: int = 0, **changes: Any) -> StoredAnnou
 
 def found(database: Database, text: str) -> list[str]:
     """Codes that a search finds, newest first."""
-    page = database.read_now(archive.list_public, Filter(text=text), limit=100)
-    assert len(page.editions) == database.read_now(archive.count_public, Filter(text=text))
+    page = database.read_now(archive.list_public, ArchiveFilter(text=text), limit=100)
+    assert len(page.editions) == database.read_now(archive.count_public, ArchiveFilter(text=text))
     return [edition.code for edition in page.editions]
 
 

@@ -311,7 +311,7 @@ async def test_a_store_that_does_not_answer_is_no_missing_picture(
         tmp_path,
         BROADCASTER_MEDIA_URL="s3://kunci:rahasia@127.0.0.1:9/gambar?tls=false",
     ) as site:
-        kept = media.Kept(
+        kept = media.PictureRow(
             id="a" * 32, width=9, height=9, sizes={"web": 1}, at=0.0, actor="staff:rina"
         )
         await site.app.database.write(media.add, kept)

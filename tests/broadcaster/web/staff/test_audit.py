@@ -18,7 +18,7 @@ from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing.press import Press
 from broadcaster.runtime.i18n import words
 from broadcaster.store import audit, audit_lists
-from broadcaster.store.audit_lists import Wanted
+from broadcaster.store.audit_lists import AuditFilter
 from broadcaster.store.database import Database
 from broadcaster.web.staff import actors
 from support.browsing import Clock, Running
@@ -203,12 +203,14 @@ def test_pages_chunks_and_names_are_the_same_on_both_databases(database: Databas
             connection, NamedActor(name="cli", now=Clock()()), Act.EDIT, "s"
         )
     )
-    page = database.read_now(audit_lists.page, Wanted(), limit=4)
+    page = database.read_now(audit_lists.page, AuditFilter(), limit=4)
     assert len(page.lines) == 4
-    rest = database.read_now(audit_lists.page, Wanted(), before=page.following, limit=4)
+    rest = database.read_now(audit_lists.page, AuditFilter(), before=page.following, limit=4)
     assert (len(rest.lines), rest.following) == (2, 0)
-    first = database.read_now(audit_lists.chunk, Wanted(actor="token:situs"), 0, 3)
-    more = database.read_now(audit_lists.chunk, Wanted(actor="token:situs"), first[-1].entry.id, 3)
+    first = database.read_now(audit_lists.chunk, AuditFilter(actor="token:situs"), 0, 3)
+    more = database.read_now(
+        audit_lists.chunk, AuditFilter(actor="token:situs"), first[-1].entry.id, 3
+    )
     assert [line.entry.detail["n"] for line in (*first, *more)] == [0, 1, 2, 3, 4]
     assert database.read_now(audit_lists.actors) == ["cli", "token:situs"]
     assert database.read_now(audit_lists.acts) == ["edit", "subscriber"]
@@ -225,7 +227,7 @@ def test_a_state_is_compared_with_the_last_one_that_was_told(database: Database)
             audit.append(connection, NamedActor(name="a", now=Clock()()), Act.EDIT, "s", **detail)
 
     database.write_now(write)
-    lines = database.read_now(audit_lists.chunk, Wanted(), 0)
+    lines = database.read_now(audit_lists.chunk, AuditFilter(), 0)
     assert [(dict(line.before), dict(line.after)) for line in lines] == [
         ({}, {"state": "draft"}),
         ({}, {}),

@@ -25,7 +25,7 @@ from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.runtime.i18n import LANGUAGES, words
 from broadcaster.store import audit
 from broadcaster.store.channels import ChannelState, pause_channel
-from broadcaster.store.failure_causes import Causes, Waiting
+from broadcaster.store.failure_causes import Causes, WaitingCause
 from broadcaster.store.ledger import Failure, Progress
 from broadcaster.web.application import create_web
 from broadcaster.web.staff.live_progress import STREAM_LIMIT, LiveProgress
@@ -183,8 +183,8 @@ def test_causes_are_grouped_by_reason_with_the_providers_codes() -> None:
             Failure(channel="email", state="skipped", reason="skipped", provider_code="", count=9),
         ],
         waiting=[
-            Waiting(channel="email", provider_code="452", count=2, next_try=1_795_567_560.0),
-            Waiting(channel="email", provider_code="421", count=1, next_try=1_795_567_620.0),
+            WaitingCause(channel="email", provider_code="452", count=2, next_try=1_795_567_560.0),
+            WaitingCause(channel="email", provider_code="421", count=1, next_try=1_795_567_620.0),
         ],
     )
     found = group_failures(causes)

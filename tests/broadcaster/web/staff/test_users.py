@@ -17,7 +17,7 @@ from broadcaster.staff import administration
 from broadcaster.staff.administration import NoAccount, Particulars
 from broadcaster.store import accounts, audit, sessions
 from broadcaster.store.accounts import LastAdmin
-from broadcaster.store.audit import Entry
+from broadcaster.store.audit import AuditEntry
 from broadcaster.store.database import Database
 from subscribers.vault import Vault
 from support.browsing import Clock, Running
@@ -44,7 +44,7 @@ async def one(site: Running, name: str) -> Account:
     return found
 
 
-async def about(site: Running, name: str) -> list[Entry]:
+async def about(site: Running, name: str) -> list[AuditEntry]:
     """What the log says was done to this person's account."""
     return await site.app.database.read(audit.about, f"staff:{name}")
 
