@@ -9,94 +9,98 @@ from typing import Annotated, NoReturn
 import typer
 
 from broadcaster.commands import usage
-from broadcaster.commands.lazy_group import Entry, LazyGroup
+from broadcaster.commands.lazy_group import CommandEntry, LazyGroup
 
 ENTRIES = {
-    "demo": Entry(
+    "demo": CommandEntry(
         target="processes:demo",
         summary=(
             "Kota contoh dengan penyedia tiruan: semua kanal berjalan, "
             "tidak ada pesan keluar dari komputer ini."
         ),
     ),
-    "run": Entry(
+    "run": CommandEntry(
         target="processes:run",
         summary=(
             "Jalankan semuanya di satu mesin: web, worker, dan Valkey bawaan "
             "bila BROADCASTER_REDIS_URL kosong."
         ),
     ),
-    "web": Entry(target="processes:web", summary="Jalankan server web saja."),
-    "worker": Entry(target="processes:worker", summary="Jalankan worker pengiriman."),
-    "providers": Entry(
+    "web": CommandEntry(target="processes:web", summary="Jalankan server web saja."),
+    "worker": CommandEntry(target="processes:worker", summary="Jalankan worker pengiriman."),
+    "providers": CommandEntry(
         target="processes:providers", summary="Penyedia tiruan untuk demo.", hidden=True
     ),
-    "migrate": Entry(target="maintenance:migrate", summary="Siapkan atau perbarui basis data."),
-    "doctor": Entry(
+    "migrate": CommandEntry(
+        target="maintenance:migrate", summary="Siapkan atau perbarui basis data."
+    ),
+    "doctor": CommandEntry(
         target="maintenance:doctor",
         summary=(
             "Periksa setelan, basis data, Redis, kanal, alamat, dan jam; "
             "katakan apa yang perlu diperbaiki."
         ),
     ),
-    "adopt": Entry(
+    "adopt": CommandEntry(
         target="maintenance:adopt",
         summary=(
             "Nyatakan bahwa basis data yang disalin, dipindahkan, atau dipulihkan ini "
             "sekarang bertugas di sini: pesan dikirim lagi."
         ),
     ),
-    "preview": Entry(
+    "preview": CommandEntry(
         target="announcements:preview",
         summary=(
             "Tampilkan apa yang akan dikatakan satu kanal; tidak ada yang dikirim atau disimpan."
         ),
     ),
-    "publish": Entry(
+    "publish": CommandEntry(
         target="announcements:publish",
         summary="Terbitkan satu pengumuman; selesai begitu tersimpan aman.",
     ),
-    "show": Entry(
+    "show": CommandEntry(
         target="status:show",
         summary=(
             "Tampilkan perjalanan satu pengumuman: per kanal, per wilayah, "
             "apa yang gagal dan apa yang menunggu."
         ),
     ),
-    "failed": Entry(
+    "failed": CommandEntry(
         target="failed:failed",
         summary=(
             "Daftar pengiriman yang tidak sampai atau belum pasti: "
             "kanal, wilayah, sebab, kode penyedia, berapa kali dicoba, kapan."
         ),
     ),
-    "retry-failed": Entry(
+    "retry-failed": CommandEntry(
         target="controls:retry_failed",
         summary=(
             "Kirim sekali lagi kepada semua yang gagal atau belum pasti; "
             "katakan berapa, dan siapa yang tidak ikut."
         ),
     ),
-    "pause": Entry(target="controls:pause", summary="Jeda pengiriman sampai dilanjutkan."),
-    "resume": Entry(target="controls:resume", summary="Lanjutkan pengiriman yang dijeda."),
-    "cancel": Entry(
+    "pause": CommandEntry(target="controls:pause", summary="Jeda pengiriman sampai dilanjutkan."),
+    "resume": CommandEntry(target="controls:resume", summary="Lanjutkan pengiriman yang dijeda."),
+    "cancel": CommandEntry(
         target="controls:cancel",
         summary="Hentikan pengiriman; yang sudah berangkat tidak dapat ditarik.",
     ),
-    "subscribers": Entry(
+    "subscribers": CommandEntry(
         target="subscribers:program", summary="Pelanggan: impor, ekspor, hapus, hitung."
     ),
-    "areas": Entry(target="areas:program", summary="Wilayah: daftar, impor."),
-    "token": Entry(target="tokens:program", summary="Token API: tambah, daftar, cabut."),
-    "channel": Entry(
+    "areas": CommandEntry(target="areas:program", summary="Wilayah: daftar, impor."),
+    "token": CommandEntry(target="tokens:program", summary="Token API: tambah, daftar, cabut."),
+    "channel": CommandEntry(
         target="channels:program",
         summary="Kanal: keadaan, lanjutkan, penonaktifan yang ditahan.",
     ),
-    "user": Entry(
+    "user": CommandEntry(
         target="users:program",
         summary="Akun staf: tambah, daftar, nonaktifkan, aktifkan, ganti kata sandi.",
     ),
-    "audit": Entry(target="audit:program", summary="Catatan audit: buktikan rantainya, ekspor."),
+    "audit": CommandEntry(
+        target="audit:program", summary="Catatan audit: buktikan rantainya, ekspor."
+    ),
 }
 """All commands, in the order of the help."""
 

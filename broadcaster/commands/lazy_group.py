@@ -16,7 +16,7 @@ MARGIN = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class CommandEntry:
     """Command whose function or group is `target`, "module:name" within `commands`.
 
     `summary` repeats the first sentence of its help, so that the list needs no import.
@@ -63,7 +63,7 @@ def _nothing() -> None:
 class Commands(Mapping[str, Command]):
     """Commands by name, each built on first use."""
 
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
+    def __init__(self, entries: Mapping[str, CommandEntry]) -> None:
         self._entries = entries
         self._built: dict[str, Command] = {}
 
@@ -82,7 +82,7 @@ class Commands(Mapping[str, Command]):
 class LazyGroup(TyperGroup):
     """Group of `entries`; its help uses only their summaries."""
 
-    entries: ClassVar[Mapping[str, Entry]] = {}
+    entries: ClassVar[Mapping[str, CommandEntry]] = {}
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
