@@ -85,7 +85,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Edition(msgspec.Struct, frozen=True, kw_only=True):
-    """One signed, immutable, published version of an announcement."""
+    """A signed, immutable, published version of an announcement."""
 
     announcement: str
     number: int
