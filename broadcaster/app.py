@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 
 from broadcaster.domain.signatures import Signer
 from broadcaster.runtime import config, custody, secret_key
-from broadcaster.runtime.config import Settings
 from broadcaster.runtime.inbox_alarm import InboxAlarm
 from broadcaster.runtime.password_hashing import PasswordHasher
 from broadcaster.runtime.queue import Queue
 from broadcaster.runtime.secret_key import derive
+from broadcaster.runtime.settings import Settings
 from broadcaster.store import respelling
 from broadcaster.store.blobs import Depot, FolderDepot
 from broadcaster.store.database import Database, now
@@ -70,7 +70,7 @@ class App:
     hasher: PasswordHasher = field(default_factory=PasswordHasher)
 
     @property
-    def settings(self) -> config.Settings:
+    def settings(self) -> Settings:
         """The program's own settings."""
         return self.loaded.settings
 

@@ -14,7 +14,6 @@ FUNCTION_LINES = 50
 FILE_LINES = 400
 LONGER = {
     "broadcaster/delivery/slice_sender.py": 413,
-    "broadcaster/runtime/config.py": 432,
     "broadcaster/simulation/smtp.py": 421,
     "broadcaster/staff/oidc.py": 476,
     "broadcaster/store/slices.py": 540,

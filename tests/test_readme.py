@@ -13,7 +13,7 @@ import yaml
 from typer.main import get_command
 
 from broadcaster import cli
-from broadcaster.runtime import config
+from broadcaster.runtime import config, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,7 +30,7 @@ def line_after(mark: str) -> str:
 
 def variables() -> set[str]:
     """The name of every setting there is."""
-    own = {config.variable(name) for name in config.Settings.model_fields}
+    own = {settings.variable(name) for name in settings.Settings.model_fields}
     for module in config.channel_modules().values():
         fields = {
             name: field for name, field in module.Settings.model_fields.items() if name != "site"
@@ -137,7 +137,7 @@ def test_the_sample_announcement_may_be_published() -> None:
     examine(
         parse(sample),
         tree=AreaTree.built_in(),
-        topics=config.TOPICS,
+        topics=settings.TOPICS,
         channels=(),
         now=datetime.now(UTC),
     )

@@ -24,6 +24,7 @@ from broadcaster.runtime import (
     storage_faults,
 )
 from broadcaster.runtime.queue import Queue
+from broadcaster.runtime.settings import Settings
 from broadcaster.runtime.valkey import running_valkey
 from broadcaster.staff.oidc import SignOnError, Unavailable
 from broadcaster.staff.oidc_client import SignOn
@@ -69,7 +70,7 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
         yield finding
 
 
-async def _database(settings: config.Settings) -> AsyncIterator[Finding]:
+async def _database(settings: Settings) -> AsyncIterator[Finding]:
     try:
         database = Database(settings.database)
         try:
@@ -114,7 +115,7 @@ def _files() -> Finding:
     )
 
 
-async def _key(settings: config.Settings) -> Finding:
+async def _key(settings: Settings) -> Finding:
     """Check that the secret key is the one the database is bound to; no key is created."""
     database = Database(settings.database)
     try:
@@ -139,7 +140,7 @@ async def _key(settings: config.Settings) -> Finding:
     )
 
 
-async def _custody(settings: config.Settings) -> Finding:
+async def _custody(settings: Settings) -> Finding:
     """Check that this database may send, i.e. is neither a copy nor an older state."""
     database = Database(settings.database)
     try:
@@ -152,7 +153,7 @@ async def _custody(settings: config.Settings) -> Finding:
     return Finding(ok=False, what=f"{held.sentence} {waits}", mend=custody.REMEDY)
 
 
-async def _staff(settings: config.Settings) -> Finding:
+async def _staff(settings: Settings) -> Finding:
     """Check that the newsroom has an administrator."""
     database = Database(settings.database)
     try:
@@ -168,7 +169,7 @@ async def _staff(settings: config.Settings) -> Finding:
     return Finding(ok=None, what="Redaksi belum punya pengelola", mend=mend)
 
 
-async def _inbox(settings: config.Settings) -> Finding:
+async def _inbox(settings: Settings) -> Finding:
     """Check that residents' messages and providers' reports are applied in time."""
     database = Database(settings.database)
     try:
@@ -193,7 +194,7 @@ async def _inbox(settings: config.Settings) -> Finding:
     return Finding(ok=False, what=f"{what}: berhenti belum tentu berlaku", mend=mend)
 
 
-async def _redis(settings: config.Settings) -> Finding:
+async def _redis(settings: Settings) -> Finding:
     url = settings.redis_url or running_valkey(settings.data_dir)
     if not url:
         return Finding(
@@ -217,7 +218,7 @@ async def _redis(settings: config.Settings) -> Finding:
         await queue.aclose()
 
 
-async def _pictures(settings: config.Settings) -> Finding:
+async def _pictures(settings: Settings) -> Finding:
     """Check the picture store by writing, reading and deleting a file."""
     depot, name = open_depot(settings), f"doctor/{secrets.token_hex(8)}.txt"
     try:
@@ -240,7 +241,7 @@ async def _pictures(settings: config.Settings) -> Finding:
     )
 
 
-async def _base_url(settings: config.Settings) -> AsyncIterator[Finding]:
+async def _base_url(settings: Settings) -> AsyncIterator[Finding]:
     url = urlsplit(settings.base_url)
     if url.scheme != "https" and url.hostname not in ("127.0.0.1", "localhost"):
         yield Finding(
@@ -282,7 +283,7 @@ async def _base_url(settings: config.Settings) -> AsyncIterator[Finding]:
         )
 
 
-async def _sign_on(settings: config.Settings) -> Finding:
+async def _sign_on(settings: Settings) -> Finding:
     """Check that the city's identity provider serves a valid discovery document and keys."""
     sign_on = SignOn(settings, lambda: datetime.now(UTC))
     if not sign_on.configured:
@@ -315,7 +316,7 @@ async def _sign_on(settings: config.Settings) -> Finding:
     )
 
 
-async def _sign_in(settings: config.Settings) -> list[Finding]:
+async def _sign_in(settings: Settings) -> list[Finding]:
     """Return account names that look like others, and a role mapping without an administrator."""
     database, problems = Database(settings.database), []
     try:

@@ -26,6 +26,7 @@ from broadcaster.runtime.locks import DataFolder
 from broadcaster.runtime.logs import configure
 from broadcaster.runtime.processes import Children, program
 from broadcaster.runtime.queue import LANES
+from broadcaster.runtime.settings import PREFIX, Settings
 from broadcaster.runtime.valkey import valkey
 from broadcaster.store.database import Database
 
@@ -155,7 +156,7 @@ async def _run(loaded: config.Loaded) -> None:
             await stop.wait()
 
 
-async def _away(settings: config.Settings) -> custody.CustodyHold | None:
+async def _away(settings: Settings) -> custody.CustodyHold | None:
     """Return why this database must not send; None if it may."""
     database = Database(settings.database)
     try:
@@ -189,7 +190,7 @@ def start_all(children: Children, environ: Mapping[str, str]) -> None:
         children.start(f"worker-{lane}", program("worker", "--lane", lane), environ=environ)
 
 
-async def until_ready(settings: config.Settings) -> None:
+async def until_ready(settings: Settings) -> None:
     """Wait for the web process to answer /readyz. Raises Failed after START_SECONDS."""
     url = f"http://{settings.host}:{settings.port}/readyz"
     until = time.monotonic() + START_SECONDS
@@ -279,7 +280,7 @@ def _refuse_busy(host: str, port: int, remedy: str) -> None:
 
 def _neutral(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without our settings, except the log level."""
-    ours = (config.PREFIX, "WHATSAPP_", "TELEGRAM_", "EMAIL_", "FEED_", "DISPLAY_", "OIDC_")
+    ours = (PREFIX, "WHATSAPP_", "TELEGRAM_", "EMAIL_", "FEED_", "DISPLAY_", "OIDC_")
     return {
         name: value
         for name, value in environ.items()
@@ -295,11 +296,11 @@ def _prepare(port: int, data: Path) -> dict[str, str]:
     from broadcaster.simulation.providers import demo_variables  # noqa: PLC0415
 
     variables = {
-        f"{config.PREFIX}SIMULATED": "true",
+        f"{PREFIX}SIMULATED": "true",
         secret_key.VARIABLE: "",  # use the key in the demo's folder, not the shell's
-        f"{config.PREFIX}PORT": str(port),
-        f"{config.PREFIX}BASE_URL": f"http://127.0.0.1:{port}",
-        f"{config.PREFIX}DOMAIN": "info.cimahi.example",
+        f"{PREFIX}PORT": str(port),
+        f"{PREFIX}BASE_URL": f"http://127.0.0.1:{port}",
+        f"{PREFIX}DOMAIN": "info.cimahi.example",
         **demo_variables(http_port=free_port(), smtp_port=free_port()),
     }
     path = data / config.SIMULATION

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from broadcaster.commands.errors import Failed
 from broadcaster.runtime import config
+from broadcaster.runtime.settings import Settings
 from broadcaster.store.database import Database
 from broadcaster.store.failure_causes import Watcher
 from broadcaster.store.revisions import has_newest
@@ -81,7 +82,7 @@ async def reading() -> AsyncIterator[Reader]:
         database.close()
 
 
-def _has_file(settings: config.Settings) -> bool:
+def _has_file(settings: Settings) -> bool:
     """True if the SQLite file exists. Raises OSError for an unusable folder."""
     try:
         (settings.data_dir / "siaran.db").stat()

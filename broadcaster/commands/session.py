@@ -12,12 +12,13 @@ from broadcaster.app import App, open_app
 from broadcaster.commands.errors import Failed
 from broadcaster.domain.actor import COMMAND, NamedActor
 from broadcaster.runtime import config, logs, secret_key
+from broadcaster.runtime.settings import Settings
 from broadcaster.runtime.valkey import running_valkey
 from broadcaster.store import audit
 from broadcaster.store.revisions import is_current
 
 
-def has_database(settings: config.Settings) -> bool:
+def has_database(settings: Settings) -> bool:
     """True if a database with this version's tables exists; none is created.
 
     Raises OSError for an unusable folder.

@@ -25,7 +25,7 @@ from broadcaster.domain.actor import Actor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.domain.refusal_codes import SendingCode
-from broadcaster.runtime.config import Settings
+from broadcaster.runtime.settings import Settings
 from broadcaster.store import audit, custody, ledger
 from broadcaster.store.custody import Custody, HeldSendings
 from broadcaster.store.database import Database, is_sqlite, now

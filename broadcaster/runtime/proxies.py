@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from broadcaster.runtime.config import Settings
+from broadcaster.runtime.settings import Settings
 from broadcaster.store import proxy_sightings
 from broadcaster.store.database import Database
 from broadcaster.store.proxy_sightings import Sighting

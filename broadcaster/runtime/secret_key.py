@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Connection
 
 from broadcaster.domain.signatures import Signer
-from broadcaster.runtime.config import PREFIX, BadSettings, Settings
+from broadcaster.runtime.config import BadSettings
+from broadcaster.runtime.settings import PREFIX, Settings
 from broadcaster.store import key_binding, respelling
 from broadcaster.store.database import Database
 from subscribers.vault import Vault

@@ -17,7 +17,8 @@ import structlog
 from aiohttp import web
 
 from broadcaster.newsroom.trial_sends import MARK
-from broadcaster.runtime.config import PREFIX, Loaded
+from broadcaster.runtime.config import Loaded
+from broadcaster.runtime.settings import PREFIX
 from broadcaster.simulation import serving, smtp
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.faults import Faults

@@ -24,7 +24,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from joserfc.jwk import KeySet
 
 from broadcaster.app import Clock
-from broadcaster.runtime.config import Settings
+from broadcaster.runtime.settings import Settings
 from broadcaster.staff import oidc, oidc_claims
 from broadcaster.staff.oidc import (
     Discovery,

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from broadcaster.commands.doctor import findings
 from broadcaster.domain.accounts import Account
-from broadcaster.runtime import config, secret_key
+from broadcaster.runtime import config, secret_key, settings
 from broadcaster.runtime.file_limits import file_limit
 from broadcaster.simulation.serving import running
 from broadcaster.simulation.smtp import SmtpStandIn
@@ -72,7 +72,7 @@ async def web_server(*, status: int = 200, ahead: float = 0.0) -> AsyncIterator[
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     """A data folder with a migrated database."""
-    secret_key.prepare(config.Settings(data_dir=tmp_path))
+    secret_key.prepare(settings.Settings(data_dir=tmp_path))
     return tmp_path
 
 

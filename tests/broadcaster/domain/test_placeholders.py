@@ -12,7 +12,7 @@ from broadcaster.domain import placeholders
 from broadcaster.domain.fields import Fields
 from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.domain.rules import check
-from broadcaster.runtime.config import TOPICS
+from broadcaster.runtime.settings import TOPICS
 from broadcaster.simulation.staff import TEMPLATES
 from subscribers.areas import AreaTree
 from support.desk import CLARIFICATION, EMERGENCY, NOTICE, NOW

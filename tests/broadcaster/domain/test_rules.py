@@ -24,9 +24,9 @@ from broadcaster.domain.rules import (
     content_hash,
     examine,
 )
-from broadcaster.runtime.config import TOPICS
 from broadcaster.runtime.i18n import LANGUAGES, words
 from broadcaster.runtime.refusal_words import indonesian
+from broadcaster.runtime.settings import TOPICS
 from channels.base.moments import WIB
 from subscribers.areas import AreaTree
 from support.wording import refuses, worded

@@ -9,12 +9,13 @@ import pytest
 from broadcaster.runtime import config
 from broadcaster.runtime.config import BadSettings
 from broadcaster.runtime.proxies import trusts
+from broadcaster.runtime.settings import Settings
 from broadcaster.web.base.admission import trusts as admission_trusts
 
 SPELLINGS = ["a b", "a,b", "a, b", " a ,b, ", "a;b", "a\nb"]
 
 
-def settings(**variables: str) -> config.Settings:
+def settings(**variables: str) -> Settings:
     return config.read(variables).settings
 
 
@@ -38,7 +39,7 @@ def test_every_list_takes_commas_spaces_or_both(spelling: str) -> None:
 def test_no_list_is_left_out_above() -> None:
     lists = {
         name
-        for name, field in config.Settings.model_fields.items()
+        for name, field in Settings.model_fields.items()
         if get_origin(field.annotation) is tuple
     }
     assert lists == {"channels", "link_hosts", "phones", "trusted_proxies"}

@@ -16,8 +16,9 @@ from alembic import command
 from sqlalchemy import Connection, delete, text, update
 
 from broadcaster.runtime import config, secret_key
-from broadcaster.runtime.config import BadSettings, Settings
+from broadcaster.runtime.config import BadSettings
 from broadcaster.runtime.secret_key import WrongKey
+from broadcaster.runtime.settings import Settings
 from broadcaster.simulation.ports import free_port
 from broadcaster.store import migrate as migrating
 from broadcaster.store.database import Database

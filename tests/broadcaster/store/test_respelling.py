@@ -13,7 +13,7 @@ from alembic import command
 from sqlalchemy import Connection, func, insert, select
 
 from broadcaster.runtime import secret_key
-from broadcaster.runtime.config import Settings
+from broadcaster.runtime.settings import Settings
 from broadcaster.store import migrate, respelling
 from broadcaster.store.channel_tables import held_suppression
 from broadcaster.store.database import Database

@@ -20,8 +20,8 @@ from broadcaster.media import library
 from broadcaster.newsroom import drafts, review
 from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing.press import Press
-from broadcaster.runtime.config import TOPICS
 from broadcaster.runtime.i18n import words
+from broadcaster.runtime.settings import TOPICS
 from broadcaster.staff.administration import masked as masked_of_staff
 from broadcaster.store import accounts, announcements
 from broadcaster.store.announcements import Announcement

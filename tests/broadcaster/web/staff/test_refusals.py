@@ -9,8 +9,8 @@ from broadcaster.domain.fields import Fields
 from broadcaster.domain.refusal_codes import FieldCode, RuleCode
 from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.domain.rules import examine
-from broadcaster.runtime.config import TOPICS
 from broadcaster.runtime.i18n import words
+from broadcaster.runtime.settings import TOPICS
 from broadcaster.web.staff import refusals
 from subscribers.areas import AreaTree
 from support.staffing import NOTICE, signed_in
