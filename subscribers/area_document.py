@@ -201,7 +201,9 @@ def _entry_problems(raw: _Document, level: Level, entry: _Entry) -> Iterator[str
     if not pattern.fullmatch(entry.code):
         yield f'Kode "{entry.code}" ({entry.name}) salah: kode {_word(level)} berbentuk {sample}.'
     if not _SLUG.fullmatch(entry.slug):
-        yield f'Slug "{entry.slug}" ({entry.code}) salah: huruf kecil, angka, dan tanda hubung saja.'
+        yield (
+            f'Slug "{entry.slug}" ({entry.code}) salah: huruf kecil, angka, dan tanda hubung saja.'
+        )
     if not entry.name.strip():
         yield f"Wilayah {entry.code} tidak bernama."
     if level == "city":
@@ -210,7 +212,10 @@ def _entry_problems(raw: _Document, level: Level, entry: _Entry) -> Iterator[str
         {raw.city.code} if level == "kecamatan" else {kecamatan.code for kecamatan in raw.kecamatan}
     )
     if entry.parent not in parents or not entry.code.startswith(f"{entry.parent}."):
-        yield f'Induk "{entry.parent}" dari {entry.code} ({entry.name}) tidak ada atau tidak cocok dengan kodenya.'
+        yield (
+            f'Induk "{entry.parent}" dari {entry.code} ({entry.name}) '
+            "tidak ada atau tidak cocok dengan kodenya."
+        )
 
 
 def _word(level: Level) -> str:
@@ -233,7 +238,10 @@ def _bare_namesakes(entries: list[tuple[Level, _Entry]]) -> Iterator[str]:
         for entry in here:
             bare = slugify(entry.short_name or entry.name)
             if bare in above and entry.slug != f"{wanted}-{bare}":
-                yield f'{entry.name} ({entry.code}) senama dengan wilayah di atasnya: slugnya harus "{wanted}-{bare}".'
+                yield (
+                    f"{entry.name} ({entry.code}) senama dengan wilayah di atasnya: "
+                    f'slugnya harus "{wanted}-{bare}".'
+                )
         above |= {slugify(entry.short_name or entry.name) for entry in here}
 
 

@@ -231,7 +231,8 @@ def _columns(header: Sequence[str]) -> tuple[str, ...]:
             problems.append(f"kolom {name} ada {times} kali{also}")
     if problems:
         raise BadFile(
-            f"Baris pertama salah: {'; '.join(problems)}. Kolomnya: {','.join(REQUIRED)}[,subscriber]."
+            f"Baris pertama salah: {'; '.join(problems)}. "
+            f"Kolomnya: {','.join(REQUIRED)}[,subscriber]."
         )
     return tuple(name or "" for name in names)
 

@@ -185,9 +185,8 @@ async def _warn_held_up(app: App, done: StoredAnnouncement) -> None:
     for shut in await app.database.read(
         lambda c: hold_ups.shut(c, app, done.channels, emergency=emergency)
     ):
-        sys.stderr.write(
-            f"{'PERHATIAN, darurat tertahan: ' if emergency else ''}{sentence(shut.problem, words('id'))}\n"
-        )
+        warning = "PERHATIAN, darurat tertahan: " if emergency else ""
+        sys.stderr.write(f"{warning}{sentence(shut.problem, words('id'))}\n")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,11 +94,11 @@ def _check(lanes: tuple[str, ...]) -> None:
 
 
 async def _worker(lane: str) -> None:
-    from broadcaster.worker import run as run_lane  # noqa: PLC0415  other commands need no arq
+    from broadcaster import worker  # noqa: PLC0415  other commands need no arq
 
     async with opened() as app:
         _warn_unknown(app.loaded)
-        await run_lane(app, lane, _stop_signal())
+        await worker.run(app, lane, _stop_signal())
 
 
 async def _workers() -> None:

@@ -109,9 +109,11 @@ class _AreaCounts:
 def _print(app: Reader, report: Overview, areas: Mapping[str, Mapping[str, int]]) -> None:
     progress = report.progress
     named = {area_label(app.tree, code): counts for code, counts in sorted(areas.items())}
+    state = catalogue("id")(f"refusal.state.{report.status}")
+    closed, total = _number(progress.total - progress.open), _number(progress.total)
     lines = [
-        f"{report.code}  {catalogue('id')(f'refusal.state.{report.status}')}, {SENDING[progress.sending]}: "
-        f"{_number(progress.total - progress.open)} dari {_number(progress.total)} diproses ({progress.percent}%)"
+        f"{report.code}  {state}, {SENDING[progress.sending]}: "
+        f"{closed} dari {total} diproses ({progress.percent}%)"
     ]
     if progress.people is not None:
         lines.append(f"{_number(progress.people)} warga, {_number(progress.total)} alamat")

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from broadcaster.simulation.bot_requests import (
     Fields,
-    Refusal,
+    BotRefusal,
     checked,
     copy_of,
     fields_of,
@@ -86,7 +86,7 @@ class BotApi:
         self.webhook: dict[str, str] = {"url": "", "secret_token": ""}
         self.last_error = ""
         self.blocked: set[int] = set()
-        self._scripts: dict[int, Callable[[], Refusal]] = {}
+        self._scripts: dict[int, Callable[[], BotRefusal]] = {}
         self._inboxes: dict[int, deque[ChatMessage]] = {}
         self._ids = itertools.count(time.time_ns() // 1_000_000)  # unique across restarts
         self._session: aiohttp.ClientSession | None = None
@@ -120,7 +120,7 @@ class BotApi:
         """Answer every further request for this chat with an error, e.g. 400, "Bad Request: chat
         not found".
         """
-        self._scripts[chat_id] = lambda: Refusal(status, description, **parameters)
+        self._scripts[chat_id] = lambda: BotRefusal(status, description, **parameters)
 
     def forget(self) -> None:
         """Clear inboxes, counts and records."""
@@ -203,12 +203,12 @@ class BotApi:
             if self.faults.latency_ms:
                 await asyncio.sleep(self.faults.latency_ms / 1000)
             if self.token and request.match_info["token"] != self.token:
-                raise Refusal(401, "Unauthorized")
+                raise BotRefusal(401, "Unauthorized")
             method = self._methods.get(request.match_info["method"].lower())
             if method is None:
-                raise Refusal(404, "Not Found")
+                raise BotRefusal(404, "Not Found")
             result = method(await fields_of(request))
-        except Refusal as refusal:
+        except BotRefusal as refusal:
             self.counts[f"refused {refusal.status}"] += 1
             return _json(refusal.answer, refusal.status)
         if self.faults.cutting() and request.transport is not None:
@@ -217,15 +217,15 @@ class BotApi:
         return _json({"ok": True, "result": result}, 200)
 
     def _admit(self, chat_id: int) -> None:
-        """Raise Refusal if the chat cannot receive a message."""
+        """Raise BotRefusal if the chat cannot receive a message."""
         if chat_id in self._scripts:
             raise self._scripts[chat_id]()
         if self.faults.broken():
-            raise Refusal(502, "Bad Gateway")
+            raise BotRefusal(502, "Bad Gateway")
         if self.faults.limited():
-            raise Refusal(429, "Too Many Requests: retry after 1", retry_after=1)
+            raise BotRefusal(429, "Too Many Requests: retry after 1", retry_after=1)
         if chat_id in self.blocked or self.faults.blocks(str(chat_id)):
-            raise Refusal(403, "Forbidden: bot was blocked by the user")
+            raise BotRefusal(403, "Forbidden: bot was blocked by the user")
 
     def _send(self, fields: Fields) -> dict[str, Any]:
         chat_id = number(fields, "chat_id")
@@ -245,18 +245,18 @@ class BotApi:
 
     def _send_photo(self, fields: Fields) -> dict[str, Any]:
         if not fields.get("photo"):
-            raise Refusal(400, "Bad Request: there is no photo in the request")
+            raise BotRefusal(400, "Bad Request: there is no photo in the request")
         return self._send(fields)
 
     def _edit_text(self, fields: Fields) -> dict[str, Any]:
         if self._find(fields, "message to edit not found").photo:
-            raise Refusal(400, "Bad Request: there is no text in the message to edit")
+            raise BotRefusal(400, "Bad Request: there is no text in the message to edit")
         return self._edit(fields)
 
     def _edit_caption(self, fields: Fields) -> dict[str, Any]:
         old = self._find(fields, "message to edit not found")
         if not old.photo:
-            raise Refusal(400, "Bad Request: there is no caption in the message to edit")
+            raise BotRefusal(400, "Bad Request: there is no caption in the message to edit")
         return self._edit(fields)
 
     def _edit(self, fields: Fields) -> dict[str, Any]:
@@ -270,7 +270,7 @@ class BotApi:
             parts["buttons"],
             photo,
         ):
-            raise Refusal(400, NOT_MODIFIED)
+            raise BotRefusal(400, NOT_MODIFIED)
         old.text, old.parts, old.photo, old.edited = text, parts, photo, True
         self.counts["edited"] += 1
         return _sent(chat_id, old)
@@ -280,7 +280,7 @@ class BotApi:
         self._admit(chat_id)
         message = self._find(fields, "message to delete not found")
         if time.time() - message.at > DELETABLE_SECONDS:
-            raise Refusal(400, "Bad Request: message can't be deleted for everyone")
+            raise BotRefusal(400, "Bad Request: message can't be deleted for everyone")
         self._inboxes[chat_id].remove(message)
         self.counts["deleted"] += 1
         return True
@@ -290,7 +290,7 @@ class BotApi:
         for message in self._inboxes.get(number(fields, "chat_id"), ()):
             if message.message_id == wanted:
                 return message
-        raise Refusal(400, f"Bad Request: {otherwise}")
+        raise BotRefusal(400, f"Bad Request: {otherwise}")
 
     def _inbox_of(self, chat_id: int) -> deque[ChatMessage]:
         inbox = self._inboxes.get(chat_id)

@@ -21,7 +21,7 @@ Fields = Mapping[str, Any]
 _COPY = "AgACsimulasi"
 
 
-class Refusal(Exception):
+class BotRefusal(Exception):
     """Error response with ok=false."""
 
     def __init__(self, status: int, description: str, **parameters: int) -> None:
@@ -66,7 +66,7 @@ def _object(text: str) -> Mapping[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any]) if text else {}
     except msgspec.DecodeError as error:
-        raise Refusal(400, "Bad Request: can't parse JSON object") from error
+        raise BotRefusal(400, "Bad Request: can't parse JSON object") from error
 
 
 def _preview(options: str) -> str:
@@ -81,7 +81,7 @@ def copy_of(url: str) -> str:
 
 
 def _source(photo: str) -> str:
-    """Return the URL of a picture given by URL or by file id; raises Refusal for anything else."""
+    """Return the URL of a picture given by URL or by file id; raises BotRefusal for anything else."""
     try:
         url = (
             bytes.fromhex(photo.removeprefix(_COPY)).decode() if photo.startswith(_COPY) else photo
@@ -92,7 +92,7 @@ def _source(photo: str) -> str:
     except ValueError:
         sound = False
     if not sound:
-        raise Refusal(400, "Bad Request: wrong file identifier/HTTP URL specified")
+        raise BotRefusal(400, "Bad Request: wrong file identifier/HTTP URL specified")
     return url
 
 
@@ -103,7 +103,7 @@ def _interned(text: str) -> str:
 
 
 async def fields_of(request: web.Request) -> Fields:
-    """Read the parameters from JSON, a form or the query string. Raises Refusal."""
+    """Read the parameters from JSON, a form or the query string. Raises BotRefusal."""
     body = await request.read()
     if not body:
         return request.query
@@ -112,7 +112,7 @@ async def fields_of(request: web.Request) -> Fields:
             return msgspec.json.decode(body, type=dict[str, Any])
         return dict(parse_qsl(body.decode(), keep_blank_values=True))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refusal(400, "Bad Request: can't parse the request") from error
+        raise BotRefusal(400, "Bad Request: can't parse the request") from error
 
 
 def text_of(value: Any) -> str:
@@ -121,11 +121,11 @@ def text_of(value: Any) -> str:
 
 
 def number(fields: Fields, name: str) -> int:
-    """Return an integer parameter, such as chat_id; raises Refusal if it is missing."""
+    """Return an integer parameter, such as chat_id; raises BotRefusal if it is missing."""
     try:
         return int(fields[name])
     except (KeyError, ValueError, TypeError) as error:
-        raise Refusal(
+        raise BotRefusal(
             400,
             "Bad Request: chat_id is empty"
             if name == "chat_id"
@@ -135,41 +135,43 @@ def number(fields: Fields, name: str) -> int:
 
 @lru_cache(maxsize=256)
 def _buttons(markup: str) -> str:
-    """Return the inline buttons, one "[label] target" a line; raises Refusal for invalid ones."""
+    """Return the inline buttons, one "[label] target" a line; raises BotRefusal for invalid ones."""
     try:
         rows = msgspec.json.decode(markup)["inline_keyboard"] if markup else []
         return "\n".join(f"[{button['text']}] {_target(button)}" for row in rows for button in row)
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
-        raise Refusal(400, "Bad Request: can't parse reply keyboard markup JSON object") from error
+        raise BotRefusal(
+            400, "Bad Request: can't parse reply keyboard markup JSON object"
+        ) from error
 
 
 def _target(button: Mapping[str, str]) -> str:
     if "url" not in button:
         if len(button["callback_data"].encode()) > 64:
-            raise Refusal(400, "Bad Request: BUTTON_DATA_INVALID")
+            raise BotRefusal(400, "Bad Request: BUTTON_DATA_INVALID")
         return button["callback_data"]
     address = urlsplit(button["url"])
     if address.scheme not in {"http", "https", "tg"} or not address.netloc:
-        raise Refusal(400, "Bad Request: BUTTON_URL_INVALID")
+        raise BotRefusal(400, "Bad Request: BUTTON_URL_INVALID")
     return button["url"]
 
 
 def checked(fields: Fields) -> str:
-    """Return the parsed text of a message; raises Refusal if it is empty, too long or bad HTML."""
+    """Return the parsed text of a message; raises BotRefusal if it is empty, too long or bad HTML."""
     text, parse_mode, photo = _content(fields)
     captioned = bool(photo) or "caption" in fields
     parsed, entities = parse_html(text) if parse_mode == "HTML" else (text.strip(), 0)
     if not parsed and not captioned:
-        raise Refusal(400, "Bad Request: message text is empty")
+        raise BotRefusal(400, "Bad Request: message text is empty")
     if utf16(parsed) > (CAPTION_LIMIT if captioned else TEXT_LIMIT):
-        raise Refusal(
+        raise BotRefusal(
             400,
             "Bad Request: message caption is too long"
             if captioned
             else "Bad Request: message is too long",
         )
     if entities > ENTITY_LIMIT:
-        raise Refusal(400, "Bad Request: entities too long")
+        raise BotRefusal(400, "Bad Request: entities too long")
     return parsed
 
 
@@ -201,7 +203,7 @@ _PIECE = re.compile(
 
 @lru_cache(maxsize=256)
 def parse_html(text: str) -> tuple[str, int]:
-    """Return the displayed text and its number of entities; raises Refusal for invalid HTML."""
+    """Return the displayed text and its number of entities; raises BotRefusal for invalid HTML."""
     pieces: list[str] = []
     stack: list[str] = []
     entities = 0
@@ -234,7 +236,7 @@ def _close(stack: list[str], name: str, text: str, at: int) -> None:
         )
 
 
-def _unparsable(why: str, text: str, at: int) -> Refusal:
-    return Refusal(
+def _unparsable(why: str, text: str, at: int) -> BotRefusal:
+    return BotRefusal(
         400, f"Bad Request: can't parse entities: {why} at byte offset {len(text[:at].encode())}"
     )

@@ -127,7 +127,10 @@ def lapsed(
         approver.covers(fields.agency or city, codes_of(fields, tree))
         for fields in (row.fields, *changed)
     ):
-        return f"Perangkat daerah atau wilayah pengumuman ini sudah di luar tugas {approver.full_name}, yang menyetujuinya."
+        return (
+            "Perangkat daerah atau wilayah pengumuman ini sudah di luar tugas "
+            f"{approver.full_name}, yang menyetujuinya."
+        )
     return ""
 
 

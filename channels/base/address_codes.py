@@ -1,4 +1,4 @@
-"""Codes of texts that are no address of a channel; their words stand in the product's catalogues."""
+"""Codes of texts that are no address of a channel; the catalogues have their words."""
 
 from enum import StrEnum, auto
 

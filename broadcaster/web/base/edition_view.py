@@ -46,7 +46,7 @@ class View:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FieldDifference:
+class EditionDifference:
     """Field that a correction changed, with inserted and deleted words marked."""
 
     field: str
@@ -61,7 +61,7 @@ class HistoryEntry:
     change: str
     reason: str
     published_at: datetime
-    changes: Sequence[FieldDifference]
+    changes: Sequence[EditionDifference]
 
 
 def standing(edition: Edition, now: datetime) -> Standing:
@@ -119,7 +119,7 @@ def history(editions: Sequence[Edition], lang: str) -> list[HistoryEntry]:
     return versions[::-1]
 
 
-def differences(before: Edition, after: Edition, lang: str) -> list[FieldDifference]:
+def differences(before: Edition, after: Edition, lang: str) -> list[EditionDifference]:
     """List the fields that differ, in reading order.
 
     Compares the texts in `lang` if both editions have them, else the Indonesian ones.
@@ -129,7 +129,7 @@ def differences(before: Edition, after: Edition, lang: str) -> list[FieldDiffere
         (field, _readable(before, field, lang), _readable(after, field, lang)) for field in _FIELDS
     ]
     return [
-        FieldDifference(field=field, marked=marked(old, new))
+        EditionDifference(field=field, marked=marked(old, new))
         for field, old, new in pairs
         if old != new
     ]

@@ -275,28 +275,21 @@ async def _page(
     sent: Mapping[str, Any] | None = None,
     conflict: saving.Conflict | None = None,
 ) -> Response:
-    """Render the page.
-
-    `sent` is the submitted form if it is shown again.
-    """
+    """Render the page; `sent` is the submitted form if it is shown again."""
     app = app_of(request)
     announcement, code = (row.id, row.code) if row is not None else ("", NO_CODE)
     tried = row is not None or sent is not None
     preview_values = await _preview_values(
         request, form, announcement, code, {"dicoba": "1"} if tried else {}
     )
-    in_use = {name for name, value in form.items() if value} | {
-        problem.field for problem in problems
-    }
-    base_version: int | str = row.version if row is not None else ""
-    if sent is not None:
-        base_version = max(saving.version_of(sent), 0)
+    broken = {problem.field for problem in problems}
+    in_use = {name for name, value in form.items() if value} | broken
     return frame.page(
         request,
         "compose.html",
         status=status,
         row=row,
-        seen=base_version,
+        seen=_base_version(row, sent),
         tried=tried,
         sent_id=once.id_of(sent or {}),
         both=conflict,
@@ -313,12 +306,19 @@ async def _page(
         channels=[*app.push.values(), *app.pull.values()],
         limits=LIMITS,
         unfolded=_unfolded(form, in_use),
-        broken={problem.field for problem in problems},
+        broken=broken,
         megabytes=UPLOAD_BYTES // 1024**2,
         adjusted=_own_words(app, form, preview_values["previews"].edition),
         saved="tersimpan" in request.query_params and not problems,
         **preview_values,
     )
+
+
+def _base_version(row: Announcement | None, sent: Mapping[str, Any] | None) -> int | str:
+    """Return the version that the form was begun from; "" for a new announcement."""
+    if sent is not None:
+        return max(saving.version_of(sent), 0)
+    return row.version if row is not None else ""
 
 
 def _unfolded(form: Mapping[str, Any], in_use: Collection[str]) -> set[str]:

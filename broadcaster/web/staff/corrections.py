@@ -4,6 +4,7 @@ import hmac
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection
@@ -249,11 +250,6 @@ async def _show(request: Request, change: Change, contents: FormContents) -> Res
         if unused is not None and again
         else published_values(row.fields)
     )
-    left = (
-        round(proposed.release_at - app.clock().timestamp())
-        if proposed and proposed.release_at
-        else 0
-    )
     return frame.page(
         request,
         "amend.html",
@@ -267,7 +263,7 @@ async def _show(request: Request, change: Change, contents: FormContents) -> Res
         unused=unused is not None and not again and not contents.values,
         proposer=people[proposed.actor] if proposed else "",
         approver=people[proposed.approved_by] if proposed else "",
-        left=max(left, 0),
+        left=_seconds_left(proposed, app.clock()),
         judged=judged,
         changes=_changes(request, row.fields, after)
         if proposed and after is not None
@@ -285,6 +281,13 @@ async def _show(request: Request, change: Change, contents: FormContents) -> Res
             else ""
         ),
     )
+
+
+def _seconds_left(proposed: Proposal | None, now: datetime) -> int:
+    """Return the seconds until an approved proposal is published; 0 if none is approved."""
+    if proposed is None or not proposed.release_at:
+        return 0
+    return max(round(proposed.release_at - now.timestamp()), 0)
 
 
 def _proposal_state(proposed: Proposal | None, newest: EditionRow) -> str:

@@ -157,7 +157,7 @@ class FailureGroup:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AreaTile:
+class ProgressTile:
     """Kelurahan on the grid; without rows it was not addressed.
 
     `word` is a key below "staff.send.tile.".
@@ -187,7 +187,7 @@ class SendingView(Bar):
     causes_complete: bool
     holds: Sequence[ChannelWait]
     doubles: int
-    tiles: Sequence[AreaTile]
+    tiles: Sequence[ProgressTile]
     elsewhere: Sequence[tuple[str, Tally]]
     can: Sequence[str]
 
@@ -328,13 +328,15 @@ def _word(channel_view: ChannelView) -> tuple[str, float]:
     return channel_view.sending, 0.0
 
 
-def _tiles(tree: AreaTree, areas: Mapping[str, Mapping[str, int]], sending: str) -> list[AreaTile]:
+def _tiles(
+    tree: AreaTree, areas: Mapping[str, Mapping[str, int]], sending: str
+) -> list[ProgressTile]:
     tiles = []
     for area in tree.kelurahan:
         if area.tile is not None:
             rows = tally(areas.get(area.code, {}))
             tiles.append(
-                AreaTile(
+                ProgressTile(
                     area=area,
                     column=area.tile[0],
                     row=area.tile[1],
