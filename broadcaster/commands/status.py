@@ -21,7 +21,7 @@ from broadcaster.delivery.status import Overview, overview, reason_words
 from broadcaster.domain.deliveries import STATES
 from broadcaster.domain.provider_codes import explained
 from broadcaster.runtime import i18n
-from broadcaster.runtime.i18n import words as catalogue
+from broadcaster.runtime.i18n import words
 from broadcaster.store import ledger
 from broadcaster.store.failure_causes import Watcher
 from channels.base.moments import full_moment_text
@@ -109,7 +109,7 @@ class _AreaCounts:
 def _print(app: Reader, report: Overview, areas: Mapping[str, Mapping[str, int]]) -> None:
     progress = report.progress
     named = {area_label(app.tree, code): counts for code, counts in sorted(areas.items())}
-    state = catalogue("id")(f"refusal.state.{report.status}")
+    state = words("id")(f"refusal.state.{report.status}")
     closed, total = _number(progress.total - progress.open), _number(progress.total)
     lines = [
         f"{report.code}  {state}, {SENDING[progress.sending]}: "
@@ -129,7 +129,7 @@ def _print(app: Reader, report: Overview, areas: Mapping[str, Mapping[str, int]]
 def _notes(app: Reader, report: Overview) -> Iterator[str]:
     """Yield a line per obstacle, per group of waiting deliveries and per cause of failure."""
     for hold in report.holds if report.emergency else ():
-        label, t = report.labels.get(hold.channel, hold.channel), catalogue("id")
+        label, t = report.labels.get(hold.channel, hold.channel), words("id")
         sentence, remedy = waiting_words.sentence(hold, label, t), waiting_words.remedy(hold, t)
         yield f"PERHATIAN, darurat tertahan: {sentence} {remedy}"
     for name, view in report.channels.items():

@@ -14,8 +14,8 @@ import msgspec
 from aiohttp import web
 
 from broadcaster.simulation.bot_requests import (
-    Fields,
     BotRefusal,
+    Fields,
     checked,
     copy_of,
     fields_of,

@@ -19,12 +19,14 @@ from broadcaster.web.public import (
     unsubscribe,
     verify,
 )
-from broadcaster.web.staff import account as own_account
 from broadcaster.web.staff import (
+    account,
     account_factor,
     account_mail,
     account_password,
     addresses,
+    announcement_list,
+    announcement_page,
     audit,
     channels,
     compose,
@@ -33,6 +35,7 @@ from broadcaster.web.staff import (
     failed_csv,
     help,
     history,
+    home,
     link_chat,
     pictures,
     review,
@@ -45,9 +48,6 @@ from broadcaster.web.staff import (
     user_actions,
     users,
 )
-from broadcaster.web.staff import announcement as reading
-from broadcaster.web.staff import home as newsroom_home
-from broadcaster.web.staff import list as newsroom_list
 
 ANNOUNCEMENTS = "/api/v1/announcements"
 JSON_BYTES = 256 * 1024
@@ -162,10 +162,10 @@ STAFF = (
     Row("/redaksi/masuk/sso/tetap", sso.show_kept_role, access="staff:own"),
     Row("/redaksi/masuk/sso/keluar", sso.signed_out, access="public"),
     Row("/redaksi/keluar", sso.sign_out, access="staff:own", methods=("POST",)),
-    Row("/redaksi/", newsroom_home.show, access="staff:read"),
+    Row("/redaksi/", home.show, access="staff:read"),
     Row("/redaksi/bantuan", help.show, access="staff:read"),
-    Row("/redaksi/pengumuman", newsroom_list.show, access="staff:read"),
-    Row("/redaksi/pengumuman/{id}", reading.show, access="staff:read"),
+    Row("/redaksi/pengumuman", announcement_list.show, access="staff:read"),
+    Row("/redaksi/pengumuman/{id}", announcement_page.show, access="staff:read"),
     Row("/redaksi/tulis", compose.begin, access="staff:write"),
     Row(
         "/redaksi/tulis",
@@ -310,7 +310,7 @@ STAFF = (
     Row("/redaksi/kanal", channels.show, access="staff:read"),
     Row("/redaksi/kanal/{name}/lanjut", channels.resume, access="staff:steer", methods=("POST",)),
     Row("/redaksi/kanal/{name}/tahanan", channels.decide, access="staff:steer", methods=("POST",)),
-    Row("/redaksi/akun", own_account.show, access="staff:own"),
+    Row("/redaksi/akun", account.show, access="staff:own"),
     Row("/redaksi/akun/kabar", account_mail.change, access="staff:own", methods=("POST",)),
     Row("/redaksi/akun/kabar/kode", account_mail.confirm, access="staff:own", methods=("POST",)),
     Row("/redaksi/akun/sandi", account_password.show, access="staff:own"),
@@ -321,12 +321,10 @@ STAFF = (
     Row("/redaksi/akun/kode/hapus", account_factor.act, access="staff:own", methods=("POST",)),
     Row("/redaksi/akun/kode/pemulihan", account_factor.ask, access="staff:own"),
     Row("/redaksi/akun/kode/pemulihan", account_factor.act, access="staff:own", methods=("POST",)),
-    Row(
-        "/redaksi/akun/sesi/akhiri", own_account.end_sessions, access="staff:own", methods=("POST",)
-    ),
+    Row("/redaksi/akun/sesi/akhiri", account.end_sessions, access="staff:own", methods=("POST",)),
     Row(
         "/redaksi/akun/sesi/{id}/akhiri",
-        own_account.end_session,
+        account.end_session,
         access="staff:own",
         methods=("POST",),
     ),

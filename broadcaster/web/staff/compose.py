@@ -33,7 +33,7 @@ from broadcaster.web.staff import (
     saving,
     trial_send,
 )
-from broadcaster.web.staff.announcement import find_announcement
+from broadcaster.web.staff.announcement_page import find_announcement
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Edition, Level
 from channels.base.pictures import own_path, own_picture
 from subscribers.areas import Area

@@ -27,7 +27,7 @@ from broadcaster.store.drafts import DraftVersion, Proposal
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame, refusals
-from broadcaster.web.staff.announcement import find_announcement
+from broadcaster.web.staff.announcement_page import find_announcement
 from broadcaster.web.staff.correction_form import (
     corrected,
     fingerprint,

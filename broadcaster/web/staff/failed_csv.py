@@ -16,7 +16,7 @@ from broadcaster.store import audit, failed_rows
 from broadcaster.store.failed_rows import ClosedRow
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import actor_of, app_of
-from broadcaster.web.staff.announcement import find_announcement
+from broadcaster.web.staff.announcement_page import find_announcement
 from channels.base.moments import WIB
 from subscribers.vault import SealBroken
 

@@ -14,7 +14,7 @@ from broadcaster.store.drafts import DraftVersion
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame
-from broadcaster.web.staff.announcement import find_announcement
+from broadcaster.web.staff.announcement_page import find_announcement
 from broadcaster.web.staff.differences import FieldDifference, differences
 
 VERSIONS = 30

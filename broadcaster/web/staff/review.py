@@ -26,7 +26,7 @@ from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import DraftVersion, editors, history
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import actors, audience_estimate, checks, frame, once, refusals
-from broadcaster.web.staff.announcement import find_announcement
+from broadcaster.web.staff.announcement_page import find_announcement
 from broadcaster.web.staff.compose import thumbnail
 from broadcaster.web.staff.judging import Judgement, judgement
 

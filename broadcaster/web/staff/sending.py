@@ -31,7 +31,7 @@ from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, actor_of, app_of, current_session
 from broadcaster.web.base.edition_view import view
 from broadcaster.web.staff import actors, frame
-from broadcaster.web.staff.announcement import find_announcement
+from broadcaster.web.staff.announcement_page import find_announcement
 from broadcaster.web.staff.edition_history import publication
 from broadcaster.web.staff.live_progress import LiveProgress
 from broadcaster.web.staff.progress import SendingView

@@ -19,7 +19,7 @@ from broadcaster.store.announcements import Announcement
 from broadcaster.store.templates import Template, everything
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame, once, refusals
-from broadcaster.web.staff.announcement import find_announcement
+from broadcaster.web.staff.announcement_page import find_announcement
 from channels.base.contract import Level, Topic
 
 ADDRESS = "/redaksi/templat"

@@ -22,7 +22,7 @@ from broadcaster.store.announcements import Announcement
 from broadcaster.web.base import csrf
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import frame, once
-from broadcaster.web.staff.announcement import find_announcement
+from broadcaster.web.staff.announcement_page import find_announcement
 
 _RESULT = re.compile(r"[0-9a-f]{12}\.[A-Za-z0-9_-]{16,64}", re.ASCII)
 
