@@ -81,7 +81,7 @@ def copy_of(url: str) -> str:
 
 
 def _source(photo: str) -> str:
-    """Return the URL of a picture given by URL or by file id; raises BotRefusal for anything else."""
+    """Return the URL of a picture given by URL or file id. Raises BotRefusal for anything else."""
     try:
         url = (
             bytes.fromhex(photo.removeprefix(_COPY)).decode() if photo.startswith(_COPY) else photo
@@ -135,7 +135,7 @@ def number(fields: Fields, name: str) -> int:
 
 @lru_cache(maxsize=256)
 def _buttons(markup: str) -> str:
-    """Return the inline buttons, one "[label] target" a line; BotRefusal for invalid ones."""
+    """Return the inline buttons, one "[label] target" a line. Raises BotRefusal."""
     try:
         rows = msgspec.json.decode(markup)["inline_keyboard"] if markup else []
         return "\n".join(f"[{button['text']}] {_target(button)}" for row in rows for button in row)
@@ -157,7 +157,7 @@ def _target(button: Mapping[str, str]) -> str:
 
 
 def checked(fields: Fields) -> str:
-    """Return the parsed text of a message; BotRefusal if it is empty, too long or bad HTML."""
+    """Parse the text of a message. Raises BotRefusal if it is empty, too long or bad HTML."""
     text, parse_mode, photo = _content(fields)
     captioned = bool(photo) or "caption" in fields
     parsed, entities = parse_html(text) if parse_mode == "HTML" else (text.strip(), 0)
