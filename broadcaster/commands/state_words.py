@@ -1,7 +1,16 @@
-"""Words for the states and areas of deliveries."""
+"""Words for the states of announcements and deliveries, and for areas.
+
+The states of announcements are the catalogue's, written here once more so that `show` need not
+load it.
+"""
 
 from subscribers.areas import AreaTree
 
+ANNOUNCEMENT = {
+    "draft": "draf", "review": "menunggu persetujuan", "returned": "dikembalikan",
+    "rejected": "ditolak", "approved": "disetujui", "scheduled": "terjadwal",
+    "published": "terbit", "ended": "berakhir", "archived": "diarsipkan",
+}  # fmt: skip
 WORDS = {
     "pending": "antre", "sending": "jalan", "sent": "dikirim", "delivered": "sampai",
     "read": "dibaca", "failed": "gagal", "skipped": "dilewati", "cancelled": "dihentikan",

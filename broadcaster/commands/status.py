@@ -13,7 +13,7 @@ from broadcaster.commands.errors import Failed
 from broadcaster.commands.lookup import ID, find_id
 from broadcaster.commands.output import JSON, print_json
 from broadcaster.commands.reading import Readable, Reader, reading
-from broadcaster.commands.state_words import SENDING, WORDS, area_label
+from broadcaster.commands.state_words import ANNOUNCEMENT, SENDING, WORDS, area_label
 from broadcaster.commands.text_table import text_table
 from broadcaster.delivery import waiting_words
 from broadcaster.delivery.channel_view import ChannelView
@@ -109,7 +109,7 @@ class _AreaCounts:
 def _print(app: Reader, report: Overview, areas: Mapping[str, Mapping[str, int]]) -> None:
     progress = report.progress
     named = {area_label(app.tree, code): counts for code, counts in sorted(areas.items())}
-    state = words("id")(f"refusal.state.{report.status}")
+    state = ANNOUNCEMENT[report.status]
     closed, total = _number(progress.total - progress.open), _number(progress.total)
     lines = [
         f"{report.code}  {state}, {SENDING[progress.sending]}: "

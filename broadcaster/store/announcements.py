@@ -20,7 +20,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from broadcaster.domain import signatures
 from broadcaster.domain.fields import Fields, restored
@@ -116,6 +115,8 @@ def insert_announcement(
     """Store a new announcement under an unused code; `draw` is called again while its code is
     taken.
     """
+    from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415  quick start
+
     dialect = sqlite if is_sqlite(connection) else postgresql
     for _ in range(CODE_TRIES):
         coded = replace(row, code=draw())
