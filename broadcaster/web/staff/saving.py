@@ -94,7 +94,7 @@ def _create(
 async def find_created(request: Request, data: Any) -> Announcement | None:
     """Find the draft that this form created when it was sent before."""
 
-    def look(connection: Connection) -> Announcement | None:
+    def read(connection: Connection) -> Announcement | None:
         earlier = form_acts.find(connection, account_of(request).id, f"{KIND} {once.id_of(data)}")
         return (
             announcements.find(connection, _CreatedDraft.read(earlier.result).announcement)
@@ -102,7 +102,7 @@ async def find_created(request: Request, data: Any) -> Announcement | None:
             else None
         )
 
-    return await app_of(request).database.read(look)
+    return await app_of(request).database.read(read)
 
 
 async def update(
@@ -119,7 +119,7 @@ async def find_conflict(request: Request, announcement: str, form: Form) -> Conf
     """Compare the stored draft with what was typed; None if it was deleted."""
     app, t = app_of(request), frame.words_of(request)
 
-    def look(connection: Connection) -> tuple[Announcement | None, str, float]:
+    def read(connection: Connection) -> tuple[Announcement | None, str, float]:
         row, last = (
             announcements.find(connection, announcement),
             newest(connection, announcement),
@@ -131,7 +131,7 @@ async def find_conflict(request: Request, announcement: str, form: Form) -> Conf
             row.updated_at if row is not None else 0.0,
         )
 
-    row, who, at = await app.database.read(look)
+    row, who, at = await app.database.read(read)
     if row is None:
         return None
     before, after = read_leniently(forms.form_of(row))[0], read_leniently(form)[0]
