@@ -103,7 +103,7 @@ async def stream(request: Request) -> Response:
     return StreamingResponse(
         events(),
         media_type="text/event-stream",
-        headers={"Cache-SendingControl": "no-store", "X-Accel-Buffering": "no"},
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
