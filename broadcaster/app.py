@@ -1,4 +1,4 @@
-"""Composition root: builds store, queue and channels once, for web, worker, command line and tests
+"""Composition root: builds store, queue and channels once, for web, worker, commands and tests
 alike.
 """
 
@@ -11,15 +11,14 @@ from datetime import UTC, datetime
 
 from broadcaster.domain.signatures import Signer
 from broadcaster.runtime import config, custody, secret_key
-from broadcaster.runtime.config import Settings
 from broadcaster.runtime.inbox_alarm import InboxAlarm
 from broadcaster.runtime.password_hashing import PasswordHasher
 from broadcaster.runtime.queue import Queue
 from broadcaster.runtime.secret_key import derive
+from broadcaster.runtime.settings import Settings
 from broadcaster.store import respelling
 from broadcaster.store.blobs import Depot, FolderDepot
-from broadcaster.store.database import Database
-from broadcaster.store.database import now as database_now
+from broadcaster.store.database import Database, now
 from broadcaster.store.failure_causes import Watcher
 from broadcaster.store.metrics import Counts
 from broadcaster.store.s3 import Location, S3Depot
@@ -31,24 +30,24 @@ Clock = Callable[[], datetime]
 
 
 class SharedClock:
-    """The database's wall clock in UTC, which all processes share: those of their machines may
-    differ by minutes.
+    """The wall clock of the database in UTC, shared by all processes: clocks of their machines
+    may differ by minutes.
 
-    It is asked again by `follow`, and goes on with this machine's between two answers.
+    `follow` reads it again; between two readings it advances with the clock of this machine.
     """
 
     def __init__(self) -> None:
         self._ahead = 0.0
 
     def __call__(self) -> datetime:
-        """The time now."""
+        """Return the current time."""
         return datetime.fromtimestamp(time.time() + self._ahead, UTC)
 
     async def follow(self, database: Database) -> None:
-        """Ask the database how late it is."""
+        """Read the clock of the database."""
         asked = time.time()
-        told = await database.read(database_now)
-        self._ahead = told - (asked + time.time()) / 2 if not database.sqlite else 0.0
+        database_seconds = await database.read(now)
+        self._ahead = database_seconds - (asked + time.time()) / 2 if not database.sqlite else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +70,7 @@ class App:
     hasher: PasswordHasher = field(default_factory=PasswordHasher)
 
     @property
-    def settings(self) -> config.Settings:
+    def settings(self) -> Settings:
         """The program's own settings."""
         return self.loaded.settings
 
@@ -82,18 +81,18 @@ class App:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What people call each channel, by its name."""
+        """Display names of the channels, by channel name."""
         push = {name: channel.label for name, channel in self.push.items()}
         return push | {name: channel.label for name, channel in self.pull.items()}
 
     @property
     def open_push(self) -> tuple[str, ...]:
-        """Names of the push channels by which announcements can go out now."""
+        """Names of the push channels that can send announcements now."""
         return tuple(name for name in self.push if self.loaded.is_open(name))
 
 
 def open_depot(settings: Settings) -> Depot:
-    """The depot that the settings name: a bucket, else `media` in the data folder."""
+    """Open the depot of the settings: a bucket, or else `media` in the data folder."""
     if settings.media_url:
         return S3Depot(Location.of(settings.media_url))
     return FolderDepot(settings.data_dir / "media")
@@ -103,11 +102,11 @@ def open_depot(settings: Settings) -> Depot:
 async def open_app(
     loaded: config.Loaded, *, redis_url: str = "", clock: Clock | None = None
 ) -> AsyncIterator[App]:
-    """Build every part and close it again; the database must have been migrated. `clock`: another
-    than the shared one.
+    """Build every part, and close it again at the end; the database must be migrated. `clock`
+    replaces the shared one.
 
-    Raises WrongKey, before anything else happens, where the secret key is not the one that the
-    database belongs to.
+    Raises WrongKey, before anything else happens, if the secret key does not belong to the
+    database.
     """
     database = Database(loaded.settings.database)
     try:
@@ -115,7 +114,7 @@ async def open_app(
         vault = Vault(derive(secret, "addresses"))
         await asyncio.to_thread(respelling.finish, database, vault)
         await custody.check(database, loaded.settings)
-    except BaseException:  # whatever stops us here, the threads of the database must end
+    except BaseException:  # always end the threads of the database
         database.close()
         raise
     queue = Queue(redis_url or loaded.settings.redis_url)

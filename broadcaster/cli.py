@@ -1,67 +1,167 @@
-"""The program `broadcaster`: its commands, and how their errors are told (one clear line; exit 2
-for usage, 1 for failure).
+"""The program `broadcaster`: its commands, and the reporting of their errors (one clear line;
+exit 2 for usage, 1 for failure).
 """
 
 import os
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from sqlalchemy.exc import DatabaseError, OperationalError
 
-from broadcaster.commands import (
-    announcements,
-    areas,
-    audit,
-    controls,
-    maintenance,
-    processes,
-    status,
-    subscribers,
-    usage,
-    users,
-)
-from broadcaster.commands.errors import Failed
-from broadcaster.domain.fields import InvalidAnnouncement
-from broadcaster.runtime import storage_faults
-from broadcaster.runtime.config import BadSettings
-from broadcaster.runtime.locks import CannotStart
-from broadcaster.store.database import BadDatabase
+from broadcaster.commands import usage
+from broadcaster.commands.lazy_group import CommandEntry, LazyGroup
+
+ENTRIES = {
+    "demo": CommandEntry(
+        target="processes:demo",
+        summary=(
+            "Kota contoh dengan penyedia tiruan: semua kanal berjalan, "
+            "tidak ada pesan keluar dari komputer ini."
+        ),
+    ),
+    "run": CommandEntry(
+        target="processes:run",
+        summary=(
+            "Jalankan semuanya di satu mesin: web, worker, dan Valkey bawaan "
+            "bila BROADCASTER_REDIS_URL kosong."
+        ),
+    ),
+    "web": CommandEntry(target="processes:web", summary="Jalankan server web saja."),
+    "worker": CommandEntry(target="processes:worker", summary="Jalankan worker pengiriman."),
+    "providers": CommandEntry(
+        target="processes:providers", summary="Penyedia tiruan untuk demo.", hidden=True
+    ),
+    "migrate": CommandEntry(
+        target="maintenance:migrate", summary="Siapkan atau perbarui basis data."
+    ),
+    "doctor": CommandEntry(
+        target="maintenance:doctor",
+        summary=(
+            "Periksa setelan, basis data, Redis, kanal, alamat, dan jam; "
+            "katakan apa yang perlu diperbaiki."
+        ),
+    ),
+    "adopt": CommandEntry(
+        target="maintenance:adopt",
+        summary=(
+            "Nyatakan bahwa basis data yang disalin, dipindahkan, atau dipulihkan ini "
+            "sekarang bertugas di sini: pesan dikirim lagi."
+        ),
+    ),
+    "preview": CommandEntry(
+        target="announcements:preview",
+        summary=(
+            "Tampilkan apa yang akan dikatakan satu kanal; tidak ada yang dikirim atau disimpan."
+        ),
+    ),
+    "publish": CommandEntry(
+        target="announcements:publish",
+        summary="Terbitkan satu pengumuman; selesai begitu tersimpan aman.",
+    ),
+    "show": CommandEntry(
+        target="status:show",
+        summary=(
+            "Tampilkan perjalanan satu pengumuman: per kanal, per wilayah, "
+            "apa yang gagal dan apa yang menunggu."
+        ),
+    ),
+    "failed": CommandEntry(
+        target="failed:failed",
+        summary=(
+            "Daftar pengiriman yang tidak sampai atau belum pasti: "
+            "kanal, wilayah, sebab, kode penyedia, berapa kali dicoba, kapan."
+        ),
+    ),
+    "retry-failed": CommandEntry(
+        target="controls:retry_failed",
+        summary=(
+            "Kirim sekali lagi kepada semua yang gagal atau belum pasti; "
+            "katakan berapa, dan siapa yang tidak ikut."
+        ),
+    ),
+    "pause": CommandEntry(target="controls:pause", summary="Jeda pengiriman sampai dilanjutkan."),
+    "resume": CommandEntry(target="controls:resume", summary="Lanjutkan pengiriman yang dijeda."),
+    "cancel": CommandEntry(
+        target="controls:cancel",
+        summary="Hentikan pengiriman; yang sudah berangkat tidak dapat ditarik.",
+    ),
+    "subscribers": CommandEntry(
+        target="subscribers:program", summary="Pelanggan: impor, ekspor, hapus, hitung."
+    ),
+    "areas": CommandEntry(target="areas:program", summary="Wilayah: daftar, impor."),
+    "token": CommandEntry(target="tokens:program", summary="Token API: tambah, daftar, cabut."),
+    "channel": CommandEntry(
+        target="channels:program",
+        summary="Kanal: keadaan, lanjutkan, penonaktifan yang ditahan.",
+    ),
+    "user": CommandEntry(
+        target="users:program",
+        summary="Akun staf: tambah, daftar, nonaktifkan, aktifkan, ganti kata sandi.",
+    ),
+    "audit": CommandEntry(
+        target="audit:program", summary="Catatan audit: buktikan rantainya, ekspor."
+    ),
+}
+"""All commands, in the order of the help."""
+
+
+class Program(LazyGroup):
+    """The commands of `broadcaster`."""
+
+    entries = ENTRIES
+
 
 program = typer.Typer(
     name="broadcaster",
-    help="Siaran Cimahi: satu pengumuman, lima kanal, tidak ada yang hilang.",
+    cls=Program,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-program.command()(processes.demo)
-program.command()(processes.run)
-program.command()(processes.web)
-program.command()(processes.worker)
-program.command(hidden=True)(processes.providers)
-program.command()(maintenance.migrate)
-program.command()(maintenance.doctor)
-program.command()(maintenance.adopt)
-program.command()(announcements.preview)
-program.command()(announcements.publish)
-program.command()(status.show)
-program.command()(status.failed)
-program.command("retry-failed")(controls.retry_failed)
-program.command()(controls.pause)
-program.command()(controls.resume)
-program.command()(controls.cancel)
-program.add_typer(subscribers.program, name="subscribers")
-program.add_typer(areas.program, name="areas")
-program.add_typer(maintenance.tokens, name="token")
-program.add_typer(maintenance.channels, name="channel")
-program.add_typer(users.program, name="user")
-program.add_typer(audit.program, name="audit")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from broadcaster.runtime.version import version  # noqa: PLC0415  quick start
+
+        sys.stdout.write(f"Siaran Cimahi {version()}\n")
+        raise typer.Exit
+
+
+def _set_log_level(level: str) -> None:
+    """Check the level and set it for this process and those that it starts."""
+    if level:
+        from broadcaster.domain.setting_values import check_log_level  # noqa: PLC0415  quick start
+        from broadcaster.runtime import config  # noqa: PLC0415  quick start
+
+        try:
+            config.set_log_level(check_log_level(level))
+        except ValueError as error:
+            raise typer.BadParameter(f"{error}.", param_hint="--log-level") from error
+
+
+@program.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Cetak versi program.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+    log_level: Annotated[
+        str,
+        typer.Option(
+            help="debug, info, warning, atau error; kosong: setelan BROADCASTER_LOG_LEVEL."
+        ),
+    ] = "",
+) -> None:
+    """Siaran Cimahi: satu pengumuman, lima kanal, tidak ada yang hilang."""
+    _set_log_level(log_level)
 
 
 def main() -> None:
-    """Run the program; every foreseen failure is one line on standard error and exit code 1."""
+    """Run the program; every expected failure is one line on standard error and exit code 1."""
     try:
         try:
             code = program(prog_name="broadcaster", standalone_mode=False)
@@ -74,33 +174,17 @@ def main() -> None:
         _fail(usage.sentence(error), code=2)
     except typer.Abort:
         raise SystemExit(1) from None
-    except BrokenPipeError:  # whoever read our words has enough: `doctor | head`
+    except BrokenPipeError:  # the reader has closed the pipe: `doctor | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except InvalidAnnouncement as error:
-        _fail(
-            "\n".join(
-                f"{p.field + ': ' if p.field else ''}{p.reason} {p.remedy}".strip()
-                for p in error.problems
-            )
-        )
-    except (Failed, BadSettings, BadDatabase, CannotStart) as error:
-        _fail(str(error))
-    except DatabaseError as error:
-        if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
-            raise  # a mistake of ours in a statement, not the database's
-        words = storage_faults.told(error.orig)
-        reason = str(error.orig).strip().splitlines()[0]
-        _fail(
-            " ".join(words)
-            if words
-            else f"Basis data tidak dapat dipakai: {reason}. Periksa BROADCASTER_DATABASE_URL."
-        )
-    except OSError as error:
-        words = storage_faults.told(error)
+    except Exception as error:
+        # imported late: it needs the database library, which a successful command may not
+        from broadcaster.commands.failures import explained  # noqa: PLC0415  quick start
+
+        words = explained(error)
         if words is None:
-            raise  # no matter of folders and files
-        _fail(" ".join(words))
+            raise
+        _fail(words)
     raise SystemExit(code if isinstance(code, int) else 0)
 
 

@@ -1,35 +1,31 @@
-"""The worker process of one lane: hears the doorbell, sweeps for what no ring told of, and drains
-by itself without Redis.
+"""Worker process of one lane: answers the doorbell, sweeps for work that no ring announced, and
+drains without Redis too.
 """
 
 import asyncio
 import gc
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
 
 import structlog
-from arq.connections import ArqRedis
-from arq.worker import Worker, func
 from redis.exceptions import RedisError
-from sqlalchemy import Connection
 
 from broadcaster.app import App, SharedClock
 from broadcaster.delivery.drain import Deliverer
-from broadcaster.inbound import inbox as receipts
-from broadcaster.inbound.replies import Answerer
+from broadcaster.inbound.inbox import apply_due
+from broadcaster.inbound.replies import ReplySender
 from broadcaster.media import library
 from broadcaster.newsroom import corrections, notifications, release
 from broadcaster.publishing import hold_ups, press, publications, schedule
-from broadcaster.publishing.websub import Hubs
+from broadcaster.publishing.websub import HubNotifier
 from broadcaster.runtime import custody, locks
 from broadcaster.runtime.heartbeat import Pulse
-from broadcaster.runtime.logs import told
-from broadcaster.runtime.queue import LANES, connect, decode, encode, queue_name
-from broadcaster.store import channels as channel_store
+from broadcaster.runtime.logs import describe_error
+from broadcaster.runtime.queue import LANES, POLL, connect, end_jobs, open_listener
 from broadcaster.store import (
+    channels,
     form_acts,
     former_mails,
     inbox,
@@ -44,47 +40,47 @@ from broadcaster.store.leases import Holder, new_owner, suspend_proof, take_swee
 
 log = structlog.get_logger(__name__)
 
-JOB_SECONDS = 20
-"""arq's time limit of a job; never reached, as a job works for ten seconds."""
-POLL = {"emergency": 0.05, "routine": 0.1}
-"""Seconds between looks at the queue of each lane."""
 SWEEP_SECONDS = (1.0, 3.0)
-"""Shortest and longest pause between sweeps (jitter keeps workers apart)."""
+"""Shortest and longest pause between sweeps, in seconds (jitter keeps workers apart)."""
 LOOK_SECONDS = (0.3, 0.7)
-"""Shortest and longest pause between looks for work in the database, which cost one read."""
-RECEIPT_SECONDS = 0.5
-"""Pause between looks into the inbox of receipts."""
-HELP_SECONDS = 1.0
-"""How long what a resident said may wait for the sweeper; then any other worker applies it too."""
-NUDGE_SECONDS = {"emergency": 0.3, "routine": 2.0}
-"""Pause between looks for staff to be told that something waits for them."""
-ANSWER_SECONDS = 8.0
-"""How long a stopping worker waits for providers to answer what is already written."""
-SWEEPER_LEASE = 10.0
-"""Seconds for which one process is the sweeper, at most a lease: its death must not outlast that of
-a slice's holder.
+"""Shortest and longest pause between looks for work in the database, each of which costs one
+read.
 """
-HANG_UP_SECONDS = 2.0
-"""How long a doorbell that is hung up waits for its jobs to end."""
+RECEIPT_SECONDS = 0.5
+"""Pause between looks into the inbox."""
+NUDGE_SECONDS = {"emergency": 0.3, "routine": 2.0}
+"""Pause between looks for notifications that are due to staff, by lane."""
+ANSWER_SECONDS = 8.0
+"""Seconds that a stopping worker waits for providers to answer messages already written."""
+SWEEPER_LEASE = 10.0
+"""Seconds for which one process is the sweeper, at most a lease: its death must not last longer
+than that of a slice's holder.
+"""
 FOLD_SECONDS = 60.0
-"""Pause between looks for old editions to fold into counts; while there are some, each sweep folds
-a chunk.
+"""Pause between looks for old editions to fold into counts; while there are some, each sweep
+folds a chunk.
 """
 HUB_SECONDS = 2.0
-"""Pause between looks for publications that hubs do not know of yet."""
+"""Pause between looks for publications that hubs do not know yet."""
 TIDY_SECONDS = 3600.0
-"""Pause between looks for pictures that nobody uses; the first comes a minute after the start."""
+"""Pause between looks for unused pictures; the first comes a minute after the start."""
 GARBAGE = 20_000
-"""Objects made since the last look for garbage in cycles (Python's own 700 costs a tenth of the
-sending).
+"""Objects allocated between two collections of the youngest generation (the default of 700 costs
+a tenth of the sending).
 """
 PROBE_SECONDS = 5.0
-"""How long a halted channel may take to say that it is back."""
+"""Seconds that the probe of a halted channel may take."""
+PUBLISHED = {
+    schedule.publish_due: "schedule_published",
+    release.publish_held: "hold_published",
+    corrections.publish_held: "amendment_published",
+}
+"""Steps by which the sweeper publishes what is due, and the event that each logs."""
 
 
 class LaneWorker:
-    """One process's work on one lane. `stop()` ends it: what is written gets its outcome, what is
-    not goes back.
+    """Work of one process on one lane. `stop()` ends it: messages already written get their
+    outcome, the others are returned.
     """
 
     def __init__(self, app: App, lane: str) -> None:
@@ -106,12 +102,12 @@ class LaneWorker:
         self._fold_at = 0.0
         self._mark_at = 0.0
         self.tidy_seconds = TIDY_SECONDS
-        self._answerer, self._hubs = Answerer(app), Hubs(app)
+        self._answerer, self._hubs = ReplySender(app), HubNotifier(app)
         self._drains: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
-        """Begin to end: nothing more is marked."""
-        self.deliverer.stopping = True
+        """Start to stop: no more rows are marked for sending."""
+        self.deliverer.stop()
         self._stop.set()
 
     async def run(self) -> None:
@@ -148,111 +144,92 @@ class LaneWorker:
                     raise result
 
     async def drain(self, channel: str) -> None:
-        """Work on this lane of a channel; ring again where work is left. Returns also when it could
-        not be done.
+        """Drain this lane of a channel; ring again if work is left. Errors are logged, not
+        raised.
         """
-        with self._outliving("drain_failed"):
+        with self._logging_errors("drain_failed"):
             if await self.deliverer.drain(channel, self.lane) and not self._stop.is_set():
                 await self.app.queue.ring(channel, self.lane)
 
     def _start(self, channel: str) -> asyncio.Task[None]:
-        """Drain in a task of its own."""
+        """Drain in a separate task."""
         task = asyncio.create_task(self.drain(channel))
         self._drains.add(task)
         task.add_done_callback(self._drains.discard)
         return task
 
     @contextmanager
-    def _outliving(self, event: str) -> Iterator[None]:
-        """Whatever goes wrong within is logged, without values, and tried again with the next ring
-        or sweep.
-        """
+    def _logging_errors(self, event: str) -> Iterator[None]:
+        """Log any error within, without values; the next ring or sweep tries again."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001  one announcement, channel or minute must not end the worker
-            log.error(event, lane=self.lane, error=told(error))
+        except Exception as error:  # noqa: BLE001  one failure must not end the worker
+            log.error(event, lane=self.lane, error=describe_error(error))
 
-    # --- the doorbell ---------------------------------------------------------------------------
+    # --- the doorbell -------------------------------------------------------------------------
 
     async def _listen(self) -> None:
         while self.app.queue.url and not self._stop.is_set():
             try:
                 await self._listen_once()
-            except Exception as error:  # noqa: BLE001  a doorbell that breaks is hung up anew: the sending goes on without it
-                log.warning("doorbell_silent", lane=self.lane, error=told(error))
+            except Exception as error:  # noqa: BLE001  sending goes on without it
+                log.warning("doorbell_silent", lane=self.lane, error=describe_error(error))
                 await self._pause(1)
         await self._stop.wait()
 
     async def _listen_once(self) -> None:
         """Answer rings until Redis goes away or the worker stops."""
         pool = await connect(self.app.queue.url)
-        worker = self._arq_worker(pool)
+        listener = open_listener(pool, self.lane, self._answer, owner=self.owner)
         try:
             while not self._stop.is_set():
-                await (
-                    worker._poll_iteration()
-                )  # a turn of arq's main(), which can be ended only in the middle of a command
+                # a turn of arq's main(), which can be ended only in the middle of a command
+                await listener._poll_iteration()
                 await self._pause(POLL[self.lane])
         finally:
-            await _end(worker.tasks.values())
+            await end_jobs(listener)
             with suppress(RedisError, OSError):
                 await pool.aclose(close_connection_pool=True)
+
+    async def _answer(self, channel: str) -> None:
+        # shielded: arq cancels its jobs when Redis goes down, but messages on their way must get
+        # their outcome
+        await asyncio.shield(self._start(channel))
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but not beyond `stop()`."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
 
-    def _arq_worker(self, pool: ArqRedis) -> Worker:
-        async def drain(_context: dict[Any, Any], channel: str, _lane: str) -> None:
-            # shielded: arq cancels its jobs when Redis goes away, but what is being sent must get its outcome
-            await asyncio.shield(self._start(channel))
-
-        job = func(drain, name="drain", timeout=JOB_SECONDS, keep_result=0, max_tries=1)  # type: ignore[arg-type]  # it wants *args
-        return Worker(
-            functions=[job],
-            queue_name=queue_name(self.lane),
-            redis_pool=pool,
-            handle_signals=False,
-            poll_delay=POLL[self.lane],
-            max_jobs=20,
-            keep_result=0,
-            retry_jobs=False,
-            log_results=False,
-            job_serializer=encode,
-            job_deserializer=decode,
-            health_check_key=f"siaran:health:{self.owner}",
-        )
-
-    # --- the sweeper ----------------------------------------------------------------------------
+    # --- the sweeper --------------------------------------------------------------------------
 
     async def _sweep(self) -> None:
         while not self._stop.is_set():
             for part in (
                 self._take_turn,
                 self._ring_for_work,
-                self._keep_house,
+                self._run_due_work,
                 self._watch_emergencies,
             ):
-                with self._outliving("sweep_failed"):
+                with self._logging_errors("sweep_failed"):
                     if not self._stop.is_set():
                         await part()
             await self._pause(random.uniform(*SWEEP_SECONDS))  # noqa: S311  jitter, no secret
 
     async def _take_turn(self) -> None:
-        """Say that we live, and become or stay the one sweeper."""
+        """Record that this worker is alive, and become or stay the one sweeper."""
         self._sweeps = False
         if isinstance(self.app.clock, SharedClock):
             await self.app.clock.follow(self.app.database)
         self.deliverer.workers = await self.app.database.write(
-            channel_store.seen, self.owner, self.lane
+            channels.mark_worker_alive, self.owner, self.lane
         )
         self._sweeps = await self.app.database.write(
             take_sweeper, self.deliverer.holder, self._sweeper_lease
         )
 
     async def _ring_for_work(self) -> None:
-        """The sweeper rings for what is due."""
+        """Ring for due work, as the sweeper."""
         if not self._sweeps or not await self.app.queue.ping():
             return
         room = {
@@ -264,12 +241,12 @@ class LaneWorker:
                 room[lane] -= 1
 
     async def _look(self) -> None:
-        """Join in where there is work that no ring told this process of: a ring wakes one worker,
-        and Redis may be away.
+        """Start on work that no ring announced to this process: a ring wakes one worker, and
+        Redis may be down.
         """
         while not self._stop.is_set():
             await self._pause(random.uniform(*LOOK_SECONDS))  # noqa: S311  jitter, no secret
-            with self._outliving("look_failed"):
+            with self._logging_errors("look_failed"):
                 for channel, lane in await self.app.database.read(slices.busy_lanes):
                     if (
                         lane == self.lane
@@ -279,8 +256,8 @@ class LaneWorker:
                         self._start(channel)
                 self._pulse.beat()
 
-    async def _keep_house(self) -> None:
-        """What one process at a time does for all: schedules, endings, probes of halted channels."""
+    async def _run_due_work(self) -> None:
+        """Do what one process does for all: schedules, expiries, probes of halted channels."""
         if not self._sweeps:
             return
         app = self.app
@@ -288,91 +265,80 @@ class LaneWorker:
             await custody.keep_mark(app.database, app.settings)
             self._mark_at = suspend_proof() + custody.MARK_SECONDS
         if await app.database.read(is_held):
-            return  # what is due elsewhere must not be done here as well
-        for stored in await app.database.write(
-            schedule.publish_due, press.Press.of(app), now=app.clock()
-        ):
-            log.info("schedule_published", announcement=stored.id)
-            await publications.ring(app, stored)
-        for stored in await app.database.write(
-            release.publish_held, press.Press.of(app), now=app.clock()
-        ):
-            log.info("hold_published", announcement=stored.id)
-            await publications.ring(app, stored)
-        for stored in await app.database.write(
-            corrections.publish_held, press.Press.of(app), now=app.clock()
-        ):
-            log.info("amendment_published", announcement=stored.id)
-            await publications.ring(app, stored)
+            return  # its original does what is due
+        for publish_due, event in PUBLISHED.items():
+            due = await app.database.write(publish_due, press.Press.of(app), now=app.clock())
+            for stored in due:
+                log.info(event, announcement=stored.id)
+                await publications.ring(app, stored)
         await app.database.write(schedule.end_expired, app.clock())
         await app.database.write(slices.finish_idle)
-        if (
-            uncounted := await app.database.read(people.uncounted, app.clock().timestamp())
-        ) is not None:
-            await app.database.write(
-                people.keep, uncounted, await app.database.read(people.count, uncounted)
-            )
+        uncounted = await app.database.read(people.uncounted, app.clock().timestamp())
+        if uncounted is not None:
+            counted = await app.database.read(people.count, uncounted)
+            await app.database.write(people.keep, uncounted, counted)
         if suspend_proof() >= self._fold_at:
-            now = app.clock().timestamp()
-            await app.database.write(nudges.purge, now - nudges.KEEP_SECONDS)
-            await app.database.write(former_mails.purge, now)
-            await app.database.write(form_acts.purge, now)
-            await app.database.write(suspicions.purge, now)
-            folded = await app.database.write(retention.fold_old, now)
-            self._fold_at = suspend_proof() + (0 if folded else FOLD_SECONDS)
-        for channel in await app.database.write(channel_store.take_probes):
+            await self._forget(app.clock().timestamp())
+        for channel in await app.database.write(channels.take_probes):
             await self._probe(channel)
 
+    async def _forget(self, now: float) -> None:
+        """Purge old rows (`now` in epoch seconds), and fold a chunk of old editions."""
+        database = self.app.database
+        await database.write(nudges.purge, now - nudges.KEEP_SECONDS)
+        for purge in (former_mails.purge, form_acts.purge, suspicions.purge):
+            await database.write(purge, now)
+        folded = await database.write(retention.fold_old, now)
+        self._fold_at = suspend_proof() + (0 if folded else FOLD_SECONDS)
+
     async def _watch_emergencies(self) -> None:
-        """Have people told of emergencies that must wait, and of those that go on again."""
+        """Notify staff of emergencies that are held up, and of those that continue."""
         if self._sweeps:
             await hold_ups.look(self.app)
 
     async def _probe(self, channel: str) -> None:
-        """Ask a halted channel whether it is back."""
-        found = self.app.push.get(channel)
-        with self._outliving("probe_failed"):
+        """Ask a halted channel whether it works again."""
+        push = self.app.push.get(channel)
+        with self._logging_errors("probe_failed"):
             async with asyncio.timeout(PROBE_SECONDS):
-                back = found is not None and await found.probe()
-            if back and await self.app.database.write(channel_store.recover_channel, channel):
+                back = push is not None and await push.probe()
+            if back and await self.app.database.write(channels.recover_channel, channel):
                 log.info("channel_resumed", channel=channel)
 
     async def _apply_receipts(self) -> None:
         while not self._stop.is_set():
             await self._pause(RECEIPT_SECONDS)
-            with self._outliving("receipts_wait"):
+            with self._logging_errors("receipts_wait"):
                 now = self.app.clock().timestamp()
                 await self.app.alarm.look(self.app.database, now)
-                mine = self._sweeps or await self.app.database.read(_is_late, now)
+                mine = self._sweeps or await self.app.database.read(inbox.words_are_late, now)
                 while (
-                    mine
-                    and not self._stop.is_set()
-                    and await receipts.apply_due(self.app, self._answerer)
+                    mine and not self._stop.is_set() and await apply_due(self.app, self._answerer)
                 ):
                     mine = self._sweeps
 
     async def _tidy(self) -> None:
-        """Throw away pictures that nobody uses: beside the sweeps, as an object store may be slow."""
+        """Delete unused pictures, in a loop of its own, as an object store may be slow."""
         await self._pause(self.tidy_seconds / 60)
         while not self._stop.is_set():
-            with self._outliving("pictures_wait"):
+            with self._logging_errors("pictures_wait"):
                 if self._sweeps and (count := await library.forget_unused(self.app)):
                     log.info("pictures_forgotten", count=count)
             await self._pause(self.tidy_seconds)
 
     async def _announce(self) -> None:
-        """Tell hubs of changed feeds."""
+        """Notify hubs of changed feeds."""
         while not self._stop.is_set():
-            with self._outliving("hubs_wait"):
+            with self._logging_errors("hubs_wait"):
                 if self._sweeps:
                     await self._hubs.tell_due()
             await self._pause(HUB_SECONDS)
 
     async def _nudge(self) -> None:
-        """Tell staff what waits for them; whom an emergency needs is told by its own lane."""
+        """Send staff the notifications that are due; urgent ones are sent by the emergency lane."""
         urgent = self.lane == "emergency"
         while not self._stop.is_set():
-            with self._outliving("nudges_wait"):
+            with self._logging_errors("nudges_wait"):
                 while (
                     not self._stop.is_set()
                     and await notifications.send_due(self.app, urgent=urgent) == nudges.AT_ONCE
@@ -381,28 +347,11 @@ class LaneWorker:
             await self._pause(NUDGE_SECONDS[self.lane])
 
 
-def _is_late(connection: Connection, now: float) -> bool:
-    """Whether what residents said has waited too long for the sweeper, which may be busy, hung or
-    dead.
-    """
-    since = [inbox.oldest(connection, priority) for priority in (inbox.STOPS, inbox.WORDS)]
-    return any(due_at is not None and now - due_at > HELP_SECONDS for due_at in since)
-
-
-async def _end(jobs: Iterable[asyncio.Task[None]]) -> None:
-    """Let jobs finish that are just being taken off the queue; cancel the others."""
-    found = list(jobs)
-    if found:
-        await asyncio.wait(found, timeout=HANG_UP_SECONDS)
-    for job in found:
-        job.cancel()
-    await asyncio.gather(*found, return_exceptions=True)
-
-
 async def run(app: App, lane: str, stop: asyncio.Event) -> None:
     """Run the worker of a lane until `stop` is set."""
     worker = LaneWorker(app, lane)
-    # what was imported and opened stays: only what the messages leave behind need be looked through, and not for each few
+    # imported modules and open parts stay: exempt them from collection, and collect the garbage of
+    # messages less often
     gc.freeze()
     gc.set_threshold(GARBAGE, 10, 100)
 

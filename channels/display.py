@@ -1,6 +1,4 @@
-"""Screens of one area: a page that never changes, and the announcements it shows in rotation, as
-JSON.
-"""
+"""Screens of an area: a page that never changes, and its announcements in rotation, as JSON."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,28 +9,18 @@ from typing import Any, ClassVar
 import msgspec
 import segno
 
-from channels.base import pictures, rendering, validity
-from channels.base.contract import (
-    SUMMARY_LIMIT,
-    Area,
-    Document,
-    Edition,
-    Image,
-    PageRequest,
-    PullChannel,
-    Wording,
-)
+from channels.base import moments, pictures, rendering, truncation, validity
+from channels.base.contract import Document, PageRequest, PullChannel
+from channels.base.edition import SUMMARY_LIMIT, Area, Edition, Image, Wording
 from channels.base.running_text import repeats, running
 from channels.base.settings import ChannelSettings
 
 VERSION = 1
-"""Of the JSON; a screen keeps what it shows when it meets another one."""
+"""JSON version; a screen that meets another one keeps its current content."""
 MOST_ITEMS = 20
-"""More than a screen rotates (5), so that others move up by themselves when some expire while it is
-offline.
-"""
+"""More than a screen rotates (5), so that others move up when some expire while it is offline."""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-"""When an area without any edition says it was generated."""
+"""The generation time given for an area without any edition."""
 
 _DARK = re.compile("x+")
 
@@ -44,7 +32,7 @@ POLICY = "; ".join(
         "img-src 'self' data:",
         "font-src 'self'",
         "connect-src 'self'",
-        "frame-src 'self'",  # a screen tries its page in a frame before it loads it anew
+        "frame-src 'self'",  # a screen tries its page in a frame before reloading
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'self'",
@@ -53,7 +41,7 @@ POLICY = "; ".join(
 
 
 class Settings(ChannelSettings):
-    """Nothing but the site: screens poll us."""
+    """Only the site: screens poll us."""
 
     prefix: ClassVar[str] = "DISPLAY_"
 
@@ -69,12 +57,13 @@ class DisplayChannel:
         self._site = settings.site
 
     def known_query(self, path: str, query: Mapping[str, str]) -> Mapping[str, str]:
-        """Nothing: every screen of an area shows the same."""
+        """Return no parameters: every screen of an area shows the same."""
         return {}
 
     def render_page(self, request: PageRequest) -> Document:
-        """Pure: neither the page nor the data holds the time of day; screens take it from the Date
-        header.
+        """Return the page or its data. Pure.
+
+        Neither contains the current time; screens take it from the Date header.
         """
         return self._data(request) if request.path.endswith("/data") else self._page(request.area)
 
@@ -95,16 +84,16 @@ class DisplayChannel:
         )
 
     def _data(self, request: PageRequest) -> Document:
-        shown = [
+        editions = [
             _as_seen_in(request.area, edition)
             for edition in request.editions
             if _to_come_or_on(edition, request.now)
         ]
-        shown.sort(key=lambda edition: (edition.first_published_at, edition.code), reverse=True)
-        shown.sort(key=_rank)
+        editions.sort(key=lambda edition: (edition.first_published_at, edition.code), reverse=True)
+        editions.sort(key=_rank)
         generated = max((edition.published_at for edition in request.editions), default=EPOCH)
-        items = [self.item(edition) for edition in shown[:MOST_ITEMS]]
-        beyond = sum(validity.on_screen(edition, request.now) for edition in shown[MOST_ITEMS:])
+        items = [self.item(edition) for edition in editions[:MOST_ITEMS]]
+        beyond = sum(validity.on_screen(edition, request.now) for edition in editions[MOST_ITEMS:])
         payload = {
             "version": VERSION,
             "generated": _instant(generated),
@@ -127,7 +116,7 @@ class DisplayChannel:
         )
 
     def item(self, edition: Edition) -> dict[str, Any]:
-        """One announcement as a screen shows it: texts on one line, times in UTC, the QR code as an
+        """Return an announcement for screens: single-line texts, times in UTC, the QR code as an
         SVG path.
         """
         edition = rendering.with_addresses(rendering.scrubbed(edition), self._site.base_url)
@@ -154,14 +143,14 @@ class DisplayChannel:
         }
 
     def _shown(self, picture: Image) -> dict[str, str]:
-        """A picture of ours as a path: screens load nothing from other hosts, any other stays on
-        the page.
+        """Return our own picture as a path: screens load nothing from other hosts; other pictures
+        are only on the web page.
         """
         return {"url": pictures.own_path(picture, self._site, "layar"), "alt": picture.alt}
 
 
 def tag(edition: Edition) -> str:
-    """The words in the coloured label above a headline."""
+    """Return the coloured label above a headline."""
     if edition.kind == "alert":
         return "PERINGATAN DARURAT" if edition.emergency else "Peringatan dini"
     if edition.kind == "clarification":
@@ -171,8 +160,8 @@ def tag(edition: Edition) -> str:
 
 @lru_cache(maxsize=512)
 def qr(text: str) -> dict[str, Any]:
-    """A QR code (medium error correction) as an SVG path on a grid of `size` modules, without quiet
-    zone.
+    """Return a QR code (medium error correction) as an SVG path on a grid of `size` modules,
+    without quiet zone.
     """
     rows = segno.make(text, error="m", micro=False).matrix
     return {
@@ -182,7 +171,7 @@ def qr(text: str) -> dict[str, Any]:
 
 
 def _runs(number: int, row: Sequence[int]) -> str:
-    """One row of modules as rectangles, one for each unbroken run of dark ones."""
+    """Return a row of modules as rectangles, one per unbroken run of dark modules."""
     dark = "".join("x" if module else " " for module in row)
     return "".join(
         f"M{run.start()} {number}h{len(run[0])}v1h-{len(run[0])}z" for run in _DARK.finditer(dark)
@@ -190,8 +179,8 @@ def _runs(number: int, row: Sequence[int]) -> str:
 
 
 def _rank(edition: Edition) -> int:
-    """Emergencies, then alerts by level, then what is important, then the rest; newest first among
-    equals.
+    """Rank emergencies first, then alerts by level, then important announcements, then the rest;
+    newest first within each.
     """
     if edition.emergency:
         return 0
@@ -201,8 +190,8 @@ def _rank(edition: Edition) -> int:
 
 
 def _as_seen_in(area: Area, edition: Edition) -> Edition:
-    """An alert that a correction moved elsewhere is shown as corrected, and takes no screen over
-    where it no longer holds.
+    """Return an alert that a correction moved elsewhere as corrected, so that it takes over no
+    screen in the area it left.
     """
     if edition.kind != "alert" or validity.concerns(edition, area.code):
         return edition
@@ -210,23 +199,25 @@ def _as_seen_in(area: Area, edition: Edition) -> Edition:
 
 
 def _to_come_or_on(edition: Edition, now: datetime) -> bool:
-    """An alert that starts later travels too: the screen starts it by its own clock, also offline."""
+    """True if it is valid or starts later: the screen starts such an alert by its own clock, even
+    offline.
+    """
     return edition.change != "withdrawal" and not validity.expired(edition, now)
 
 
 def _lead(wording: Wording) -> str:
-    """The summary; where there is none, what to do, else how the text begins; nothing where that is
-    the title once more.
+    """Return the summary, else the instruction, else the start of the body; empty if it repeats the
+    title.
     """
     text = running(rendering.plain(wording.instruction or wording.body))
-    lead = wording.summary or rendering.cut(text, SUMMARY_LIMIT)
+    lead = wording.summary or truncation.cut(text, SUMMARY_LIMIT)
     return "" if repeats(lead, (wording.title,)) else lead
 
 
 def _instant(moment: datetime) -> str:
-    return rendering.utc(moment).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+    return moments.utc(moment).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def open_channel(settings: Settings) -> PullChannel:
-    """The channel for these settings."""
+    """Open the channel with these settings."""
     return DisplayChannel(settings)

@@ -1,64 +1,37 @@
-"""Email over a few long-lived SMTP connections: each message built once as bytes, then spliced per
-recipient.
+"""Email over a few long-lived SMTP connections: each message is built once as bytes, then filled
+per recipient.
 """
 
 import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import date
 from email import message_from_bytes, policy
-from email.utils import format_datetime, parseaddr
-from functools import lru_cache
-from hashlib import blake2b
-from html import escape
-from typing import Any, ClassVar
+from email.utils import parseaddr
+from typing import ClassVar
 from urllib.parse import quote
 
 import aiosmtplib
-import msgspec
-from babel.dates import format_date
 from pydantic import ConfigDict, Field, field_validator
 
 from channels.base import contract
-from channels.base import languages as tongues
-from channels.base.contract import Area, Edition, Finding, Halted, Recipient, Refused
+from channels.base.contract import Finding, Recipient
+from channels.base.edition import Edition
 from channels.base.email_addresses import read_mail
-from channels.base.pictures import sized
-from channels.base.rendering import (
-    area_names,
-    cut,
-    fill,
-    kind_text,
-    plain,
-    scrubbed,
-    shortened,
-    span_text,
-    template_name,
-    verdict_text,
-    with_addresses,
-)
-from channels.base.running_text import repeats
+from channels.base.outcomes import Halted, Refused
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.smtp.batches import Batch
+from channels.base.smtp.composition import PART_LIMIT, area_values, compose, day_value
 from channels.base.smtp.connection import Connection, NoConnection, Server
 from channels.base.smtp.envelope import Envelope
 from channels.base.smtp.mime import (
     VALUE_LIMIT,
-    Frame,
     GroupFrames,
-    alternative,
-    hole,
-    mailbox,
-    part,
-    phrase,
     quoted_value,
 )
 from channels.base.smtp.pool import Pool
-from channels.base.smtp.staff_mail import Letters
+from channels.base.smtp.staff_mail import StaffMail
 
-PART_LIMIT = 100_000
-"""Bytes of one part: mail programs clip longer ones, and the way to unsubscribe stands at the end."""
 _SAFE_ADDRESS = re.compile(r'[^\s<>"@\x00-\x1f\x7f]+@[^\s<>"@\x00-\x1f\x7f]+')
 
 
@@ -66,8 +39,8 @@ _SAFE_ADDRESS = re.compile(r'[^\s<>"@\x00-\x1f\x7f]+@[^\s<>"@\x00-\x1f\x7f]+')
 
 
 class Settings(ChannelSettings):
-    """EMAIL_URL, _FROM, _BOUNCE_DOMAIN (empty: no VERP), _CONNECTIONS, _RATE (messages a second, 0
-    = no limit), _TIMEOUT.
+    """EMAIL_URL, _FROM, _BOUNCE_DOMAIN (empty: no VERP), _CONNECTIONS, _RATE (messages per second,
+    0 = no limit), _TIMEOUT.
     """
 
     model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True)
@@ -97,166 +70,21 @@ class Settings(ChannelSettings):
 
     @property
     def sender(self) -> tuple[str, str]:
-        """Name and address of the From line."""
+        """Name and address of the From header."""
         name, address = parseaddr(self.from_)
         return name or self.site.sender, address or f"info@{self.site.domain}"
 
 
 def parse_address(text: str) -> str:
-    """The address as it was written, its domain in lower-case ASCII; raises BadAddress."""
+    """Return the address as written, its domain in lower-case ASCII; raises BadAddress."""
     return read_mail(text)
-
-
-# --- one message ----------------------------------------------------------------------------------
-
-
-def compose(edition: Edition, lang: str, settings: Settings) -> Frame:
-    """The whole message with holes for what differs per recipient."""
-    edition = with_addresses(scrubbed(edition), settings.site.base_url)
-    values = _values(edition, lang, settings.site)
-    pages = []
-    for extension in ("txt", "html"):
-        name = template_name("email", edition, lang, extension)
-        pages.append(_fitted(name, {**values, "hole_area": hole(f"area_{extension}")}))
-    languages = ", ".join(tongues.spoken(edition, lang))
-    parts = [part("text/plain", languages, pages[0]), part("text/html", languages, pages[1])]
-    boundary = blake2b(f"{edition.key} {lang}".encode(), digest_size=9).hexdigest()
-    return Frame.of(alternative(_headers(edition, values["subject"], settings), parts, boundary))
-
-
-def _fitted(name: str, values: dict[str, Any]) -> str:
-    room = len(values["body"])
-    while True:
-        page = fill(name, {**values, "body": shortened(values["body"], room)})
-        size = len(page.encode())
-        if size <= PART_LIMIT or room == 0:
-            return page
-        room = room * PART_LIMIT * 9 // (size * 10) if room > 50 else 0
-
-
-def _values(edition: Edition, lang: str, site: contract.Site) -> dict[str, Any]:
-    words = edition.wording(lang)
-    withdrawn, frame = edition.change == "withdrawal", tongues.of_frame(lang)
-    body = "" if withdrawn else words.body
-    said_below = repeats(words.summary, (plain(body), plain(words.instruction)))
-    title = cut(words.title, 250)
-    return {
-        "lang": frame,
-        "of_words": tongues.marked(tongues.of_words(edition, lang), frame),
-        "indonesian": tongues.marked("id", frame),
-        "what": kind_text(edition, frame),
-        "subject": subject(edition, title, lang, simulated=site.simulated),
-        "title": title,
-        "lead": "" if withdrawn or said_below else cut(words.summary, 500),
-        "body": body,
-        "instruction": "" if withdrawn else cut(words.instruction, 5000),
-        "claim": edition.claim and not withdrawn and _short(edition.claim),
-        "hoax": edition.claim is None or edition.claim.verdict.casefold() == "hoaks",
-        "verdict": verdict_text(edition.claim, lang) if edition.claim else "",
-        "web": _is_web,
-        "change": edition.change,
-        "reason": cut(edition.reason, 500),
-        "published": edition.published_at,
-        "emergency": edition.emergency and not withdrawn,
-        "topic": edition.topic.label(lang),
-        "areas": area_names(edition),
-        "when": span_text(edition.effective, edition.expires, lang)
-        if edition.expires and not withdrawn
-        else "",
-        "agency": edition.agency,
-        "code": edition.code,
-        "link": edition.link if edition.link and _is_web(edition.link) else "",
-        "image": edition.image if edition.image and _is_web(edition.image.url) else None,
-        "image_url": sized(edition.image.url, site, "pesan") if edition.image else "",
-        "permalink": site.permalink(edition.code),
-        "check_url": f"{site.base_url.rstrip('/')}/cek?kode={edition.code}",
-        "base_url": site.base_url,
-        "host": site.host,
-        "sender": site.sender,
-        "emergency_number": site.emergency_number,
-        "simulated": site.simulated,
-        "hole_since": hole("since"),
-        "stop_url": site.stop_url(hole("token_quoted")),
-    }
-
-
-def _short(claim: contract.Claim) -> contract.Claim:
-    return msgspec.structs.replace(
-        claim,
-        claim=cut(claim.claim, 1000),
-        fact=cut(claim.fact, 1000),
-        seen_at=cut(claim.seen_at, 250),
-    )
-
-
-def _is_web(url: str) -> bool:
-    return url.startswith(("https://", "http://"))
-
-
-_PREFIXES = {
-    "id": {"emergency": "[Darurat]", "correction": "[Ralat]", "withdrawal": "[Dicabut]"},
-    "en": {"emergency": "[Emergency]", "correction": "[Correction]", "withdrawal": "[Withdrawn]"},
-}
-
-
-def subject(edition: Edition, title: str, lang: str, *, simulated: bool) -> str:
-    """The title, behind the prefixes that it needs."""
-    prefixes = _PREFIXES.get(lang, _PREFIXES["id"])
-    marks = (edition.change,) if edition.change == "withdrawal" else (edition.level, edition.change)
-    found = [prefixes[mark] for mark in marks if mark in prefixes]
-    return " ".join([*(["[SIMULASI]"] if simulated else []), *found, title])
-
-
-def _headers(edition: Edition, title: str, settings: Settings) -> list[tuple[str, str]]:
-    site, (name, address) = settings.site, settings.sender
-    earlier = [
-        _message_id(edition, number, hole("key"), site)
-        for number in range(max(1, edition.number - 9), edition.number)
-    ]
-    return [
-        ("From", mailbox(name, address)),
-        ("To", hole("to")),
-        ("Subject", phrase(title, "Subject")),
-        ("Date", format_datetime(edition.published_at)),
-        ("Message-ID", f"<{_message_id(edition, edition.number, hole('key'), site)}>"),
-        *(
-            [("References", "\r\n ".join(f"<{message_id}>" for message_id in earlier))]
-            if earlier
-            else []
-        ),
-        ("Auto-Submitted", "auto-generated"),
-        ("List-Id", hole("list")),
-        (
-            "List-Unsubscribe",
-            f"<{site.stop_url(hole('token'))}>",
-        ),  # no mailto: nobody reads a mailbox
-        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
-    ]
-
-
-def _message_id(edition: Edition, number: int, key: str, site: contract.Site) -> str:
-    return f"{edition.announcement}.{number}.{key}@{site.domain}"
-
-
-def _area_values(area: Area, domain: str) -> dict[str, bytes]:
-    kind = {0: "kota", 1: "kota", 2: "kecamatan"}.get(area.code.count("."), "kelurahan")
-    return {
-        "area_txt": quoted_value(area.full_name),
-        "area_html": quoted_value(escape(area.full_name)),
-        "list": mailbox(area.full_name, f"{area.slug}.{kind}.{domain}", "List-Id").encode(),
-    }
-
-
-@lru_cache(maxsize=8192)
-def _day(day: date, lang: str) -> bytes:
-    return quoted_value(format_date(day, "d MMM y", locale="en" if lang == "en" else "id"))
 
 
 # --- the channel ----------------------------------------------------------------------------------
 
 
-class Email(Letters):
-    """Push channel over a pool of connections that live from one `send` to the next."""
+class Email(StaffMail):
+    """Push channel over a pool of connections that outlive single `send` calls."""
 
     name = "email"
     label = "Email"
@@ -272,7 +100,7 @@ class Email(Letters):
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`tls` replaces the certificates of the system; `clock` tells seconds that only rise."""
+        """`tls` replaces the system's certificates; `clock` returns monotonic seconds."""
         self._settings = settings
         self._site = settings.site
         self._tls = tls
@@ -287,23 +115,25 @@ class Email(Letters):
 
     @property
     def rate(self) -> float:
-        """Messages a second; 0 = no limit of our own."""
+        """Messages per second; 0 = no limit of our own."""
         return self._settings.rate
 
     def spacing(self, address: str) -> float:
-        """Seconds between two messages to an address."""
+        """Return the minimum seconds between two messages to an address."""
         return 0.0
 
     def render(self, edition: Edition, lang: str) -> contract.Message:
-        """The bytes of the whole message, with holes; those that an area fills are filled once per
-        area.
+        """Build the whole message as bytes with holes; those with an area's values are filled once
+        per area.
         """
         return contract.Message(
-            edition=edition, lang=lang, frame=GroupFrames(compose(edition, lang, self._settings))
+            edition=edition,
+            lang=lang,
+            frame=GroupFrames(compose(edition, lang, self._site, self._settings.sender)),
         )
 
     def personalise(self, message: contract.Message, recipient: Recipient) -> contract.Outgoing:
-        """Fill the holes: a join of bytes."""
+        """Fill the holes by joining bytes."""
         token, key, to = recipient.token, recipient.address_key, recipient.address
         plain_token = token.isalnum() and token.isascii()
         if not plain_token:
@@ -311,14 +141,14 @@ class Email(Letters):
         short = plain_token and len(token) <= 72
         area = recipient.area
         frame, sound = message.frame.known.get(area) or message.frame.add(
-            area, _area_values(area, self._site.domain)
+            area, area_values(area, self._site.domain)
         )
         token_octets = token.encode()
         data = frame.fill(
             {
                 "to": to.encode(),
                 "key": key.encode(),
-                "since": _day(recipient.since, message.lang),
+                "since": day_value(recipient.since, message.lang),
                 "token": token_octets,
                 "token_quoted": token_octets
                 if short or (len(token) <= 72 and token[:1] != ".")
@@ -327,7 +157,8 @@ class Email(Letters):
         )
         sound = sound and short and key.isalnum() and 4 * max(len(key), len(to)) <= VALUE_LIMIT
         sound = sound and _SAFE_ADDRESS.fullmatch(to) is not None
-        # no id of its own: the Message-ID follows from edition and address, and need not be stored once more for each
+        # no provider id: the Message-ID derives from edition and address, so storing it would be
+        # redundant
         payload = Envelope(self._return_path(recipient), to, data, "", sound)
         return contract.Outgoing(recipient=recipient, message=message, payload=payload)
 
@@ -338,7 +169,7 @@ class Email(Letters):
         return self._address
 
     def preview(self, outgoing: contract.Outgoing) -> dict[str, str]:
-        """Subject, from, to, text and html, read back out of the very bytes that are sent."""
+        """Return subject, from, to, text and html, parsed from the exact bytes that are sent."""
         mail = message_from_bytes(outgoing.payload.data, policy=policy.default)
         parts = {name: str(mail[name]) for name in ("subject", "from", "to")}
         for name, subtype in (("text", "plain"), ("html", "html")):
@@ -349,9 +180,7 @@ class Email(Letters):
     def send(
         self, messages: Sequence[contract.Outgoing], *, may_write: contract.MayWrite
     ) -> AsyncIterator[contract.Result]:
-        """Messages flow over all connections at once; a batch shares them with the others under
-        way.
-        """
+        """Send over all connections at once; concurrent batches share them."""
         able: list[contract.Outgoing] = []
         unable: list[contract.Outgoing] = []
         for outgoing in messages:
@@ -367,19 +196,21 @@ class Email(Letters):
         return self._pool.send(batch)
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
-        """Email has no webhook."""
+        """Reject every request: email has no webhook."""
         raise contract.BadSignature
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event]:
-        """Email has no webhook: nothing that calls itself one is believed."""
+        """Reject every webhook: email has none."""
         raise contract.BadSignature
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
-        """Email has no webhook."""
+        """Return None: email has no webhook."""
         return None
 
     async def check(self) -> Sequence[Finding]:
-        """EHLO and AUTH, the sender's domain, one-click over https, the return path."""
+        """Check EHLO and AUTH, the sender's domain, one-click unsubscribe over https, and the
+        return path.
+        """
         if missing := self._settings.missing():
             return [
                 Finding(
@@ -439,7 +270,7 @@ class Email(Letters):
         return Finding(ok=None if self._site.simulated else False, what=what, mend=mend)
 
     async def probe(self) -> bool:
-        """EHLO and AUTH on a connection of its own."""
+        """Try EHLO and AUTH on a separate connection."""
         return await self._pool.probe() is None
 
     def _connection(self) -> Connection:
@@ -464,7 +295,7 @@ class Email(Letters):
         )
 
     async def aclose(self) -> None:
-        """Take leave on every connection."""
+        """Close every connection with QUIT."""
         await self._pool.aclose()
 
 
@@ -473,5 +304,5 @@ def _signs_in(url: str) -> bool:
 
 
 def open_channel(settings: Settings) -> contract.PushChannel:
-    """The email channel."""
+    """Open the email channel."""
     return Email(settings)

@@ -1,4 +1,4 @@
-"""Feeds of one area, RSS, Atom and JSON: which entries stand in them, and what each says."""
+"""Feeds of an area as RSS, Atom and JSON: selects the entries and their content."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,15 +12,16 @@ import nh3
 import structlog
 from pydantic import field_validator
 
-from channels.base import rendering, syndication, validity
-from channels.base.contract import Area, Document, Edition, Lang, PageRequest, PullChannel, Wording
+from channels.base import moments, rendering, syndication, validity
+from channels.base.contract import Document, PageRequest, PullChannel
+from channels.base.edition import Area, Edition, Lang, Wording
 from channels.base.settings import ChannelSettings
 from channels.base.syndication import Entry, Link, Page
 
 PAGE_SIZE = 50
 MAX_AGE = 60
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-"""What an empty feed calls its last update: now would change the bytes at each build."""
+"""Last update of an empty feed: the current time would change the bytes at each build."""
 
 FORMATS = {
     "rss": (syndication.rss, syndication.RSS),
@@ -28,7 +29,7 @@ FORMATS = {
     "json": (syndication.json_feed, syndication.JSON),
 }
 FORMS = {"rss": "layar", "json": "concerto"}
-"""What `bentuk` may name, for readers that are no feed readers."""
+"""Values of `bentuk`, for clients that are not feed readers."""
 IMAGE_TYPES = {
     "jpg": "image/jpeg",
     "jpeg": "image/jpeg",
@@ -59,7 +60,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Settings(ChannelSettings):
-    """FEED_HUB: address of a WebSub hub, named in every feed and told of its changes where given."""
+    """FEED_HUB: URL of a WebSub hub, named in every feed and notified of changes; empty = none."""
 
     prefix: ClassVar[str] = "FEED_"
 
@@ -74,8 +75,8 @@ class Settings(ChannelSettings):
 
 
 def is_hub(address: str) -> bool:
-    """Whether a hub can be told at this address: https, or plain http on this machine; no name and
-    password within.
+    """True if a hub can be notified at this URL: https, or plain http on this machine; no
+    credentials.
     """
     try:
         url = urlsplit(address)
@@ -83,7 +84,7 @@ def is_hub(address: str) -> bool:
     except ValueError:
         return False
     if address.count("://") > 1 or re.search(r"\s", address) or "," in url.netloc:
-        return False  # several addresses, and there is one hub
+        return False  # several URLs, but only one hub is allowed
     loopback = url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost", "::1")
     return (
         bool(url.hostname)
@@ -94,8 +95,9 @@ def is_hub(address: str) -> bool:
 
 
 class FeedChannel:
-    """The feeds of every area. Query: `sebelum` (a further page), `bahasa=en`, `bentuk=layar` and
-    `bentuk=concerto`.
+    """The feeds of every area.
+
+    Query parameters: `sebelum` (a further page), `bahasa=en`, `bentuk=layar` and `bentuk=concerto`.
     """
 
     name = "feed"
@@ -108,11 +110,11 @@ class FeedChannel:
 
     @property
     def hub(self) -> str:
-        """The hub that every feed names; empty where there is none."""
+        """The hub that every feed names; empty if none."""
         return self._settings.hub
 
     def addresses(self, area: Area) -> list[str]:
-        """Every feed of an area that names the hub, as it names itself."""
+        """Return the URL of every feed of an area that names the hub, as in its self link."""
         forms: tuple[dict[str, str], ...] = ({}, {"bahasa": "en"})
         signage: tuple[dict[str, str], ...] = ({"bentuk": "layar"},)
         extensions = (("rss", forms + signage), ("atom", forms), ("json", forms))
@@ -123,7 +125,7 @@ class FeedChannel:
         ]
 
     def known_query(self, path: str, query: Mapping[str, str]) -> Mapping[str, str]:
-        """The one form, or the language and the page of those formats that have pages."""
+        """Return the form alone, or the language and, for formats with pages, the page."""
         extension = path.rsplit(".", 1)[-1]
         form = FORMS.get(extension)
         if form is not None and query.get("bentuk") == form:
@@ -135,8 +137,9 @@ class FeedChannel:
         )
 
     def render_page(self, request: PageRequest) -> Document:
-        """Pure: the same editions and query give the same bytes, whatever `now` is between two
-        changes.
+        """Render a feed. Pure.
+
+        The same editions and query give the same bytes, whatever `now` is between two changes.
         """
         request = replace(request, editions=list(_sound(request.editions)))
         extension = request.path.rsplit(".", 1)[-1]
@@ -191,13 +194,13 @@ class FeedChannel:
         )
 
     def entry(self, edition: Edition, wanted: Lang) -> Entry:
-        """The edition as all formats say it, in `wanted` where it has such words, else in
+        """Return the edition's entry for all formats, in language `wanted` if translated, else in
         Indonesian.
         """
         edition = rendering.with_addresses(rendering.scrubbed(edition), self._site.base_url)
         lang = wanted if wanted in edition.wordings else "id"
         wording, links = edition.wording(lang), tuple(self._links(edition, lang))
-        published = edition.first_published_at.astimezone(rendering.WIB).replace(microsecond=0)
+        published = edition.first_published_at.astimezone(moments.WIB).replace(microsecond=0)
         withdrawn = edition.change == "withdrawal"
         return Entry(
             id=f"tag:{self._site.domain},{published.year}:p/{edition.code}",
@@ -210,7 +213,7 @@ class FeedChannel:
             topic=edition.topic.slug,
             topic_label=edition.topic.label(lang),
             published=published,
-            updated=edition.published_at.astimezone(rendering.WIB).replace(microsecond=0),
+            updated=edition.published_at.astimezone(moments.WIB).replace(microsecond=0),
             links=links,
             facts=self._facts(edition),
             image=edition.image if any(link.rel == "enclosure" for link in links) else None,
@@ -275,7 +278,7 @@ class FeedChannel:
         }
 
     def _concerto(self, request: PageRequest) -> bytes:
-        """Concerto's remote feed; it knows a content by type and name, so the name is the
+        """Build Concerto's remote feed; it identifies content by type and name, so the name is the
         announcement's code.
         """
         editions, _ = _cut(
@@ -306,14 +309,14 @@ class FeedChannel:
         return f"{self._site.base_url.rstrip('/')}{path}{'?' + urlencode(query) if query else ''}"
 
     def _absolute(self, url: str) -> str | None:
-        """The address as seen from outside our site; None for one that cannot be read."""
+        """Return the URL as seen from outside our site; None if it cannot be parsed."""
         try:
             return urljoin(f"{self._site.base_url.rstrip('/')}/", url)
         except ValueError:
             return None
 
     def _web_address(self, url: str) -> str:
-        """An absolute http(s) address fit for an attribute, else nothing."""
+        """Return an absolute http(s) URL safe for an attribute, else ""."""
         absolute = self._absolute(url) if url else ""
         if not absolute or not absolute.startswith(("https://", "http://")):
             return ""
@@ -321,7 +324,7 @@ class FeedChannel:
 
 
 def _sound(editions: Sequence[Edition]) -> Iterator[Edition]:
-    """All but those with a time without a zone: one of these would silence the whole feed."""
+    """Yield all editions but those with a naive time: one of these would break the whole feed."""
     for edition in editions:
         times = (
             edition.first_published_at,
@@ -336,7 +339,9 @@ def _sound(editions: Sequence[Edition]) -> Iterator[Edition]:
 
 
 def _place(edition: Edition) -> tuple[int, str]:
-    """Where it stands in a feed for ever: microseconds of its first publication, then its code."""
+    """Return its permanent position in a feed: microseconds of its first publication, then its
+    code.
+    """
     return (edition.first_published_at - EPOCH) // timedelta(microseconds=1), edition.code
 
 
@@ -346,8 +351,8 @@ def _cursor(edition: Edition) -> str:
 
 
 def _cut(editions: Sequence[Edition], cursor: str) -> tuple[Sequence[Edition], bool]:
-    """The page after `cursor`, newest first, and whether more follow; an unreadable cursor gives
-    the first page.
+    """Return the page after `cursor`, newest first, and True if more follow; an unreadable cursor
+    gives the first page.
     """
     place = _CURSOR.fullmatch(cursor)
     ordered = sorted(editions, key=_place, reverse=True)
@@ -358,9 +363,9 @@ def _cut(editions: Sequence[Edition], cursor: str) -> tuple[Sequence[Edition], b
 
 
 def _stamp(moment: datetime) -> str:
-    return moment.astimezone(rendering.WIB).replace(microsecond=0).isoformat()
+    return moment.astimezone(moments.WIB).replace(microsecond=0).isoformat()
 
 
 def open_channel(settings: Settings) -> PullChannel:
-    """The channel for these settings."""
+    """Open the channel with these settings."""
     return FeedChannel(settings)

@@ -1,4 +1,4 @@
-"""The Telegram channel: editions as HTML messages of a bot (Bot API 10.1), by python-telegram-bot
+"""Telegram channel: editions as HTML messages of a bot (Bot API 10.1), using python-telegram-bot
 ("PTB") over aiohttp.
 """
 
@@ -13,21 +13,15 @@ from typing import Any, ClassVar
 import msgspec
 import structlog
 from markupsafe import Markup
-from telegram import Bot, WebhookInfo, error
+from telegram import Bot, error
 
 from channels.base import contract, http, pictures
-from channels.base.contract import Finding, Outcome, Receipt, Rejected
+from channels.base.address_codes import AddressCode
+from channels.base.contract import Finding
+from channels.base.moments import WIB
+from channels.base.outcomes import Outcome, Receipt, Rejected
 from channels.base.redaction import redacted
-from channels.base.rendering import (
-    WIB,
-    area_names,
-    clean,
-    fill,
-    shortened,
-    template_name,
-    utf16,
-    with_addresses,
-)
+from channels.base.rendering import area_names, clean, fill, template_name, utf16, with_addresses
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.sign_in import PATIENCE, Credential
@@ -40,24 +34,26 @@ from channels.base.telegram_bot.bot_api import (
     shown_by,
     with_link,
 )
-from channels.base.telegram_bot.edits import Became, Editor
+from channels.base.telegram_bot.edits import Editor, EditResult
 from channels.base.telegram_bot.errors import failure_of
-from channels.base.telegram_bot.markup import TEXT_LIMIT, flow, parsed
-from channels.base.telegram_bot.staff_chat import Chats
+from channels.base.telegram_bot.findings import TOKEN_MISSING, account_findings
+from channels.base.telegram_bot.markup import TEXT_LIMIT, flow, parsed, pieces
+from channels.base.telegram_bot.staff_chat import StaffChat
 from channels.base.tolerant_reading import Unreadable
-from channels.base.typed_addresses import seen
+from channels.base.truncation import shortened
+from channels.base.typed_addresses import cleaned
 
-CAPTION_LIMIT = 1024  # the same for the words below a photo
+CAPTION_LIMIT = 1024  # the same for a photo's caption
 
 log = structlog.get_logger(__name__)
 logging.getLogger("telegram").setLevel(
     logging.INFO
-)  # PTB's debug lines hold the token, addresses and texts
+)  # PTB's debug lines contain the token, addresses and texts
 
 
 class Settings(ChannelSettings):
-    """TELEGRAM_TOKEN, _WEBHOOK_SECRET (without it no webhook is believed), _API_URL and _RATE
-    (messages a second).
+    """TELEGRAM_TOKEN, _WEBHOOK_SECRET (without it every webhook is rejected), _API_URL and _RATE
+    (messages per second).
     """
 
     prefix: ClassVar[str] = "TELEGRAM_"
@@ -70,31 +66,29 @@ class Settings(ChannelSettings):
 
 
 def parse_address(text: str) -> str:
-    """The chat id, a number that is negative for groups; raises BadAddress."""
-    number = seen(text).lstrip("'").replace("\u2212", "-")
+    """Return the chat id, a number that is negative for groups; raises BadAddress."""
+    number = cleaned(text).lstrip("'").replace("\u2212", "-")
     if not re.fullmatch(r"-?[1-9][0-9]{0,15}", number) or abs(int(number)) >= 2**52:
-        raise contract.BadAddress(
-            "Alamat Telegram adalah nomor obrolan, misalnya 123456789, atau -1001234567890 untuk grup."
-        )
+        raise contract.BadAddress(AddressCode.NO_TELEGRAM_CHAT)
     return number
 
 
-# --- the words -----------------------------------------------------------------------------------
+# --- text -----------------------------------------------------------------------------------------
 
 
 def short(text: str, limit: int) -> str:
-    """One line of at most `limit` UTF-16 units."""
+    """Cut text to one line of at most `limit` UTF-16 units."""
     return shortened(" ".join(clean(text).split()), limit, utf16)
 
 
 def compose(edition: contract.Edition, lang: str, site: contract.Site) -> str:
-    """The whole message as HTML: what is fixed first, then as much of instruction and body as fits
-    beside it.
+    """Compose the whole message as HTML: the fixed parts first, then as much of instruction and
+    body as fits.
     """
     edition = with_addresses(edition, site.base_url)
     name, wording = template_name("telegram", edition, lang, "html"), edition.wording(lang)
     withdrawn = edition.change == "withdrawal"
-    strike = Markup("<s>{}</s>" if withdrawn else "{}").format  # noqa: S704 # reason: both are literals
+    strike = Markup("<s>{}</s>" if withdrawn else "{}").format  # noqa: S704 # reason: literals
     values: dict[str, Any] = {
         "edition": edition,
         "site": site,
@@ -110,8 +104,8 @@ def compose(edition: contract.Edition, lang: str, site: contract.Site) -> str:
 
 
 def replaced(edition: contract.Edition, lang: str, site: contract.Site) -> str:
-    """What stands below an old photo, as HTML, until it is gone: that its words no longer hold, and
-    why.
+    """Return the HTML caption of an outdated photo until it is deleted: its text is no longer
+    valid, and why.
     """
     return fill(
         f"telegram/replaced.{lang if lang in _BUTTONS else 'id'}.html",
@@ -124,9 +118,9 @@ _BUTTONS = {"id": ("Rincian", "Periksa keaslian"), "en": ("Details", "Check auth
 _NO_PREVIEW = {"link_preview_options": '{"is_disabled":true}'}
 
 
-class Telegram(Chats):
-    """Push channel and answers of the bot; `now` tells the moment of sending: at night messages go
-    without sound.
+class Telegram(StaffChat):
+    """Push channel and dialogue replies of the bot; `now` returns the time of sending: at night
+    messages are silent.
     """
 
     name = "telegram"
@@ -157,12 +151,14 @@ class Telegram(Chats):
         self._editor = Editor(self._bot, self._pictures)
 
     def spacing(self, address: str) -> float:
-        """Seconds between two messages to a chat; groups, whose ids are negative, take 20 a minute."""
+        """Return the minimum seconds between messages to a chat; groups (negative ids) take 20 a
+        minute.
+        """
         return 3.0 if address.startswith("-") else 1.0
 
     def render(self, edition: contract.Edition, lang: str) -> contract.Message:
-        """The text and its two buttons as arguments of Bot.send_message; with `photo` where it fits
-        below a picture of ours.
+        """Render the text and its two buttons as arguments of Bot.send_message; `photo` is added if
+        the text fits below a picture of ours.
         """
         links = (
             self._settings.site.permalink(edition.code),
@@ -174,7 +170,7 @@ class Telegram(Chats):
                 [{"text": text, "url": url} for text, url in zip(texts, links, strict=True)]
             ]
         }
-        # ready-made JSON: PTB would build and serialise the same objects again for each message
+        # prebuilt JSON: PTB would build and serialise the same objects again for each message
         extra = {"reply_markup": msgspec.json.encode(keyboard).decode(), **_NO_PREVIEW}
         text, picture = (
             compose(edition, lang, self._settings.site),
@@ -189,7 +185,7 @@ class Telegram(Chats):
     def personalise(
         self, message: contract.Message, recipient: contract.Recipient
     ) -> contract.Outgoing:
-        """Adds the chat, and whether the phone stays silent at this hour."""
+        """Add the chat, and whether the message is silent at this hour."""
         loud = _aloud(message.edition) or (
             message.edition.level != "info" and 5 <= self.now().astimezone(WIB).hour < 21
         )
@@ -201,8 +197,8 @@ class Telegram(Chats):
         return contract.Outgoing(recipient=recipient, message=message, payload=payload)
 
     def preview(self, outgoing: contract.Outgoing) -> dict[str, str]:
-        """HTML text, buttons with their addresses, "ya" or "tidak" for silent (an edit makes no
-        sound), and its picture.
+        """Return HTML text, buttons with their URLs, "ya" or "tidak" for silent (an edit makes no
+        sound), and the picture.
         """
         extra = outgoing.payload["api_kwargs"]
         rows = msgspec.json.decode(extra["reply_markup"])["inline_keyboard"]
@@ -215,16 +211,16 @@ class Telegram(Chats):
             "buttons": buttons,
             "silent": "ya" if silent else "tidak",
         }
-        shown = {
+        pictures = {
             "photo": outgoing.payload.get("photo"),
             "link_preview": shown_by(extra["link_preview_options"]),
         }
-        return parts | {name: url for name, url in shown.items() if url}
+        return parts | {name: url for name, url in pictures.items() if url}
 
     def send(
         self, messages: Sequence[contract.Outgoing], *, may_write: contract.MayWrite
     ) -> AsyncIterator[contract.Result]:
-        """One sendMessage each, or edits of the messages that are corrected."""
+        """Make one sendMessage request per message, or edit the messages that it corrects."""
         return each(messages, self._send_one, concurrency=AT_ONCE, may_write=may_write)
 
     async def _send_one(self, outgoing: contract.Outgoing) -> Outcome:
@@ -236,7 +232,7 @@ class Telegram(Chats):
         return await self._token.guarded(lambda: _outcome(act()))
 
     async def _is_refused(self) -> bool:
-        """Whether the token is refused by getMe too."""
+        """True if the token is also refused by getMe."""
         try:
             await self._bot.get_me()
         except error.TelegramError as problem:
@@ -254,8 +250,8 @@ class Telegram(Chats):
         )
 
     async def _new_photo(self, arguments: Mapping[str, Any]) -> Outcome:
-        """The words below the picture; where Telegram cannot use it, the words with a link: no
-        picture holds a message back.
+        """Send the text as the picture's caption; if Telegram cannot use the picture, the text with
+        a link: no picture delays a message.
         """
         url = arguments["photo"]
         if name := self._pictures.name(url):
@@ -267,7 +263,7 @@ class Telegram(Chats):
                 log.warning("telegram_picture_refused", description=redacted(problem.message))
             else:
                 if sent.photo:
-                    self._pictures.took(url, sent.photo[-1].file_id)
+                    self._pictures.store_copy(url, sent.photo[-1].file_id)
                 return (
                     Receipt(message_number=sent.message_id)
                     if sent.chat.id == arguments["chat_id"]
@@ -276,48 +272,50 @@ class Telegram(Chats):
         return await self._new(with_link(arguments))
 
     async def _corrected(self, outgoing: contract.Outgoing) -> Outcome:
-        """Edit whatever still stands of earlier editions; new where nothing could be edited, and
-        always in an emergency.
+        """Edit the messages of earlier editions that still exist; send anew if none could be
+        edited, and always in an emergency.
 
-        What cannot show the new words goes once they are there. A new message is sent before
-        anything is removed.
+        Messages that cannot show the new text are deleted afterwards. A new message is sent before
+        anything is deleted.
         """
         if _aloud(
             outgoing.message.edition
-        ):  # an edit makes no sound, and nothing may hold the new message up
+        ):  # an edit makes no sound, and nothing may delay the new message
             return await self._new_before_old(outgoing)
-        became = {
+        results = {
             number: await self._editor.edit(*self._edit(outgoing, number))
             for number in outgoing.recipient.corrects
         }
-        shown = [number for number, what in became.items() if what is Became.EDITED]
-        outcome = Receipt(message_number=shown[0]) if shown else await self._new(outgoing.payload)
+        edited = [number for number, result in results.items() if result is EditResult.EDITED]
+        outcome = Receipt(message_number=edited[0]) if edited else await self._new(outgoing.payload)
         if isinstance(outcome, Receipt):
-            await self._remove(outgoing, became)
+            await self._remove(outgoing, results)
         return outcome
 
     async def _new_before_old(self, outgoing: contract.Outgoing) -> Outcome:
         outcome = await self._new(outgoing.payload)
         if not isinstance(outcome, Receipt):
             return outcome
-        became: dict[int, Became] = {}
+        results: dict[int, EditResult] = {}
         for number in outgoing.recipient.corrects:
             try:
-                became[number] = await self._editor.edit_patiently(*self._edit(outgoing, number))
+                results[number] = await self._editor.edit_patiently(*self._edit(outgoing, number))
             except (
                 error.TelegramError
             ) as problem:  # the new message has arrived: repeating it would double it
                 log.warning("telegram_old_message_left", description=redacted(str(problem)))
-        await self._remove(outgoing, became)
+        await self._remove(outgoing, results)
         return outcome
 
-    async def _remove(self, outgoing: contract.Outgoing, became: Mapping[int, Became]) -> None:
-        for number, what in became.items():
-            if what is Became.LEFT:
+    async def _remove(self, outgoing: contract.Outgoing, results: Mapping[int, EditResult]) -> None:
+        for number, result in results.items():
+            if result is EditResult.OUTDATED:
                 await self._editor.remove(outgoing.payload["chat_id"], number)
 
     def _edit(self, outgoing: contract.Outgoing, number: int) -> tuple[dict[str, Any], str]:
-        """The arguments of an edit, and the words below a photo that the new words cannot replace."""
+        """Return the arguments of an edit, and the caption for a photo that the new text cannot
+        replace.
+        """
         arguments = {
             name: value
             for name, value in outgoing.payload.items()
@@ -328,19 +326,21 @@ class Telegram(Chats):
         )
 
     async def answer(self, address: str, text: str) -> Outcome:
-        """Plain text, in several messages where it is long; the first failure ends it."""
+        """Send plain text, split into several messages if long; the first failure ends it."""
         outcome: Outcome = Rejected(code="400", detail="empty text")
         for piece in pieces(clean(f"[SIMULASI] {text}" if self._settings.site.simulated else text)):
             act = partial(
                 self._new, {"chat_id": int(address), "text": piece, "api_kwargs": _NO_PREVIEW}
             )
-            outcome = await self._token.guarded(lambda act=act: _outcome(act()))  # type: ignore[misc]
+            outcome = await self._token.guarded(
+                lambda act=act: _outcome(act())  # type: ignore[misc]
+            )
             if not isinstance(outcome, Receipt):
                 break
         return outcome
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
-        """Compare our word, which is all that Telegram sends."""
+        """Compare the secret token, the only authentication that Telegram sends."""
         http.require(
             self._settings.webhook_secret, headers.get("x-telegram-bot-api-secret-token", "")
         )
@@ -348,51 +348,26 @@ class Telegram(Chats):
     def parse_webhook(
         self, headers: Mapping[str, str], body: bytes
     ) -> Sequence[contract.Event | Unreadable]:
-        """What residents write to the bot and press, and whether they block it."""
+        """Parse messages and button clicks of residents, and whether they block the bot."""
         self.precheck_webhook(headers)
         return updates.read(body)
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
-        """Telegram has no GET handshake."""
+        """Return None: Telegram has no GET handshake."""
         return None
 
     async def check(self) -> Sequence[Finding]:
-        """The token by getMe, the webhook by getWebhookInfo."""
+        """Check the token with getMe and the webhook with getWebhookInfo."""
         if self._settings.missing():
-            return [
-                Finding(
-                    ok=False,
-                    what="TELEGRAM_TOKEN belum diisi",
-                    mend="Buat bot lewat @BotFather dan isi tokennya.",
-                )
-            ]
-        try:
-            user, hook = await self._bot.get_me(), await self._bot.get_webhook_info()
-        except error.TelegramError as problem:
-            mend = "Periksa TELEGRAM_TOKEN, TELEGRAM_API_URL dan sambungan internet."
-            return [
-                Finding(
-                    ok=False,
-                    what=f"Telegram tidak dapat dipakai ({failure_of(problem).code})",
-                    mend=mend,
-                )
-            ]
-        return [
-            Finding(ok=True, what=f"Bot @{user.username} menjawab"),
-            self._webhook_finding(hook),
-        ]
-
-    def _webhook_finding(self, hook: WebhookInfo) -> Finding:
-        wanted = f"{self._base}/webhook/{self.name}"
-        if not self._settings.webhook_secret or hook.url != wanted:
-            call = f"setWebhook dengan url={wanted}, secret_token, allowed_updates=message,callback_query,my_chat_member"
-            mend = f"Isi TELEGRAM_WEBHOOK_SECRET, lalu panggil {call}."
-            return Finding(ok=False, what="Pesan warga ke bot belum sampai ke sini", mend=mend)
-        problem = hook.last_error_message or ""
-        return Finding(ok=None if problem else True, what=f"Webhook terpasang. {problem}".strip())
+            return [TOKEN_MISSING]
+        return await account_findings(
+            self._bot,
+            webhook=f"{self._base}/webhook/{self.name}",
+            secret=self._settings.webhook_secret,
+        )
 
     async def probe(self) -> bool:
-        """Whether getMe succeeds."""
+        """True if getMe succeeds."""
         try:
             return bool(await self._bot.get_me())
         except error.TelegramError:
@@ -418,17 +393,6 @@ async def _outcome(call: Awaitable[Outcome]) -> Outcome:
         return failure_of(problem)
 
 
-def pieces(text: str) -> list[str]:
-    """`text` in parts of <= 4096 UTF-16 units, split between paragraphs, else words; never inside a
-    surrogate pair.
-    """
-    size = TEXT_LIMIT if utf16(text) == len(text) else TEXT_LIMIT // 2
-    found = re.findall(
-        rf".{{1,{size}}}(?=\n\n|\Z)|.{{1,{size}}}(?=\s|\Z)|.{{1,{size}}}", text, re.DOTALL
-    )
-    return [piece.strip() for piece in found if piece.strip()]
-
-
 def open_channel(settings: Settings) -> contract.PushChannel:
-    """The channel as the program uses it."""
+    """Open the channel with these settings."""
     return Telegram(settings)

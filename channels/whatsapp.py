@@ -1,4 +1,4 @@
-"""WhatsApp by Meta's Cloud API: announcements as template messages, answers as text, receipts by
+"""WhatsApp over Meta's Cloud API: announcements as template messages, replies as text, receipts by
 signed webhook.
 """
 
@@ -6,59 +6,44 @@ import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 import structlog
 from pydantic import Field
 
 from channels.base import contract, http
-from channels.base.contract import (
-    Deferred,
-    Edition,
-    Failure,
-    Finding,
-    Kind,
-    Message,
-    Outcome,
-    Outgoing,
-    Wording,
-)
-from channels.base.meta import graph_api
-from channels.base.meta.graph_errors import PAIR_WAIT, failure_of
+from channels.base.address_codes import AddressCode
+from channels.base.contract import Finding, Message, Outgoing
+from channels.base.edition import Edition, Kind, Wording
+from channels.base.meta import webhooks
+from channels.base.meta.account import REFUSALS, Account
+from channels.base.meta.answers import GraphError
+from channels.base.meta.findings import NUMBER_FIELDS, number_finding, refusal, template_finding
+from channels.base.meta.graph_errors import PAIR_WAIT, failure_of, outcome_of
 from channels.base.meta.message_templates import (
     Definition,
+    components,
     definition,
-    filled,
+    parts,
     values_for,
-    variables,
 )
+from channels.base.outcomes import Failure, Outcome
 from channels.base.phones import abroad, digits_of
-from channels.base.rendering import (
-    area_names,
-    clean,
-    cut,
-    plain,
-    template_name,
-    utf16,
-    with_addresses,
-)
+from channels.base.rendering import area_names, clean, plain, template_name, utf16, with_addresses
 from channels.base.running_text import repeats, running
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings
 from channels.base.sign_in import PATIENCE, Credential
 from channels.base.tolerant_reading import Unreadable
-from channels.base.typed_addresses import seen
+from channels.base.truncation import cut
+from channels.base.typed_addresses import cleaned
 
 BODY_LIMIT = 1024
-"""UTF-16 units of a template's filled body; each of the other limits is named after what it limits."""
+"""UTF-16 units of a template's filled body."""
 PARAMETER_LIMIT = 240
 TEXT_LIMIT = 4096
 LANGUAGES = ("id", "en")
-STOP = "STOP"
-"""Payload of the button that ends a subscription."""
-REFUSALS = frozenset({"190", "0", "HTTP 401"})
-"""What a token that is not valid goes by."""
 SIMULATED = "[SIMULASI] "
 _ENCODER = msgspec.json.Encoder()
 
@@ -66,7 +51,7 @@ log = structlog.get_logger(__name__)
 
 
 class Settings(ChannelSettings):
-    """The WHATSAPP_ variables; secrets are kept out of `repr`."""
+    """The WHATSAPP_ variables; secrets are excluded from `repr`."""
 
     prefix: ClassVar[str] = "WHATSAPP_"
     required: ClassVar[tuple[str, ...]] = ("token", "phone_id", "app_secret", "verify_token")
@@ -120,7 +105,7 @@ class Settings(ChannelSettings):
 
     @property
     def names(self) -> dict[Kind, str]:
-        """Name of the template for each kind: as set, else the first, else the three of
+        """Template name for each kind: as configured, else the first, else the three of
         templates/whatsapp/.
         """
         first = self.template
@@ -135,36 +120,35 @@ class Settings(ChannelSettings):
 
 _SCOPED = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")
 _MOBILE = re.compile(r"(?:\+?620?|0|)(8[1-35-9][0-9]{7,10})")
-"""Also without its zero: spreadsheets take it off, and few lists hold numbers of Japan or China
-without "+".
+"""Also matches without the leading zero: spreadsheets drop it, and few lists hold Japanese or
+Chinese numbers without "+".
 """
 
 
 def parse_address(text: str) -> str:
-    """E.164 digits without "+" (6281200000001), or a business-scoped id (ID.1349...) as it stands;
-    raises BadAddress.
+    """Return E.164 digits without "+" (6281200000001), or a business-scoped id (ID.1349...)
+    unchanged.
+
+    Raises BadAddress.
     """
-    if _SCOPED.fullmatch(scoped := seen(text)):
+    if _SCOPED.fullmatch(scoped := cleaned(text)):
         return scoped
     digits = digits_of(text)
     if mobile := _MOBILE.fullmatch(digits):
         return f"62{mobile[1]}"
     if foreign := abroad(digits):
         return foreign
-    raise contract.BadAddress(
-        "Ini bukan nomor WhatsApp. Nomor Indonesia diawali 08 atau +62, misalnya 0812-0000-0001; "
-        "nomor luar negeri diawali tanda + dan kode negara."
-    )
+    raise contract.BadAddress(AddressCode.NO_WHATSAPP_NUMBER)
 
 
 # --- templates ----------------------------------------------------------------------------------
 
 
 def definition_for(edition: Edition, lang: str, settings: Settings) -> Definition:
-    """The template an edition goes by: that of notices, unless emergencies or clarifications have
-    one of their own.
+    """Return the template of an edition: the notice template, unless emergencies or clarifications
+    have their own.
 
-    A withdrawal always goes by that of notices: it must repeat neither the warning nor the claim.
+    A withdrawal always uses the notice template: it must repeat neither the warning nor the claim.
     """
     kind: Kind = "notice"
     if edition.change != "withdrawal" and (edition.emergency or edition.claim is not None):
@@ -176,7 +160,7 @@ def definition_for(edition: Edition, lang: str, settings: Settings) -> Definitio
 
 
 def definitions(settings: Settings) -> list[Definition]:
-    """Every template that announcements may need, as Meta has to approve it."""
+    """Return every template that announcements may need, as Meta has to approve it."""
     kinds = {name: kind for kind, name in reversed(settings.names.items())}
     return [
         definition(f"whatsapp/{kind}.{lang}.yaml", name, settings.site)
@@ -201,8 +185,8 @@ def _values(
 
 
 def _news(words: Wording) -> str:
-    """The summary that somebody wrote; where it only repeats how the text begins, the text, which
-    has more room here.
+    """Return the summary; or the body if the summary merely repeats its start, as there is more
+    room here.
     """
     body = plain(words.body)
     return (
@@ -212,85 +196,13 @@ def _news(words: Wording) -> str:
     )
 
 
-def components(template: Definition, values: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The `components` of a template message: only those that have something to fill."""
-    found: list[dict[str, Any]] = []
-    for kind in ("HEADER", "BODY"):
-        if names := variables(template.text(kind)):
-            named = [
-                {"type": "text", "parameter_name": name, "text": values[name]} for name in names
-            ]
-            found.append({"type": kind.lower(), "parameters": named})
-    for index, button in enumerate(template.buttons):
-        kind = str(button["type"]).lower()
-        parameter = (
-            {"type": "text", "text": values["kode"]}
-            if kind == "url"
-            else {"type": "payload", "payload": STOP}
-        )
-        found.append(
-            {"type": "button", "sub_type": kind, "index": str(index), "parameters": [parameter]}
-        )
-    return found
-
-
-def parts(template: Definition, values: Mapping[str, str]) -> dict[str, str]:
-    """What the resident sees, by part, and each parameter as `parameter.<name>`."""
-    targets = [
-        filled(b["url"], {"1": values["kode"]}) if b["type"] == "URL" else STOP
-        for b in template.buttons
-    ]
-    return {
-        "header": filled(template.text("HEADER"), values),
-        "text": filled(template.text("BODY"), values),
-        "footer": template.text("FOOTER"),
-        "buttons": "\n".join(
-            f"{b['text']}: {target}" for b, target in zip(template.buttons, targets, strict=True)
-        ),
-        **{
-            f"parameter.{name}": values[name]
-            for kind in ("HEADER", "BODY")
-            for name in variables(template.text(kind))
-        },
-    }
-
-
-# --- answers -------------------------------------------------------------------------------------
-
-
-def outcome_of(
-    status: int, headers: Mapping[str, str], body: bytes, *, address: str, attempt: int = 1
-) -> Outcome:
-    """What the provider's answer means."""
-    answer = graph_api.answer_of(body)
-    if not 200 <= status < 300 or answer.error.code >= 0:
-        return failure_of(
-            answer.error,
-            status=status,
-            address=address,
-            attempt=attempt,
-            wait=graph_api.wait_of(headers),
-        )
-    if not answer.messages or not answer.messages[0].id:
-        return Deferred(uncertain=True, code=f"HTTP {status}", detail="answer without a message id")
-    if answer.names and address not in answer.names:
-        return http.FOREIGN
-    if held := (answer.messages[0].message_status or "").removeprefix("accepted"):
-        log.warning("whatsapp_template_held", status=held)
-    ids = dict.fromkeys(
-        known for person in answer.contacts for known in (person.user_id, person.wa_id)
-    )
-    aliases = tuple(known for known in ids if known and known != address)
-    return contract.Receipt(provider_id=answer.messages[0].id, aliases=aliases, detail=held)
-
-
 # --- the channel --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Frame:
-    """A rendered template message: `tail` = its JSON after the recipient, `parts` = what people
-    see.
+class TemplateFrame:
+    """A rendered template message: `tail` = its JSON after the recipient, `parts` = the visible
+    text.
     """
 
     tail: bytes
@@ -306,7 +218,7 @@ def _opening(address: str) -> bytes:
 
 
 class WhatsApp:
-    """The channel; connections open with the first request."""
+    """The WhatsApp channel; connections open with the first request."""
 
     name = "whatsapp"
     label = "WhatsApp"
@@ -324,16 +236,25 @@ class WhatsApp:
             "Authorization": f"Bearer {settings.token}",
             "Content-Type": "application/json",
         }
+        self._account = Account(
+            self._sessions,
+            self._base,
+            self._headers,
+            phone_id=settings.phone_id,
+            account_id=settings.account_id,
+        )
         self._token = Credential(
-            time.monotonic, codes=REFUSALS, check=self._is_refused, patience=patience
+            time.monotonic, codes=REFUSALS, check=self._account.is_refused, patience=patience
         )
 
     def spacing(self, address: str) -> float:
-        """Seconds between two messages to a person."""
+        """Return the minimum seconds between two messages to a person."""
         return PAIR_WAIT
 
     def render(self, edition: Edition, lang: str) -> Message:
-        """The template message of an edition; "[SIMULASI]" stands before the title in the demo."""
+        """Render the template message of an edition; in the demo "[SIMULASI]" precedes the
+        title.
+        """
         template = definition_for(edition, lang, self._settings)
         whole = with_addresses(edition, self._settings.site.base_url)
         values = _values(template, whole, lang, simulated=self._settings.site.simulated)
@@ -345,11 +266,13 @@ class WhatsApp:
         }
         tail = b',"type":"template","template":' + _ENCODER.encode(message) + b"}"
         return Message(
-            edition=edition, lang=lang, frame=Frame(tail=tail, parts=parts(template, values))
+            edition=edition,
+            lang=lang,
+            frame=TemplateFrame(tail=tail, parts=parts(template, values)),
         )
 
     def personalise(self, message: Message, recipient: contract.Recipient) -> Outgoing:
-        """Splice the address and the name of the delivery into the prepared bytes."""
+        """Insert the address and the delivery's name into the prepared bytes."""
         callback = b',"biz_opaque_callback_data":' + _ENCODER.encode(recipient.delivery)
         return Outgoing(
             recipient=recipient,
@@ -358,13 +281,15 @@ class WhatsApp:
         )
 
     def preview(self, outgoing: Outgoing) -> dict[str, str]:
-        """Header, text, footer and buttons as they are shown, and each parameter."""
+        """Return header, text, footer and buttons as displayed, and each parameter."""
         return dict(outgoing.message.frame.parts)
 
     def send(
         self, messages: Sequence[Outgoing], *, may_write: contract.MayWrite
     ) -> AsyncIterator[contract.Result]:
-        """One request per message, at most as many at once as messages are granted in a second."""
+        """Make one request per message, with no more in flight than messages are allowed per
+        second.
+        """
         return each(messages, self._send_one, concurrency=self._at_once, may_write=may_write)
 
     async def _send_one(self, outgoing: Outgoing) -> Outcome:
@@ -373,24 +298,18 @@ class WhatsApp:
         )
 
     async def answer(self, address: str, text: str) -> Outcome:
-        """Free-form text, taken for 24 h after the resident last wrote; cut by sentence at 4,096
-        units.
+        """Send free-form text, accepted for 24 h after the resident's last message; cut by sentence
+        at 4,096 units.
         """
         marked = SIMULATED + text if self._settings.site.simulated else text
         body = _ENCODER.encode(
             {"preview_url": False, "body": cut(clean(marked), TEXT_LIMIT, utf16)}
         )
         fields = b',"biz_opaque_callback_data":"%b","type":"text","text":%b}' % (
-            graph_api.ANSWER.encode(),
+            webhooks.ANSWER.encode(),
             body,
         )
         return await self._post(_opening(address) + fields, address)
-
-    async def _is_refused(self) -> bool:
-        """Whether the token is refused when it asks for our number too."""
-        status, answer = await self._get(self._settings.phone_id, fields="id")
-        error = answer.get("error", {})
-        return status == 401 or (isinstance(error, dict) and str(error.get("code")) in REFUSALS)
 
     async def _post(self, payload: bytes, address: str, attempt: int = 1) -> Outcome:
         return await self._token.guarded(lambda: self._posted(payload, address, attempt))
@@ -411,150 +330,53 @@ class WhatsApp:
         await self._sessions.aclose()
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
-        """Meta's handshake: echo `hub.challenge` when it knows our word."""
-        return graph_api.challenge(self._settings.verify_token, query)
+        """Answer Meta's handshake: echo `hub.challenge` if it knows our verify token."""
+        return webhooks.challenge(self._settings.verify_token, query)
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
-        """Look for the shape of Meta's signature; whether it holds, only the body tells."""
-        graph_api.precheck(self._settings.app_secret, headers)
+        """Check the form of Meta's signature header; its validity depends on the body."""
+        webhooks.precheck(self._settings.app_secret, headers)
 
     def parse_webhook(
         self, headers: Mapping[str, str], body: bytes
     ) -> Sequence[contract.Event | Unreadable]:
-        """Statuses, messages, preferences and alarms; what is unknown is passed over."""
-        changes, unreadable = graph_api.changes(self._settings.app_secret, headers, body)
-        ours = graph_api.ours(
+        """Parse statuses, messages, preferences and alarms; ignore anything unknown."""
+        changes, unreadable = webhooks.changes(self._settings.app_secret, headers, body)
+        ours = webhooks.ours(
             changes, number=self._settings.phone_id, account=self._settings.account_id
         )
-        events = [event for change in ours for event in graph_api.events(change, _later_failure)]
+        events = [event for change in ours for event in webhooks.events(change, _later_failure)]
         return [*events, *unreadable]
 
     async def probe(self) -> bool:
-        """Whether the number answers."""
-        return (await self._get(self._settings.phone_id, fields="id"))[0] == 200
+        """True if the number answers."""
+        return (await self._account.number("id"))[0] == 200
 
     async def check(self) -> Sequence[Finding]:
-        """The number; and, when the account is named, every template in each language."""
-        number = _number_finding(*await self._get(self._settings.phone_id, fields=_NUMBER_FIELDS))
+        """Check the number and, if the account is configured, every template in each language."""
+        number = number_finding(*await self._account.number(NUMBER_FIELDS))
         if not self._settings.account_id:
             mend = "Isi WHATSAPP_ACCOUNT_ID (lihat WhatsApp Manager)."
             return [
                 number,
                 Finding(ok=None, what="Templat WhatsApp belum dapat diperiksa.", mend=mend),
             ]
-        status, registered = await self._templates()
+        status, registered = await self._account.templates()
         if status != 200:
-            return [number, _refusal("Akun WhatsApp", status, registered)]
+            return [number, refusal("Akun WhatsApp", status, registered)]
         return [
             number,
             *(
-                _template_finding(template, registered["data"])
+                template_finding(template, registered["data"])
                 for template in definitions(self._settings)
             ),
         ]
 
-    async def _templates(self) -> tuple[int, dict[str, Any]]:
-        """All templates of the account in one `data`, however many pages; or the answer that was no
-        page.
-        """
-        path, found, after = f"{self._settings.account_id}/message_templates", [], ""
-        while True:
-            fields = "name,language,status,category,components"
-            status, page = await self._get(path, fields=fields, limit="100", after=after)
-            if status != 200:
-                return status, page
-            found += page.get("data", [])
-            paging = page.get("paging", {})
-            after = paging.get("cursors", {}).get("after", "") if "next" in paging else ""
-            if not after:
-                return status, {"data": found}
 
-    async def _get(self, path: str, **query: str) -> tuple[int, dict[str, Any]]:
-        """One GET: status and JSON object; status 0 when there was no answer."""
-        url, asked = f"{self._base}/{path}", {name: value for name, value in query.items() if value}
-        try:
-            async with self._sessions.get().get(
-                url, params=asked, headers=self._headers, allow_redirects=False
-            ) as response:
-                return response.status, msgspec.json.decode(
-                    await response.read(), type=dict[str, Any]
-                )
-        except (*http.REQUEST_ERRORS, msgspec.DecodeError) as error:
-            return 0, {"error": {"message": type(error).__name__}}
-
-
-def _later_failure(error: graph_api.GraphError, address: str) -> Failure:
+def _later_failure(error: GraphError, address: str) -> Failure:
     return failure_of(error, status=0, address=address)
 
 
-# --- doctor -------------------------------------------------------------------------------------
-
-_NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,status,whatsapp_business_manager_messaging_limit"
-
-
-def _refusal(what: str, status: int, answer: Mapping[str, Any]) -> Finding:
-    """Why Meta did not answer as hoped, in words, and what to mend."""
-    error = msgspec.convert(answer.get("error", {}), graph_api.GraphError, strict=False)
-    if status == 0:
-        return Finding(
-            ok=False,
-            what=f"{what} tidak menjawab ({error.detail}).",
-            mend="Periksa jaringan dan WHATSAPP_API_URL.",
-        )
-    mends = {
-        190: "Buat token baru: WHATSAPP_TOKEN.",
-        100: "Periksa WHATSAPP_PHONE_ID dan WHATSAPP_ACCOUNT_ID.",
-    }
-    mend = mends.get(error.code, "Periksa izin token dan akun di WhatsApp Manager.")
-    return Finding(ok=False, what=f"{what}: Meta menjawab {error.code}, {error.detail}.", mend=mend)
-
-
-def _number_finding(status: int, answer: Mapping[str, Any]) -> Finding:
-    if status != 200:
-        return _refusal("Nomor WhatsApp", status, answer)
-    facts = [str(answer[name]) for name in _NUMBER_FIELDS.split(",") if answer.get(name)]
-    bad = answer.get("quality_rating") == "RED" or answer.get("status", "CONNECTED") != "CONNECTED"
-    mend = (
-        "Lihat WhatsApp Manager: nomor tidak tersambung, atau banyak warga memblokir atau melaporkannya."
-        if bad
-        else ""
-    )
-    return Finding(ok=not bad, what=f"Nomor WhatsApp: {', '.join(facts)}.", mend=mend)
-
-
-def _template_finding(wanted: Definition, registered: Sequence[Mapping[str, Any]]) -> Finding:
-    """Whether a template is approved, as a utility, with our words."""
-    document = wanted.document
-    what = f"Templat WhatsApp {document['name']} ({document['language']})"
-    same = [
-        t
-        for t in registered
-        if (t.get("name"), t.get("language")) == (document["name"], document["language"])
-    ]
-    if not same:
-        submit = f"Ajukan ke /message_templates: {_ENCODER.encode(document).decode()}"
-        return Finding(ok=False, what=f"{what} belum ada.", mend=submit)
-    if same[0].get("status") != "APPROVED":
-        return Finding(
-            ok=False,
-            what=f"{what} berstatus {same[0].get('status')}.",
-            mend="Tunggu Meta, atau ajukan banding.",
-        )
-    theirs = {c.get("type"): c.get("text", "") for c in same[0].get("components", [])}
-    if any(theirs.get(kind, "") != wanted.text(kind) for kind in ("HEADER", "BODY", "FOOTER")):
-        mend = f"Ubah di sana; punya kita: {wanted.text('BODY')!r}"
-        return Finding(
-            ok=None, what=f"{what} disetujui dengan kata lain: pratinjau akan berbeda.", mend=mend
-        )
-    if same[0].get("category") != document["category"]:
-        return Finding(
-            ok=None,
-            what=f"{what} digolongkan {same[0].get('category')}, bukan UTILITY.",
-            mend="Minta peninjauan.",
-        )
-    return Finding(ok=True, what=f"{what} disetujui.")
-
-
 def open_channel(settings: Settings) -> contract.PushChannel:
-    """The channel as the program uses it."""
+    """Open the channel with these settings."""
     return WhatsApp(settings)

@@ -1,5 +1,5 @@
-"""The file of areas (shape of cimahi.json): read, checked as a whole, all that is wrong said at
-once.
+"""The area document (format of cimahi.json): parsed and validated as a whole, reporting all
+problems at once.
 """
 
 import re
@@ -22,9 +22,7 @@ _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 class BadAreas(ValueError):
-    """The document or the outlines cannot be used; `problems` are sentences, one for each thing to
-    mend.
-    """
+    """The document or the outlines are unusable; `problems` has one sentence per problem."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -33,7 +31,7 @@ class BadAreas(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Area:
-    """One area; `code` (Kemendagri) is its permanent key, name and slug are labels."""
+    """An area; `code` (Kemendagri) is its permanent key, name and slug are labels."""
 
     code: str
     name: str
@@ -45,7 +43,7 @@ class Area:
     tile: tuple[int, int] | None = None
     """(column, row) in the grid of kelurahan, from the north-west."""
     population: int | None = None
-    """None where no public source names it; never estimated."""
+    """None if no public source gives it; never estimated."""
     population_as_of: str = ""
     postcode: str = ""
     area_km2: float | None = None
@@ -55,12 +53,14 @@ class Area:
 
     @property
     def label(self) -> str:
-        """The name that cannot be mistaken: "Kota Cimahi", "Kec. Cimahi Utara", "Kel. Cimahi"."""
+        """The unambiguous name: "Kota Cimahi", "Kec. Cimahi Utara", "Kel. Cimahi"."""
         return {"city": "", "kecamatan": "Kec. ", "kelurahan": "Kel. "}[self.level] + self.name
 
     @property
     def full_name(self) -> str:
-        """The name in full words: "Kota Cimahi", "Kecamatan Cimahi Utara", "Kelurahan Cimahi"."""
+        """The name without abbreviations: "Kota Cimahi", "Kecamatan Cimahi Utara", "Kelurahan
+        Cimahi".
+        """
         return {"city": "", "kecamatan": "Kecamatan ", "kelurahan": "Kelurahan "}[
             self.level
         ] + self.name
@@ -118,7 +118,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contents:
-    """A checked document."""
+    """A validated document."""
 
     areas: tuple[Area, ...]
     """City, then kecamatan, then kelurahan, each by code."""
@@ -126,11 +126,11 @@ class Contents:
     """(columns, rows) of the tiles; (0, 0) without a grid."""
     ambiguous: Mapping[str, tuple[str, ...]]
     confusable: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
-    """Pairs of (terms that people mix up, codes they may mean)."""
+    """Pairs of (terms that people confuse, codes they may mean)."""
 
 
 def read_document(document: Mapping[str, Any]) -> Contents:
-    """Check and read; raises BadAreas with every problem found."""
+    """Parse and validate a document; raises BadAreas with every problem."""
     try:
         raw = msgspec.convert(document, _Document)
     except msgspec.ValidationError as error:
@@ -148,7 +148,7 @@ def read_document(document: Mapping[str, Any]) -> Contents:
 
 
 def slugify(name: str) -> str:
-    """Lower-case words of a name joined by hyphens."""
+    """Join the words of a name in lower case with hyphens."""
     return "-".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
@@ -201,7 +201,9 @@ def _entry_problems(raw: _Document, level: Level, entry: _Entry) -> Iterator[str
     if not pattern.fullmatch(entry.code):
         yield f'Kode "{entry.code}" ({entry.name}) salah: kode {_word(level)} berbentuk {sample}.'
     if not _SLUG.fullmatch(entry.slug):
-        yield f'Slug "{entry.slug}" ({entry.code}) salah: huruf kecil, angka, dan tanda hubung saja.'
+        yield (
+            f'Slug "{entry.slug}" ({entry.code}) salah: huruf kecil, angka, dan tanda hubung saja.'
+        )
     if not entry.name.strip():
         yield f"Wilayah {entry.code} tidak bernama."
     if level == "city":
@@ -210,7 +212,10 @@ def _entry_problems(raw: _Document, level: Level, entry: _Entry) -> Iterator[str
         {raw.city.code} if level == "kecamatan" else {kecamatan.code for kecamatan in raw.kecamatan}
     )
     if entry.parent not in parents or not entry.code.startswith(f"{entry.parent}."):
-        yield f'Induk "{entry.parent}" dari {entry.code} ({entry.name}) tidak ada atau tidak cocok dengan kodenya.'
+        yield (
+            f'Induk "{entry.parent}" dari {entry.code} ({entry.name}) '
+            "tidak ada atau tidak cocok dengan kodenya."
+        )
 
 
 def _word(level: Level) -> str:
@@ -224,8 +229,8 @@ def _repeated(what: str, values: list[str]) -> Iterator[str]:
 
 
 def _bare_namesakes(entries: list[tuple[Level, _Entry]]) -> Iterator[str]:
-    """A kelurahan that bears the name of its city needs the slug kelurahan-<name>, so that no bare
-    word can mean both.
+    """Yield a problem for each kelurahan that shares its city's name without the slug
+    kelurahan-<name>, so that no bare word can mean both.
     """
     above: set[str] = set()
     for wanted in LEVELS:
@@ -233,7 +238,10 @@ def _bare_namesakes(entries: list[tuple[Level, _Entry]]) -> Iterator[str]:
         for entry in here:
             bare = slugify(entry.short_name or entry.name)
             if bare in above and entry.slug != f"{wanted}-{bare}":
-                yield f'{entry.name} ({entry.code}) senama dengan wilayah di atasnya: slugnya harus "{wanted}-{bare}".'
+                yield (
+                    f"{entry.name} ({entry.code}) senama dengan wilayah di atasnya: "
+                    f'slugnya harus "{wanted}-{bare}".'
+                )
         above |= {slugify(entry.short_name or entry.name) for entry in here}
 
 

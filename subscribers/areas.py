@@ -1,5 +1,7 @@
-"""The only place that knows the map: city > kecamatan > kelurahan, their names, and which area
-concerns which.
+"""The area tree: city > kecamatan > kelurahan, their names, and which areas an announcement
+concerns.
+
+No other module knows the map.
 """
 
 import json
@@ -15,6 +17,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from subscribers import store
 from subscribers.area_document import Area, BadAreas, Level, read_document
 from subscribers.matching import Match, Spellings
+from subscribers.refusals import BadValue, CellCode, Part
 
 __all__ = [
     "AmbiguousArea",
@@ -33,9 +36,9 @@ _BUILT_IN = Path(__file__).with_name("cimahi.json")
 _SHAPES = ("Polygon", "MultiPolygon")
 
 
-class UnknownArea(ValueError):
-    """No area has this slug or code; the sentence suggests the nearest ones, `suggestions` are
-    their slugs.
+class UnknownArea(BadValue):
+    """No area has this slug or code; the message suggests the nearest ones, `suggestions` are their
+    slugs.
     """
 
     def __init__(self, text: str, suggestions: tuple[str, ...]) -> None:
@@ -46,20 +49,32 @@ class UnknownArea(ValueError):
             if suggestions
             else "Lihat: broadcaster areas list."
         )
-        super().__init__(f'Wilayah "{text}" tidak dikenal. {ask}')
+        if suggestions:
+            super().__init__(CellCode.AREA_MISSPELT, text=text, near=suggestions)
+        else:
+            super().__init__(CellCode.NO_SUCH_AREA, text=text)
+        self.args = (f'Wilayah "{text}" tidak dikenal. {ask}',)
 
 
 class AmbiguousArea(UnknownArea):
-    """Several areas have this very name; the sentence says which and how each is written."""
+    """Several areas share this name; the message lists them and how to write each."""
 
     def __init__(self, text: str, areas: Sequence[Area]) -> None:
         super().__init__(text, tuple(area.slug for area in areas))
         choices = " atau ".join(f"{area.label} (tulis: {area.slug})" for area in areas)
         self.args = (f'Wilayah "{text}" dapat berarti {choices}.',)
+        self.code = CellCode.AREA_AMBIGUOUS
+        parts = [_choice(area) for area in areas]
+        self.parameters = {"text": text, "choices": parts}
+
+
+def _choice(area: Area) -> Part:
+    parameters = {"label": area.label, "slug": area.slug}
+    return Part(code=CellCode.AREA_CHOICE, parameters=parameters)
 
 
 class AreaTree:
-    """All areas of one city. Immutable; `tree[x]` takes a code or a slug and raises KeyError."""
+    """All areas of a city. Immutable; `tree[x]` takes a code or a slug and raises KeyError."""
 
     def __init__(
         self, document: Mapping[str, Any], outlines: Mapping[str, Any] | None = None
@@ -67,7 +82,7 @@ class AreaTree:
         contents = read_document(document)
         self.document = document
         self.outlines: Mapping[str, Any] = outlines or {}
-        """GeoJSON geometry per code, where the city supplied one."""
+        """GeoJSON geometry per code, if the city supplied it."""
         self.grid = contents.grid
         """(columns, rows) of the tiles."""
         self._areas = contents.areas
@@ -78,17 +93,17 @@ class AreaTree:
     @classmethod
     @cache
     def built_in(cls) -> "AreaTree":
-        """Kota Cimahi, as the product ships it."""
+        """Load Kota Cimahi, as shipped with the product."""
         return cls(json.loads(_BUILT_IN.read_text(encoding="utf-8")))
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "AreaTree":
-        """A tree in the shape of cimahi.json; raises BadAreas."""
+        """Build a tree from a document in the format of cimahi.json; raises BadAreas."""
         return cls(document)
 
     @classmethod
     def from_store(cls, conn: Connection) -> "AreaTree":
-        """The imported tree, else the built-in one, with the imported outlines."""
+        """Load the imported tree, else the built-in one, with the imported outlines."""
         row = conn.execute(
             select(store.area_tree.c.document, store.area_tree.c.outlines)
         ).one_or_none()
@@ -104,7 +119,7 @@ class AreaTree:
 
     @property
     def zone(self) -> tzinfo:
-        """Of times that name none; WIB where the document does not say."""
+        """Time zone of times that name none; WIB if the document gives none."""
         return (
             datetime.strptime(self.document["city"].get("utc_offset", "+07:00"), "%z").tzinfo or UTC
         )
@@ -130,15 +145,17 @@ class AreaTree:
         return code_or_slug in self._by_key
 
     def get(self, code_or_slug: str) -> Area | None:
-        """The area, or None."""
+        """Return the area, or None."""
         return self._by_key.get(code_or_slug)
 
     def children(self, area: Area) -> tuple[Area, ...]:
-        """The areas directly below."""
+        """Return the areas directly below."""
         return tuple(child for child in self._areas if child.parent == area.code)
 
     def exact(self, text: str) -> Area:
-        """For front matter and CSV: an exact slug or code only; raises UnknownArea."""
+        """Return the area with exactly this slug or code, for front matter and CSV; raises
+        UnknownArea.
+        """
         area = self._by_key.get(text.strip())
         if area is None:
             raise UnknownArea(
@@ -147,10 +164,10 @@ class AreaTree:
         return area
 
     def named(self, text: str) -> tuple[Area, ...]:
-        """For lists that people type: slugs and codes apart by spaces, or names and aliases apart
-        by `;`, `|`, `/` or `,`.
+        """Return the areas of a typed list: slugs and codes separated by spaces, or names and
+        aliases separated by `;`, `|`, `/` or `,`.
 
-        Raises UnknownArea for what is none of ours, or not surely one.
+        Raises UnknownArea for an unknown name, AmbiguousArea for one that several areas share.
         """
         words = text.split()
         if all(word in self._by_key for word in words):
@@ -170,20 +187,24 @@ class AreaTree:
         raise UnknownArea(text[:80], tuple(area.slug for area in match.areas[:3]))
 
     def match(self, text: str) -> Match:
-        """For residents: misspelt, abbreviated, several at once; unsure is never guessed."""
+        """Match a resident's text: misspelt, abbreviated, several areas at once; uncertain matches
+        are never guessed.
+        """
         return self._spellings.match(text)
 
     def concerned(self, codes: Iterable[str]) -> frozenset[str]:
-        """The one rule of areas: these areas, all that contain them, all within them. KeyError for
-        an unknown code.
+        """Return these areas, all areas that contain them and all within them: the only rule of
+        audiences.
+
+        Raises KeyError for an unknown code.
         """
         return frozenset().union(*(self._concerned[self._by_key[code].code] for code in codes))
 
     def counted_under(
         self, subscribed: Iterable[str], concerned: frozenset[str] | None = None
     ) -> str | None:
-        """The one code that a delivery counts under: a matching kelurahan, else kecamatan, else
-        city; lowest code first.
+        """Return the single code that a delivery is counted under: a matching kelurahan, else
+        kecamatan, else city; the lowest code of several.
         """
         return deepest(code for code in subscribed if concerned is None or code in concerned)
 
@@ -198,16 +219,14 @@ class AreaTree:
 
 
 def deepest(codes: Iterable[str]) -> str | None:
-    """The lowest code of the deepest level: a kelurahan, else a kecamatan, else the city; None for
-    no code.
+    """Return the lowest code of the deepest level: a kelurahan, else a kecamatan, else the city;
+    None without codes.
     """
     return min(codes, key=lambda code: (-len(code), code), default=None)
 
 
 def replace_tree(conn: Connection, document: Mapping[str, Any]) -> AreaTree:
-    """Store another tree; raises BadAreas, also when someone subscribes to an area that the new
-    tree lacks.
-    """
+    """Store another tree; raises BadAreas, also if somebody subscribes to an area that it lacks."""
     tree = AreaTree(document)
     subscribed = select(store.subscription.c.area, func.count().label("n")).group_by(
         store.subscription.c.area
@@ -226,8 +245,8 @@ def replace_tree(conn: Connection, document: Mapping[str, Any]) -> AreaTree:
 
 
 def add_outlines(conn: Connection, geojson: Mapping[str, Any]) -> AreaTree:
-    """Take the shapes of areas from a GeoJSON FeatureCollection (property `code` or `kode`); raises
-    BadAreas.
+    """Import the shapes of areas from a GeoJSON FeatureCollection (property `code` or `kode`);
+    raises BadAreas.
     """
     tree = AreaTree.from_store(conn)
     features = geojson.get("features")

@@ -1,5 +1,5 @@
-"""Who gets an edition: decided by one SQL condition, walked in slot order, so that any beginning is
-a sample of the city.
+"""The audience of an edition: selected by one SQL condition and read in slot order, so that any
+beginning is a sample of the city.
 """
 
 from collections.abc import Collection, Mapping
@@ -28,8 +28,8 @@ from subscribers.subscriptions import pack_topics
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Audience:
-    """Whom an edition concerns: `areas` from AreaTree.concerned, `confirmed_before` in epoch
-    seconds.
+    """The areas (from AreaTree.concerned), topics and times that select recipients;
+    `confirmed_before` in epoch seconds.
     """
 
     areas: frozenset[str]
@@ -41,11 +41,11 @@ class Audience:
 def chunk(
     audience: Audience, channel: str, after_slot: int, until_slot: int
 ) -> Select[int, int, str]:
-    """The rows (slot, address, area) of one channel by slot, above `after_slot` and not above
+    """Select a channel's rows (slot, address, area) by slot, above `after_slot` up to and including
     `until_slot`.
 
-    `area` is the one the delivery counts under: a matching kelurahan, else kecamatan, else city,
-    lowest code first.
+    `area` is the code that the delivery is counted under: a matching kelurahan, else kecamatan,
+    else city; the lowest code of several.
     """
     return (
         select(address.c.slot, address.c.id.label("address"), counted_under(audience).label("area"))
@@ -53,7 +53,7 @@ def chunk(
             address.c.channel == channel,
             address.c.slot > after_slot,
             address.c.slot <= until_slot,
-            # said first of all, as the index knows it: most of a city is passed over without reading the address
+            # first, in the form of the index: most of a city is skipped without reading the address
             or_(address.c.home.in_(_sorted(audience)), address.c.places > 1),
             reached_by(audience),
         )
@@ -62,15 +62,17 @@ def chunk(
 
 
 def window(conn: Connection, channel: str, after_slot: int, size: int) -> int | None:
-    """The slot of the `size`-th address above `after_slot`, whoever it is: the index alone is read.
-    None: fewer are left.
+    """Return the slot of the `size`-th address above `after_slot`, whoever it is; None if fewer are
+    left.
+
+    Reads the index alone.
     """
     query = select(address.c.slot).where(address.c.channel == channel, address.c.slot > after_slot)
     return conn.execute(query.order_by(address.c.slot).offset(size - 1).limit(1)).scalar()
 
 
 def share(conn: Connection, audience: Audience, channel: str) -> float:
-    """About which part of a channel's addresses lives in these areas, 0 to 1: from the counters of
+    """Estimate the share (0 to 1) of a channel's addresses in these areas from the counters of
     homes, without a scan.
     """
     here = func.sum(case((slot_counter.c.home.in_(_sorted(audience)), slot_counter.c.n), else_=0))
@@ -81,7 +83,7 @@ def share(conn: Connection, audience: Audience, channel: str) -> float:
 
 
 def count(conn: Connection, audience: Audience) -> Mapping[str, int]:
-    """How many addresses would get it, by channel: reads every address, for estimates."""
+    """Count the addresses that would get it, by channel. Reads every address: for estimates."""
     query = (
         select(address.c.channel, func.count().label("number"))
         .where(reached_by(audience))
@@ -91,8 +93,8 @@ def count(conn: Connection, audience: Audience) -> Mapping[str, int]:
 
 
 def people(conn: Connection, audience: Audience, channels: Collection[str]) -> int:
-    """How many different persons would get it by one of these channels: who has several addresses
-    is one. Reads every address.
+    """Count the people who would get it by any of these channels, each once. Reads every
+    address.
     """
     return int(
         conn.execute(
@@ -106,14 +108,14 @@ def _gets(audience: Audience, channels: Collection[str]) -> tuple[ColumnElement[
 
 
 REASONS = ("topic", "unconfirmed", "dead")
-"""Why a person gets nothing; of several addresses the first of these counts."""
+"""Reasons why a person gets nothing; with several addresses the first of these counts."""
 
 
 def left_out(conn: Connection, audience: Audience, channels: Collection[str]) -> Mapping[str, int]:
-    """How many persons subscribed to these areas and get it by no address, by why (REASONS). Reads
-    every address.
+    """Count people subscribed to these areas whom it reaches by no address, by reason (REASONS).
 
-    `channels`: those by which it goes. Who said stop is no subscriber any more and is not counted.
+    `channels`: those on which it is sent. People who unsubscribed are not counted. Reads every
+    address.
     """
     here = or_(
         address.c.home.in_(_sorted(audience)),
@@ -142,14 +144,14 @@ def left_out(conn: Connection, audience: Audience, channels: Collection[str]) ->
 
 
 def concerns(audience: Audience, who: FromClause) -> ColumnElement[bool]:
-    """Whether an address (a row of `who`) is confirmed and subscribed to this, other addresses of
-    its person aside.
+    """True if an address (a row of `who`) is confirmed and its subscription matches, regardless of
+    the person's other addresses.
     """
     return and_(
         who.c.state == State.CONFIRMED,
         who.c.confirmed_at < audience.confirmed_before,
         _wants_topic(audience, who),
-        # most have one area, their home: the table of subscriptions is read for the others only
+        # most have one area, their home: the subscriptions table is read for the others only
         or_(
             who.c.home.in_(_sorted(audience)),
             and_(who.c.places > 1, exists().where(*_subscribed(audience, who))),
@@ -158,8 +160,8 @@ def concerns(audience: Audience, who: FromClause) -> ColumnElement[bool]:
 
 
 def reached_by(audience: Audience) -> ColumnElement[bool]:
-    """Whether an address (a row of the table itself) gets this: concerned, and the newest of its
-    person's on the channel.
+    """True if an address (a row of the table itself) gets this: its subscription matches, and it is
+    the person's newest on the channel.
     """
     return and_(concerns(audience, address), _newest(audience))
 
@@ -179,10 +181,10 @@ def _subscribed(
 
 
 def counted_under(audience: Audience) -> ColumnElement[str]:
-    """Column of the code under which a delivery to an address (of the table itself) counts.
+    """Return the column of the code under which a delivery to an address (of the table itself) is
+    counted.
 
-    Home is the lowest code of all subscribed, so where it matches it is the one; else the deepest
-    of the matching.
+    Home is the lowest of all subscribed codes, so it is used if it matches, else the deepest match.
     """
     deepest = case(
         (func.length(subscription.c.area) > 8, "1"),
@@ -198,11 +200,11 @@ def counted_under(audience: Audience) -> ColumnElement[str]:
 
 
 def _newest(audience: Audience) -> ColumnElement[bool]:
-    """One address per person and channel. A count, as PostgreSQL would turn NOT EXISTS into a join
-    that loses slot order.
+    """True for one address per person and channel.
 
-    Only a person with a name can have two, so where nobody has one nobody is looked up: that is
-    half of the work.
+    A count, because PostgreSQL would turn NOT EXISTS into a join that loses slot order. Only a
+    person with a reference can have two addresses, so the lookup is skipped for the others: that
+    halves the work.
     """
     nobody_named = ~exists(select(subscriber.c.id).where(subscriber.c.reference >= ""))
     newer = store.address.alias("newer")

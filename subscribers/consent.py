@@ -1,5 +1,5 @@
-"""When an address may be written to: confirming, stopping, bouncing, coming back. Each act is kept
-with its source and time.
+"""Consent of addresses: confirmation, opt-out, bounce, reactivation. Each act is recorded with its
+source and time.
 
 `address_dead` ends with any message from the address, `opted_out` only with a new opt-in of the
 resident. Times are epoch seconds.
@@ -22,8 +22,9 @@ OWN_WORD: tuple[Act, ...] = ("granted", "imported")
 def confirm(
     conn: Connection, address_id: int, *, source: str, text_version: str, at: float
 ) -> bool:
-    """The resident's own opt-in, which lifts any suppression; False if the address was confirmed
-    already, or is unknown.
+    """Record the resident's own opt-in, which lifts any suppression.
+
+    False if the address was already confirmed or is unknown.
     """
     opened = {"state": State.CONFIRMED, "reason": "", "confirmed_at": at, "suppressed_at": None}
     changed = conn.execute(
@@ -38,8 +39,9 @@ def confirm(
 
 
 def suppress(conn: Connection, address_id: int, reason: Reason, *, at: float, source: str) -> bool:
-    """Write to this address no more; says whether that is new. An opt-out outranks a dead address
-    and stays.
+    """Stop writing to this address; True if that is new.
+
+    An opt-out outranks a dead address and remains.
     """
     may = address.c.state != State.SUPPRESSED
     if reason == "opted_out":
@@ -54,7 +56,7 @@ def suppress(conn: Connection, address_id: int, reason: Reason, *, at: float, so
 
 
 def stop(conn: Connection, address_id: int, *, source: str, at: float) -> bool:
-    """The resident stops (BERHENTI, one-click, block); says whether that is new."""
+    """Record that the resident unsubscribed (BERHENTI, one-click, block); True if that is new."""
     return suppress(conn, address_id, "opted_out", at=at, source=source)
 
 
@@ -67,8 +69,10 @@ def revive(
     opt_in: bool = False,
     text_version: str = "",
 ) -> bool:
-    """A message came in: a dead address lives again as it was; one that opted out needs `opt_in`.
-    Says whether it changed.
+    """Record a message from the address: a dead one is active again; one that opted out needs
+    `opt_in`.
+
+    True if anything changed.
     """
     if opt_in:
         return confirm(conn, address_id, source=source, text_version=text_version, at=at)
@@ -88,7 +92,7 @@ def revive(
 
 
 def is_open(conn: Connection, address_id: int) -> bool:
-    """Whether the address may be written to now."""
+    """True if the address may be written to now."""
     return (
         conn.execute(select(address.c.state).where(address.c.id == address_id)).scalar()
         == State.CONFIRMED
@@ -96,10 +100,11 @@ def is_open(conn: Connection, address_id: int) -> bool:
 
 
 def strike(conn: Connection, address_id: int, day: str, limit: int) -> bool:
-    """Note a soft bounce of `day` (YYYY-MM-DD); True once `limit` days have one with no success
-    between: it is dead.
+    """Record a soft bounce of `day` (YYYY-MM-DD).
+
+    True once `limit` days have one with no success in between: the address is dead.
     """
-    # an address that was erased while a message to it was under way takes no strike
+    # an address erased while a message to it was in flight gets no strike
     known = select(address.c.id, literal(day)).where(address.c.id == address_id)
     conn.execute(insert_new(conn, store.strike).from_select(["address", "day"], known))
     days = conn.execute(
@@ -109,7 +114,7 @@ def strike(conn: Connection, address_id: int, day: str, limit: int) -> bool:
 
 
 def clear_strikes(conn: Connection, address_ids: int | Collection[int]) -> None:
-    """An address, or all of these, took a message: the soft bounces are forgotten."""
+    """Clear the soft bounces of these addresses, which accepted a message."""
     ids = [address_ids] if isinstance(address_ids, int) else address_ids
     for batch in batches(ids, 10_000):
         conn.execute(delete(store.strike).where(store.strike.c.address.in_(batch)))
@@ -129,7 +134,7 @@ def record(
 
 
 def note_agreed(conn: Connection, address_ids: Collection[int]) -> None:
-    """Copy the date of the newest own word to the addresses themselves, after their proofs changed."""
+    """Copy the date of the latest own consent to the addresses, after their proofs changed."""
     newest = select(func.max(consent.c.at)).where(
         consent.c.address == address.c.id, consent.c.act.in_(OWN_WORD)
     )
@@ -142,8 +147,8 @@ def note_agreed(conn: Connection, address_ids: Collection[int]) -> None:
 
 
 def given_at(conn: Connection, address_id: int) -> float | None:
-    """When the resident last agreed to be written to, by their own word (an import brings its date
-    along).
+    """Return the time of the resident's latest own consent (an import brings its date along), or
+    None.
     """
     given = select(func.max(consent.c.at)).where(
         consent.c.address == address_id, consent.c.act.in_(OWN_WORD)
@@ -152,7 +157,9 @@ def given_at(conn: Connection, address_id: int) -> float | None:
 
 
 def history(conn: Connection, address_id: int) -> list[dict[str, str | float]]:
-    """Every act of this address, oldest first: act, source, text_version, at (epoch seconds)."""
+    """Return every act of this address, oldest first: act, source, text_version, at (epoch
+    seconds).
+    """
     columns = (consent.c.act, consent.c.source, consent.c.text_version, consent.c.at)
     rows = conn.execute(
         select(*columns).where(consent.c.address == address_id).order_by(consent.c.id)

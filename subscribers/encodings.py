@@ -1,5 +1,5 @@
-"""Files of text as people save them: the encoding is found and named, and what cannot be read
-surely is refused whole.
+"""Detection of text file encodings; files that cannot be decoded reliably are rejected as a
+whole.
 """
 
 import codecs
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 LIMIT = 256 * 1024 * 1024
-"""Bytes of one file: over two million rows."""
+"""Maximum file size in bytes: over two million rows."""
 _CHUNK = 1 << 20
 _BEGINNING = 4096
 
@@ -18,7 +18,8 @@ _MARKS = (
     (b"\xff\xfe", "UTF-16 LE"), (b"\xfe\xff", "UTF-16 BE"),
 )  # fmt: skip
 _KINDS = (
-    (b"PK\x03\x04", "berkas Excel (.xlsx) atau ZIP"), (b"\xd0\xcf\x11\xe0", "berkas Excel lama (.xls)"),
+    (b"PK\x03\x04", "berkas Excel (.xlsx) atau ZIP"),
+    (b"\xd0\xcf\x11\xe0", "berkas Excel lama (.xls)"),
     (b"%PDF", "berkas PDF"), (b"{\\rtf", "berkas RTF"), (b"\x1f\x8b", "berkas terkompresi"),
     (b"\x89PNG", "gambar"), (b"\xff\xd8\xff", "gambar"), (b"<", "halaman web atau XML"),
 )  # fmt: skip
@@ -32,26 +33,26 @@ _CODECS = {
 _WESTERN = re.compile(
     "[\udc80\udc85\udc91-\udc97\udc99\udca0\udca9\udcab\udcae\udcb0\udcb7\udcbb\udcc0-\udcff]*"
 )
-"""Bytes that words in Windows-1252 hold; others point to another encoding."""
+"""Bytes in Windows-1252 words; others indicate another encoding."""
 _FOREIGN = re.compile("[a-z][\udcc0-\udcde]")
-"""A capital with an accent inside a word: Mac Roman and DOS have small letters and quotation marks
+"""An accented capital within a word: Mac Roman and DOS have small letters and quotation marks
 there.
 """
 
 
 class BadFile(ValueError):
-    """The file as a whole is no such CSV; the sentence says what to mend."""
+    """The file as a whole is not a valid CSV; the message tells how to fix it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Encoding:
-    """How a file's bytes are text: the name that people know it by."""
+    """The encoding of a file, with the name that people know it by."""
 
     name: str
 
     def open(self, content: BinaryIO) -> io.TextIOWrapper:
-        """The text from the file's beginning; bytes that are none become surrogates or U+FFFD, to
-        be refused row by row.
+        """Open the text from the file's beginning; undecodable bytes become surrogates or U+FFFD,
+        to be rejected row by row.
         """
         content.seek(0)
         errors = "surrogateescape" if self.name == "UTF-8" else "replace"
@@ -59,8 +60,9 @@ class Encoding:
 
 
 def detect(content: BinaryIO) -> Encoding:
-    """Find the encoding of a seekable file; raises BadFile for one that is no text, too large or in
-    no encoding we read.
+    """Detect the encoding of a seekable file.
+
+    Raises BadFile if it is not text, too large, or in an unsupported encoding.
     """
     content.seek(0)
     beginning = content.read(_BEGINNING)
@@ -80,8 +82,8 @@ def detect(content: BinaryIO) -> Encoding:
 
 
 def _unmarked(beginning: bytes) -> str:
-    """UTF-16 without its mark: of plain words every second byte is zero, and the others are
-    letters.
+    """Detect UTF-16 without a byte order mark: in plain words every second byte is zero and the
+    others are letters.
     """
     for name, letters, zeros in (
         ("UTF-16 LE", beginning[0::2], beginning[1::2]),
@@ -102,8 +104,8 @@ def _refuse_other_kinds(beginning: bytes) -> None:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """Which bytes beyond ASCII a file without a mark has."""
+class _NonAscii:
+    """Non-ASCII bytes of a file without a byte order mark."""
 
     proper: bool = False
     strange: set[str] = field(default_factory=set)
@@ -118,20 +120,20 @@ class _Seen:
 
 
 def _read_through(content: BinaryIO) -> str:
-    """UTF-8, or Windows-1252 where nothing but ASCII and its letters stands there.
+    """Detect UTF-8, or Windows-1252 if the non-ASCII bytes are all its letters.
 
-    A file with proper UTF-8 besides broken bytes is UTF-8 with broken rows.
+    A file with valid UTF-8 besides broken bytes is UTF-8 with broken rows.
     """
-    decoder, seen = codecs.getincrementaldecoder("utf-8")("surrogateescape"), _Seen()
+    decoder, non_ascii = codecs.getincrementaldecoder("utf-8")("surrogateescape"), _NonAscii()
     content.seek(0)
     while chunk := content.read(_CHUNK):
         text = decoder.decode(chunk)
         if not text.isascii():
-            seen.take(text)
-    seen.take(decoder.decode(b"", final=True))
-    if seen.proper or not seen.strange:
+            non_ascii.take(text)
+    non_ascii.take(decoder.decode(b"", final=True))
+    if non_ascii.proper or not non_ascii.strange:
         return "UTF-8"
-    if seen.foreign or not _WESTERN.fullmatch("".join(seen.strange)):
+    if non_ascii.foreign or not _WESTERN.fullmatch("".join(non_ascii.strange)):
         raise BadFile(
             "Berkas ini bukan UTF-8 dan bukan Windows-1252 (ANSI). Simpan ulang sebagai CSV UTF-8."
         )

@@ -1,43 +1,37 @@
-"""The one set of rules by which people and addresses enter: one by one from forms and interfaces,
-by thousands from a file.
+"""Enrolment rules for people and addresses: one at a time from forms and interfaces, thousands from
+a file.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import (
     Connection,
-    Insert,
     Table,
-    Update,
-    bindparam,
-    delete,
-    exists,
-    insert,
     select,
-    update,
 )
 
 from subscribers import consent, store
 from subscribers.areas import AreaTree
+from subscribers.enrolment_plan import BATCH, Plan, write
 from subscribers.store import State, address, alias, batches, subscriber, subscription
 from subscribers.subscriptions import codes_of, home_of, pack_topics
 from subscribers.vault import Vault
 
 Outcome = Literal["new", "changed", "same", "suppressed", "repeated"]
-"""What became of a subscription; repeated = a later one in the same group replaced it."""
+"""Result of a subscription; repeated = replaced by a later one in the same group."""
 
-_BATCH = 5_000
 Key = tuple[str, bytes]
 """Channel and lookup."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subscription:
-    """What one address asks for, and the proof that it did. `areas` are slugs or codes, `topics`
-    come checked; epoch seconds.
+    """Request of an address, and the proof of consent.
+
+    `areas` are slugs or codes, `topics` come validated; times are epoch seconds.
     """
 
     channel: str
@@ -50,18 +44,20 @@ class Subscription:
     text_version: str = ""
     act: consent.Act = "granted"
     person: str = ""
-    """Joins the addresses of one person: any name, kept as a keyed hash."""
+    """Joins the addresses of one person: any name, stored as a keyed hash."""
     confirmed: bool = True
-    """False: typed in by somebody; makes or changes only an unconfirmed address."""
+    """False if typed in by somebody else; such a request only creates or changes an unconfirmed
+    address.
+    """
     renewed: bool = False
-    """The resident's own new opt-in: lifts a suppression."""
+    """True if it is the resident's own new opt-in, which lifts a suppression."""
     suppressed: consent.Reason | None = None
-    """Stopped or dead already where the row comes from: a new address starts as that."""
+    """Set if the source lists it as stopped or dead: a new address starts in that state."""
 
 
 @dataclass(slots=True)
 class _Known:
-    """An address that is there; `named`: its subscriber has a reference."""
+    """An existing address; `named` is True if its subscriber has a reference."""
 
     id: int
     subscriber: int
@@ -72,27 +68,14 @@ class _Known:
     areas: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Plan:
-    """Rows to write, table by table, gathered before anything is written."""
-
-    people: list[dict[str, Any]] = field(default_factory=list)
-    names: list[dict[str, Any]] = field(default_factory=list)
-    fresh: list[tuple[Subscription, dict[str, Any], tuple[str, ...]]] = field(default_factory=list)
-    changes: list[dict[str, Any]] = field(default_factory=list)
-    opened: list[int] = field(default_factory=list)
-    deserted: set[int] = field(default_factory=set)
-    moved_areas: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    consents: list[dict[str, Any]] = field(default_factory=list)
-
-
 def enrol(
     conn: Connection, vault: Vault, tree: AreaTree, wanted: Sequence[Subscription], now: float
 ) -> list[Outcome]:
-    """Carry out all of `wanted`, later ones replacing earlier ones of the same address; one outcome
-    each, in their order.
+    """Process all of `wanted`, later ones replacing earlier ones of the same address; return one
+    outcome each, in order.
 
-    One that names nobody leaves the person whom an earlier one named. KeyError for an unknown area.
+    A request without a person leaves the one that an earlier request named. Raises KeyError for an
+    unknown area.
     """
     store.lock_making(conn)
     keys = [(item.channel, vault.address_lookup(item.channel, item.address)) for item in wanted]
@@ -117,12 +100,12 @@ def enrol(
         if (item.address, item.person) != (first, person):
             item = replace(item, address=first, person=person)
         outcomes[number] = group.take(item, keys[number][1], known.get(keys[number]))
-    _write(conn, group.plan, now)
+    write(conn, group.plan, now)
     return outcomes
 
 
 class _Group:
-    """Decides about one subscription after another; the database is not asked."""
+    """Decisions about one subscription after another, without database access."""
 
     def __init__(
         self,
@@ -133,7 +116,7 @@ class _Group:
         references: dict[str, int | None],
         people: Iterator[int],
     ) -> None:
-        self.plan = _Plan()
+        self.plan = Plan()
         self._vault, self._tree, self._now = vault, tree, now
         self._references = references
         self._people = people
@@ -141,7 +124,7 @@ class _Group:
         self._codes: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def take(self, item: Subscription, lookup: bytes, known: _Known | None) -> Outcome:
-        """What becomes of one."""
+        """Decide about one subscription."""
         if known is None:
             self._add(item, lookup)
             return "new"
@@ -175,7 +158,10 @@ class _Group:
             else None,
             **_asked(item, areas),
         }
-        self.plan.fresh.append((item, row, areas))
+        proof = (
+            _proof(0, item) if item.confirmed else None
+        )  # its number is drawn when it is written
+        self.plan.fresh.append((row, areas, proof))
 
     def _change(self, item: Subscription, known: _Known) -> bool:
         areas = self._areas(item)
@@ -206,7 +192,7 @@ class _Group:
         return codes
 
     def _person(self, item: Subscription, known: _Known | None) -> int:
-        """The subscriber whom the row names; one without a name yet takes it."""
+        """Return the subscriber that the row names; an unnamed subscriber adopts the name."""
         if not item.person:
             return known.subscriber if known else self._new_person(None)
         reference = self._vault.reference(item.person)
@@ -228,7 +214,7 @@ class _Group:
 
 
 def _asked(item: Subscription, areas: tuple[str, ...]) -> dict[str, Any]:
-    """Columns of an address that follow from what it asks for."""
+    """Return the columns of an address that follow from its request."""
     return {
         "language": item.language,
         "topics": pack_topics(item.topics),
@@ -238,7 +224,7 @@ def _asked(item: Subscription, areas: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _proof(address_id: int, item: Subscription) -> dict[str, Any]:
-    """The row of consent."""
+    """Return the consent row."""
     return {
         "address": address_id,
         "act": item.act,
@@ -252,22 +238,22 @@ def _proof(address_id: int, item: Subscription) -> dict[str, Any]:
 
 
 def _known(conn: Connection, keys: Iterable[Key]) -> dict[Key, _Known]:
-    """The addresses that exist, by their own id or another of theirs."""
+    """Load the existing addresses, by their own id or an alias."""
     by_channel: dict[str, list[bytes]] = defaultdict(list)
     for channel, lookup in keys:
         by_channel[channel].append(lookup)
-    found: dict[Key, _Known] = {}
+    known: dict[Key, _Known] = {}
     for channel, lookups in by_channel.items():
-        for batch in batches(lookups, _BATCH):
+        for batch in batches(lookups, BATCH):
             for table in (alias, address):
-                found.update(
+                known.update(
                     {
                         (channel, known_by): row
                         for known_by, row in _with_lookup(conn, table, channel, batch)
                     }
                 )
-    _add_areas(conn, found.values())
-    return found
+    _add_areas(conn, known.values())
+    return known
 
 
 def _with_lookup(
@@ -304,7 +290,7 @@ def _with_lookup(
 
 def _add_areas(conn: Connection, rows: Iterable[_Known]) -> None:
     by_id: dict[int, list[str]] = {row.id: [] for row in rows}
-    for batch in batches(by_id, _BATCH):
+    for batch in batches(by_id, BATCH):
         query = select(subscription.c.address, subscription.c.area).where(
             subscription.c.address.in_(batch)
         )
@@ -315,90 +301,11 @@ def _add_areas(conn: Connection, rows: Iterable[_Known]) -> None:
 
 
 def _references(conn: Connection, names: set[str]) -> dict[str, int | None]:
-    """The subscriber of each reference, None where there is none yet."""
-    found: dict[str, int | None] = dict.fromkeys(names)
-    for batch in batches(names, _BATCH):
+    """Load the subscriber of each reference, None if there is none yet."""
+    subscribers: dict[str, int | None] = dict.fromkeys(names)
+    for batch in batches(names, BATCH):
         query = select(subscriber.c.reference, subscriber.c.id).where(
             subscriber.c.reference.in_(batch)
         )
-        found.update((row.reference, row.id) for row in conn.execute(query))
-    return found
-
-
-# --- writing ------------------------------------------------------------------------------------
-
-
-def _write(conn: Connection, plan: _Plan, now: float) -> None:
-    _insert(conn, insert(subscriber), plan.people)
-    if plan.names:
-        conn.execute(_by_key(subscriber, "reference"), _bound(plan.names))
-    _write_fresh(conn, plan)
-    _write_changes(conn, plan, now)
-    _insert(conn, insert(store.consent), plan.consents)
-    consent.note_agreed(conn, [row["key"] for row in plan.changes])
-    for batch in batches(plan.deserted, _BATCH):
-        lonely = ~exists().where(address.c.subscriber == subscriber.c.id)
-        conn.execute(delete(subscriber).where(subscriber.c.id.in_(batch), lonely))
-
-
-def _write_fresh(conn: Connection, plan: _Plan) -> None:
-    """New addresses, each with its number and slot."""
-    rows = [row for _, row, _ in plan.fresh]
-    numbers = store.reserve_ids(conn, address, len(rows))
-    wanted = [
-        (row["channel"], row["home"], row["topics"], number)
-        for row, number in zip(rows, numbers, strict=True)
-    ]
-    slots = store.draw_slots(conn, wanted)
-    for row, number, slot in zip(rows, numbers, slots, strict=True):
-        row.update(id=number, slot=slot)
-    _insert(conn, insert(address), rows)
-    _insert(
-        conn,
-        insert(subscription),
-        [{"address": row["id"], "area": area} for _, row, areas in plan.fresh for area in areas],
-    )
-    plan.consents += [_proof(row["id"], item) for item, row, _ in plan.fresh if item.confirmed]
-
-
-def _write_changes(conn: Connection, plan: _Plan, now: float) -> None:
-    if plan.changes:
-        conn.execute(
-            _by_key(address, "subscriber", "language", "topics", "home", "places"),
-            _bound(plan.changes),
-        )
-    for batch in batches(plan.opened, _BATCH):
-        opened = {
-            "state": State.CONFIRMED,
-            "reason": "",
-            "confirmed_at": now,
-            "suppressed_at": None,
-        }
-        conn.execute(update(address).where(address.c.id.in_(batch)).values(opened))
-    consent.clear_strikes(conn, plan.opened)
-    for batch in batches(plan.moved_areas, _BATCH):
-        conn.execute(delete(subscription).where(subscription.c.address.in_(batch)))
-    areas = [
-        {"address": number, "area": area}
-        for number, codes in plan.moved_areas.items()
-        for area in codes
-    ]
-    _insert(conn, store.insert_new(conn, subscription), areas)
-
-
-def _insert(conn: Connection, statement: Insert, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        conn.execute(statement, rows)
-
-
-def _by_key(table: Table, *columns: str) -> Update:
-    """UPDATE of one row by `new_key`, setting `columns` from parameters named `new_<column>`."""
-    return (
-        update(table)
-        .where(table.c.id == bindparam("new_key"))
-        .values({name: bindparam(f"new_{name}") for name in columns})
-    )
-
-
-def _bound(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{f"new_{name}": value for name, value in row.items()} for row in rows]
+        subscribers.update((row.reference, row.id) for row in conn.execute(query))
+    return subscribers

@@ -1,5 +1,5 @@
-"""Subscribers from a CSV file: a bad row is told with its line and reasons and never stops the good
-ones.
+"""Import of subscribers from CSV: a bad row is reported with its line and reasons and never stops
+the good ones.
 """
 
 import re
@@ -7,6 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import repeat
 from typing import TypeVar, cast, get_args
 
@@ -17,13 +18,16 @@ from subscribers.areas import AreaTree
 from subscribers.encodings import BadFile
 from subscribers.enrolment import Outcome, Subscription, enrol
 from subscribers.moments import read_moment
+from subscribers.refusals import BadValue, CellCode, Parameter
 from subscribers.spreadsheet import has_letter, plain
 from subscribers.subscriptions import EMERGENCIES_ONLY, check_topics
-from subscribers.table import COLUMNS, REQUIRED, Record, Table
+from subscribers.table import COLUMNS, REQUIRED, Record, Table, record_of
 from subscribers.vault import Vault, identity
 
 __all__ = [
-    "COLUMNS", "REQUIRED", "BadCell", "BadFile", "BadRow", "Row", "Table", "Tally", "import_rows", "read_rows", "take_rows",
+    "COLUMNS", "REQUIRED", "BadCell", "BadFile", "BadRow", "Row", "Table", "Tally",
+    "import_rows", "read_records", "read_rows",
+    "record_of", "take_rows",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -42,30 +46,30 @@ _ALL_TOPICS = ("semua", "all")
 _REASONS = ("address_dead", "opted_out")
 _LONGEST_CELL = 500
 _CACHED = 10_000
-"""Different area or topic lists, dates: files repeat a few of them."""
+"""Distinct area lists, topic lists and dates to cache: files repeat a few of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BadCell:
-    """One thing that is wrong with a row; `column` is empty where it is the whole row."""
+    """An error in a row; `column` is empty if it is about the whole row."""
 
     column: str
-    reason: str
+    code: StrEnum
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BadRow:
-    """A row that was left out, and why: `reason` is all of its reasons, each a sentence."""
+    """A rejected row, with its problems."""
 
     line: int
-    reason: str
-    problems: tuple[BadCell, ...] = field(default=(), compare=False)
+    problems: tuple[BadCell, ...]
     cells: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """A good row; `replaces` is the line of an earlier row of the same address in this file."""
+    """A valid row; `replaces` is the line of an earlier row of the same address in this file."""
 
     line: int
     subscription: Subscription
@@ -86,22 +90,34 @@ def read_rows(
     *,
     now: float | None = None,
 ) -> Iterator[Row | BadRow]:
-    """Each row of the file in its order; `parsers` are the channels' parse_address; consent after
-    `now` is refused.
+    """Yield each row of the file in order; `parsers` are the channels' parse_address; consent after
+    `now` is rejected.
 
-    Raises BadFile for a header or an encoding that cannot be read.
+    Raises BadFile for an unreadable header or encoding.
     """
     table = lines if isinstance(lines, Table) else Table(lines)
+    yield from read_records(table, table.columns, tree, topics, parsers, now=now)
+
+
+def read_records(
+    records: Iterable[Record],
+    columns: Sequence[str],
+    tree: AreaTree,
+    topics: Sequence[str],
+    parsers: Mapping[str, Callable[[str], str]],
+    *,
+    now: float | None = None,
+) -> Iterator[Row | BadRow]:
+    """Check each record, whose cells are in the order of `columns`; see `read_rows`."""
     reader = _Reader(tree, topics, parsers, now)
     seen: dict[int, int] = {}
-    for record in table:
+    for record in records:
         try:
-            wanted = reader.read(record, table.columns)
+            wanted = reader.read(record, columns)
         except _BadCells as bad:
-            reason = " ".join(problem.reason for problem in bad.problems)
-            yield BadRow(line=record.line, reason=reason, problems=bad.problems, cells=record.cells)
+            yield BadRow(line=record.line, problems=bad.problems, cells=record.cells)
             continue
-        # a 64-bit hash instead of the address: a million rows take 100 MB less
+        # a 64-bit hash instead of the address saves 100 MB per million rows
         key = hash((wanted.channel, identity(wanted.address)))
         yield Row(line=record.line, subscription=wanted, replaces=seen.get(key))
         seen[key] = record.line
@@ -110,8 +126,8 @@ def read_rows(
 def import_rows(
     conn: Connection, vault: Vault, tree: AreaTree, rows: Sequence[Row], now: float
 ) -> dict[str, int]:
-    """Take one chunk of rows in; counts of "new", "changed", "same", "suppressed", "repeated"
-    (replaced in this chunk).
+    """Import one chunk of rows; return counts of "new", "changed", "same", "suppressed", "repeated"
+    (replaced within this chunk).
     """
     return dict(Counter(take_rows(conn, vault, tree, rows, now)))
 
@@ -119,7 +135,7 @@ def import_rows(
 def take_rows(
     conn: Connection, vault: Vault, tree: AreaTree, rows: Sequence[Row], now: float
 ) -> list[Outcome]:
-    """Take one chunk of rows in; what became of each."""
+    """Import one chunk of rows; return the outcome of each."""
     return enrol(conn, vault, tree, [row.subscription for row in rows], now)
 
 
@@ -128,14 +144,15 @@ _OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the addresses of a whole file, however it was cut into chunks; `tried`:
-    nothing was stored in between.
+    """Outcome counts for the addresses of a whole file, however it was chunked.
+
+    `tried`: a dry run, in which nothing was stored in between.
     """
 
     tried: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     _owned: Counter[int] = field(default_factory=Counter)
-    """How many addresses belong to each name (its hash), and at 0 to nobody's name."""
+    """Number of addresses per name (its hash); key 0 counts addresses without a name."""
     _by_line: bytearray = field(default_factory=bytearray)
     """Index in _OUTCOMES + 1 by line: a dictionary of a million rows would take a hundred times as
     much.
@@ -144,8 +161,8 @@ class Tally:
     """Key in _owned by line."""
 
     def take(self, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> None:
-        """Count a chunk; an address that stood in an earlier chunk counts once, its other rows as
-        repeated.
+        """Count a chunk; an address that also stood in an earlier chunk counts once, its other rows
+        as repeated.
         """
         for row, outcome in zip(rows, outcomes, strict=True):
             earlier = self._earlier(row)
@@ -158,7 +175,7 @@ class Tally:
             self._note(row.line, final, self._whose(row))
 
     def _earlier(self, row: Row) -> Outcome | None:
-        """What became of the row that this one replaces, where an earlier chunk had it."""
+        """Return the outcome of the row that this one replaces, if it was in an earlier chunk."""
         number = (
             self._by_line[row.replaces]
             if row.replaces is not None and row.replaces < len(self._by_line)
@@ -167,9 +184,7 @@ class Tally:
         return _OUTCOMES[number - 1] if number else None
 
     def _whose(self, row: Row) -> int:
-        """Count the address for the name that its last row with a name has; the key of it in
-        _owned.
-        """
+        """Count the address for the name in its last row with a name; return its key in _owned."""
         name = hash(row.subscription.person) if row.subscription.person else 0
         if row.replaces is not None and row.replaces < len(self._names):
             before = self._names[row.replaces]
@@ -190,12 +205,12 @@ class Tally:
 
     @property
     def addresses(self) -> int:
-        """Different addresses in good rows."""
+        """Number of distinct addresses in valid rows."""
         return self.counts.total() - self.counts["repeated"]
 
     @property
     def people(self) -> int:
-        """People as the file joins them."""
+        """Number of people, as joined by the file."""
         unnamed = self._owned[0]
         return len(self._owned) - bool(unnamed) + unnamed
 
@@ -204,7 +219,7 @@ class Tally:
 
 
 class _Reader:
-    """Turns cells into a subscription; what is wrong with a row is told at once, all of it."""
+    """Parser of cells into a subscription; all errors of a row are reported together."""
 
     def __init__(
         self,
@@ -221,9 +236,9 @@ class _Reader:
         self._channels = _Cached(self._read_channel)
 
     def read(self, record: Record, columns: Sequence[str]) -> Subscription:
-        """The subscription of a record; raises _BadCells."""
-        if record.problem:
-            raise _BadCells([BadCell(column="", reason=record.problem)])
+        """Return the subscription of a record; raises _BadCells."""
+        if record.problem is not None:
+            raise _BadCells([_bad_cell("", record.problem)])
         cells = dict(zip(columns, record.cells, strict=True))
         problems: list[BadCell] = []
 
@@ -231,7 +246,7 @@ class _Reader:
             try:
                 return read(cells.get(column, ""))
             except ValueError as error:
-                problems.append(BadCell(column=column, reason=str(error)))
+                problems.append(_bad_cell(column, error))
                 return None
 
         channel = take("channel", self._channels.__getitem__)
@@ -258,22 +273,22 @@ class _Reader:
     def _read_channel(self, text: str) -> str:
         channel = "".join(re.findall(r"[a-z0-9]+", text.casefold()))
         if channel not in self._parsers:
-            raise ValueError(
-                f'Kanal "{plain(text)[:40]}" tidak dikenal. Yang ada: {", ".join(sorted(self._parsers))}.'
+            raise BadValue(
+                CellCode.NO_SUCH_CHANNEL, text=plain(text)[:40], channels=sorted(self._parsers)
             )
         return channel
 
     def _read_address(self, channel: str | None, text: str) -> str:
         if not plain(text):
-            raise ValueError("Alamat kosong.")
+            raise BadValue(CellCode.ADDRESS_MISSING)
         if len(text) > _LONGEST_CELL:
-            raise ValueError(f"Sel lebih dari {_LONGEST_CELL} karakter.")
+            raise BadValue(CellCode.CELL_TOO_LONG, limit=_LONGEST_CELL)
         return self._parsers[channel](text.strip()) if channel is not None else ""
 
     def _read_areas(self, text: str) -> tuple[str, ...]:
         codes = {area.code for area in self._tree.named(text)}
-        if not codes:  # marks alone, such as ";", name none
-            raise ValueError("Wilayah kosong: tulis slug atau kode, misalnya cibabat.")
+        if not codes:  # only separators, such as ";"
+            raise BadValue(CellCode.AREAS_MISSING)
         return tuple(sorted(codes))
 
     def _read_topics(self, text: str) -> tuple[str, ...]:
@@ -285,7 +300,9 @@ class _Reader:
         return check_topics(wanted, self._topics)
 
     def _topics_of(self, text: str) -> list[str]:
-        """Slugs of one part of a list: a topic by its slug or name, or slugs apart by spaces."""
+        """Parse one part of a list into slugs: a topic by slug or name, or slugs separated by
+        spaces.
+        """
         words = re.findall(r"[a-z0-9-]+", text.casefold())
         slug = "-".join(words)
         if slug in _ALL_TOPICS:
@@ -330,12 +347,12 @@ def _cut(text: str) -> str:
 
 
 def _read_source(text: str, consent_at: str) -> str:
-    """By which way consent was given; a proof needs its time too."""
+    """Parse the source of consent; a proof needs its time too."""
     source = plain(text)
     if not has_letter(source) or not plain(consent_at):
-        raise ValueError("Tanpa bukti persetujuan: isi consent_source dan consent_at.")
+        raise BadValue(CellCode.CONSENT_MISSING)
     if len(source) > _LONGEST_CELL:
-        raise ValueError(f"Sel lebih dari {_LONGEST_CELL} karakter.")
+        raise BadValue(CellCode.CELL_TOO_LONG, limit=_LONGEST_CELL)
     return source
 
 
@@ -343,9 +360,7 @@ def _read_language(text: str) -> str:
     words = plain(text).casefold().removeprefix("bahasa ").strip()
     language = _LANGUAGE_WORDS.get(words, words) or LANGUAGES[0]
     if language not in LANGUAGES:
-        raise ValueError(
-            f'Bahasa "{language[:40]}" tidak dikenal. Yang ada: {", ".join(LANGUAGES)}.'
-        )
+        raise BadValue(CellCode.NO_SUCH_LANGUAGE, text=language[:40], languages=LANGUAGES)
     return language
 
 
@@ -355,11 +370,17 @@ def _suppressed(text: str) -> consent.Reason | None:
         return None
     if state in _REASONS:
         return cast(consent.Reason, state)
-    raise ValueError(f'Alamat berstatus "{state[:40]}" tidak diimpor.')
+    raise BadValue(CellCode.STATE_NOT_IMPORTED, text=state[:40])
+
+
+def _bad_cell(column: str, error: ValueError) -> BadCell:
+    """Name the code of an error; channels that give none refused an address."""
+    code = getattr(error, "code", CellCode.ADDRESS_UNREADABLE)
+    return BadCell(column=column, code=code, parameters=getattr(error, "parameters", {}))
 
 
 class _Cached(dict[str, T]):
-    """Answers of `make` by text; what it refuses it is asked again."""
+    """Cache of `make` by text; refusals are not cached."""
 
     def __init__(self, make: Callable[[str], T]) -> None:
         super().__init__()

@@ -1,5 +1,5 @@
-"""Area names as residents write them: prefixes, spacing, variants, small mistakes; what is unsure
-is never guessed.
+"""Matching of area names as residents write them: prefixes, spacing, variants, small mistakes;
+uncertain matches are never guessed.
 """
 
 import re
@@ -25,15 +25,17 @@ _SHORT = {
 _PARTS = re.compile(r"[,;/&+\n]|\b(?:dan|and|serta)\b", re.IGNORECASE)
 _DOT = re.compile(r"(?<=\d)\.(?=\d)")
 _LONGEST_TEXT = 160
-"""Characters looked at: a longer text is no name of an area."""
+"""Characters examined: a longer text is not an area name."""
 _LONGEST_NAME = 4
 """Words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Match:
-    """What a text may mean: `certain` = exactly these areas; else candidates to ask back about;
-    empty = none of ours.
+    """Possible meanings of a text.
+
+    `certain`: exactly these areas; otherwise they are candidates to ask about; empty: no area of
+    ours.
     """
 
     areas: tuple[Area, ...] = ()
@@ -44,7 +46,9 @@ NOTHING = Match()
 
 
 def words_of(text: str) -> list[str]:
-    """Lower-case words without accents and punctuation; a code with its dots is one word."""
+    """Split into lower-case words without accents and punctuation; a code with its dots is one
+    word.
+    """
     plain = "".join(
         c
         for c in unicodedata.normalize("NFKD", text[:_LONGEST_TEXT])
@@ -54,7 +58,7 @@ def words_of(text: str) -> list[str]:
 
 
 class Spellings:
-    """All terms by which the areas of one tree are known."""
+    """All terms for the areas of a tree."""
 
     def __init__(self, contents: Contents) -> None:
         by_code = {area.code: area for area in contents.areas}
@@ -82,7 +86,7 @@ class Spellings:
                 self._partners[area] |= areas - {area}
 
     def match(self, text: str) -> Match:
-        """Areas that `text` names."""
+        """Match the areas that `text` names."""
         words = words_of(text)
         whole = self._exact(words)
         if whole.certain:
@@ -93,15 +97,15 @@ class Spellings:
         return self._phrase(words)
 
     def named(self, text: str) -> tuple[Area, ...]:
-        """Areas that have exactly this name, alias or code: more than one where it is ambiguous."""
+        """Return the areas with exactly this name, alias or code: several if ambiguous."""
         return self._exact(words_of(text)).areas
 
     def near(self, text: str) -> tuple[Area, ...]:
-        """Areas to suggest when an exact name was needed."""
+        """Return areas to suggest when an exact name was required."""
         return self.match(text).areas
 
     def _phrase(self, words: list[str]) -> Match:
-        """One place, or several without a comma between them."""
+        """Match one place, or several without a comma in between."""
         attempts = (
             self._exact,
             self._levelled,
@@ -109,14 +113,14 @@ class Spellings:
             self._misspelt,
             self._misspelt_words,
         )
-        return next((found for attempt in attempts if (found := attempt(words)).areas), NOTHING)
+        return next((match for attempt in attempts if (match := attempt(words)).areas), NOTHING)
 
     def _exact(self, words: Sequence[str]) -> Match:
         areas = self._terms.get(_key(words), set())
         return self._found(areas, certain=len(areas) == 1)
 
     def _levelled(self, words: Sequence[str]) -> Match:
-        """`kel cibabat`, `kec utara`: the first word says the level."""
+        """Match `kel cibabat`, `kec utara`: the first word gives the level."""
         level = _PREFIXES.get(words[0]) if words else None
         if level is None:
             return NOTHING
@@ -135,16 +139,18 @@ class Spellings:
         )
 
     def _sequence(self, words: Sequence[str]) -> Match:
-        """Known names one after another, longest first; other words between them make it unsure."""
-        found: list[Match] = []
+        """Match known names one after another, longest first; other words in between make it
+        uncertain.
+        """
+        matches: list[Match] = []
         position, strangers = 0, 0
         while position < len(words):
             length, match = self._longest_name(words[position:])
             if match.areas:
-                found.append(match)
+                matches.append(match)
             strangers += not match.areas
             position += length
-        together = self._together(found)
+        together = self._together(matches)
         return self._found(together.areas, certain=together.certain and not strangers)
 
     def _longest_name(self, words: Sequence[str]) -> tuple[int, Match]:
@@ -154,8 +160,8 @@ class Spellings:
         return 1, NOTHING
 
     def _misspelt(self, words: Sequence[str]) -> Match:
-        """The nearest names within one wrong letter (two in a long name); `cibeur` may be either of
-        a confusable pair.
+        """Match the nearest names within one wrong letter (two in a long name); `cibeur` may be
+        either of a confusable pair.
         """
         key = _key(words)
         if key in self._mixed_up:
@@ -209,7 +215,9 @@ def _tolerance(term: str) -> int:
 
 
 def _distance(left: str, right: str, limit: int) -> int:
-    """Letters to add, drop, change or swap; anything above `limit` may be reported as limit + 1."""
+    """Count letters to add, drop, change or swap; anything above `limit` may be reported as limit +
+    1.
+    """
     if abs(len(left) - len(right)) > limit:
         return limit + 1
     before: list[int] = []

@@ -1,21 +1,26 @@
-"""Dates and times as people write them in a list: ISO, day first, or with the month's name."""
+"""Parsing of dates and times in lists: ISO, day first, or with the month's name."""
 
 import re
 from datetime import datetime, timedelta, timezone, tzinfo
 
+from subscribers.refusals import BadValue, CellCode
+
 EARLIEST_YEAR = 2000
-"""Consent given before that year is a slip of the keyboard or of a spreadsheet."""
+"""Earliest plausible consent year: anything earlier is a typing or spreadsheet error."""
 
 _MONTHS = (
-    "jan januari january", "feb februari february pebruari", "mar maret march", "apr april", "mei may", "jun juni june",
-    "jul juli july", "agu agt ags agustus aug august", "sep sept september", "okt oktober oct october",
+    "jan januari january", "feb februari february pebruari", "mar maret march", "apr april",
+    "mei may", "jun juni june",
+    "jul juli july", "agu agt ags agustus aug august", "sep sept september",
+    "okt oktober oct october",
     "nov november nopember", "des desember dec december",
 )  # fmt: skip
 _MONTH = {word: number for number, words in enumerate(_MONTHS, 1) for word in words.split()}
 _ZONES = {"z": 0, "utc": 0, "gmt": 0, "wib": 7, "wita": 8, "wit": 9}
 _TIME = (
     r"(?:(?:T|,?\s+(?:(?:pukul|jam|pk)\.?\s+)?)(?P<hour>\d{1,2})"
-    r"(?:[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?)?\s*(?P<zone>[A-Za-z]+|[+-]\d{2}(?::?\d{2})?)?)?"
+    r"(?:[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?)?"
+    r"\s*(?P<zone>[A-Za-z]+|[+-]\d{2}(?::?\d{2})?)?)?"
 )
 _WEEKDAY = r"(?:(?:senin|selasa|rabu|kamis|jum'?at|sabtu|minggu|ahad)\s*,?\s+)?"
 _FORMS = tuple(
@@ -36,15 +41,16 @@ _WEEK = re.compile(r"\d{4}-?W\d{2}.*", re.IGNORECASE)
 
 
 def read_moment(text: str, zone: tzinfo, now: float | None = None) -> float:
-    """Epoch seconds of a moment, in `zone` where it names none; one after `now` or before 2000 is
-    refused. Raises ValueError.
+    """Parse a moment to epoch seconds, in `zone` if it names none.
+
+    Raises ValueError if it is unreadable, after `now`, or before 2000.
     """
     moment = _moment(text, zone)
     if moment.year < EARLIEST_YEAR:
-        raise ValueError(f"Persetujuan bertanggal sebelum tahun {EARLIEST_YEAR}: {text[:40]}.")
+        raise BadValue(CellCode.CONSENT_TOO_EARLY, year=str(EARLIEST_YEAR), text=text[:40])
     seconds = moment.timestamp()
     if now is not None and seconds > now:
-        raise ValueError(f"Persetujuan bertanggal di masa depan: {text[:40]}.")
+        raise BadValue(CellCode.CONSENT_AHEAD, text=text[:40])
     return seconds
 
 
@@ -52,7 +58,7 @@ def _moment(text: str, zone: tzinfo) -> datetime:
     written = _TOGETHER.sub(r"\1\2:\3", _DASH.sub("-", text.strip("'\u2018\u2019` ")))
     match = next((match for form in _FORMS if (match := form.fullmatch(written))), None)
     if match is None:
-        raise ValueError(_why(text))
+        raise BadValue(_why(text), text=text[:40])
     parts = match.groupdict()
     month = (
         int(parts["month"])
@@ -67,7 +73,7 @@ def _moment(text: str, zone: tzinfo) -> datetime:
         )
         return day.replace(hour=hour, minute=minute, second=second, microsecond=micro)
     except ValueError as error:
-        raise ValueError(_why(text)) from error
+        raise BadValue(_why(text), text=text[:40]) from error
 
 
 def _zone(text: str | None, default: tzinfo) -> tzinfo:
@@ -82,14 +88,12 @@ def _zone(text: str | None, default: tzinfo) -> tzinfo:
     return timezone(-shift if text[0] == "-" else shift)
 
 
-def _why(text: str) -> str:
-    """The sentence of what is wrong with a moment that cannot be read."""
+def _why(text: str) -> CellCode:
+    """Return why a moment cannot be read."""
     if _WEEK.fullmatch(text):
-        return (
-            f'Waktu "{text[:40]}" adalah nomor pekan: tulis tanggalnya, seperti 2026-11-03T09:00.'
-        )
+        return CellCode.TIME_IS_WEEK
     if _SHORT_YEAR.fullmatch(text):
-        return f'Tahun pada "{text[:40]}" ditulis dua angka: tulis empat, seperti 03/11/2026.'
+        return CellCode.TIME_SHORT_YEAR
     if re.fullmatch(r"\d{4,6}(?:[.,]\d+)?", text):
-        return f'Waktu "{text[:40]}" adalah angka Excel: ubah bentuk selnya menjadi tanggal, seperti 03/11/2026.'
-    return f'Waktu "{text[:40]}" tidak terbaca: tulis seperti 2026-11-03T09:00.'
+        return CellCode.TIME_IS_SERIAL
+    return CellCode.TIME_UNREADABLE

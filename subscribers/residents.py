@@ -1,34 +1,32 @@
-"""People's addresses: signing up, finding, joining two ids of one, erasing, exporting, counting.
+"""Addresses of people: sign-up, lookup, merging two ids of one address, erasure, export, counts.
 Times are epoch seconds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 
 from subscribers import store
 from subscribers.areas import AreaTree
 from subscribers.consent import note_agreed
 from subscribers.enrolment import Outcome, Subscription, enrol
 from subscribers.store import State, address, alias, consent, merged, subscriber, subscription
-from subscribers.subscriptions import home_of, pack_topics, read, unpack_topics
-from subscribers.vault import SealBroken, Vault
+from subscribers.subscriptions import home_of, pack_topics, read
+from subscribers.vault import Vault
 
 __all__ = [
-    "AddressRow", "Joined", "Subscription", "Unopened", "add_alias", "add_aliases", "addresses_of", "channel_of", "count",
-    "erase", "erase_row", "export_rows", "find", "get", "move", "other_addresses", "remaining_id", "subscribe",
+    "AddressRow", "Joined", "Subscription", "add_alias", "add_aliases", "addresses_of",
+    "channel_of", "count",
+    "erase", "erase_row", "find", "get", "move", "other_addresses", "remaining_id", "subscribe",
 ]  # fmt: skip
-
-_EXPORT_BATCH = 2_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Joined:
-    """Two that are one address now: the one that stays; the one that is gone, its channel and its
-    place in runs.
+    """Two addresses merged into one: the remaining id, and the removed id with its channel and
+    slot.
     """
 
     keep: int
@@ -39,7 +37,7 @@ class Joined:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AddressRow:
-    """One way to reach a subscriber; `cipher` opens with Vault.open(channel, cipher)."""
+    """An address of a subscriber; `cipher` opens with Vault.open(channel, cipher)."""
 
     id: int
     subscriber: int
@@ -58,18 +56,18 @@ class AddressRow:
 
     @property
     def confirmed(self) -> bool:
-        """Whether it may be written to."""
+        """True if it may be written to."""
         return self.state == State.CONFIRMED
 
 
-_COLUMNS = [address.c[field.name] for field in fields(AddressRow)]
+ADDRESS_COLUMNS = [address.c[field.name] for field in fields(AddressRow)]
 
 
 def subscribe(
     conn: Connection, vault: Vault, tree: AreaTree, wanted: Subscription, now: float
 ) -> Outcome:
-    """Sign an address up, or change what it asks for: "new", "changed", "same", or "suppressed"
-    (nothing changed).
+    """Sign up an address or change its request: "new", "changed", "same", or "suppressed" (nothing
+    changed).
     """
     return enrol(conn, vault, tree, [wanted], now)[0]
 
@@ -77,48 +75,48 @@ def subscribe(
 def find(
     conn: Connection, vault: Vault, channel: str, text: str, *, exact: bool = False
 ) -> AddressRow | None:
-    """The address that `text` (as parse_address gives it) is, or, but for `exact`, is another id
-    of.
+    """Find the address with id `text` (as returned by parse_address), or, unless `exact`, with that
+    alias; None if unknown.
     """
     lookup = vault.address_lookup(channel, text)
-    found = conn.execute(
-        select(*_COLUMNS).where(address.c.channel == channel, address.c.lookup == lookup)
+    row = conn.execute(
+        select(*ADDRESS_COLUMNS).where(address.c.channel == channel, address.c.lookup == lookup)
     ).first()
-    if found is None and not exact:
+    if row is None and not exact:
         other = select(alias.c.address).where(alias.c.channel == channel, alias.c.lookup == lookup)
-        found = conn.execute(
-            select(*_COLUMNS).where(address.c.id == other.scalar_subquery())
+        row = conn.execute(
+            select(*ADDRESS_COLUMNS).where(address.c.id == other.scalar_subquery())
         ).first()
-    return _row(found)
+    return _row(row)
 
 
 def get(conn: Connection, address_id: int) -> AddressRow | None:
-    """The address with this id."""
-    return _row(conn.execute(select(*_COLUMNS).where(address.c.id == address_id)).first())
+    """Return the address with this id."""
+    return _row(conn.execute(select(*ADDRESS_COLUMNS).where(address.c.id == address_id)).first())
 
 
 def remaining_id(conn: Connection, address_id: int) -> int:
-    """The id that an address has now: another one where it was joined with another spelling of it."""
-    kept = conn.execute(select(merged.c.kept).where(merged.c.gone == address_id)).scalar()
-    return address_id if kept is None else int(kept)
+    """Return an address's current id: a different one if it was merged with another spelling."""
+    current_id = conn.execute(select(merged.c.kept).where(merged.c.gone == address_id)).scalar()
+    return address_id if current_id is None else int(current_id)
 
 
 def channel_of(conn: Connection, address_id: int) -> str | None:
-    """The channel of an address, None when there is none with this id."""
+    """Return the channel of an address, None if the id is unknown."""
     return conn.execute(select(address.c.channel).where(address.c.id == address_id)).scalar()
 
 
 def addresses_of(conn: Connection, person: int) -> Sequence[AddressRow]:
-    """Every address of a person (AddressRow.subscriber), also those that are written to no more."""
-    query = select(*_COLUMNS).where(address.c.subscriber == person).order_by(address.c.id)
-    return [row for found in conn.execute(query) if (row := _row(found))]
+    """Return every address of a person (AddressRow.subscriber), including suppressed ones."""
+    query = select(*ADDRESS_COLUMNS).where(address.c.subscriber == person).order_by(address.c.id)
+    return [row for record in conn.execute(query) if (row := _row(record))]
 
 
 def other_addresses(conn: Connection, address_id: int) -> Sequence[AddressRow]:
-    """The person's other confirmed addresses, newest first: where a message may go instead."""
+    """Return the person's other confirmed addresses, newest first: fallbacks for a message."""
     person = select(address.c.subscriber).where(address.c.id == address_id).scalar_subquery()
     query = (
-        select(*_COLUMNS)
+        select(*ADDRESS_COLUMNS)
         .where(
             address.c.subscriber == person,
             address.c.id != address_id,
@@ -126,27 +124,27 @@ def other_addresses(conn: Connection, address_id: int) -> Sequence[AddressRow]:
         )
         .order_by(address.c.confirmed_at.desc(), address.c.id.desc())
     )
-    return [row for found in conn.execute(query) if (row := _row(found))]
+    return [row for record in conn.execute(query) if (row := _row(record))]
 
 
-def _row(found: Row[tuple[object, ...]] | None) -> AddressRow | None:
-    return None if found is None else AddressRow(**found._mapping)
+def _row(record: Row[tuple[object, ...]] | None) -> AddressRow | None:
+    return None if record is None else AddressRow(**record._mapping)
 
 
 # --- two ids of one address ---------------------------------------------------------------------
 
 
 def add_alias(conn: Connection, vault: Vault, address_id: int, other: str) -> list[Joined]:
-    """`other` is another id of this address (business-scoped): never a second address; one that
-    was, is merged into this.
+    """Add `other` as an alias (business-scoped id) of this address; if it was an address of its
+    own, merge that into this one.
 
-    Returns what was merged, for whoever keeps rows of the address that is gone.
+    Returns the merges, for callers that store rows of the removed address.
     """
     channel = channel_of(conn, address_id)
     if channel is None:
         return []
-    found = find(conn, vault, channel, other)
-    if found is None:
+    existing = find(conn, vault, channel, other)
+    if existing is None:
         _alias(
             conn,
             address_id,
@@ -154,19 +152,19 @@ def add_alias(conn: Connection, vault: Vault, address_id: int, other: str) -> li
             vault.address_lookup(channel, other),
             vault.seal(channel, other),
         )
-    elif found.id != address_id:
-        return _merge(conn, keep=address_id, gone=found.id)
+    elif existing.id != address_id:
+        return _merge(conn, keep=address_id, gone=existing.id)
     return []
 
 
 def add_aliases(
-    conn: Connection, vault: Vault, channel: str, told: Iterable[tuple[int, str]]
+    conn: Connection, vault: Vault, channel: str, pairs: Iterable[tuple[int, str]]
 ) -> list[Joined]:
-    """`add_alias` for many (address id, other id) pairs of one channel at once: a provider repeats
+    """Apply `add_alias` to many (address id, other id) pairs of one channel: a provider repeats
     them with every message.
     """
     by_lookup = {
-        vault.address_lookup(channel, other): (address_id, other) for address_id, other in told
+        vault.address_lookup(channel, other): (address_id, other) for address_id, other in pairs
     }
     known: dict[bytes, int] = {}
     taken: set[bytes] = set()
@@ -209,17 +207,17 @@ def add_aliases(
 
 
 def move(conn: Connection, vault: Vault, address_id: int, new: str) -> list[Joined]:
-    """The address has a new id (migrated chat), the old one stays as its alias.
+    """Change the id of an address (migrated chat); the old one becomes an alias.
 
-    Where the new id is an address already, that one remains, as it may have had the message:
-    returns what was merged into it.
+    If the new id already is an address, that one remains, as it may have got the message; returns
+    what was merged into it.
     """
     row = get(conn, address_id)
     if row is None:
         return []
-    found = find(conn, vault, row.channel, new)
-    if found is not None and found.id != address_id:
-        return _merge(conn, keep=found.id, gone=address_id)
+    existing = find(conn, vault, row.channel, new)
+    if existing is not None and existing.id != address_id:
+        return _merge(conn, keep=existing.id, gone=address_id)
     lookup = vault.address_lookup(row.channel, new)
     if lookup != row.lookup:
         conn.execute(delete(alias).where(alias.c.channel == row.channel, alias.c.lookup == lookup))
@@ -238,11 +236,11 @@ def _alias(conn: Connection, address_id: int, channel: str, lookup: bytes, ciphe
 
 
 def _merge(conn: Connection, *, keep: int, gone: int) -> list[Joined]:
-    """Two addresses turn out to be one: `keep` takes over ids, areas, topics and proofs of `gone`;
-    an opt-out of either holds.
+    """Merge two addresses: `keep` takes over ids, areas, topics and proofs of `gone`; an opt-out of
+    either remains in force.
     """
-    kept, lost = get(conn, keep), get(conn, gone)
-    if kept is None or lost is None:
+    survivor, duplicate = get(conn, keep), get(conn, gone)
+    if survivor is None or duplicate is None:
         return []
     wanted, more = read(conn, keep), read(conn, gone)
     areas = tuple(sorted({*wanted.areas, *more.areas}))
@@ -250,7 +248,12 @@ def _merge(conn: Connection, *, keep: int, gone: int) -> list[Joined]:
     conn.execute(
         update(address)
         .where(address.c.id == keep)
-        .values(topics=topics, home=home_of(areas), places=len(areas), **_merged_state(kept, lost))
+        .values(
+            topics=topics,
+            home=home_of(areas),
+            places=len(areas),
+            **_merged_state(survivor, duplicate),
+        )
     )
     for area in set(areas) - set(wanted.areas):
         conn.execute(insert(subscription).values(address=keep, area=area))
@@ -258,19 +261,22 @@ def _merge(conn: Connection, *, keep: int, gone: int) -> list[Joined]:
         conn.execute(update(table).where(table.c.address == gone).values(address=keep))
     note_agreed(conn, [keep])
     conn.execute(update(merged).where(merged.c.kept == gone).values(kept=keep))
-    _delete(conn, lost)
+    _delete(conn, duplicate)
     conn.execute(insert(merged).values(gone=gone, kept=keep))
-    _alias(conn, keep, lost.channel, lost.lookup, lost.cipher)
-    return [Joined(keep=keep, gone=gone, channel=lost.channel, slot=lost.slot)]
+    _alias(conn, keep, duplicate.channel, duplicate.lookup, duplicate.cipher)
+    return [Joined(keep=keep, gone=gone, channel=duplicate.channel, slot=duplicate.slot)]
 
 
-def _merged_state(kept: AddressRow, lost: AddressRow) -> Mapping[str, object]:
-    """The state of two addresses that are one."""
+def _merged_state(survivor: AddressRow, duplicate: AddressRow) -> Mapping[str, object]:
+    """Return the state of two merged addresses."""
     ranked = sorted(
-        (kept, lost), key=lambda row: (row.reason == "opted_out", row.confirmed, row is kept)
+        (survivor, duplicate),
+        key=lambda row: (row.reason == "opted_out", row.confirmed, row is survivor),
     )
     row = ranked[-1]
-    since = [moment for moment in (kept.confirmed_at, lost.confirmed_at) if moment is not None]
+    since = [
+        moment for moment in (survivor.confirmed_at, duplicate.confirmed_at) if moment is not None
+    ]
     return {
         "state": row.state,
         "reason": row.reason,
@@ -283,8 +289,8 @@ def _merged_state(kept: AddressRow, lost: AddressRow) -> Mapping[str, object]:
 
 
 def erase(conn: Connection, vault: Vault, channel: str, text: str) -> bool:
-    """Forget an address and all that is known of it; counts of deliveries stay. False when it is
-    not known.
+    """Erase an address and all that is known of it; counts of deliveries remain. False if it is
+    unknown.
     """
     row = find(conn, vault, channel, text)
     if row is None:
@@ -294,16 +300,14 @@ def erase(conn: Connection, vault: Vault, channel: str, text: str) -> bool:
 
 
 def erase_row(conn: Connection, row: AddressRow) -> None:
-    """Forget an address that was found."""
+    """Erase a loaded address."""
     for table in (alias, consent):
         conn.execute(delete(table).where(table.c.address == row.id))
     _delete(conn, row)
 
 
 def _delete(conn: Connection, row: AddressRow) -> None:
-    """Remove an address that has no alias and no proof left, and its person if this was the last
-    one.
-    """
+    """Delete an address without aliases and proofs, and its person if this was the last address."""
     for table in (subscription, store.strike):
         conn.execute(delete(table).where(table.c.address == row.id))
     conn.execute(delete(merged).where(merged.c.kept == row.id))
@@ -313,7 +317,7 @@ def _delete(conn: Connection, row: AddressRow) -> None:
 
 
 def count(conn: Connection) -> dict[str, dict[str, int]]:
-    """Addresses per channel and state: unconfirmed, confirmed, address_dead, opted_out."""
+    """Count addresses per channel and state: unconfirmed, confirmed, address_dead, opted_out."""
     query = select(
         address.c.channel, address.c.state, address.c.reason, func.count().label("number")
     )
@@ -331,84 +335,5 @@ def count(conn: Connection) -> dict[str, dict[str, int]]:
 
 
 def state_name(state: int, reason: str) -> str:
-    """The state as people and files read it."""
+    """Return the state as shown to people and in files."""
     return reason if state == State.SUPPRESSED else State(state).name.lower()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unopened:
-    """An address that cannot be exported, as the key does not open it; the others are."""
-
-    id: int
-    channel: str
-
-
-def export_rows(conn: Connection, vault: Vault) -> Iterator[dict[str, str] | Unopened]:
-    """Every address as a row of importing.COLUMNS, by id; the import takes it back unchanged,
-    opt-outs included.
-    """
-    after = 0
-    while found := conn.execute(_export_query(after)).all():
-        ids = [row.id for row in found]
-        areas = _areas(conn, ids)
-        proofs = _proofs(conn, ids)
-        for row in found:
-            try:
-                yield _exported(vault, row, areas.get(row.id, []), proofs.get(row.id))
-            except SealBroken:
-                yield Unopened(id=row.id, channel=row.channel)
-        after = ids[-1]
-
-
-def _export_query(after: int) -> Select[tuple[object, ...]]:
-    source = address.join(subscriber, subscriber.c.id == address.c.subscriber)
-    return (
-        select(*_COLUMNS, subscriber.c.reference)
-        .select_from(source)
-        .where(address.c.id > after)
-        .order_by(address.c.id)
-        .limit(_EXPORT_BATCH)
-    )
-
-
-def _areas(conn: Connection, ids: list[int]) -> dict[int, list[str]]:
-    groups: dict[int, list[str]] = {}
-    query = (
-        select(subscription.c.address, subscription.c.area)
-        .where(subscription.c.address.in_(ids))
-        .order_by(subscription.c.area)
-    )
-    for number, area in conn.execute(query):
-        groups.setdefault(number, []).append(area)
-    return groups
-
-
-def _proofs(conn: Connection, ids: list[int]) -> dict[int, tuple[str, float]]:
-    """Source and time of the newest consent of each address."""
-    given = consent.c.act.in_(("granted", "imported"))
-    query = (
-        select(consent.c.address, consent.c.source, consent.c.at)
-        .where(consent.c.address.in_(ids), given)
-        .order_by(consent.c.id)
-    )
-    return {row.address: (row.source, row.at) for row in conn.execute(query)}
-
-
-def _exported(
-    vault: Vault,
-    row: Row[tuple[object, ...]],
-    areas: list[str],
-    proof: tuple[str, float] | None,
-) -> dict[str, str]:
-    source, at = proof or ("", 0.0)
-    return {
-        "channel": row.channel,
-        "address": vault.open(row.channel, row.cipher),
-        "areas": " ".join(areas),
-        "topics": " ".join(unpack_topics(row.topics)),
-        "language": row.language,
-        "consent_source": source,
-        "consent_at": datetime.fromtimestamp(at, UTC).isoformat() if proof else "",
-        "subscriber": row.reference or "",
-        "state": state_name(row.state, row.reason),
-    }

@@ -1,5 +1,5 @@
-"""Addresses stored before their spellings were one: found by what these have in common, chunk by
-chunk, twins joined.
+"""Migration of addresses stored before spellings were unified: recomputes lookups chunk by chunk
+and merges duplicates.
 """
 
 from collections import defaultdict
@@ -24,25 +24,25 @@ from subscribers.store import (
 from subscribers.vault import SealBroken, Vault
 
 AT_ONCE = 1_000
-"""Addresses looked at in one transaction."""
+"""Addresses per transaction."""
 
 
 _TWIN = [address.c[name] for name in (
-    "id", "subscriber", "channel", "slot", "state", "reason", "language", "topics", "home", "places", "confirmed_at",
+    "id", "subscriber", "channel", "slot", "state", "reason", "language", "topics", "home",
+    "places", "confirmed_at",
     "suppressed_at", "agreed_at",
 )]  # fmt: skip
 
 
 def is_pending(conn: Connection) -> bool:
-    """Whether some addresses may still be found by the spelling that they came in."""
+    """True if some addresses may still be stored under their original spelling."""
     return conn.execute(select(unspelled.c.after)).first() is not None
 
 
 def respell(conn: Connection, vault: Vault, at_once: int = AT_ONCE) -> list[Joined] | None:
-    """Look at the next addresses and join those that are one; the pairs joined, None once nothing
-    is left.
+    """Check the next addresses and merge duplicates; return the merges, None once nothing is left.
 
-    An address that the key does not open stays as it is.
+    An address that the key does not open stays unchanged.
     """
     store.lock_making(conn)
     after = conn.execute(select(unspelled.c.after)).scalar()
@@ -64,7 +64,7 @@ def respell(conn: Connection, vault: Vault, at_once: int = AT_ONCE) -> list[Join
 def _moved(
     vault: Vault, rows: Sequence[Row[int, str, bytes, bytes]]
 ) -> Mapping[tuple[str, bytes], list[int]]:
-    """Ids by the channel and lookup that they should have and have not."""
+    """Return ids by the channel and lookup that they should have but lack."""
     moved: dict[tuple[str, bytes], list[int]] = defaultdict(list)
     for row in rows:
         try:
@@ -77,9 +77,7 @@ def _moved(
 
 
 def _respell(conn: Connection, moved: Mapping[tuple[str, bytes], list[int]]) -> list[Joined]:
-    """Give addresses their lookups; of those that share one, the oldest stays, which was first
-    written.
-    """
+    """Update lookups; of addresses that share one, the oldest remains."""
     by_channel: dict[str, list[bytes]] = defaultdict(list)
     for channel, lookup in moved:
         by_channel[channel].append(lookup)
@@ -106,7 +104,7 @@ def _respell(conn: Connection, moved: Mapping[tuple[str, bytes], list[int]]) -> 
 
 
 def _respell_aliases(conn: Connection, vault: Vault) -> None:
-    """Other ids that are mail addresses: few, if any."""
+    """Update aliases that are email addresses: few, if any."""
     for row in conn.execute(select(alias)).all():
         try:
             lookup = vault.address_lookup(row.channel, vault.open(row.channel, bytes(row.cipher)))
@@ -123,17 +121,17 @@ def _respell_aliases(conn: Connection, vault: Vault) -> None:
 
 
 def join(conn: Connection, *, keep: int, gone: int) -> Joined:
-    """Make one address of two: a stop of either holds, else the newest own word; links that name
-    the one that goes still work.
+    """Merge two addresses: an opt-out of either remains, else the latest own consent; links with
+    the removed id still work.
     """
-    kept, lost = (
+    survivor, duplicate = (
         conn.execute(select(*_TWIN).where(address.c.id == number)).one() for number in (keep, gone)
     )
-    newest = max((kept, lost), key=lambda row: (row.agreed_at or 0.0, row is kept))
+    newest = max((survivor, duplicate), key=lambda row: (row.agreed_at or 0.0, row is survivor))
     values = {name: getattr(newest, name) for name in ("language", "topics", "home", "places")}
-    values |= {**_state(kept, lost), "subscriber": _person(conn, kept, lost)}
+    values |= {**_state(survivor, duplicate), "subscriber": _person(conn, survivor, duplicate)}
     conn.execute(update(address).where(address.c.id == keep).values(values))
-    if newest is lost:
+    if newest is duplicate:
         conn.execute(delete(subscription).where(subscription.c.address == keep))
         conn.execute(
             update(subscription).where(subscription.c.address == gone).values(address=keep)
@@ -151,31 +149,36 @@ def join(conn: Connection, *, keep: int, gone: int) -> Joined:
     conn.execute(insert(merged).values(gone=gone, kept=keep))
     lonely = ~exists().where(address.c.subscriber == subscriber.c.id)
     conn.execute(
-        delete(subscriber).where(subscriber.c.id.in_((kept.subscriber, lost.subscriber)), lonely)
+        delete(subscriber).where(
+            subscriber.c.id.in_((survivor.subscriber, duplicate.subscriber)), lonely
+        )
     )
     note_agreed(conn, [keep])
-    return Joined(keep=keep, gone=gone, channel=lost.channel, slot=lost.slot)
+    return Joined(keep=keep, gone=gone, channel=duplicate.channel, slot=duplicate.slot)
 
 
-def _state(kept: Row[Any], lost: Row[Any]) -> Mapping[str, Any]:
-    """The stricter state of the two, since when it is confirmed by either."""
+def _state(survivor: Row[Any], duplicate: Row[Any]) -> Mapping[str, Any]:
+    """Return the stricter state of the two, with the time at which either was confirmed."""
     ranked = sorted(
-        (lost, kept),
+        (duplicate, survivor),
         key=lambda row: (row.reason == "opted_out", row.state == State.SUPPRESSED, row.state),
     )
-    since = [moment for moment in (kept.confirmed_at, lost.confirmed_at) if moment is not None]
+    since = [
+        moment for moment in (survivor.confirmed_at, duplicate.confirmed_at) if moment is not None
+    ]
     stricter = {name: getattr(ranked[-1], name) for name in ("state", "reason", "suppressed_at")}
     return {**stricter, "confirmed_at": min(since, default=None)}
 
 
-def _person(conn: Connection, kept: Row[Any], lost: Row[Any]) -> int:
-    """The person whose address it is: one that a file named rather than one without a name."""
+def _person(conn: Connection, survivor: Row[Any], duplicate: Row[Any]) -> int:
+    """Return the owner: a person named in a file rather than an unnamed one."""
     named = select(subscriber.c.id).where(
-        subscriber.c.id.in_((kept.subscriber, lost.subscriber)), subscriber.c.reference.is_not(None)
+        subscriber.c.id.in_((survivor.subscriber, duplicate.subscriber)),
+        subscriber.c.reference.is_not(None),
     )
     people = set(conn.execute(named).scalars())
     return int(
-        lost.subscriber
-        if kept.subscriber not in people and lost.subscriber in people
-        else kept.subscriber
+        duplicate.subscriber
+        if survivor.subscriber not in people and duplicate.subscriber in people
+        else survivor.subscriber
     )

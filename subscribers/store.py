@@ -1,5 +1,5 @@
-"""Tables of who subscribes, and what SQLite and PostgreSQL do differently for them. Times are epoch
-seconds (UTC).
+"""Subscriber tables, and the SQL in which SQLite and PostgreSQL differ. Times are epoch seconds
+(UTC).
 """
 
 from collections import Counter
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from hashlib import blake2b
 from itertools import islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -30,18 +30,20 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
 
 metadata = MetaData()
 
 Id = BigInteger().with_variant(Integer, "sqlite")
-"""Numbered by the database; SQLite numbers only a column of type INTEGER."""
+"""Id assigned by the database; SQLite only does so for a column of type INTEGER."""
 
 
 class State(IntEnum):
-    """Of an address; only a confirmed one is written to."""
+    """State of an address; only a confirmed one is written to."""
 
     UNCONFIRMED = 0
     CONFIRMED = 1
@@ -65,7 +67,7 @@ subscriber = Table(
 address = Table(
     "address",
     metadata,
-    # autoincrement: an erased id never comes back, so that old links to it stay dead
+    # autoincrement: an erased id is never reused, so that old links to it stay invalid
     Column("id", Id, primary_key=True),
     Column("subscriber", Id, ForeignKey("subscriber.id"), nullable=False),
     Column("channel", Text, nullable=False),
@@ -111,7 +113,7 @@ address = Table(
     ),
     UniqueConstraint("channel", "lookup", name="address_channel_lookup"),
     Index("address_channel_slot", "channel", "slot", unique=True),
-    # fan-out passes over those who live elsewhere by the index alone
+    # fan-out skips those who live elsewhere by the index alone
     Index("address_channel_slot_home", "channel", "slot", "home", "places"),
     Index("address_subscriber_channel", "subscriber", "channel"),
     sqlite_autoincrement=True,
@@ -207,19 +209,23 @@ area_tree = Table(
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of at most `size`: SQLite takes 32,766 parameters in one statement, PostgreSQL 65,535."""
+    """Yield lists of at most `size`: SQLite takes 32,766 parameters per statement, PostgreSQL
+    65,535.
+    """
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
 
 
 def on_postgresql(conn: Connection) -> bool:
-    """Whether this connection speaks to PostgreSQL (else SQLite)."""
+    """True if this connection is to PostgreSQL, False for SQLite."""
     return conn.dialect.name == "postgresql"
 
 
-def insert_new(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    """INSERT that leaves a row alone which is already there."""
+def insert_new(conn: Connection, table: Table) -> "postgresql.Insert | sqlite.Insert":
+    """Build an INSERT that ignores existing rows."""
+    from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415  quick start
+
     insert = postgresql.insert(table) if on_postgresql(conn) else sqlite.insert(table)
     return insert.on_conflict_do_nothing()
 
@@ -227,21 +233,21 @@ def insert_new(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Ins
 # --- numbers ------------------------------------------------------------------------------------
 
 _MAKING_ADDRESSES = 0x5349_4152_414E
-"""Advisory lock: new addresses are made by one transaction at a time (SQLite has one writer
+"""Key of the advisory lock under which addresses are created (SQLite has a single writer
 anyway).
 """
 _GOLDEN = 0x9E37_79B9_7F4A_7C15
-"""The golden ratio's fraction in 64 bits: its multiples fill [0, 1) more evenly than any others."""
+"""The golden ratio's fraction in 64 bits: its multiples fill [0, 1) most evenly."""
 _PLASTIC = 0xC13F_A9A9_02A6_328F
-"""Of the plastic number's inverse likewise: keeps choices of topics apart from each other and from
-the golden steps.
+"""The plastic number's inverse in 64 bits: separates choices of topics from each other and from the
+golden steps.
 """
 _HALF = 1 << 63
 _MASK = 2**64 - 1
 
 
 def lock_making(conn: Connection) -> None:
-    """Until this transaction ends nobody else makes an address; what is read after this call is
+    """Lock the creation of addresses until this transaction ends; what is read after this call is
     final.
     """
     if on_postgresql(conn):
@@ -249,7 +255,7 @@ def lock_making(conn: Connection) -> None:
 
 
 def reserve_ids(conn: Connection, table: Table, count: int) -> list[int]:
-    """`count` new ids of `table`, never used before, not even by an erased row. Needs
+    """Reserve `count` ids of `table`, never used before, not even by an erased row. Needs
     `lock_making`.
     """
     if count == 0:
@@ -270,13 +276,13 @@ def reserve_ids(conn: Connection, table: Table, count: int) -> list[int]:
 
 
 def slot_of(channel: str, home: str, number: int, address_id: int, place: int = 0) -> int:
-    """Place of an address in slot order: 31 bits spread the numbers 0, 1, 2... evenly, 32 bits are
-    its id.
+    """Return an address's place in slot order: 31 bits spread the numbers 0, 1, 2... evenly, 32
+    bits are its id.
 
-    Numbers count those of one home who chose the same topics, the `place`-th such choice of the
-    home, so that whichever topics a notice is for, those it concerns are even. Homes start in step,
-    apart by less than 1/256, so that at any point none is more than two messages behind another
-    (free offsets: three to four); the first number lies in the middle.
+    Numbers count the addresses of one home with the same choice of topics, the `place`-th such
+    choice of the home, so that the recipients of any topic are evenly spread. Homes start in step,
+    less than 1/256 apart, so that at any point none is more than two messages behind another (free
+    offsets: three to four); the first number lies in the middle.
     """
     apart = int.from_bytes(blake2b(f"{channel} {home}".encode(), digest_size=7).digest(), "big")
     fraction = ((number * _GOLDEN + place * _PLASTIC + _HALF + apart) & _MASK) >> 33
@@ -284,8 +290,8 @@ def slot_of(channel: str, home: str, number: int, address_id: int, place: int = 
 
 
 def draw_slots(conn: Connection, wanted: Sequence[tuple[str, str, str, int]]) -> list[int]:
-    """The slot of each new (channel, home, topics, address id), counting the home's choice up.
-    Needs `lock_making`.
+    """Assign the slot of each new (channel, home, topics, address id), advancing the home's counter
+    for that choice. Needs `lock_making`.
     """
     counters = {
         (row.channel, row.home, row.topics): (row.place, row.n)

@@ -1,5 +1,6 @@
-"""What an address asked for: a set of areas and of topics. No topics = all; `darurat` alone =
-emergencies only.
+"""Subscription of an address: a set of areas and of topics.
+
+No topics = all; `darurat` alone = emergencies only.
 """
 
 import difflib
@@ -9,49 +10,48 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select, update
 
 from subscribers.areas import AreaTree, deepest
+from subscribers.refusals import BadValue, CellCode
 from subscribers.store import address, subscription
 
 EMERGENCIES_ONLY = "darurat"
-"""The one topic that is no category of announcements."""
+"""The only topic that is not a category of announcements."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """Areas (codes, sorted) and topics (slugs, sorted; empty = all) of one address."""
+    """Areas (codes, sorted) and topics (slugs, sorted; empty = all) of an address."""
 
     areas: tuple[str, ...]
     topics: tuple[str, ...]
 
 
 def check_topics(topics: Iterable[str], allowed: Collection[str]) -> tuple[str, ...]:
-    """The topics sorted, if the city has them all, else ValueError. Beside others `darurat` goes:
-    emergencies always come.
+    """Return the topics sorted; raises ValueError if the city lacks one.
+
+    `darurat` is dropped beside others: emergencies are always sent.
     """
     wanted = set(topics)
     for topic in sorted(wanted - {EMERGENCIES_ONLY} - set(allowed)):
         near = difflib.get_close_matches(topic, [*allowed, EMERGENCIES_ONLY], n=1)
-        hint = (
-            f"Maksud Anda {near[0]}?"
-            if near
-            else f"Yang ada: {', '.join([*allowed, EMERGENCIES_ONLY])}."
-        )
-        raise ValueError(f'Topik "{topic}" tidak dikenal. {hint}')
+        if near:
+            raise BadValue(CellCode.TOPIC_MISSPELT, text=topic, near=near[0])
+        raise BadValue(CellCode.NO_SUCH_TOPIC, text=topic, topics=[*allowed, EMERGENCIES_ONLY])
     return tuple(sorted(wanted if wanted == {EMERGENCIES_ONLY} else wanted - {EMERGENCIES_ONLY}))
 
 
 def pack_topics(topics: Iterable[str]) -> str:
-    """As the table keeps them: '' or ' a b ', sorted."""
+    """Pack topics for the table: '' or ' a b ', sorted."""
     words = " ".join(sorted(topics))
     return f" {words} " if words else ""
 
 
 def unpack_topics(packed: str) -> tuple[str, ...]:
-    """The topics of a table row."""
+    """Unpack the topics of a table row."""
     return tuple(packed.split())
 
 
 def read(conn: Connection, address_id: int) -> Choice:
-    """The choice of an address; no areas if it is unknown."""
+    """Return the choice of an address; no areas if it is unknown."""
     areas = conn.execute(
         select(subscription.c.area)
         .where(subscription.c.address == address_id)
@@ -69,8 +69,9 @@ def replace(
     areas: Iterable[str],
     topics: Iterable[str],
 ) -> bool:
-    """Set the choice; says whether it changed. KeyError for an unknown area, ValueError for none;
-    topics come checked.
+    """Replace the choice; True if it changed.
+
+    `topics` come validated. Raises KeyError for an unknown area, ValueError for none.
     """
     wanted = Choice(areas=codes_of(tree, areas), topics=tuple(sorted(topics)))
     before = read(conn, address_id)
@@ -91,8 +92,9 @@ def replace(
 
 
 def codes_of(tree: AreaTree, areas: Iterable[str]) -> tuple[str, ...]:
-    """Codes of areas given by code or slug, sorted, each once. KeyError for an unknown one,
-    ValueError for none.
+    """Return sorted, distinct codes of areas given by code or slug.
+
+    Raises KeyError for an unknown area, ValueError for none.
     """
     codes = tuple(sorted({tree[area].code for area in areas}))
     if not codes:
@@ -101,8 +103,10 @@ def codes_of(tree: AreaTree, areas: Iterable[str]) -> tuple[str, ...]:
 
 
 def home_of(codes: Iterable[str]) -> str:
-    """The lowest kelurahan among the codes, else kecamatan, else the city: where an address is at
-    home. ValueError for none.
+    """Return the home of an address: the lowest kelurahan among the codes, else kecamatan, else the
+    city.
+
+    Raises ValueError without codes.
     """
     home = deepest(codes)
     if home is None:

@@ -1,5 +1,5 @@
-"""The records of a CSV as clerks make them: any usual delimiter, header words in either language,
-cells over several lines.
+"""CSV records as clerks produce them: any common delimiter, header words in either language, cells
+over several lines.
 """
 
 import csv
@@ -10,42 +10,44 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from subscribers.encodings import BadFile
+from subscribers.refusals import BadValue, CellCode
 from subscribers.spreadsheet import plain, unguarded
 
 REQUIRED = ("channel", "address", "areas", "topics", "language", "consent_source", "consent_at")
 COLUMNS = (*REQUIRED, "subscriber", "state")
-"""`subscriber` joins rows of one person; `state` stands in exports, so that who stopped there stays
-stopped elsewhere.
-"""
+"""`subscriber` joins rows of one person; `state` is in exports, so that opt-outs carry over."""
 DELIMITERS = {",": "koma", ";": "titik koma", "\t": "tab", "|": "garis tegak"}
 
 _WORDS = {
-    "kanal": "channel", "saluran": "channel", "alamat": "address", "wilayah": "areas", "kelurahan": "areas", "area": "areas",
-    "topik": "topics", "kategori": "topics", "bahasa": "language", "sumber persetujuan": "consent_source",
-    "tanggal persetujuan": "consent_at", "waktu persetujuan": "consent_at", "pelanggan": "subscriber", "keadaan": "state",
+    "kanal": "channel", "saluran": "channel", "alamat": "address",
+    "wilayah": "areas", "kelurahan": "areas", "area": "areas",
+    "topik": "topics", "kategori": "topics", "bahasa": "language",
+    "sumber persetujuan": "consent_source",
+    "tanggal persetujuan": "consent_at", "waktu persetujuan": "consent_at",
+    "pelanggan": "subscriber", "keadaan": "state",
     "status": "state", "alasan": "", "reason": "",
 } | {name.replace("_", " "): name for name in COLUMNS}  # fmt: skip
-"""Column by header word; "" is passed over: the reasons that a file of refused rows names."""
+"""Column by header word; "" is ignored: the reason column in files of rejected rows."""
 _DECLARED = re.compile(r'"?sep=(.)"?[,;\t|]*\s*', re.IGNORECASE)
 _MOST_LINES = 20
-"""Lines of one cell: a forgotten quotation mark spoils one row and not all that follow."""
+"""Maximum lines per cell: a missing quotation mark spoils one row, not all that follow."""
 _LONGEST_LINE = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """One row of a file: its first line, its cells by the header's order, and why it cannot be read
-    at all.
+    """A row of a file: its first line, its cells in the header's order, and why it is unreadable,
+    if so.
     """
 
     line: int
     cells: tuple[str, ...]
-    problem: str = ""
+    problem: BadValue | None = None
 
 
 class Table:
-    """A file's header, read at once, and its records, read one after another. Raises BadFile for a
-    header that is none.
+    """A file's header, read at once, and its records, read one at a time. Raises BadFile for an
+    invalid header.
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
@@ -58,23 +60,23 @@ class Table:
             raise BadFile(f"Berkas kosong: baris pertama harus {','.join(REQUIRED)}.")
         self.delimiter = _delimiter(header, declared[1] if declared else ",")
         self.header = _header(header, self.delimiter)
-        """Names as they stand in the file, without the empty ones at the end."""
+        """Names as written in the file, without empty ones at the end."""
         self.columns = _columns(self.header)
-        """Our names of the columns; "" for those that are passed over."""
+        """Our names of the columns; "" for ignored ones."""
         self._blank = f'{self.delimiter}{"".join(DELIMITERS)}" \t\r\n\v\f\xa0\u200b\ufeff'
         self._fewest = max(
             number for number, name in enumerate(self.columns, 1) if name in REQUIRED
         )
 
     def __iter__(self) -> Iterator[Record]:
-        """Every record that says anything."""
+        """Yield every non-empty record."""
         while (numbered := self._next()) is not None:
             number, text = numbered
             if text.strip(self._blank):
                 yield self._record(number, text)
 
     def _first(self) -> str:
-        """The next line that is not blank; "" at the end."""
+        """Return the next line that is not blank; "" at the end."""
         return next(
             (text for _, text in iter(self._next, None) if text.strip(" \t\r\n,;|\"'\xa0")), ""
         )
@@ -86,11 +88,7 @@ class Table:
 
     def _record(self, number: int, text: str) -> Record:
         if len(text) > _LONGEST_LINE:
-            return Record(
-                line=number,
-                cells=(text[:100],),
-                problem=f"Baris lebih dari {_LONGEST_LINE // 1024} KiB.",
-            )
+            return _too_long(number, text)
         if '"' not in text:
             cells = text.split(self.delimiter)
         else:
@@ -98,19 +96,17 @@ class Table:
             if joined is None:
                 rough = next(csv.reader([text], delimiter=self.delimiter), [text])
                 return Record(
-                    line=number, cells=_safe(rough), problem="Tanda kutip tidak berpasangan."
+                    line=number, cells=_safe(rough), problem=BadValue(CellCode.ROW_QUOTES)
                 )
             text, cells = joined
+        width = len(self.columns)
         if problem := _unreadable(text) or self._unfit(cells):
             return Record(line=number, cells=_safe(cells), problem=problem)
-        if "'" in text or '="' in text:
-            cells = [unguarded(cell) for cell in cells]
-        width = len(self.columns)
-        return Record(line=number, cells=tuple([*cells, *[""] * (width - len(cells))][:width]))
+        return _readable(number, text, [*cells, *[""] * (width - len(cells))][:width])
 
     def _joined(self, text: str) -> tuple[str, list[str]] | None:
-        """The text of a record with quotation marks and its cells, lines taken in until they pair;
-        None: they never do.
+        """Return the text of a record and its cells, reading on until quotation marks pair; None if
+        they never do.
         """
         cells = _split(text, self.delimiter)
         if cells is not None:
@@ -127,16 +123,41 @@ class Table:
         self._ahead.extendleft(reversed(taken))
         return None
 
-    def _unfit(self, cells: Sequence[str]) -> str:
-        """Why the number of cells is wrong: empty ones may be too many, optional columns may be
-        missing at the end.
+    def _unfit(self, cells: Sequence[str]) -> BadValue | None:
+        """Return why the number of cells is wrong.
+
+        Extra empty cells are allowed, as are missing optional columns at the end.
         """
         width = len(self.columns)
         if self._fewest <= len(cells) and not any(
             cell.strip(self._blank) for cell in cells[width:]
         ):
-            return ""
-        return f"Ada {len(cells)} kolom, seharusnya {width}."
+            return None
+        return BadValue(CellCode.ROW_WIDTH, count=len(cells), width=width)
+
+
+def record_of(cells: Sequence[str], number: int = 1) -> Record:
+    """Make a record of cells that come from no file; cells that a file may not hold are refused
+    here, too.
+    """
+    text = ",".join(cells)
+    if len(text) > _LONGEST_LINE:
+        return _too_long(number, text)
+    if problem := _unreadable(text):
+        return Record(line=number, cells=_safe(cells), problem=problem)
+    return _readable(number, text, cells)
+
+
+def _too_long(number: int, text: str) -> Record:
+    problem = BadValue(CellCode.ROW_TOO_LONG, limit=_LONGEST_LINE // 1024)
+    return Record(line=number, cells=(text[:100],), problem=problem)
+
+
+def _readable(number: int, text: str, cells: Sequence[str]) -> Record:
+    """Return the record of these cells, joined as `text`, without spreadsheet guards."""
+    if "'" in text or '="' in text:
+        cells = [unguarded(cell) for cell in cells]
+    return Record(line=number, cells=tuple(cells))
 
 
 def _decoded(lines: Iterable[str]) -> Iterator[str]:
@@ -148,23 +169,23 @@ def _decoded(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _split(text: str, delimiter: str) -> list[str] | None:
-    """Cells of a record; None where its quotation marks do not pair."""
+    """Split a record into cells; None if its quotation marks do not pair."""
     try:
         return next(csv.reader([text], delimiter=delimiter, strict=True))
     except csv.Error:
         return None
 
 
-def _unreadable(text: str) -> str:
+def _unreadable(text: str) -> BadValue | None:
     if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-        return "Baris ini bukan UTF-8."
+        return BadValue(CellCode.ROW_NOT_UTF8)
     if "\ufffd" in text:
-        return "Baris ini rusak: ada huruf yang tidak terbaca. Tulis ulang hurufnya."
-    return "Baris ini berisi karakter NUL." if "\0" in text else ""
+        return BadValue(CellCode.ROW_DAMAGED)
+    return BadValue(CellCode.ROW_NUL) if "\0" in text else None
 
 
 def _safe(cells: Iterable[str]) -> tuple[str, ...]:
-    """Cells of an unreadable record, such that they can be written down."""
+    """Return the cells of an unreadable record so that they can be written to a file."""
     whole = (cell.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for cell in cells)
     return tuple(unguarded(cell.replace("\0", "\ufffd")) for cell in whole)
 
@@ -173,9 +194,7 @@ def _safe(cells: Iterable[str]) -> tuple[str, ...]:
 
 
 def _delimiter(header: str, declared: str) -> str:
-    """The delimiter by which the header has most known names; where two are alike, the declared
-    one.
-    """
+    """Return the delimiter that gives the most known names; on a tie, the declared one."""
     choices = dict.fromkeys((declared, *DELIMITERS))
     return max(
         choices, key=lambda choice: sum(_named(name) in COLUMNS for name in _header(header, choice))
@@ -190,8 +209,8 @@ def _header(line: str, delimiter: str) -> tuple[str, ...]:
 
 
 def _named(name: str) -> str | None:
-    """Our name of a column, however its case, spaces and underscores; "" for one to pass over, None
-    for a stranger.
+    """Return our name of a column, ignoring case, spaces and underscores; "" for an ignored column,
+    None for an unknown one.
     """
     words = " ".join(re.findall(r"[a-z0-9]+", name.casefold()))
     return _WORDS.get(words) if words or name else ""
@@ -212,7 +231,8 @@ def _columns(header: Sequence[str]) -> tuple[str, ...]:
             problems.append(f"kolom {name} ada {times} kali{also}")
     if problems:
         raise BadFile(
-            f"Baris pertama salah: {'; '.join(problems)}. Kolomnya: {','.join(REQUIRED)}[,subscriber]."
+            f"Baris pertama salah: {'; '.join(problems)}. "
+            f"Kolomnya: {','.join(REQUIRED)}[,subscriber]."
         )
     return tuple(name or "" for name in names)
 

@@ -1,7 +1,7 @@
-"""Crypto box of the program: addresses sealed with AES-GCM, found by keyed hash, signed into links.
+"""Encryption of addresses: sealed with AES-GCM, found by keyed hash, signed into links.
 
-All keys come from one secret. What contains an address or gives one away (providers' ids, mail
-domains) is kept as a keyed hash too.
+All keys derive from one secret. Anything that contains or reveals an address (providers' ids, mail
+domains) is stored as a keyed hash too.
 """
 
 import hmac
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _FORMAT = b"\x01"
-"""First byte of every sealed address, so that the form can change one day."""
+"""First byte of every sealed address, so that the format can change."""
 _NONCE = 12
 _ID = 5
 _MAC = 15
@@ -40,7 +40,7 @@ class Vault:
         if len(secret) < 16:
             raise ValueError("the secret needs at least 16 bytes")
         self._cipher = AESGCM(_derive(secret, b"address seal"))
-        # a keyed BLAKE2b copied per use: twice as fast as keying it anew
+        # a copied keyed BLAKE2b is twice as fast as keying it anew
         self._lookup = blake2b(key=_derive(secret, b"address lookup"), digest_size=16)
         self._names = blake2b(key=_derive(secret, b"address names"), digest_size=_MAC + _KEY)
         self._provider = blake2b(key=_derive(secret, b"provider id"), digest_size=16)
@@ -48,12 +48,12 @@ class Vault:
         self._reference = blake2b(key=_derive(secret, b"subscriber reference"), digest_size=20)
 
     def seal(self, channel: str, address: str) -> bytes:
-        """The address encrypted; different each time, and worth nothing under another channel."""
+        """Encrypt an address; the result differs each time and is useless under another channel."""
         nonce = os.urandom(_NONCE)
         return _FORMAT + nonce + self._cipher.encrypt(nonce, address.encode(), channel.encode())
 
     def open(self, channel: str, cipher: bytes) -> str:
-        """The address again; raises SealBroken."""
+        """Decrypt an address; raises SealBroken."""
         if cipher[:1] != _FORMAT:
             raise SealBroken("not a sealed address")
         try:
@@ -64,7 +64,7 @@ class Vault:
             raise SealBroken("damaged, or sealed with another key or for another channel") from None
 
     def opens(self, channel: str, cipher: bytes) -> bool:
-        """Whether this vault's key opens the sealed address."""
+        """True if this vault's key opens the sealed address."""
         try:
             self.open(channel, cipher)
         except SealBroken:
@@ -72,20 +72,22 @@ class Vault:
         return True
 
     def address_lookup(self, channel: str, address: str) -> bytes:
-        """16 bytes that stand for an address in searches, the same for each of its spellings."""
+        """Return 16 bytes that identify an address in lookups, the same for each of its
+        spellings.
+        """
         return self.lookup(channel, identity(address))
 
     def lookup(self, purpose: str, text: str) -> bytes:
-        """16 bytes that stand for the text in searches: always the same, not reversible without the
-        key.
+        """Return 16 bytes that identify the text in lookups: deterministic, not reversible without
+        the key.
         """
         digest = self._lookup.copy()
         digest.update(f"{purpose}\0{text}".encode())
         return digest.digest()
 
     def provider_key(self, channel: str, provider_id: str) -> str:
-        """22 characters that stand for a provider's id, which may contain an address; empty for
-        none.
+        """Return 22 characters that identify a provider's id, which may contain an address; empty
+        for none.
         """
         if not provider_id:
             return ""
@@ -94,13 +96,13 @@ class Vault:
         return urlsafe_b64encode(digest.digest())[:_PROVIDER_KEY].decode()
 
     def dedupe_key(self, channel: str, mark: str) -> bytes:
-        """16 bytes that are the same each time a provider repeats an event."""
+        """Return 16 bytes that are the same each time a provider repeats an event."""
         digest = self._dedupe.copy()
         digest.update(f"{channel}\0{mark}".encode("utf-8", "replace"))
         return digest.digest()
 
     def names(self, address_id: int) -> tuple[str, str]:
-        """`token` and `key` of an address, by one hash for both: every message needs the two."""
+        """Return `token` and `key` of an address from a single hash: every message needs both."""
         name = address_id.to_bytes(_ID, "big")
         digest = self._names.copy()
         digest.update(name)
@@ -108,18 +110,20 @@ class Vault:
         return both[:_TOKEN_LENGTH], both[_TOKEN_LENGTH:]
 
     def token(self, address_id: int) -> str:
-        """32 characters of [a-z2-7] that name and sign an address for /berhenti/ and /atur/."""
+        """Return 32 characters of [a-z2-7] that name and sign an address for /berhenti/ and
+        /atur/.
+        """
         return self.names(address_id)[0]
 
     def key(self, address_id: int) -> str:
-        """16 characters of [a-z2-7] that stand for the address in Message-IDs; nobody else can tell
-        which it is.
+        """Return 16 characters of [a-z2-7] that stand for the address in Message-IDs; only we can
+        resolve them.
         """
         return self.names(address_id)[1]
 
     def read_token(self, token: str) -> int | None:
-        """The address id that a token names, or None if we never made it. Constant time in the
-        signature.
+        """Return the address id that a token names, or None if we did not issue it. Constant-time
+        signature check.
         """
         if len(token) != _TOKEN_LENGTH:
             return None
@@ -135,8 +139,8 @@ class Vault:
         )
 
     def reference(self, name: str) -> str:
-        """What is stored of the name that an import gives to a person; a stored one (from an
-        export) stays as it is.
+        """Return the stored form of the name that an import gives to a person; a stored form (from
+        an export) is left unchanged.
         """
         if name.startswith("~"):
             return name
@@ -146,7 +150,7 @@ class Vault:
 
 
 def spelled(address: str, parse: Callable[[str], str]) -> str:
-    """Return an address as people may write it, which `parse` reads back: a number abroad needs its
+    """Return an address as people may write it, which `parse` accepts: a number abroad needs its
     "+".
     """
     for text in (address, f"+{address}"):
@@ -159,8 +163,8 @@ def spelled(address: str, parse: Callable[[str], str]) -> str:
 
 
 def identity(address: str) -> str:
-    """What two spellings of one address have in common: a mail address is the same in any case, ids
-    of providers are not.
+    """Return the canonical form of an address: mail addresses are case-insensitive, providers' ids
+    are not.
     """
     return address.casefold() if "@" in address else address
 
@@ -170,8 +174,8 @@ def _derive(secret: bytes, purpose: bytes) -> bytes:
 
 
 def _base32(raw: bytes, length: int) -> str:
-    """Lower-case RFC 4648 base32 of 5n bytes, ten bits at a time (base64.b32encode takes nearly
-    twice as long).
+    """Encode 5n bytes as lower-case RFC 4648 base32, ten bits at a time (base64.b32encode takes
+    nearly twice as long).
     """
     pairs, text = _PAIRS, ""
     for start in range(0, len(raw), 5):

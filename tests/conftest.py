@@ -5,20 +5,20 @@ another.
 import asyncio
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 
 import hypothesis
 import psycopg
 import pytest
 import redis
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine
 
 from broadcaster.runtime import valkey
 from broadcaster.store import staff_tables
 from broadcaster.store.database import Database
 from subscribers import store
+from support.database_pool import DatabasePool, copied, database_address
+from support.markers import markers_of, starts_early
 from support.postgres import running_postgresql
 
 hypothesis.settings.register_profile(
@@ -30,7 +30,24 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("ours")
 
-_numbers = count(1)
+_TESTS = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its place and fixtures, before `-m` selects; what takes long comes first."""
+    for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
+        callspec = getattr(item, "callspec", None)
+        parameters = list(callspec.params.values()) if callspec else []
+        for name in markers_of(_place(item), item.fixturenames, parameters):
+            item.add_marker(name)
+    items.sort(key=lambda item: not starts_early(_place(item)))
+
+
+def _place(item: pytest.Item) -> str:
+    return item.path.relative_to(_TESTS).as_posix()
 
 
 def create_tables(url: str) -> None:
@@ -41,16 +58,6 @@ def create_tables(url: str) -> None:
             metadata.create_all(database.writer_engine)
     finally:
         database.close()
-
-
-@contextmanager
-def copied(server: str, template: str) -> Iterator[str]:
-    """URL of a copy of one of the server's databases, gone afterwards."""
-    name = f"test_{next(_numbers)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield _named(server, name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -69,12 +76,14 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(postgresql_server: str) -> str:
-    """Name of a database with all tables and no rows, to be copied by the server."""
+def postgresql_pool(postgresql_server: str) -> Iterator[DatabasePool]:
+    """Databases with all tables and no rows."""
     with psycopg.connect(postgresql_server, autocommit=True) as connection:
         connection.execute("CREATE DATABASE template_of_tests")
-    create_tables(_named(postgresql_server, "template_of_tests"))
-    return "template_of_tests"
+    create_tables(database_address(postgresql_server, "template_of_tests"))
+    pool = DatabasePool(postgresql_server, "template_of_tests")
+    yield pool
+    pool.close()
 
 
 @pytest.fixture
@@ -84,9 +93,9 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgresql_url(postgresql_server: str, postgresql_template: str) -> Iterator[str]:
-    """URL of a fresh PostgreSQL database with all tables."""
-    with copied(postgresql_server, postgresql_template) as url:
+def postgresql_url(postgresql_pool: DatabasePool) -> Iterator[str]:
+    """URL of a PostgreSQL database with all tables and no rows."""
+    with postgresql_pool.database() as url:
         yield url
 
 
@@ -144,11 +153,3 @@ def valkey_url(valkey_server: str) -> str:
     with redis.Redis.from_url(valkey_server) as client:
         client.flushall()
     return valkey_server
-
-
-def _named(url: str, name: str) -> str:
-    return (
-        make_url(url)
-        .set(drivername="postgresql", database=name)
-        .render_as_string(hide_password=False)
-    )

@@ -10,10 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("broadcaster", "channels", "subscribers")
-FUNCTION_LINES = 66
-FILE_LINES = 560
-LONGER = {"channels/base/contract.py": 560}
-"""The contract is one page to be read from top to bottom; half of it are docstrings."""
+FUNCTION_LINES = 50
+FILE_LINES = 400
 GENERATED = "broadcaster/store/migrations/versions"
 """Tables as they were at a version: read once, never edited."""
 SOURCES = sorted(
@@ -68,7 +66,7 @@ def test_no_package_lies_below_tests() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=named)
 def test_files_and_functions_stay_small(path: Path) -> None:
     lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= LONGER.get(named(path), FILE_LINES), f"{lines} lines"
+    assert lines <= FILE_LINES, f"{lines} lines"
     for function in functions(path):
         length = (function.end_lineno or function.lineno) - function.lineno + 1
         assert length <= FUNCTION_LINES, f"{function.name}: {length} lines"
@@ -101,7 +99,7 @@ def _texts(tree: ast.AST) -> Iterator[str]:
 
 LIBRARIES = {
     "broadcaster/runtime/logs.py": {"telegram"},
-    "broadcaster/staff/oidc.py": {"email"},
+    "broadcaster/staff/oidc_claims.py": {"email"},
     "broadcaster/store/accounts.py": {"email", "telegram"},
     "broadcaster/store/staff_tables.py": {"email", "telegram"},
 }
@@ -141,13 +139,13 @@ def test_only_config_reads_the_environment() -> None:
     ] == []
 
 
-def test_only_the_queue_and_the_worker_know_arq() -> None:
+def test_only_the_queue_knows_arq() -> None:
     knowing = [
         named(path)
         for path in SOURCES
         if "import arq" in (text := path.read_text(encoding="utf-8")) or "from arq" in text
     ]
-    assert set(knowing) <= {"broadcaster/runtime/queue.py", "broadcaster/worker.py"}
+    assert knowing == ["broadcaster/runtime/queue.py"]
 
 
 def test_every_source_of_the_packages_says_no_todo() -> None:

@@ -15,9 +15,10 @@ from sqlalchemy import Connection, delete, insert, make_url, select
 from structlog.testing import capture_logs
 
 from broadcaster.app import App
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import PENDING, SENDING, STATES
 from broadcaster.inbound import inbox
-from broadcaster.inbound.replies import Answerer
+from broadcaster.inbound.replies import ReplySender
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press
 from broadcaster.residents import data_rights
@@ -25,8 +26,9 @@ from broadcaster.runtime import valkey
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_api import scoped_id
 from broadcaster.simulation.providers import Providers, demo_variables, running
+from broadcaster.store.channel_tables import held_domain, held_suppression, reached
 from broadcaster.store.migrate import METADATA
-from broadcaster.store.tables import delivery, held_domain, held_suppression, reached, receipt
+from broadcaster.store.tables import delivery, receipt
 from broadcaster.web.server import serve
 from subscribers import residents
 from subscribers.store import address, alias, strike
@@ -98,7 +100,7 @@ class City:
 
     async def apply(self) -> None:
         """Apply what is in the inbox and due."""
-        answerer = Answerer(self.app)
+        answerer = ReplySender(self.app)
         while any(
             row.applied_at is None and row.due_at <= self.app.clock().timestamp()
             for row in table(self.app, receipt)
@@ -185,8 +187,7 @@ async def a_day(city: City) -> None:
         stored.id,
         checked,
         reason="jam",
-        actor="test",
-        now=app.clock(),
+        actor=NamedActor(name="test", now=app.clock()),
     )
     await city.finish("telegram")
     assert providers.bot.counts["edited"] == len(CHATS), (
@@ -255,7 +256,11 @@ async def test_erasing_reaches_every_table_and_the_files(city: City) -> None:
     sealed = {bytes(row.cipher) for table_ in (address, alias) for row in table(city.app, table_)}
     for channel, people in PEOPLE.items():
         for person in people:
-            assert (await data_rights.erase(city.app, channel, person, actor="test")).erased
+            assert (
+                await data_rights.erase(
+                    city.app, channel, person, actor=NamedActor(name="test", now=city.app.clock())
+                )
+            ).erased
     numbers = {row.id for row in known.values()}
     assert list(_rows_about(city.app, numbers, digests | sealed)) == []
     assert {row.body for row in table(city.app, receipt)} == {None}, (

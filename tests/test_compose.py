@@ -12,7 +12,7 @@ import yaml
 from typer.main import get_command
 
 from broadcaster import cli
-from broadcaster.runtime import config
+from broadcaster.runtime import config, settings
 from broadcaster.runtime.config import channel_modules
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -89,7 +89,7 @@ def test_every_command_is_one_of_the_programs() -> None:
 
 def test_every_variable_is_a_setting() -> None:
     # what the wrapper reads, and what PostgreSQL's own client does
-    known = {config.variable(name) for name in config.Settings.model_fields} | {
+    known = {settings.variable(name) for name in settings.Settings.model_fields} | {
         "MAIL_CATCHER_URL",
         "PGPASSWORD",
     }

@@ -2,15 +2,18 @@
 unsaid.
 """
 
+import ast
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.main import get_command
 
 from broadcaster import cli
-from broadcaster.runtime import config
+from broadcaster.runtime import config, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,7 +30,7 @@ def line_after(mark: str) -> str:
 
 def variables() -> set[str]:
     """The name of every setting there is."""
-    own = {config.variable(name) for name in config.Settings.model_fields}
+    own = {settings.variable(name) for name in settings.Settings.model_fields}
     for module in config.channel_modules().values():
         fields = {
             name: field for name, field in module.Settings.model_fields.items() if name != "site"
@@ -64,11 +67,13 @@ def test_the_paths_are_found_in_its_text() -> None:
 @pytest.mark.parametrize("text", [text for text in QUOTED if text.startswith("broadcaster ")])
 def test_every_command_it_names_exists_with_its_options(text: str) -> None:
     command = get_command(cli.program)
-    for word in shlex.split(text)[1:]:
+    typed = iter(shlex.split(text)[1:])
+    for word in typed:
         if word.startswith("--"):
-            assert word in {option for parameter in command.params for option in parameter.opts}, (
-                text
-            )
+            options = {option: known for known in command.params for option in known.opts}
+            assert word in options, text
+            if hasattr(command, "commands") and not options[word].is_flag:  # type: ignore[attr-defined]
+                next(typed)
         elif hasattr(command, "commands"):
             assert word in command.commands, text
             command = command.commands[word]
@@ -132,7 +137,7 @@ def test_the_sample_announcement_may_be_published() -> None:
     examine(
         parse(sample),
         tree=AreaTree.built_in(),
-        topics=config.TOPICS,
+        topics=settings.TOPICS,
         channels=(),
         now=datetime.now(UTC),
     )
@@ -143,3 +148,96 @@ def test_it_names_all_that_is_missing_honestly() -> None:
     routes = (ROOT / "broadcaster/web/routes.py").read_text(encoding="utf-8")
     for word, route in (("board", "/papan"), ("CAP feeds", "/cap/")):
         assert (word in missing) != (route in routes)
+
+
+def test_ci_and_make_run_the_same_linters() -> None:
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = makefile[makefile.index("\ncheck:") : makefile.index("\nfast:")]
+    linters = re.findall(r"^\t\$\(BIN\)/(.+)$", recipe, re.MULTILINE)
+    of_ci = re.findall(r'^"\$bin/((?!python").+)$', script, re.MULTILINE)
+    assert linters == [line.replace('"', "") for line in of_ci]
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    entries = [hook["entry"] for repo in hooks["repos"] for hook in repo["hooks"]]
+    programs = [entry.removeprefix(".venv-test/bin/").split()[0] for entry in entries]
+    assert programs == [linter.split()[0] for linter in linters]
+
+
+# --- the pages beside the code ------------------------------------------------------------------
+
+PAGES = (
+    "CONTRIBUTING.md",
+    "broadcaster/README.md",
+    "channels/README.md",
+    "subscribers/README.md",
+)
+PLACE = re.compile(r"([\w./-]+\.\w+|[\w./-]+/)(?::(\w+))?")
+"""A path with a suffix or a slash at its end, and a name within it where one follows."""
+
+
+def places(page: str) -> list[tuple[str, str]]:
+    """The paths that a page quotes, each with the name within it or an empty text."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return [
+        (match[1], match[2] or "")
+        for quotation in re.findall(r"`([^`\n]+)`", text)
+        if (match := PLACE.fullmatch(quotation))
+    ]
+
+
+def located(page: str, path: str) -> Path | None:
+    """The file or folder that a page means: from its own folder, else from the root."""
+    folders = ((ROOT / page).parent, ROOT)
+    return next((folder / path for folder in folders if (folder / path).exists()), None)
+
+
+def names_in(path: Path) -> set[str]:
+    """Names that a module defines at its top."""
+    names: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return names
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_and_name_of_a_page_exists(page: str) -> None:
+    assert len(places(page)) > 10
+    for path, name in places(page):
+        file = located(page, path)
+        assert file is not None, f"{page} names {path}"
+        assert not name or name in names_in(file), f"{page} names {path}:{name}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_to_make_exists(page: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    text = (ROOT / page).read_text(encoding="utf-8") + TEXT
+    named = re.findall(r"`[^`\n]*?\bmake ([a-z ]+)[^`\n]*`", text)
+    assert {target for targets_of_one in named for target in targets_of_one.split()} <= targets
+
+
+def test_the_rooms_are_drawn_as_import_linter_holds_them() -> None:
+    text = (ROOT / "broadcaster/README.md").read_text(encoding="utf-8")
+    (drawing,) = re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    drawn: list[str] = []
+    for line in drawing.splitlines():
+        room = re.match(r"    (\w+)/ ", line)
+        assert room is None or (ROOT / "broadcaster/web" / room[1]).is_dir()
+        if room is None:
+            names = re.match(r"(?:(?:\w+\.py|\w+/)[ |]+)+", line)
+            assert names is not None, line
+            drawn += re.findall(r"\w+(?=\.py|/)", names[0])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (floors,) = [
+        contract["layers"]
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if contract.get("containers") == ["broadcaster"]
+    ]
+    assert drawn == [room for floor in floors for room in floor.split(" | ")]

@@ -10,39 +10,27 @@ from typing import Annotated
 import typer
 
 from broadcaster.commands.errors import Failed
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.output import JSON, print_json, print_result
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.publishing import area_imports
 
 program = typer.Typer(help="Wilayah: daftar, impor.", no_args_is_help=True)
 
 
 @program.command("list")
-def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def list_(as_json: JSON = False) -> None:
     """Tampilkan kota, kecamatan, dan kelurahan dengan kode dan nama alamatnya."""
     asyncio.run(_list(as_json))
 
 
 async def _list(as_json: bool) -> None:
     async with opened(create=True) as app:
-        found = app.tree.all()
+        areas = app.tree.all()
     if as_json:
-        sys.stdout.write(
-            json.dumps(
-                [
-                    {
-                        "code": a.code,
-                        "name": a.name,
-                        "slug": a.slug,
-                        "level": a.level,
-                        "parent": a.parent,
-                    }
-                    for a in found
-                ]
-            )
-        )
-        sys.stdout.write("\n")
+        names = ("code", "name", "slug", "level", "parent")
+        print_json([{name: getattr(area, name) for name in names} for area in areas])
         return
-    for area in found:
+    for area in areas:
         indent = "  " * (area.code.count(".") - 1)
         sys.stdout.write(f"{area.code:<15}{indent}{area.full_name}  ({area.slug})\n")
 
@@ -53,12 +41,13 @@ def import_(
         Path,
         typer.Argument(help="Bentuk cimahi.json mengganti seluruh pohon; GeoJSON menambah batas."),
     ],
+    as_json: JSON = False,
 ) -> None:
     """Impor pohon wilayah atau batas wilayah dari satu berkas JSON."""
-    asyncio.run(_import(file))
+    asyncio.run(_import(file, as_json=as_json))
 
 
-async def _import(file: Path) -> None:
+async def _import(file: Path, *, as_json: bool) -> None:
     try:
         content = file.read_bytes()
         document = json.loads(content.decode("utf-8-sig"))
@@ -68,14 +57,17 @@ async def _import(file: Path) -> None:
         ) from error
     except (ValueError, RecursionError) as error:
         raise Failed(
-            f"{file} bukan JSON dalam UTF-8{_where(error)}. Periksa tanda koma, kurung, dan kutipnya."
+            f"{file} bukan JSON dalam UTF-8{_where(error)}. "
+            "Periksa tanda koma, kurung, dan kutipnya."
         ) from error
     if not isinstance(document, dict):
         raise Failed(f"{file} bukan pohon wilayah dan bukan GeoJSON: isinya harus satu objek JSON.")
     async with opened(create=True) as app:
         try:
             digest = hashlib.sha256(content).hexdigest()
-            replaced = await area_imports.import_areas(app, document, file=digest, actor=ACTOR)
+            replaced = await area_imports.import_areas(
+                app, document, file=digest, actor=operator_actor(app)
+            )
         except ValueError as error:
             raise Failed(f"{file}: {error}") from error
     done = (
@@ -83,9 +75,9 @@ async def _import(file: Path) -> None:
         if replaced
         else "Batas wilayah disimpan."
     )
-    sys.stdout.write(done + "\n")
+    print_result({"replaced": replaced}, done + "\n", as_json=as_json)
 
 
 def _where(error: Exception) -> str:
-    """At which line the file stops being JSON, where that is known."""
+    """Return the line at which JSON parsing failed, in words; "" if unknown."""
     return f": berhenti di baris {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""

@@ -1,7 +1,6 @@
-"""`broadcaster audit`: prove the log, and write it out."""
+"""`broadcaster audit`: verify the hash chain of the audit log, and export the log."""
 
 import asyncio
-import json
 import re
 import sys
 from contextlib import nullcontext
@@ -13,15 +12,16 @@ import typer
 
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.output import JSON, print_json
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
-from broadcaster.commands.session import opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.delivery.status import identify
 from broadcaster.staff import audit_export
 from broadcaster.staff.audit_export import Form
 from broadcaster.store import audit
 from broadcaster.store.audit import BrokenChain, CutShort, Forgotten
-from broadcaster.store.audit_lists import Wanted
-from channels.base.rendering import WIB
+from broadcaster.store.audit_lists import AuditFilter
+from channels.base.moments import WIB
 
 program = typer.Typer(help="Catatan audit: buktikan rantainya, ekspor.", no_args_is_help=True)
 
@@ -31,7 +31,7 @@ def verify(
     head: Annotated[
         str, typer.Option(help="Kepala rantai yang pernah Anda catat; harus masih ada di dalamnya.")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: JSON = False,
 ) -> None:
     """Hitung ulang seluruh rantai. Putus: kode keluar 1, dan di catatan mana. Utuh: cetak
     kepalanya, untuk dicatat di luar.
@@ -50,25 +50,35 @@ async def _verify(head: str, as_json: bool) -> None:
             count = await app.database.read(audit.verify, known=head)
         except BrokenChain as broken:
             if as_json:
-                sys.stdout.write(
-                    json.dumps({"holds": False, "id": broken.id, "why": _why(broken)}) + "\n"
-                )
+                print_json({"holds": False, "id": broken.id, "why": _why(broken)})
             raise Failed(_why(broken)) from broken
     if as_json:
-        sys.stdout.write(json.dumps({"holds": True, "rows": count, "head": newest}) + "\n")
+        print_json({"holds": True, "rows": count, "head": newest})
     else:
         sys.stdout.write(f"Utuh: {count} catatan.\nKepala rantai: {newest}\n")
 
 
 def _why(broken: BrokenChain) -> str:
-    """What was found, and at which row."""
+    """Return the fault of the chain and its row, in words."""
     if isinstance(broken, CutShort) and broken.id < broken.tail:
-        return f"Rantai terpotong: catatan terakhir seharusnya {broken.tail}, tetapi yang ada hanya sampai {broken.id}."
+        return (
+            f"Rantai terpotong: catatan terakhir seharusnya {broken.tail}, "
+            f"tetapi yang ada hanya sampai {broken.id}."
+        )
     if isinstance(broken, CutShort):
-        return f"Rantai putus: catatan sesudah {broken.tail}, sampai {broken.id}, tidak ditulis oleh program ini."
+        return (
+            f"Rantai putus: catatan sesudah {broken.tail}, sampai {broken.id}, "
+            "tidak ditulis oleh program ini."
+        )
     if isinstance(broken, Forgotten):
-        return f"Kepala rantai itu tidak ada di antara {broken.id} catatan: catatannya ditulis ulang atau dipotong."
-    return f"Rantai putus di catatan {broken.id}: catatan itu, atau yang sebelumnya, diubah, disisipkan, atau dihapus."
+        return (
+            f"Kepala rantai itu tidak ada di antara {broken.id} catatan: "
+            "catatannya ditulis ulang atau dipotong."
+        )
+    return (
+        f"Rantai putus di catatan {broken.id}: catatan itu, atau yang sebelumnya, diubah, "
+        "disisipkan, atau dihapus."
+    )
 
 
 @program.command()
@@ -94,31 +104,36 @@ def export(
     refuse_existing(file, force=force)
     asyncio.run(
         _export(
-            file, "csv" if as_csv else "jsonl", Wanted(actor=who, act=act, subject=about, **span)
+            file,
+            "csv" if as_csv else "jsonl",
+            AuditFilter(actor=who, act=act, subject=about, **span),
         )
     )
 
 
-async def _export(file: Path | None, form: Form, wanted: Wanted) -> None:
+async def _export(file: Path | None, form: Form, wanted: AuditFilter) -> None:
     async with opened() as app:
         wanted = await _about(app, wanted)
-        await app.database.write(
-            audit_export.note_export, now=app.clock(), actor="cli", wanted=wanted, form=form
-        )
+        await app.database.write(audit_export.note_export, operator_actor(app), wanted, form)
         with private(file, force=True) if file is not None else nullcontext(sys.stdout) as target:
             async for lines in audit_export.exported(app.database, wanted, form):
                 target.write(lines)
 
 
-async def _about(app: App, wanted: Wanted) -> Wanted:
-    """With the id of the announcement whose code was given."""
+async def _about(app: App, wanted: AuditFilter) -> AuditFilter:
+    """Replace an announcement's code in the filter by its id."""
     subject = await app.database.read(identify, wanted.subject) if wanted.subject else None
     span = {"since": wanted.since, "until": wanted.until}
-    return Wanted(actor=wanted.actor, act=wanted.act, subject=subject or wanted.subject, **span)
+    return AuditFilter(
+        actor=wanted.actor, act=wanted.act, subject=subject or wanted.subject, **span
+    )
 
 
 def _midnight(text: str, option: str, *, days: int = 0) -> float | None:
-    """The beginning of a day (WIB), so many days later, in epoch seconds."""
+    """Return midnight (WIB) of a date plus `days`, in epoch seconds; None for "".
+
+    Raises BadParameter for an invalid date.
+    """
     if not text:
         return None
     try:

@@ -1,4 +1,4 @@
-"""`pause`, `resume`, `cancel` and `retry-failed`: what an operator does to one sending."""
+"""`pause`, `resume`, `cancel` and `retry-failed`: control the sending of an announcement."""
 
 import asyncio
 import sys
@@ -8,10 +8,13 @@ import typer
 
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
-from broadcaster.commands.session import ACTOR, opened
-from broadcaster.commands.status import ID, JSON, found_id, print_json, watched
+from broadcaster.commands.lookup import ID, find_id
+from broadcaster.commands.output import JSON, print_json
+from broadcaster.commands.session import opened, operator_actor
+from broadcaster.commands.status import read_overview
 from broadcaster.delivery import controls
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.runtime.refusal_words import indonesian
 
 REASON = Annotated[str, typer.Option(help="Alasan, dibaca petugas lain.")]
 
@@ -33,14 +36,16 @@ def cancel(
     asyncio.run(_steer(id, "cancel", reason, "Pengiriman dihentikan.", as_json))
 
 
-async def _steer(key: str, act: controls.Act, why: str, said: str, as_json: bool) -> None:
+async def _steer(
+    key: str, control: controls.SendingControl, why: str, sentence: str, as_json: bool
+) -> None:
     async with opened() as app:
-        found = await found_id(app, key)
+        announcement = await find_id(app, key)
         try:
-            await controls.steer(app, found, act, why=why, actor=ACTOR)
+            await controls.steer(app, announcement, control, why=why, actor=operator_actor(app))
         except NotAllowed as refusal:
-            raise Failed(str(refusal)) from refusal
-        await _tell(app, found, said, as_json)
+            raise Failed(indonesian(refusal)) from refusal
+        await _print(app, announcement, sentence, as_json)
 
 
 def retry_failed(id: ID, as_json: JSON = False) -> None:
@@ -52,19 +57,19 @@ def retry_failed(id: ID, as_json: JSON = False) -> None:
 
 async def _retry_failed(key: str, as_json: bool) -> None:
     async with opened() as app:
-        found = await found_id(app, key)
-        done = await controls.retry_failed(app, found, actor=ACTOR)
+        announcement = await find_id(app, key)
+        done = await controls.retry_failed(app, announcement, actor=operator_actor(app))
         if as_json:
-            shown = await watched(app, found)
-            print_json({**shown.as_json(), "retried": done.opened, "left_out": dict(done.left_out)})
+            status = (await read_overview(app, announcement)).as_json()
+            print_json({**status, "retried": done.opened, "left_out": dict(done.left_out)})
             return
         sys.stdout.write(f"{done.opened} dikirim lagi.\n")
         for why, count in sorted(done.left_out.items(), key=lambda item: -item[1]):
             sys.stdout.write(f"{count} tidak ikut: {controls.LEFT_OUT.get(why, why)}.\n")
 
 
-async def _tell(app: App, found: str, said: str, as_json: bool) -> None:
+async def _print(app: App, announcement: str, sentence: str, as_json: bool) -> None:
     if as_json:
-        print_json((await watched(app, found)).as_json())
+        print_json((await read_overview(app, announcement)).as_json())
     else:
-        sys.stdout.write(said + "\n")
+        sys.stdout.write(sentence + "\n")

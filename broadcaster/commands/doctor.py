@@ -1,40 +1,45 @@
-"""`broadcaster doctor`: is everything in order, and if not, what mends it."""
+"""`broadcaster doctor`: checks of settings, database and services, each with its remedy."""
 
-import asyncio
 import email.utils
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import aiohttp
 from sqlalchemy import text
 
-from broadcaster.app import App, open_app, open_depot
+from broadcaster.app import open_depot
+from broadcaster.commands import doctor_channels
+from broadcaster.commands.doctor_channels import SECONDS
 from broadcaster.domain.accounts import read_role_mapping
-from broadcaster.runtime import config, custody, inbox_alarm, proxies, secret_key, storage_faults
-from broadcaster.runtime.file_limits import WANTED as WANTED_FILES
-from broadcaster.runtime.file_limits import file_limit
+from broadcaster.runtime import (
+    config,
+    custody,
+    file_limits,
+    inbox_alarm,
+    proxies,
+    secret_key,
+    storage_faults,
+)
 from broadcaster.runtime.queue import Queue
+from broadcaster.runtime.settings import Settings
 from broadcaster.runtime.valkey import running_valkey
 from broadcaster.staff.oidc import SignOnError, Unavailable
 from broadcaster.staff.oidc_client import SignOn
-from broadcaster.store import accounts, inbox, ledger, tier
-from broadcaster.store import channels as channel_store
+from broadcaster.store import accounts
 from broadcaster.store.database import Database, now
 from broadcaster.store.migrate import pending
 from broadcaster.store.s3 import StoreDown
-from channels.base.contract import Finding, PushChannel
+from channels.base.contract import Finding
 
-SECONDS = 10
-"""How long one check may take."""
 SKEW_SECONDS = 5.0
-"""How far the clock may be from what others say."""
+"""Tolerated difference between our clock and the web server's."""
 
 
 async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
-    """Everything that can be checked, cheapest first."""
+    """Yield the findings of all checks, cheapest first."""
     yield Finding(
         ok=True, what=f"Setelan terbaca; folder data {loaded.settings.data_dir.resolve()}"
     )
@@ -60,12 +65,12 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
     for finding in await _sign_in(loaded.settings):
         yield finding
     if key.ok is False:
-        return  # nothing that opens the program would start
-    async for finding in _channels(loaded):
+        return  # the app cannot be opened with a wrong key
+    async for finding in doctor_channels.findings(loaded):
         yield finding
 
 
-async def _database(settings: config.Settings) -> AsyncIterator[Finding]:
+async def _database(settings: Settings) -> AsyncIterator[Finding]:
     try:
         database = Database(settings.database)
         try:
@@ -75,8 +80,8 @@ async def _database(settings: config.Settings) -> AsyncIterator[Finding]:
         finally:
             database.close()
         missing = pending(settings.database)
-    except Exception as error:  # noqa: BLE001  whatever keeps the database from answering is what the operator must read
-        what, mend = storage_faults.told(getattr(error, "orig", error)) or (
+    except Exception as error:  # noqa: BLE001  any failure of the database is a finding
+        what, mend = storage_faults.explain_fault(getattr(error, "orig", error)) or (
             f"Basis data tidak menjawab: {_first_line(error)}",
             "Periksa BROADCASTER_DATABASE_URL dan apakah servernya hidup.",
         )
@@ -93,21 +98,25 @@ async def _database(settings: config.Settings) -> AsyncIterator[Finding]:
 
 
 def _files() -> Finding:
-    """Check that this machine grants the open files that the web server may need: each connection
-    is one.
-    """
-    most = file_limit()[1]
-    if most >= WANTED_FILES:
+    """Check the limit of open files: the web server needs one per connection."""
+    most = file_limits.file_limit()[1]
+    if most >= file_limits.WANTED:
         return Finding(ok=True, what=f"Berkas terbuka: sampai {most} untuk setiap proses")
     return Finding(
         ok=False,
-        what=f"Berkas terbuka: hanya {most} untuk setiap proses; server web akan menerima lebih sedikit sambungan",
-        mend=f"Naikkan batasnya menjadi paling sedikit {WANTED_FILES}: LimitNOFILE= di systemd, atau ulimit -Hn di shell.",
+        what=(
+            f"Berkas terbuka: hanya {most} untuk setiap proses; "
+            "server web akan menerima lebih sedikit sambungan"
+        ),
+        mend=(
+            f"Naikkan batasnya menjadi paling sedikit {file_limits.WANTED}: "
+            "LimitNOFILE= di systemd, atau ulimit -Hn di shell."
+        ),
     )
 
 
-async def _key(settings: config.Settings) -> Finding:
-    """Whether the secret key is the one that the database belongs to; none is made here."""
+async def _key(settings: Settings) -> Finding:
+    """Check that the secret key is the one the database is bound to; no key is created."""
     database = Database(settings.database)
     try:
         if await database.read(secret_key.bound, settings) is None:
@@ -124,16 +133,19 @@ async def _key(settings: config.Settings) -> Finding:
         database.close()
     return Finding(
         ok=True,
-        what=f"Kunci rahasia dari {secret_key.place(settings)} cocok dengan basis data; simpan cadangannya",
+        what=(
+            f"Kunci rahasia dari {secret_key.place(settings)} cocok dengan basis data; "
+            "simpan cadangannya"
+        ),
     )
 
 
-async def _custody(settings: config.Settings) -> Finding:
-    """Check that this database is at home, and not a copy or an older state that must send nothing."""
+async def _custody(settings: Settings) -> Finding:
+    """Check that this database may send, i.e. is neither a copy nor an older state."""
     database = Database(settings.database)
     try:
         held = None if settings.simulated else (await database.read(custody.judged, settings)).held
-        waits = await database.read(custody.told) if held is not None else ""
+        waits = await database.read(custody.describe_waiting) if held is not None else ""
     finally:
         database.close()
     if held is None:
@@ -141,8 +153,8 @@ async def _custody(settings: config.Settings) -> Finding:
     return Finding(ok=False, what=f"{held.sentence} {waits}", mend=custody.REMEDY)
 
 
-async def _staff(settings: config.Settings) -> Finding:
-    """Whether somebody can look after the accounts of the newsroom."""
+async def _staff(settings: Settings) -> Finding:
+    """Check that the newsroom has an administrator."""
     database = Database(settings.database)
     try:
         admins = await database.read(accounts.with_role, "admin")
@@ -150,16 +162,19 @@ async def _staff(settings: config.Settings) -> Finding:
         database.close()
     if admins or settings.oidc_issuer:
         return Finding(ok=True, what=f"Redaksi: {len(admins)} pengelola")
-    mend = "Tambahkan yang pertama: broadcaster user add NAMA --full-name 'Nama Lengkap' --role pengelola"
+    mend = (
+        "Tambahkan yang pertama: "
+        "broadcaster user add NAMA --full-name 'Nama Lengkap' --role pengelola"
+    )
     return Finding(ok=None, what="Redaksi belum punya pengelola", mend=mend)
 
 
-async def _inbox(settings: config.Settings) -> Finding:
-    """Whether what residents and providers said is applied in time."""
+async def _inbox(settings: Settings) -> Finding:
+    """Check that residents' messages and providers' reports are applied in time."""
     database = Database(settings.database)
     try:
         waiting = await database.read(
-            lambda connection: inbox_alarm.late(connection, now(connection))
+            lambda connection: inbox_alarm.find_overdue(connection, now(connection))
         )
     finally:
         database.close()
@@ -172,17 +187,23 @@ async def _inbox(settings: config.Settings) -> Finding:
         "postponed": "Yang ditunda",
     }
     what = ", ".join(f"{kinds[each.kind]} menunggu {each.seconds:.0f} detik" for each in waiting)
-    mend = "Pastikan `broadcaster run` atau `worker` berjalan; sebab lain ada di log: receipts_wait, receipt_postponed."
+    mend = (
+        "Pastikan `broadcaster run` atau `worker` berjalan; "
+        "sebab lain ada di log: receipts_wait, receipt_postponed."
+    )
     return Finding(ok=False, what=f"{what}: berhenti belum tentu berlaku", mend=mend)
 
 
-async def _redis(settings: config.Settings) -> Finding:
+async def _redis(settings: Settings) -> Finding:
     url = settings.redis_url or running_valkey(settings.data_dir)
     if not url:
         return Finding(
             ok=None,
             what="Valkey bawaan tidak sedang berjalan",
-            mend="`broadcaster run` dan `demo` menyalakannya sendiri; atau isi BROADCASTER_REDIS_URL.",
+            mend=(
+                "`broadcaster run` dan `demo` menyalakannya sendiri; "
+                "atau isi BROADCASTER_REDIS_URL."
+            ),
         )
     queue = Queue(url)
     try:
@@ -197,33 +218,39 @@ async def _redis(settings: config.Settings) -> Finding:
         await queue.aclose()
 
 
-async def _pictures(settings: config.Settings) -> Finding:
-    """Whether pictures can be kept: one file is put, read again and taken away."""
+async def _pictures(settings: Settings) -> Finding:
+    """Check the picture store by writing, reading and deleting a file."""
     depot, name = open_depot(settings), f"doctor/{secrets.token_hex(8)}.txt"
     try:
         await depot.put(name, b"doctor")
-        kept = await depot.get(name) == b"doctor"
+        intact = await depot.get(name) == b"doctor"
         await depot.delete(name)
     except StoreDown as down:
-        mend = "Periksa BROADCASTER_MEDIA_URL, izin kuncinya, dan jam mesin ini; atau ruang dan izin folder data."
+        mend = (
+            "Periksa BROADCASTER_MEDIA_URL, izin kuncinya, dan jam mesin ini; "
+            "atau ruang dan izin folder data."
+        )
         return Finding(ok=False, what=f"Gambar tidak dapat disimpan ({down})", mend=mend)
     finally:
         await depot.aclose()
     return Finding(
-        ok=kept,
+        ok=intact,
         what="Gambar dapat disimpan dan dibaca lagi"
-        if kept
+        if intact
         else "Penyimpanan gambar mengembalikan isi lain",
     )
 
 
-async def _base_url(settings: config.Settings) -> AsyncIterator[Finding]:
+async def _base_url(settings: Settings) -> AsyncIterator[Finding]:
     url = urlsplit(settings.base_url)
     if url.scheme != "https" and url.hostname not in ("127.0.0.1", "localhost"):
         yield Finding(
             ok=False,
             what=f"{settings.base_url} tidak memakai https",
-            mend="Isi BROADCASTER_BASE_URL dengan alamat https; berhenti satu klik pada email mewajibkannya.",
+            mend=(
+                "Isi BROADCASTER_BASE_URL dengan alamat https; "
+                "berhenti satu klik pada email mewajibkannya."
+            ),
         )
     before = time.time()
     try:
@@ -231,13 +258,13 @@ async def _base_url(settings: config.Settings) -> AsyncIterator[Finding]:
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session,
             session.get(f"{settings.base_url}/healthz") as answer,
         ):
-            said = email.utils.parsedate_to_datetime(answer.headers["Date"]).timestamp()
+            server_time = email.utils.parsedate_to_datetime(answer.headers["Date"]).timestamp()
             yield Finding(
                 ok=answer.status == 200,
                 what=f"{settings.base_url} menjawab {answer.status}",
                 mend="" if answer.status == 200 else "Periksa proksi dan `broadcaster web`.",
             )
-            off = abs(said - (before + time.time()) / 2) > SKEW_SECONDS
+            off = abs(server_time - (before + time.time()) / 2) > SKEW_SECONDS
             yield Finding(
                 ok=not off,
                 what="Jam mesin ini cocok dengan server web"
@@ -249,12 +276,15 @@ async def _base_url(settings: config.Settings) -> AsyncIterator[Finding]:
         yield Finding(
             ok=False,
             what=f"{settings.base_url} tidak dapat dibuka ({type(error).__name__})",
-            mend="Jalankan `broadcaster run` atau `web`, dan periksa BROADCASTER_BASE_URL serta proksinya.",
+            mend=(
+                "Jalankan `broadcaster run` atau `web`, "
+                "dan periksa BROADCASTER_BASE_URL serta proksinya."
+            ),
         )
 
 
-async def _sign_on(settings: config.Settings) -> Finding:
-    """The city's own sign-on: it describes itself, and has keys that we trust."""
+async def _sign_on(settings: Settings) -> Finding:
+    """Check that the city's identity provider serves a valid discovery document and keys."""
     sign_on = SignOn(settings, lambda: datetime.now(UTC))
     if not sign_on.configured:
         names = "OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET"
@@ -273,7 +303,10 @@ async def _sign_on(settings: config.Settings) -> Finding:
             mend=mend,
         )
     except SignOnError as error:
-        mend = "Periksa OIDC_ISSUER dan setelan layanannya: penerbit, alamat https, PKCE S256, dan tanda tangan asimetris."
+        mend = (
+            "Periksa OIDC_ISSUER dan setelan layanannya: "
+            "penerbit, alamat https, PKCE S256, dan tanda tangan asimetris."
+        )
         return Finding(
             ok=False, what=f"Akun Pemkot tidak dapat dipakai ({error.reason})", mend=mend
         )
@@ -283,20 +316,23 @@ async def _sign_on(settings: config.Settings) -> Finding:
     )
 
 
-async def _sign_in(settings: config.Settings) -> list[Finding]:
-    """Names of accounts that could be taken for others, and a sign-on that makes nobody an
-    administrator.
-    """
-    database, found = Database(settings.database), []
+async def _sign_in(settings: Settings) -> list[Finding]:
+    """Return account names that look like others, and a role mapping without an administrator."""
+    database, problems = Database(settings.database), []
     try:
         names = [
-            one.name for one in await database.read(accounts.everyone) if not one.name.isascii()
+            account.name
+            for account in await database.read(accounts.everyone)
+            if not account.name.isascii()
         ]
     finally:
         database.close()
     if names:
-        mend = "Buatkan akun baru dengan huruf a-z, lalu nonaktifkan yang lama: broadcaster user add dan user disable."
-        found.append(
+        mend = (
+            "Buatkan akun baru dengan huruf a-z, lalu nonaktifkan yang lama: "
+            "broadcaster user add dan user disable."
+        )
+        problems.append(
             Finding(
                 ok=None,
                 what=f"Nama pengguna berhuruf yang bisa menyerupai lain: {', '.join(names)}",
@@ -304,89 +340,16 @@ async def _sign_in(settings: config.Settings) -> list[Finding]:
             )
         )
     if settings.oidc_issuer and "admin" not in read_role_mapping(settings.oidc_roles).values():
-        mend = "Petakan satu nilai, misalnya OIDC_ROLES='siaran-kelola=pengelola', atau kelola lewat akun lokal."
-        found.append(
+        mend = (
+            "Petakan satu nilai, misalnya OIDC_ROLES='siaran-kelola=pengelola', "
+            "atau kelola lewat akun lokal."
+        )
+        problems.append(
             Finding(ok=None, what="Masuk tunggal tidak menjadikan siapa pun pengelola", mend=mend)
         )
-    return found
-
-
-SUSPECTED = " (jawaban yang sama untuk beberapa alamat berturut-turut; darurat tetap dikirim)"
-"""Why a channel is closed that only replies to single recipients speak against."""
-
-
-async def _channels(loaded: config.Loaded) -> AsyncIterator[Finding]:
-    async with open_app(loaded) as app:
-        states = await app.database.read(channel_store.channel_states)
-        for name, channel in app.push.items():
-            missing = loaded.channel_settings[name].missing()
-            if missing:
-                yield Finding(
-                    ok=None,
-                    what=f"{channel.label} belum disetel",
-                    mend=f"Untuk membukanya isi {', '.join(missing)}.",
-                )
-                continue
-            state = states.get(name)
-            if state is not None and state.halted:
-                yield Finding(
-                    ok=False,
-                    what=f"{channel.label} berhenti: {state.detail}{SUSPECTED if state.suspected else ''}",
-                    mend=f"Perbaiki sebabnya, lalu: broadcaster channel resume {name}",
-                )
-            if channel.tier:
-                yield _tier(channel, await app.database.read(tier.used, name))
-            for finding in await _checked(channel):
-                yield finding
-        async for finding in _unreadable(app):
-            yield finding
-
-
-async def _unreadable(app: App) -> AsyncIterator[Finding]:
-    """What is kept because our key does not open it; nothing is said where there is nothing."""
-    kinds = (
-        ("pesan menunggu", ledger.unreadable),
-        ("kabar penyedia disimpan", inbox.count_unreadable),
-    )
-    for what, count in kinds:
-        for name, number in (await app.database.read(count)).items():
-            yield Finding(
-                ok=False,
-                what=f"{app.labels.get(name, name)}: {number} {what} karena tidak dapat dibuka",
-                mend="Pulihkan kunci yang menyegelnya. Kalau datanya rusak: impor lagi alamatnya, atau hentikan pengirimannya.",
-            )
-
-
-def _tier(channel: PushChannel, used: int) -> Finding:
-    """How much of the day's number of people is used; what is kept for emergencies does not count
-    as left.
-    """
-    left = max(0, tier.ceiling(channel.tier, emergency=False) - used)
-    return Finding(
-        ok=left > 0,
-        what=f"{channel.label}: {used} dari {channel.tier} orang dalam 24 jam terakhir terpakai; tersisa {left}, di luar darurat",
-        mend=""
-        if left
-        else "Yang lain menunggu sampai ada tempat. Mintalah batas yang lebih tinggi, lalu isi WHATSAPP_TIER.",
-    )
-
-
-async def _checked(channel: PushChannel) -> Sequence[Finding]:
-    """What the channel finds; that it cannot be asked is a finding too."""
-    try:
-        async with asyncio.timeout(SECONDS):
-            return await channel.check()
-    except Exception as error:  # noqa: BLE001  whatever it is, the other checks go on
-        kind = type(error).__name__
-        return [
-            Finding(
-                ok=False,
-                what=f"{channel.label} tidak dapat diperiksa ({kind})",
-                mend="Periksa setelan dan jaringannya.",
-            )
-        ]
+    return problems
 
 
 def _first_line(error: Exception) -> str:
-    """The database's own words, without the driver's name and pointers to its manual."""
+    """Return the database's message without the driver's name and links to its manual."""
     return str(getattr(error, "orig", None) or error).strip().splitlines()[0]

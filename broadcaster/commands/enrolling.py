@@ -1,5 +1,5 @@
-"""`broadcaster subscribers import`: a file of subscribers is read, tried or taken in, and what was
-refused is given back.
+"""`broadcaster subscribers import`: import a file of subscribers, or try it, and report the refused
+rows.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, BinaryIO, TextIO, TypeVar, cast
+from typing import Annotated, Any, BinaryIO, TextIO, TypeVar, cast
 
 import typer
 from rich.console import Console
@@ -18,23 +18,26 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.output import JSON, print_result
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.residents import register
 from broadcaster.runtime.csv_safe import line
+from broadcaster.runtime.i18n import words
+from broadcaster.runtime.refusal_words import sentence
 from subscribers import encodings, importing
 from subscribers.importing import BadFile, BadRow, Row, Table, Tally
 from subscribers.table import DELIMITERS
 
 T = TypeVar("T")
 ROWS_A_TRANSACTION = 2_000
-"""Rows imported together: what stands before a bad row or a power cut is kept."""
+"""Number of rows imported per transaction; completed ones survive a crash."""
 SHOWN_BAD_ROWS = 50
-"""Bad rows told on the screen; `--bad-rows FILE` takes all."""
+"""Number of bad rows printed; `--bad-rows FILE` receives all."""
 SOME_REFUSED = 3
-"""Exit code where rows were refused; the good ones are in."""
+"""Exit code if rows were refused; the good ones are imported."""
 _IN_MEMORY = 16 * 1024 * 1024
-"""Bytes of a pipe kept in memory; more goes to a file without a name."""
+"""Bytes of a pipe buffered in memory; more goes to an anonymous temporary file."""
 _REASON = "alasan"
 _WORDS = {
     "new": "baru",
@@ -55,7 +58,10 @@ def import_(
     bad_rows: Annotated[
         Path | None,
         typer.Option(
-            help="Tulis semua baris yang ditolak, dengan alasannya, ke berkas ini: perbaiki, lalu impor."
+            help=(
+                "Tulis semua baris yang ditolak, dengan alasannya, ke berkas ini: "
+                "perbaiki, lalu impor."
+            )
         ),
     ] = None,
     dry_run: Annotated[
@@ -63,6 +69,7 @@ def import_(
         typer.Option("--dry-run", help="Katakan apa yang akan terjadi; tidak menyimpan apa pun."),
     ] = False,
     force: FORCE = False,
+    as_json: JSON = False,
 ) -> None:
     """Impor pelanggan dari CSV. Baris buruk dilaporkan, baris baik disimpan; impor kedua tidak
     mengubah apa pun.
@@ -74,18 +81,18 @@ def import_(
         raise Failed(
             f"{bad_rows} adalah berkas yang diimpor. Pilih nama lain untuk baris yang ditolak."
         )
-    refused = asyncio.run(_import(file, bad_rows, dry_run=dry_run))
+    refused = asyncio.run(_import(file, bad_rows, dry_run=dry_run, as_json=as_json))
     if refused:
         raise typer.Exit(SOME_REFUSED)
 
 
-async def _import(file: Path, bad_rows: Path | None, *, dry_run: bool) -> int:
-    """Import the file and tell what became of it; returns how many rows were refused."""
+async def _import(file: Path, bad_rows: Path | None, *, dry_run: bool, as_json: bool) -> int:
+    """Import the file, print the result and return the number of refused rows."""
     with ExitStack() as stack:
         content = stack.enter_context(_content(file))
         try:
             encoding = encodings.detect(content)
-            counted = _Counted(stack.enter_context(encoding.open(content)))
+            counted = _CountedLines(stack.enter_context(encoding.open(content)))
             digest, counted.total = _measure(content)
             table = Table(counted)
         except BadFile as error:
@@ -94,26 +101,26 @@ async def _import(file: Path, bad_rows: Path | None, *, dry_run: bool) -> int:
             delimiter = DELIMITERS.get(table.delimiter, f'"{table.delimiter}"')
             sys.stderr.write(f"{file} dibaca sebagai {encoding.name}, dipisah {delimiter}.\n")
         async with opened(create=not dry_run) as app:
-            refusals = Refusals(
+            refusals = RefusedRows(
                 stack.enter_context(private(bad_rows, force=True)) if bad_rows else None, table
             )
             tally = await import_file(
                 app, table, counted, refusals, digest="" if dry_run else digest, dry_run=dry_run
             )
-    _tell(tally, refusals, dry_run=dry_run)
+    _print_outcome(tally, refusals, dry_run=dry_run, as_json=as_json)
     return refusals.count
 
 
 async def import_file(
     app: App,
     table: Table,
-    counted: "_Counted",
-    refusals: "Refusals",
+    counted: "_CountedLines",
+    refusals: "RefusedRows",
     *,
     digest: str,
     dry_run: bool = False,
 ) -> Tally:
-    """Import the rows of a file with a progress bar; what became of the good ones."""
+    """Import the rows of a file with a progress bar and return the outcomes of the good ones."""
     parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
     topics = tuple(topic.slug for topic in app.settings.topics)
     tally = Tally(tried=dry_run)
@@ -132,7 +139,9 @@ async def import_file(
             if dry_run:
                 outcomes = await register.try_rows(app, good)
             else:
-                outcomes = await register.import_rows(app, good, file=digest, actor=ACTOR)
+                outcomes = await register.import_rows(
+                    app, good, file=digest, actor=operator_actor(app)
+                )
             tally.take(good, outcomes)
             refusals.take(row for row in chunk if isinstance(row, BadRow))
             bar.update(task, completed=counted.size, rows=tally.counts.total() + refusals.count)
@@ -140,9 +149,10 @@ async def import_file(
     return tally
 
 
-def _tell(tally: Tally, refusals: "Refusals", *, dry_run: bool) -> None:
+def _print_outcome(tally: Tally, refusals: "RefusedRows", *, dry_run: bool, as_json: bool) -> None:
+    """Print the counts; refused rows and remarks go to standard error."""
     for problem in refusals.first:
-        sys.stderr.write(f"baris {problem.line}: {problem.reason}\n")
+        sys.stderr.write(f"baris {problem.line}: {_reason(problem)}\n")
     if refusals.count > SHOWN_BAD_ROWS:
         sys.stderr.write(
             f"... dan {refusals.count - SHOWN_BAD_ROWS} baris lain (pakai --bad-rows BERKAS)\n"
@@ -152,15 +162,32 @@ def _tell(tally: Tally, refusals: "Refusals", *, dry_run: bool) -> None:
     if tally.addresses:
         sys.stderr.write(f"{tally.addresses} alamat milik {tally.people} orang.\n")
     counts = [f"{count} {_WORDS[name]}" for name, count in sorted(tally.counts.items()) if count]
-    sys.stdout.write(f"{', '.join(counts) or '0 baris'}, {refusals.count} ditolak\n")
+    text = f"{', '.join(counts) or '0 baris'}, {refusals.count} ditolak\n"
+    print_result(_result(tally, refusals, dry_run=dry_run), text, as_json=as_json)
     if refusals.count and not tally.addresses:
         sys.stderr.write("Tidak ada baris yang dapat diimpor.\n")
 
 
-class Refusals:
-    """The rows that were left out: the first of them to tell, all of them into a file that can be
-    mended and imported again.
-    """
+def _result(tally: Tally, refusals: "RefusedRows", *, dry_run: bool) -> dict[str, Any]:
+    """Return the counts by outcome and the reasons of the first refused rows, for JSON."""
+    problems = [{"line": problem.line, "reason": _reason(problem)} for problem in refusals.first]
+    return {
+        "dry_run": dry_run,
+        **{name: tally.counts[name] for name in _WORDS},
+        "refused": refusals.count,
+        "addresses": tally.addresses,
+        "people": tally.people,
+        "problems": problems,
+    }
+
+
+def _reason(row: BadRow) -> str:
+    t = words("id")
+    return " ".join(sentence(problem, t) for problem in row.problems)
+
+
+class RefusedRows:
+    """Refused rows: the first of them to print, all in a file to correct and import again."""
 
     def __init__(self, target: TextIO | None, table: Table) -> None:
         self._target, self._delimiter = target, table.delimiter
@@ -175,18 +202,20 @@ class Refusals:
             target.write("\ufeff" + line([_REASON, *names], delimiter=self._delimiter))
 
     def take(self, rows: Iterable[BadRow]) -> None:
-        """Keep these."""
+        """Count these rows and write them to the file, if there is one."""
         for row in rows:
             self.count += 1
             if len(self.first) < SHOWN_BAD_ROWS:
                 self.first.append(row)
             if self._target is not None:
                 self._target.write(
-                    line([row.reason, *self._without_reason(row.cells)], delimiter=self._delimiter)
+                    line(
+                        [_reason(row), *self._without_reason(row.cells)], delimiter=self._delimiter
+                    )
                 )
 
     def _without_reason(self, cells: Sequence[str]) -> list[str]:
-        """The cells as they were, without the reason of an earlier time."""
+        """Return the original cells, without the reason column of an earlier import."""
         return [cells[place] for place in self._places if place < len(cells)] + list(
             cells[self._width :]
         )
@@ -194,24 +223,24 @@ class Refusals:
 
 @contextmanager
 def _content(file: Path) -> Iterator[BinaryIO]:
-    """The file's bytes, seekable: those of a pipe are kept until the end."""
+    """Open a file as a seekable stream; a pipe is copied first. Raises Failed."""
     try:
         content = file.open("rb")
     except OSError as error:
         raise Failed(
             f"{file} tidak dapat dibuka. Periksa nama, folder, dan izin bacanya."
         ) from error
-    with content, tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
+    with content, tempfile.SpooledTemporaryFile(_IN_MEMORY) as copy:
         if content.seekable():
             yield content
             return
-        while (chunk := content.read(1 << 20)) and kept.tell() <= encodings.LIMIT:
-            kept.write(chunk)
-        yield cast(BinaryIO, kept)
+        while (chunk := content.read(1 << 20)) and copy.tell() <= encodings.LIMIT:
+            copy.write(chunk)
+        yield cast(BinaryIO, copy)
 
 
 def _measure(content: BinaryIO) -> tuple[str, int]:
-    """SHA-256 and size of a file, which is read from its beginning again."""
+    """Return SHA-256 and size of a file and rewind it."""
     content.seek(0)
     digest = hashlib.sha256()
     while chunk := content.read(1 << 20):
@@ -225,8 +254,8 @@ def _take(rows: Iterator[T], count: int) -> list[T]:
     return list(islice(rows, count))
 
 
-class _Counted:
-    """Lines, and how many bytes of them were read, about."""
+class _CountedLines:
+    """Lines of a file with the approximate number of bytes read so far."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)

@@ -1,5 +1,5 @@
-"""How a command says that it cannot do what was asked."""
+"""Failure of a command."""
 
 
 class Failed(Exception):
-    """The command failed; the message is one clear line that says what to do."""
+    """The command failed; the message is one line for the operator that says what to do."""

@@ -1,4 +1,4 @@
-"""Files that hold addresses in clear."""
+"""Files that hold addresses in clear text."""
 
 import os
 from pathlib import Path
@@ -12,16 +12,15 @@ FORCE = Annotated[bool, typer.Option("--force", help="Timpa berkas yang sudah ad
 
 
 def refuse_existing(file: Path | None, *, force: bool) -> None:
-    """Raise Failed where writing would overwrite what somebody kept; ask before anything is noted
-    or done.
-    """
+    """Raise Failed if writing would overwrite a file with content; call before any other effect."""
     if file is not None and not force and file.is_file() and file.stat().st_size:
         raise Failed(f"{file} sudah ada. Pilih nama lain, atau timpa dengan --force.")
 
 
 def private(file: Path, *, force: bool = False) -> TextIO:
-    """The file for writing, readable by its owner alone; raises Failed where it is there already
-    and not `force`.
+    """Open a file for writing, readable by its owner only.
+
+    Raises Failed if it exists and not `force`, or cannot be written.
     """
     refuse_existing(file, force=force)
     try:

@@ -1,4 +1,4 @@
-"""`demo`, `run`, `web`, `worker`: the processes that serve."""
+"""`demo`, `run`, `web`, `worker`: start the long-running processes."""
 
 import asyncio
 import contextlib
@@ -26,11 +26,12 @@ from broadcaster.runtime.locks import DataFolder
 from broadcaster.runtime.logs import configure
 from broadcaster.runtime.processes import Children, program
 from broadcaster.runtime.queue import LANES
+from broadcaster.runtime.settings import PREFIX, Settings
 from broadcaster.runtime.valkey import valkey
 from broadcaster.store.database import Database
 
 START_SECONDS = 60.0
-"""How long the web process may take until it answers."""
+"""Timeout for the web process to become ready."""
 
 
 # --- single processes ---------------------------------------------------------------------------
@@ -43,12 +44,13 @@ def web() -> None:
 
 
 def _configure_logs() -> None:
-    """The demo's terminal is for people: there only what is wrong is told."""
-    configure(quiet=bool(config.simulation(config.data_folder())))
+    """Configure logging; the demo's processes log only warnings to the terminal."""
+    quiet = bool(config.simulation(config.data_folder()))
+    configure(quiet=quiet, level=config.log_level())
 
 
-def _tell_unknown(loaded: config.Loaded) -> None:
-    """Name variables that look like settings and are none."""
+def _warn_unknown(loaded: config.Loaded) -> None:
+    """Log variables that look like settings but are unknown."""
     for sentence in loaded.unknown:
         structlog.get_logger(__name__).warning("unknown_setting", sentence=sentence)
 
@@ -57,7 +59,7 @@ async def _web() -> None:
     from broadcaster.web.server import serve  # noqa: PLC0415  other commands need no web server
 
     async with opened() as app:
-        _tell_unknown(app.loaded)
+        _warn_unknown(app.loaded)
         await serve(app, app.settings.host, app.settings.port)
 
 
@@ -83,26 +85,26 @@ def worker(
 
 
 def _check(lanes: tuple[str, ...]) -> None:
-    """Raise Failed where a lane has no living worker on this machine."""
+    """Raise Failed if a lane has no live worker on this machine."""
     if dead := heartbeat.silent(config.read().settings.database, lanes, time.time()):
         raise Failed(
-            f"Tidak ada worker yang hidup di mesin ini untuk jalur {', '.join(dead)}. Lihat catatannya."
+            f"Tidak ada worker yang hidup di mesin ini untuk jalur {', '.join(dead)}. "
+            "Lihat catatannya."
         )
 
 
 async def _worker(lane: str) -> None:
-    from broadcaster.worker import run as run_lane  # noqa: PLC0415  other commands need no arq
+    from broadcaster import worker  # noqa: PLC0415  other commands need no arq
 
     async with opened() as app:
-        _tell_unknown(app.loaded)
-        await run_lane(app, lane, _stop_signal())
+        _warn_unknown(app.loaded)
+        await worker.run(app, lane, _stop_signal())
 
 
 async def _workers() -> None:
     loaded = config.read()
-    if loaded.settings.database.startswith(
-        "sqlite"
-    ):  # what the children would say again and again; a server may come later
+    # Fail once here, not repeatedly in each child; a database server may still come up later.
+    if loaded.settings.database.startswith("sqlite"):
         require_database(loaded)
     stop = _stop_signal()
     async with Children() as children:
@@ -125,7 +127,7 @@ def run() -> None:
     """Jalankan semuanya di satu mesin: web, worker, dan Valkey bawaan bila BROADCASTER_REDIS_URL
     kosong.
     """
-    configure()
+    configure(level=config.log_level())
     loaded = config.read()
     if config.simulation(loaded.settings.data_dir):
         raise Failed(
@@ -154,8 +156,8 @@ async def _run(loaded: config.Loaded) -> None:
             await stop.wait()
 
 
-async def _away(settings: config.Settings) -> custody.Held | None:
-    """Why nothing is sent from here, if it is so."""
+async def _away(settings: Settings) -> custody.CustodyHold | None:
+    """Return why this database must not send; None if it may."""
     database = Database(settings.database)
     try:
         return await custody.check(database, settings)
@@ -170,7 +172,7 @@ async def _migrate(loaded: config.Loaded) -> None:
 async def _with_redis(
     stack: contextlib.AsyncExitStack, loaded: config.Loaded, environ: Mapping[str, str]
 ) -> dict[str, str]:
-    """The children's variables: the embedded Valkey's address where no other is set."""
+    """Return the children's environment; starts the embedded Valkey if no other is configured."""
     url = loaded.settings.redis_url or await stack.enter_async_context(
         valkey(loaded.settings.data_dir)
     )
@@ -188,8 +190,8 @@ def start_all(children: Children, environ: Mapping[str, str]) -> None:
         children.start(f"worker-{lane}", program("worker", "--lane", lane), environ=environ)
 
 
-async def until_ready(settings: config.Settings) -> None:
-    """Return once the web process answers /readyz; raises Failed when it does not in time."""
+async def until_ready(settings: Settings) -> None:
+    """Wait for the web process to answer /readyz. Raises Failed after START_SECONDS."""
     url = f"http://{settings.host}:{settings.port}/readyz"
     until = time.monotonic() + START_SECONDS
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
@@ -213,7 +215,7 @@ def demo(
     """Kota contoh dengan penyedia tiruan: semua kanal berjalan, tidak ada pesan keluar dari
     komputer ini.
     """
-    configure()
+    configure(level=config.log_level())
     began = time.monotonic()
     asyncio.run(_demo(port, data.resolve(), fast, began))
 
@@ -254,11 +256,12 @@ REAL_TOKENS = ("WHATSAPP_TOKEN", "TELEGRAM_TOKEN", "EMAIL_URL")
 
 
 def _refuse_real(data: Path) -> None:
-    """The demo never runs beside real credentials, nor in a folder that holds real data."""
+    """Raise Failed if real credentials are set or the folder holds real data."""
     given = [name for name in REAL_TOKENS if config.environment().get(name)]
     if given:
         raise Failed(
-            f"Demo tidak berjalan bila token asli terpasang: {', '.join(given)}. Kosongkan dulu, atau pakai `broadcaster run`."
+            f"Demo tidak berjalan bila token asli terpasang: {', '.join(given)}. "
+            "Kosongkan dulu, atau pakai `broadcaster run`."
         )
     if (data / "siaran.db").exists() and not config.simulation(data):
         raise Failed(
@@ -276,24 +279,28 @@ def _refuse_busy(host: str, port: int, remedy: str) -> None:
 
 
 def _neutral(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without any setting of ours: the demo's own hold."""
-    ours = (config.PREFIX, "WHATSAPP_", "TELEGRAM_", "EMAIL_", "FEED_", "DISPLAY_", "OIDC_")
-    return {name: value for name, value in environ.items() if not name.startswith(ours)}
+    """Return the environment without our settings, except the log level."""
+    ours = (PREFIX, "WHATSAPP_", "TELEGRAM_", "EMAIL_", "FEED_", "DISPLAY_", "OIDC_")
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith(ours) or name == config.LOG_LEVEL
+    }
 
 
 def _prepare(port: int, data: Path) -> dict[str, str]:
-    """The demo's settings, kept in its folder so that other commands there join it; stand-ins get
-    free ports of their own.
+    """Return the demo's settings, saved in its folder so that other commands there use them; the
+    stand-ins get free ports.
     """
-    from broadcaster.simulation.ports import free_port  # noqa: PLC0415  the demo alone needs the stand-ins
+    from broadcaster.simulation.ports import free_port  # noqa: PLC0415  needed by the demo alone
     from broadcaster.simulation.providers import demo_variables  # noqa: PLC0415
 
     variables = {
-        f"{config.PREFIX}SIMULATED": "true",
-        secret_key.VARIABLE: "",  # its own, in its folder, whatever the shell says
-        f"{config.PREFIX}PORT": str(port),
-        f"{config.PREFIX}BASE_URL": f"http://127.0.0.1:{port}",
-        f"{config.PREFIX}DOMAIN": "info.cimahi.example",
+        f"{PREFIX}SIMULATED": "true",
+        secret_key.VARIABLE: "",  # use the key in the demo's folder, not the shell's
+        f"{PREFIX}PORT": str(port),
+        f"{PREFIX}BASE_URL": f"http://127.0.0.1:{port}",
+        f"{PREFIX}DOMAIN": "info.cimahi.example",
         **demo_variables(http_port=free_port(), smtp_port=free_port()),
     }
     path = data / config.SIMULATION
@@ -303,24 +310,26 @@ def _prepare(port: int, data: Path) -> dict[str, str]:
 
 
 def _greeting(base: str, seeded: str, seconds: float) -> str:
-    from broadcaster.simulation.staff import PASSWORD, PEOPLE  # noqa: PLC0415  the demo alone has staff of its own
+    from broadcaster.simulation.staff import PASSWORD, PEOPLE  # noqa: PLC0415  demo alone
 
     took = f"{seconds:.1f}".replace(".", ",")
     return (
         "Siaran Cimahi, mode simulasi. Tidak ada pesan keluar dari komputer ini.\n"
         f"  siap dalam {took} dtk   {seeded}\n"
-        f"  Redaksi        {base}/redaksi/     {' / '.join(person.name for person in PEOPLE)} (sandi: {PASSWORD})\n"
+        f"  Redaksi        {base}/redaksi/     {' / '.join(person.name for person in PEOPLE)} "
+        f"(sandi: {PASSWORD})\n"
         f"  Ponsel tiruan  {base}/simulasi     Warga  {base}/\n"
         f"  Layar          {base}/layar/cibabat     API  {base}/api/v1/openapi.json\n"
-        "Coba: masuk sebagai rina, tulis, ajukan; masuk sebagai dewi, setujui; lihat Ponsel tiruan. Ctrl-C untuk berhenti.\n"
+        "Coba: masuk sebagai rina, tulis, ajukan; masuk sebagai dewi, setujui; "
+        "lihat Ponsel tiruan. Ctrl-C untuk berhenti.\n"
     )
 
 
 def providers() -> None:
     """Penyedia tiruan untuk demo."""
-    from broadcaster.simulation.providers import serve  # noqa: PLC0415  the demo alone needs the stand-ins
+    from broadcaster.simulation.providers import serve  # noqa: PLC0415  needed by the demo alone
 
-    configure()
+    configure(level=config.log_level())
 
     async def until_stopped() -> None:
         await serve(config.read(), _stop_signal())

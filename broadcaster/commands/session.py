@@ -1,4 +1,4 @@
-"""Opening the program's parts for one command."""
+"""Opening the app for a command."""
 
 import os
 import pwd
@@ -6,20 +6,22 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
+
 from broadcaster.app import App, open_app
 from broadcaster.commands.errors import Failed
-from broadcaster.runtime import config, secret_key
+from broadcaster.domain.actor import COMMAND, NamedActor
+from broadcaster.runtime import config, logs, secret_key
+from broadcaster.runtime.settings import Settings
 from broadcaster.runtime.valkey import running_valkey
 from broadcaster.store import audit
 from broadcaster.store.revisions import is_current
 
-ACTOR = "cli"
-"""Who acts by a command, in the audit log; `operator` tells which person on which machine."""
 
+def has_database(settings: Settings) -> bool:
+    """True if a database with this version's tables exists; none is created.
 
-def has_database(settings: config.Settings) -> bool:
-    """Whether there is a database ready for use; looking for one makes none. Raises OSError for a
-    folder that cannot be used.
+    Raises OSError for an unusable folder.
     """
     if not settings.database_url:
         try:
@@ -30,25 +32,38 @@ def has_database(settings: config.Settings) -> bool:
 
 
 def operator() -> str:
-    """Who runs the command on which machine: "siaran@server-1"."""
+    """Return user and machine of the command: "siaran@server-1"."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's number without a name
+    except KeyError:  # a user id without a name, as in containers
         name = str(os.getuid())
     return f"{name}@{socket.gethostname()}"
 
 
+def operator_actor(app: App) -> NamedActor:
+    """Return the command line as an actor, with user and machine as its place."""
+    return NamedActor(name=COMMAND, now=app.clock(), place=operator())
+
+
+def configure_logs() -> None:
+    """Configure logging of warnings to standard error, unless a server has configured it."""
+    if not structlog.is_configured():
+        logs.configure(quiet=True, level=config.log_level())
+
+
 def require_database(loaded: config.Loaded) -> None:
-    """Raises Failed unless the database has this version's tables."""
+    """Raise Failed unless the database has this version's tables."""
     if not has_database(loaded.settings):
         raise Failed("Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.")
 
 
 @asynccontextmanager
 async def opened(*, create: bool = False) -> AsyncIterator[App]:
-    """The app of the data folder in force, joined to the Valkey that runs there; `create` makes a
-    missing SQLite database.
+    """Open the app of the configured data folder, connected to the Valkey running there.
+
+    `create` makes a missing SQLite database. Raises Failed if there is none.
     """
+    configure_logs()
     loaded = config.read()
     if (
         create
@@ -57,7 +72,7 @@ async def opened(*, create: bool = False) -> AsyncIterator[App]:
     ):
         secret_key.prepare(loaded.settings)
     require_database(loaded)
-    audit.come_from(operator())
+    audit.set_place(operator())
     redis_url = loaded.settings.redis_url or running_valkey(loaded.settings.data_dir)
     async with open_app(loaded, redis_url=redis_url) as app:
         yield app

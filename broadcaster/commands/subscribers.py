@@ -1,9 +1,8 @@
-"""`broadcaster subscribers`: export, erase, count; `import` has its own module."""
+"""`broadcaster subscribers`: export, erase, count; `import` is in enrolling.py."""
 
 import asyncio
-import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -12,18 +11,22 @@ import typer
 
 from broadcaster.app import App
 from broadcaster.commands import enrolling
+from broadcaster.commands.addresses import find_all
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.output import JSON, print_json, print_result
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.domain.masking import masked
 from broadcaster.residents import data_rights, register
 from broadcaster.runtime.csv_safe import line
 from subscribers import importing, residents
+from subscribers.export import Unopened, export_rows
 from subscribers.residents import AddressRow
 from subscribers.vault import SealBroken, spelled
 
 NOT_CLEARED = (
-    "Sisanya masih ada di berkas basis data, karena sedang dibaca program lain. Tunggu sampai selesai (misalnya ekspor), "
+    "Sisanya masih ada di berkas basis data, karena sedang dibaca program lain. "
+    "Tunggu sampai selesai (misalnya ekspor), "
     "lalu jalankan `broadcaster migrate`: sisanya ditimpa.\n"
 )
 
@@ -51,26 +54,23 @@ def export(
 
 async def _export(file: Path | None) -> None:
     async with opened() as app:
-        await register.note_export(app, actor=ACTOR)
-        found = await app.database.read(
-            lambda connection: list(residents.export_rows(connection, app.vault))
-        )
+        await register.note_export(app, actor=operator_actor(app))
+        rows = await app.database.read(lambda connection: list(export_rows(connection, app.vault)))
     with private(file, force=True) if file is not None else nullcontext(sys.stdout) as target:
         target.write(line(importing.COLUMNS))
         target.writelines(
-            line(_as_imported(app, row)) for row in found if not isinstance(row, residents.Unopened)
+            line(_as_imported(app, row)) for row in rows if not isinstance(row, Unopened)
         )
-    if unopened := [
-        f"{row.channel} {row.id}" for row in found if isinstance(row, residents.Unopened)
-    ]:
+    if unopened := [f"{row.channel} {row.id}" for row in rows if isinstance(row, Unopened)]:
         raise Failed(
-            f"{len(unopened)} alamat tidak dapat dibuka dan tidak ikut diekspor: {', '.join(unopened)}. "
+            f"{len(unopened)} alamat tidak dapat dibuka dan tidak ikut diekspor: "
+            f"{', '.join(unopened)}. "
             "Tersegel dengan kunci lain, atau rusak: pulihkan kuncinya, atau impor lagi alamatnya."
         )
 
 
 def _as_imported(app: App, row: Mapping[str, str]) -> list[str]:
-    """The cells of a row, its address such that the import reads it back."""
+    """Return the cells of a row, with the address in a form that can be imported again."""
     module = app.loaded.modules.get(row["channel"])
     address = (
         spelled(row["address"], module.parse_address) if module is not None else row["address"]
@@ -89,54 +89,33 @@ def erase(
     person: Annotated[
         bool, typer.Option("--person", help="Hapus juga semua alamat lain orang itu.")
     ] = False,
+    as_json: JSON = False,
 ) -> None:
     """Hapus data kontak satu alamat, atau satu orang (hak warga). Angka pengiriman tetap."""
-    asyncio.run(_erase(address, channel, whole_person=person))
+    asyncio.run(_erase(address, channel, whole_person=person, as_json=as_json))
 
 
-async def _erase(address: str, channel: str, *, whole_person: bool) -> None:
+async def _erase(address: str, channel: str, *, whole_person: bool, as_json: bool) -> None:
     async with opened() as app:
-        named = [
-            row
-            for name, parsed in _readings(app, address, channel)
-            if (row := await _find(app, name, parsed))
-        ]
-        if not named:
-            raise Failed("Alamat itu tidak terdaftar.")
+        named = await find_all(app, address, channel)
         others = await _others(app, named)
         erased, cleared = [], True
         for row in (*named, *(others if whole_person else ())):
-            done = await data_rights.erase_row(app, row, actor=ACTOR)
+            done = await data_rights.erase_row(app, row, actor=operator_actor(app))
             if done.erased:
                 erased.append(row.channel)
                 cleared &= done.cleared
-        sys.stdout.write(f"Dihapus dari {', '.join(erased)}.\n")
-        if others and not whole_person:
-            sys.stderr.write(_still_there(app, others))
+        left = [] if whole_person else others
+        result = {"erased": erased, "left": len(left), "cleared": cleared}
+        print_result(result, f"Dihapus dari {', '.join(erased)}.\n", as_json=as_json)
+        if left:
+            sys.stderr.write(_still_there(app, left))
         if not cleared:
             sys.stderr.write(NOT_CLEARED)
 
 
-def _readings(app: App, address: str, channel: str) -> Iterator[tuple[str, str]]:
-    """The channels on which the text is an address, and how it is kept there; raises Failed for a
-    channel that is none.
-    """
-    for name in (channel,) if channel else tuple(app.push):
-        if name not in app.push:
-            raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
-        try:
-            yield name, app.loaded.modules[name].parse_address(address)
-        except ValueError as error:
-            if channel:
-                raise Failed(str(error)) from error
-
-
-async def _find(app: App, channel: str, address: str) -> AddressRow | None:
-    return await app.database.read(residents.find, app.vault, channel, address)
-
-
 async def _others(app: App, named: Sequence[AddressRow]) -> list[AddressRow]:
-    """All other addresses of the people whose these are, stopped ones too."""
+    """Return all other addresses of these addresses' owners, including stopped ones."""
     mine = {row.id for row in named}
     people = {row.subscriber for row in named}
     rows = [
@@ -146,11 +125,11 @@ async def _others(app: App, named: Sequence[AddressRow]) -> list[AddressRow]:
 
 
 def _still_there(app: App, others: Sequence[AddressRow]) -> str:
-    """That the person has other addresses, each so that its owner can tell it, and how they go too."""
-    shown = ", ".join(f"{row.channel} {_masked(app, row)}" for row in others)
+    """Return a notice of the person's other addresses, masked, and how to erase them as well."""
+    addresses = ", ".join(f"{row.channel} {_masked(app, row)}" for row in others)
     return (
-        f"Orang ini masih terdaftar dengan {len(others)} alamat lain: {shown}. Bila itu juga harus hilang, "
-        "hapus dengan salah satu alamatnya dan --person.\n"
+        f"Orang ini masih terdaftar dengan {len(others)} alamat lain: {addresses}. "
+        "Bila itu juga harus hilang, hapus dengan salah satu alamatnya dan --person.\n"
     )
 
 
@@ -162,7 +141,7 @@ def _masked(app: App, row: AddressRow) -> str:
 
 
 @program.command()
-def count(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def count(as_json: JSON = False) -> None:
     """Hitung alamat per kanal dan keadaan."""
     asyncio.run(_count(as_json))
 
@@ -171,7 +150,7 @@ async def _count(as_json: bool) -> None:
     async with opened() as app:
         counts = await app.database.read(residents.count)
     if as_json:
-        sys.stdout.write(json.dumps(counts) + "\n")
+        print_json(counts)
         return
     for channel, states in sorted(counts.items()):
         sys.stdout.write(

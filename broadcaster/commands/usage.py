@@ -1,5 +1,5 @@
-"""What is wrong with a command line, in one Indonesian line: the library's own words are English
-and several lines long.
+"""Usage errors as one line of Indonesian; the library's own messages are English and take several
+lines.
 """
 
 import re
@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer._click.exceptions import (
     NoArgsIsHelpError as NoArguments,
-)  # a command that is a group, alone
+)  # a group called without a command
 from typer._click.exceptions import UsageError
 
 __all__ = ["NoArguments", "UsageError", "sentence"]
@@ -17,7 +17,7 @@ _NUMBER = re.compile("valid (integer|float|number)|unable to parse")
 
 
 def sentence(error: UsageError) -> str:
-    """What was wrong and where help is."""
+    """Return the error and a pointer to the help."""
     where = error.ctx.command_path if error.ctx is not None else "broadcaster"
     return f"{_problem(error)} Lihat: {where} --help"
 
@@ -39,15 +39,15 @@ def _problem(error: Any) -> str:
             if _NUMBER.search(text)
             else f"{_name(error)}: {error.message}"
         )
-    if found := re.search(r"No such command '(.*?)'", text):
-        return f"Perintah {found[1]} tidak ada."
-    if found := re.search(r"unexpected extra argument\S* \((.*)\)", text):
-        return f"Ada kata yang berlebih: {found[1]}."
+    if match := re.search(r"No such command '(.*?)'", text):
+        return f"Perintah {match[1]} tidak ada."
+    if match := re.search(r"unexpected extra argument\S* \((.*)\)", text):
+        return f"Ada kata yang berlebih: {match[1]}."
     return str(text)
 
 
 def _name(error: Any) -> str:
-    """The argument or option that is meant."""
+    """Return the argument or option that the error is about."""
     if error.param is None:
         return str(error.param_hint or "Perintah")
     return (

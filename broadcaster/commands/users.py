@@ -1,10 +1,10 @@
-"""`broadcaster user`: the first pengelola, and whoever locked themselves out. A password is never
-an argument.
+"""`broadcaster user`: manage staff accounts, e.g. the first pengelola or a lockout.
+
+A password is never an argument.
 """
 
 import asyncio
 import getpass
-import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,12 +14,18 @@ import typer
 
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
-from broadcaster.commands.session import opened
-from broadcaster.domain import accounts as rules
+from broadcaster.commands.output import JSON, print_json, print_result
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.domain import credentials
-from broadcaster.domain.accounts import Account, BadAccount
+from broadcaster.domain.accounts import (
+    Account,
+    BadAccount,
+    read_known_name,
+    read_name,
+    role_words,
+)
+from broadcaster.runtime.refusal_words import indonesian
 from broadcaster.staff import administration
-from broadcaster.staff.administration import Keeper
 from broadcaster.store import accounts
 
 program = typer.Typer(
@@ -52,8 +58,11 @@ def add(
     ] = None,
     mail: Annotated[str, typer.Option(help="Alamat email untuk pemberitahuan.")] = "",
     ask: ASK = False,
+    as_json: JSON = False,
 ) -> None:
-    """Tambah akun. Kata sandi dicetak satu kali; pemiliknya wajib menggantinya saat pertama masuk."""
+    """Tambah akun. Kata sandi dicetak satu kali; pemiliknya wajib menggantinya saat pertama
+    masuk.
+    """
 
     async def run() -> None:
         async with _opened(create=True) as app:
@@ -65,111 +74,112 @@ def add(
                 areas=area or (),
                 mail=mail,
             )
-            login = rules.read_name(name)
+            login = read_name(name)
             password = _password(login, ask)
             hashed = credentials.hash_password(password)
             added = await app.database.write(
-                administration.hire, _keeper(app), login, particulars, hashed=hashed
+                administration.add_account, operator_actor(app), login, particulars, hashed=hashed
             )
-            _tell(f"Akun {added.name} dibuat.", password, ask)
+            _print_done(
+                added.name, f"Akun {added.name} dibuat.", "" if ask else password, as_json=as_json
+            )
 
     asyncio.run(run())
 
 
 @program.command("list")
-def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def list_(as_json: JSON = False) -> None:
     """Tampilkan semua akun."""
 
     async def run() -> None:
         async with _opened() as app:
-            found = await app.database.read(accounts.everyone)
+            everyone = await app.database.read(accounts.everyone)
         if as_json:
-            sys.stdout.write(json.dumps([_told(one) for one in found], ensure_ascii=False) + "\n")
+            print_json([_as_json(account) for account in everyone])
             return
-        for one in found:
+        for account in everyone:
             notes = [
-                "nonaktif" if one.disabled_at is not None else "",
-                "dua langkah" if one.secured else "",
-                "harus ganti kata sandi" if one.must_change else "",
+                "nonaktif" if account.disabled_at is not None else "",
+                "dua langkah" if account.secured else "",
+                "harus ganti kata sandi" if account.must_change else "",
             ]
-            said = ", ".join(note for note in notes if note)
+            remarks = ", ".join(note for note in notes if note)
+            roles = " ".join(role_words(account.roles))
             sys.stdout.write(
-                f"{one.name}  {one.full_name}  {' '.join(rules.role_words(one.roles))}{f'  ({said})' if said else ''}\n"
+                f"{account.name}  {account.full_name}  {roles}"
+                f"{f'  ({remarks})' if remarks else ''}\n"
             )
 
     asyncio.run(run())
 
 
 @program.command()
-def disable(name: NAME) -> None:
+def disable(name: NAME, as_json: JSON = False) -> None:
     """Nonaktifkan akun; semua sesinya berakhir seketika."""
 
     async def run() -> None:
         async with _opened() as app:
-            found = await _found(app, name)
-            await app.database.write(administration.disable, _keeper(app), found.id)
-            sys.stdout.write(f"Akun {found.name} dinonaktifkan.\n")
+            account = await _find(app, name)
+            await app.database.write(administration.disable, operator_actor(app), account.id)
+            result = {"name": account.name, "active": False}
+            print_result(result, f"Akun {account.name} dinonaktifkan.\n", as_json=as_json)
 
     asyncio.run(run())
 
 
 @program.command()
-def enable(name: NAME) -> None:
+def enable(name: NAME, as_json: JSON = False) -> None:
     """Aktifkan lagi akun."""
 
     async def run() -> None:
         async with _opened() as app:
-            found = await _found(app, name)
-            await app.database.write(administration.enable, _keeper(app), found.id)
-            sys.stdout.write(f"Akun {found.name} aktif.\n")
+            account = await _find(app, name)
+            await app.database.write(administration.enable, operator_actor(app), account.id)
+            result = {"name": account.name, "active": True}
+            print_result(result, f"Akun {account.name} aktif.\n", as_json=as_json)
 
     asyncio.run(run())
 
 
 @program.command()
-def password(name: NAME, ask: ASK = False) -> None:
+def password(name: NAME, ask: ASK = False, as_json: JSON = False) -> None:
     """Beri kata sandi baru, dicetak satu kali; pemiliknya wajib menggantinya. Semua sesinya
     berakhir.
     """
 
     async def run() -> None:
         async with _opened() as app:
-            found = await _found(app, name)
-            chosen = _password(found.name, ask)
+            account = await _find(app, name)
+            chosen = _password(account.name, ask)
             hashed = credentials.hash_password(chosen)
             await app.database.write(
-                administration.reset_password, _keeper(app), found.id, hashed=hashed
+                administration.reset_password, operator_actor(app), account.id, hashed=hashed
             )
-            _tell(f"Kata sandi {found.name} diganti.", chosen, ask)
+            done = f"Kata sandi {account.name} diganti."
+            _print_done(account.name, done, "" if ask else chosen, as_json=as_json)
 
     asyncio.run(run())
 
 
 @asynccontextmanager
 async def _opened(*, create: bool = False) -> AsyncIterator[App]:
-    """The app; what an account cannot be is one line."""
+    """Open the app; turns BadAccount into Failed."""
     async with opened(create=create) as app:
         try:
             yield app
         except BadAccount as error:
-            raise Failed(str(error)) from error
+            raise Failed(indonesian(error)) from error
 
 
-def _keeper(app: App) -> Keeper:
-    return Keeper(now=app.clock())
-
-
-async def _found(app: App, name: str) -> Account:
-    found = await app.database.read(accounts.find, rules.read_known_name(name))
-    if found is None:
+async def _find(app: App, name: str) -> Account:
+    account = await app.database.read(accounts.find, read_known_name(name))
+    if account is None:
         raise Failed(f"Akun {name!r} tidak ada. Lihat: broadcaster user list.")
-    return found
+    return account
 
 
 def _password(name: str, ask: bool) -> str:
-    """A password that was typed, twice where somebody sits before the screen; else one that we
-    make.
-    """
+    """Return a typed password, confirmed at a terminal, if `ask`; else a generated one."""
     if not ask:
         return credentials.new_password()
     if not sys.stdin.isatty():
@@ -180,20 +190,21 @@ def _password(name: str, ask: bool) -> str:
     return credentials.check_password(typed, names=(name,))
 
 
-def _tell(done: str, password: str, ask: bool) -> None:
-    sys.stdout.write(done + "\n")
-    if not ask:
-        sys.stdout.write(f"Kata sandi sekali pakai (hanya tampil kali ini): {password}\n")
+def _print_done(name: str, done: str, password: str, *, as_json: bool) -> None:
+    """Print what was done, with a generated password."""
+    once = f"Kata sandi sekali pakai (hanya tampil kali ini): {password}\n" if password else ""
+    result = {"name": name, "password": password or None}
+    print_result(result, f"{done}\n{once}", as_json=as_json)
 
 
-def _told(one: Account) -> dict[str, object]:
+def _as_json(account: Account) -> dict[str, object]:
     return {
-        "name": one.name,
-        "full_name": one.full_name,
-        "roles": one.roles,
-        "agencies": one.agencies,
-        "areas": one.areas,
-        "active": one.disabled_at is None,
-        "second_factor": one.secured,
-        "must_change": one.must_change,
+        "name": account.name,
+        "full_name": account.full_name,
+        "roles": account.roles,
+        "agencies": account.agencies,
+        "areas": account.areas,
+        "active": account.disabled_at is None,
+        "second_factor": account.secured,
+        "must_change": account.must_change,
     }

@@ -1,5 +1,5 @@
-"""Suspecting: keeps replies that may be about the sender, and closes the channel once blame.py says
-that they are.
+"""Breaker for suspect replies: records those that may be the sender's fault, and closes the channel
+once `judge` says so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,9 +10,9 @@ import structlog
 from sqlalchemy import Connection
 
 from broadcaster.domain.deliveries import DELIVERED, READ, SENT
-from broadcaster.domain.sender_faults import WINDOW_SECONDS, Seen, Successes, judge, kind_of
-from broadcaster.store import channels as channel_store
-from broadcaster.store import suspicions
+from broadcaster.domain.retry_policy import SUSPECT_SECONDS
+from broadcaster.domain.sender_faults import Successes, SuspectReply, judge, kind_of
+from broadcaster.store import channels, suspicions
 from broadcaster.store.database import now
 from broadcaster.store.suspicions import LATER
 from channels.base.contract import Deferred, Halted, Rejected
@@ -21,22 +21,22 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
-    """A suspect reply, who got it and when."""
+class SuspectOutcome:
+    """A suspect reply, with its recipient and time."""
 
-    seen: Seen
+    seen: SuspectReply
     outcome: Halted | Deferred
 
     @property
     def kind(self) -> str:
-        """What counts as the same reply."""
+        """Return the key under which equal replies are counted."""
         return kind_of(self.outcome)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Weighed:
-    """What follows: whether the channel was closed, and which domains rest how many seconds (keyed
-    hash -> seconds).
+class BreakerResult:
+    """Consequences of suspect replies: whether the channel closed, and domains to rest (keyed hash
+    -> seconds).
     """
 
     closed: bool = False
@@ -46,17 +46,16 @@ class Weighed:
 def weigh(
     connection: Connection,
     channel: str,
-    reports: Iterable[Report],
+    reports: Iterable[SuspectOutcome],
     arrived: Mapping[str, float],
     *,
     idle: bool = False,
     later: bool = False,
-) -> Weighed:
-    """Keep suspect replies and successes (domain or "" -> when), and act on what they mean
-    together.
+) -> BreakerResult:
+    """Record suspect replies and successes (domain or "" -> time), and act on all of them together.
 
-    `idle`: nobody else is left to try. `later`: receipts told of them, not the answers to our
-    requests.
+    `idle`: no recipient is left to try. `later`: the replies came as receipts, not as answers to
+    our requests.
     """
     prefix = LATER if later else ""
     suspicions.note_success(connection, channel, arrived)
@@ -68,14 +67,14 @@ def weigh(
         held, shut = _weigh_kind(connection, channel, prefix + kind, same, idle=idle, prefix=prefix)
         closed |= shut
         domains |= held
-    return Weighed(closed=closed, domains=domains)
+    return BreakerResult(closed=closed, domains=domains)
 
 
 def _weigh_kind(
     connection: Connection,
     channel: str,
     kind: str,
-    same: Sequence[Report],
+    same: Sequence[SuspectOutcome],
     *,
     idle: bool,
     prefix: str,
@@ -85,9 +84,8 @@ def _weigh_kind(
     known = suspicions.successes(connection, channel)
     success_at = known.get(prefix, 0.0)
     if prefix and prefix not in known:
-        suspicions.note_success(
-            connection, channel, {prefix: 0.0}
-        )  # from now on arrivals are noted there
+        # starts recording arrivals under this prefix
+        suspicions.note_success(connection, channel, {prefix: 0.0})
     suspicions.note(
         connection,
         channel,
@@ -96,28 +94,28 @@ def _weigh_kind(
         (report.seen for report in same),
         success_at=success_at,
     )
-    seen = suspicions.newest(connection, channel, kind, since=wall - WINDOW_SECONDS)
+    seen = suspicions.newest(connection, channel, kind, since=wall - SUSPECT_SECONDS)
     reaching = (DELIVERED, READ) if prefix else (SENT, DELIVERED, READ)
-    lonely = idle and not suspicions.reached_anybody(
-        connection, channel, reaching, since=wall - WINDOW_SECONDS
+    lonely = idle and not suspicions.any_arrived(
+        connection, channel, reaching, since=wall - SUSPECT_SECONDS
     )
     verdict = judge(seen, Successes(channel=success_at, domains=known), now=wall, idle=lonely)
-    rest = outcome.retry_after or 0.0 if isinstance(outcome, Deferred) else WINDOW_SECONDS
+    rest = outcome.retry_after or 0.0 if isinstance(outcome, Deferred) else SUSPECT_SECONDS
     touched = {report.seen.domain for report in same}
     held = dict.fromkeys(verdict.domains & touched, rest)
     return held, verdict.halt and _close(connection, channel, outcome)
 
 
 def _close(connection: Connection, channel: str, outcome: Halted | Deferred) -> bool:
-    """Halt the channel, or let it rest where the provider limits it; emergencies go on. False where
+    """Halt the channel, or pause it where the provider limits it; emergencies go on. False if
     nothing closes.
     """
     if isinstance(outcome, Halted) or outcome.scope == "domain":
         if isinstance(outcome, Deferred) and not outcome.alarm:
-            return False  # domains that are busy, each for itself
+            return False  # each domain is busy by itself
         resume = outcome.resume if isinstance(outcome, Halted) else "manual"
         detail = f"{outcome.code} {outcome.detail}".strip()
-        if channel_store.halt_channel(connection, channel, detail, resume, suspected=True):
+        if channels.halt_channel(connection, channel, detail, resume, suspected=True):
             log.error(
                 "channel_halted",
                 channel=channel,
@@ -127,7 +125,7 @@ def _close(connection: Connection, channel: str, outcome: Halted | Deferred) -> 
                 suspected=True,
             )
         return True
-    if channel_store.pause_channel(connection, channel, outcome.retry_after or 0.0, suspected=True):
+    if channels.pause_channel(connection, channel, outcome.retry_after or 0.0, suspected=True):
         log.error(
             "channel_paused",
             channel=channel,
@@ -139,10 +137,10 @@ def _close(connection: Connection, channel: str, outcome: Halted | Deferred) -> 
 
 
 def rejected_by(
-    connection: Connection, channel: str, edition: int, failure: Rejected, seen: Seen
+    connection: Connection, channel: str, edition: int, failure: Rejected, seen: SuspectReply
 ) -> int:
-    """Note that a receipt told of a rejection; how many addresses got it for this edition with no
-    arrival between.
+    """Record a rejection that came by receipt; return how many addresses got it for this edition
+    since the last success.
     """
     kind = f"{LATER}{edition} {failure.code}"
     known = suspicions.successes(connection, channel)

@@ -1,65 +1,51 @@
-"""What operators do to channels, API tokens and areas. Each act and its row of the audit log are
-one transaction.
+"""Controls of channels: resume one, decide on held suppressions. Each act shares a transaction with
+its audit entry.
 """
 
 from sqlalchemy import Connection
 
 from broadcaster.app import App
-from broadcaster.domain.actor import Actor, require
+from broadcaster.domain.actor import Actor, StaffActor, require
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import SendingCode
 from broadcaster.store import audit, channels
 
 LANES = ("emergency", "routine")
 
 
-def require_channels(actor: Actor) -> None:
-    """Raises NotAllowed unless the person may decide on a channel, which is everybody's."""
+def require_channels(actor: StaffActor) -> None:
+    """Raise NotAllowed unless the person may decide on channels, which the whole city shares."""
     require(actor, "steer")
     if not actor.account.everywhere:
-        raise NotAllowed(
-            "Kanal dipakai seluruh kota. Minta petugas yang bertugas untuk seluruh kota."
-        )
+        raise NotAllowed(SendingCode.CHANNELS_CITYWIDE)
 
 
-async def resume_channel(app: App, channel: str, *, actor: str) -> None:
-    """Open a halted channel again, and wake its workers. Raises NotAllowed where it is open
-    already.
-    """
+async def resume_channel(app: App, channel: str, *, actor: Actor) -> None:
+    """Reopen a halted channel and wake its workers. Raises NotAllowed if it is already open."""
 
     def transaction(connection: Connection) -> None:
         if not channels.resume_channel(connection, channel):
-            raise NotAllowed("Kanal ini tidak sedang berhenti.")
-        audit.append(
-            connection,
-            at=app.clock(),
-            actor=actor,
-            act="channel_resume",
-            subject=f"channel:{channel}",
-        )
+            raise NotAllowed(SendingCode.CHANNEL_OPEN)
+        audit.append(connection, actor, Act.CHANNEL_RESUME, f"channel:{channel}")
 
     await app.database.write(transaction)
     for lane in LANES:
         await app.queue.ring(channel, lane)
 
 
-async def decide_held(app: App, channel: str, *, apply: bool, actor: str) -> int:
-    """Deactivate the addresses that are held, or leave them active; how many. Raises NotAllowed
-    where none is held.
+async def decide_held(app: App, channel: str, *, apply: bool, actor: Actor) -> int:
+    """Deactivate the held addresses, or leave them active; return their number. Raises NotAllowed
+    if none is held.
     """
 
     def transaction(connection: Connection) -> int:
         state = channels.channel_states(connection).get(channel)
         count = channels.release_held(connection, channel, apply=apply)
         if not count and not (state and state.holding):
-            raise NotAllowed("Tidak ada penonaktifan alamat yang ditahan.")
-        detail = {"applied": apply, "count": count}
+            raise NotAllowed(SendingCode.NOTHING_HELD)
         audit.append(
-            connection,
-            at=app.clock(),
-            actor=actor,
-            act="held_decided",
-            subject=f"channel:{channel}",
-            detail=detail,
+            connection, actor, Act.HELD_DECIDED, f"channel:{channel}", applied=apply, count=count
         )
         return count
 

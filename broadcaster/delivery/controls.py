@@ -1,27 +1,33 @@
-"""What people do to a sending: pause, resume, cancel, send again to those whom it did not reach.
-Each act is in the audit log.
-"""
+"""Controls of a sending: pause, resume, cancel, retry failed deliveries. Each act is audited."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from sqlalchemy import Connection
 
 from broadcaster.app import App
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import SendingCode
 from broadcaster.store import audit, ledger, retries
 
-Act = Literal["pause", "resume", "cancel"]
-
-NOTHING_TO_DO: Mapping[Act, str] = {
-    "pause": "Tidak ada pengiriman yang sedang berjalan.",
-    "resume": "Tidak ada pengiriman yang dijeda.",
-    "cancel": "Semua pengiriman sudah selesai.",
+SendingControl = Literal["pause", "resume", "cancel"]
+_ACTS: Mapping[SendingControl, Act] = {
+    "pause": Act.PAUSE,
+    "resume": Act.RESUME,
+    "cancel": Act.CANCEL,
 }
-_WANTED: Mapping[Act, tuple[str, ...]] = {
+
+NOTHING_TO_DO: Mapping[SendingControl, SendingCode] = {
+    "pause": SendingCode.NOTHING_RUNNING,
+    "resume": SendingCode.NOTHING_PAUSED,
+    "cancel": SendingCode.NOTHING_OPEN,
+}
+_WANTED: Mapping[SendingControl, tuple[str, ...]] = {
     "pause": ("paused",), "resume": ("preparing", "running", "done"), "cancel": ("stopped",),
 }  # fmt: skip
 LEFT_OUT = {
@@ -35,49 +41,54 @@ LEFT_OUT = {
     "paused": "pengiriman dijeda: lanjutkan dulu",
     "folded": "sudah lebih dari 30 hari",
 }
-"""Why somebody whom it did not reach gets it no more, in words."""
-BREATH = 0.02
-"""Seconds between two transactions of a long act, in which others write."""
+"""Reasons why a delivery is not retried, in words for staff."""
+YIELD_SECONDS = 0.02
+"""Seconds between two transactions of a long act, so that others can write."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Retried:
-    """How many rows were opened again, and how many not, by reason (keys of LEFT_OUT)."""
+class RetryResult:
+    """Counts of deliveries reopened, and of those left out by reason (keys of LEFT_OUT)."""
 
     opened: int
     left_out: Mapping[str, int]
 
 
-async def steer(app: App, announcement: str, act: Act, *, why: str = "", actor: str) -> None:
-    """Change the sending, and ring; asking for what is so already is no error. Raises NotAllowed."""
+async def steer(
+    app: App, announcement: str, control: SendingControl, *, why: str = "", actor: Actor
+) -> None:
+    """Change the sending and wake its workers; a change already in force is no error. Raises
+    NotAllowed.
+    """
 
     def transaction(connection: Connection) -> None:
         changed = {
             "pause": lambda: ledger.pause(connection, announcement, why),
             "resume": lambda: ledger.resume(connection, announcement),
             "cancel": lambda: ledger.cancel(connection, announcement, why),
-        }[act]()
-        if ledger.progress(connection, announcement).sending not in _WANTED[act]:
-            raise NotAllowed(NOTHING_TO_DO[act])
+        }[control]()
+        if ledger.progress(connection, announcement).sending not in _WANTED[control]:
+            raise NotAllowed(NOTHING_TO_DO[control])
         if changed:
-            _note(connection, app, actor, act, announcement, {"why": why} if why else {})
+            reason = {"why": why} if why else {}
+            audit.append(connection, actor, _ACTS[control], announcement, **reason)
 
     await app.database.write(transaction)
     await _ring(app, announcement)
 
 
-async def retry_failed(app: App, announcement: str, *, actor: str) -> Retried:
-    """Open one more attempt for every row that failed or is unconfirmed, and ring.
+async def retry_failed(app: App, announcement: str, *, actor: Actor) -> RetryResult:
+    """Open one more attempt for every failed or unconfirmed delivery, and wake the workers.
 
-    Many short transactions: when it is cut short, what was opened is sent, and asking again opens
-    the rest.
+    Runs in many short transactions: if interrupted, what was opened is sent, and a repeat opens the
+    rest.
     """
     opened, left_out = 0, Counter[str]()
 
     def begin(connection: Connection) -> list[retries.Part]:
-        found = list(retries.parts(connection, announcement))
-        _note(connection, app, actor, "retry-failed", announcement, {})
-        return found
+        all_parts = list(retries.parts(connection, announcement))
+        audit.append(connection, actor, Act.RETRY_FAILED, announcement)
+        return all_parts
 
     for first in await app.database.write(begin):
         part: retries.Part | None = first
@@ -85,20 +96,21 @@ async def retry_failed(app: App, announcement: str, *, actor: str) -> Retried:
             done = await app.database.write(retries.open_next, part)
             opened, part = opened + done.opened, done.rest
             left_out.update(done.left_out)
-            await asyncio.sleep(BREATH if part is not None else 0)
-    said = {"retried": opened, "left_out": dict(left_out)}
-    await app.database.write(_note, app, actor, "retried", announcement, said)
+            await asyncio.sleep(YIELD_SECONDS if part is not None else 0)
+    finished = replace(actor, now=app.clock())
+    await app.database.write(
+        audit.append,
+        finished,
+        Act.RETRIED,
+        announcement,
+        retried=opened,
+        left_out=dict(left_out),
+    )
     await _ring(app, announcement)
-    return Retried(opened=opened, left_out=left_out)
+    return RetryResult(opened=opened, left_out=left_out)
 
 
 async def _ring(app: App, announcement: str) -> None:
-    """Wake the workers of every channel by which the newest edition goes."""
+    """Wake the workers of every channel that the newest edition uses."""
     for channel, lane in await app.database.read(ledger.lanes, announcement):
         await app.queue.ring(channel, lane)
-
-
-def _note(
-    connection: Connection, app: App, actor: str, act: str, subject: str, detail: Mapping[str, Any]
-) -> None:
-    audit.append(connection, at=app.clock(), actor=actor, act=act, subject=subject, detail=detail)

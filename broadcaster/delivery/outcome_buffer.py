@@ -1,23 +1,26 @@
-"""Outcomes on their way to the ledger: what the retry policy makes of each, gathered and recorded
-together.
-"""
+"""Outcomes on their way to the ledger: decided by the retry policy, recorded in batches."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Connection
 
-from broadcaster.delivery.breaker import Report, weigh
+from broadcaster.delivery.breaker import SuspectOutcome, weigh
+from broadcaster.delivery.sending_state import SendingState
 from broadcaster.domain.deliveries import FAILED, PENDING, Consequence, Decision, MarkedRow
-from broadcaster.domain.retry_policy import Moment, consequence, decide, doubtful, unopened
-from broadcaster.domain.sender_faults import Seen, is_ours, is_suspect
-from broadcaster.store import address_effects, key_binding
-from broadcaster.store import channels as channel_store
-from broadcaster.store import outcomes as store
+from broadcaster.domain.retry_policy import (
+    Moment,
+    channel_rest,
+    consequence,
+    decide,
+    doubtful,
+    unopened,
+)
+from broadcaster.domain.sender_faults import SuspectReply, is_ours, is_suspect
+from broadcaster.store import address_effects, channels, key_binding, outcomes
 from broadcaster.store.leases import suspend_proof
 from broadcaster.store.slices import Claim
 from channels.base.contract import (
@@ -30,24 +33,23 @@ from channels.base.contract import (
     Receipt,
     Rejected,
 )
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 from subscribers.vault import Vault
-
-if TYPE_CHECKING:
-    from broadcaster.delivery.drain import Deliverer
 
 log = structlog.get_logger(__name__)
 
 GROUP = 250
 """Outcomes committed together at most."""
 
-
-KEY_DOES_NOT_FIT = "Alamat tidak dapat dibuka: kunci rahasia tidak cocok. Pulihkan kuncinya, lalu buka lagi kanal ini."
+KEY_DOES_NOT_FIT = (
+    "Alamat tidak dapat dibuka: kunci rahasia tidak cocok. "
+    "Pulihkan kuncinya, lalu buka lagi kanal ini."
+)
 
 
 @dataclass(kw_only=True)
-class Batch:
-    """Outcomes that are committed together, with all that they mean for addresses, edition and
+class OutcomeBatch:
+    """Outcomes that are committed together, with their consequences for addresses, edition and
     channel.
     """
 
@@ -55,7 +57,7 @@ class Batch:
     claim: Claim
     keep_ids: bool
     results: int = 0
-    """Results to count for the mass-suppression breaker, of earlier batches too."""
+    """Results to count for the mass-suppression breaker, including those of earlier batches."""
     decisions: list[Decision] = field(default_factory=list)
     meanings: list[Consequence] = field(default_factory=list)
     unwritten: list[MarkedRow] = field(default_factory=list)
@@ -63,21 +65,21 @@ class Batch:
     halt: Halted | None = None
     pause: float = 0.0
     key_in_doubt: bool = False
-    """Several different addresses in a row could not be opened."""
-    reports: list[Report] = field(default_factory=list)
+    """True if several different addresses in a row could not be opened."""
+    reports: list[SuspectOutcome] = field(default_factory=list)
     """Suspect replies, to be weighed with those of the other workers."""
     arrived: dict[str, float] = field(default_factory=dict)
-    """Successes that speak against suspicions: when, by domain (keyed hash), under "" on the
-    channel.
+    """Times of successes that clear suspicions, by domain (keyed hash); "" stands for the channel
+    itself.
     """
     arrived_at: float = 0.0
-    """When the last message arrived (epoch seconds)."""
+    """Time of the last success (epoch seconds); 0 if none."""
     idle: bool = False
-    """Whether nobody else was left to try."""
+    """True if no recipient was left to try."""
     reopens: bool = False
-    """Whether a success may open a channel again that suspect replies closed."""
+    """True if a success may reopen a channel that suspect replies closed."""
     shut: bool = False
-    """Whether the suspect replies closed the channel."""
+    """True if the suspect replies closed the channel."""
     resting: dict[str, float] = field(default_factory=dict)
     """Seconds that domains (keyed hash) rest because of suspect replies."""
 
@@ -86,23 +88,23 @@ class Batch:
 
     @property
     def slots(self) -> set[int]:
-        """The rows that it settles."""
+        """Return the slots of the rows that this batch settles."""
         return {decision.slot for decision in self.decisions} | {row.slot for row in self.unwritten}
 
     @property
     def closes(self) -> bool:
-        """Whether this ends the sending by this channel for now. What single recipients said never
-        ends an emergency.
+        """True if this ends sending by the channel for now. Replies to single recipients never end
+        an emergency.
         """
         halts = self.halt is not None and (is_ours(self.halt) or self.claim.lane != "emergency")
         return halts or self.pause > 0 or (self.shut and self.claim.lane != "emergency")
 
     def record(self, connection: Connection) -> list[tuple[str, int]]:
-        """Record everything, repeating it changes nothing; returns (channel, address) pairs fallen
-        back to.
+        """Record everything; repeating it changes nothing. Return the (channel, address) pairs
+        fallen back to.
         """
         claim = self.claim
-        store.hand_back(connection, claim, self.unwritten)
+        outcomes.hand_back(connection, claim, self.unwritten)
         fallen = (
             address_effects.record(
                 connection,
@@ -117,7 +119,7 @@ class Batch:
             else []
         )
         if self.pause:
-            channel_store.pause_channel(connection, claim.channel, self.pause)
+            channels.pause_channel(connection, claim.channel, self.pause)
         if self.key_in_doubt and not key_binding.opens_addresses(
             connection, self.vault, claim.channel
         ):
@@ -131,7 +133,7 @@ class Batch:
                 detail=self.halt.detail,
                 resume=self.halt.resume,
             )
-        if self.stop_edition and channel_store.pause_run(
+        if self.stop_edition and channels.pause_run(
             connection, claim.edition, claim.channel, self.stop_edition
         ):
             log.error(
@@ -144,12 +146,12 @@ class Batch:
 
     def _halt(self, connection: Connection, halt: Halted) -> bool:
         detail = f"{halt.code} {halt.detail}".strip()
-        return channel_store.halt_channel(
+        return channels.halt_channel(
             connection, self.claim.channel, detail, halt.resume, suspected=not is_ours(halt)
         )
 
     def _weigh(self, connection: Connection) -> None:
-        """Let suspect replies close the channel, and a success of an emergency open it again."""
+        """Let suspect replies close the channel, and the success of an emergency reopen it."""
         channel = self.claim.channel
         if self.reports or self.arrived:
             weighed = weigh(connection, channel, self.reports, self.arrived, idle=self.idle)
@@ -157,12 +159,12 @@ class Batch:
         if (
             self.reopens
             and self.arrived_at
-            and channel_store.clear_suspicion(connection, channel, self.arrived_at)
+            and channels.clear_suspicion(connection, channel, self.arrived_at)
         ):
             log.info("channel_resumed", channel=channel)
 
     def tell(self) -> None:
-        """Log what will be tried again, by the provider's code."""
+        """Log what will be retried, by the provider's code."""
         for code, count in Counter(
             each.provider_code for each in self.decisions if each.state == PENDING
         ).items():
@@ -170,31 +172,33 @@ class Batch:
 
 
 @dataclass(kw_only=True)
-class Outcomes:
-    """Gathers what became of the rows of one claim until somebody takes the batch; `since` is when
-    its oldest came in.
+class OutcomeBuffer:
+    """Collects the outcomes of one claim until a batch is taken; `since` is when the oldest came
+    in.
     """
 
-    deliverer: "Deliverer"
+    state: SendingState
     channel: PushChannel
     claim: Claim
     clock_lead: float = 0.0
-    """Seconds by which the database's wall clock is ahead of ours for intervals."""
+    """Seconds by which the database's wall clock is ahead of `suspend_proof`."""
     since: float = 0.0
 
     def __post_init__(self) -> None:
         self._batch = self._empty()
-        self._any_moment = self._moment()  # of a receipt the time does not matter
-        self._suspects: dict[str, Report] = {}
+        self._any_moment = self._moment()  # the time of a receipt does not matter
+        self._suspects: dict[str, SuspectOutcome] = {}
 
-    def _empty(self) -> Batch:
-        return Batch(
-            vault=self.deliverer.app.vault, claim=self.claim, keep_ids=self.channel.receipt_wait > 0
+    def _empty(self) -> OutcomeBatch:
+        return OutcomeBatch(
+            vault=self.state.app.vault, claim=self.claim, keep_ids=self.channel.receipt_wait > 0
         )
 
     @property
     def urgent(self) -> bool:
-        """Whether the batch should be recorded at once: it is full, or changes what others may do."""
+        """True if the batch should be recorded at once: it is full, or affects what
+        others may do.
+        """
         batch = self._batch
         changes = (
             batch.halt is not None
@@ -204,19 +208,20 @@ class Outcomes:
         )
         return changes or len(batch.decisions) >= GROUP
 
-    def take(self) -> Batch:
-        """The batch so far; the next one is empty."""
+    def take(self) -> OutcomeBatch:
+        """Return the current batch and begin an empty one."""
         batch, self._batch, self.since = self._batch, self._empty(), 0.0
         batch.reopens = (
-            self.claim.lane == "emergency" or self.claim.channel in self.deliverer.replies.closed
+            self.claim.lane == "emergency"
+            or self.claim.channel in self.state.breakers.replies.closed
         )
-        batch.results = self.deliverer.results_to_count(
+        batch.results = self.state.breakers.results_to_count(
             self.claim.channel, len(batch.decisions), now=bool(batch.meanings)
         )
         return batch
 
     def add(self, row: MarkedRow, outcome: Outcome, address: str = "") -> None:
-        """Take one outcome in; `address` is whom it is about, for the sake of its domain."""
+        """Add one outcome; `address` is the recipient's, of which only the domain is used."""
         if not self.since:
             self.since = suspend_proof()
         if isinstance(outcome, Receipt):
@@ -235,17 +240,17 @@ class Outcomes:
                 self._suspect(row, outcome, address, moment.now)
 
     def tried_all(self) -> None:
-        """Nobody of the claim is left to try: what is suspected counts now, and an edition that
-        nobody takes stops.
+        """Let suspicions count, and stop an edition that nobody accepts: the claim has no row left
+        to try.
         """
-        batch, replies, claim = self._batch, self.deliverer.replies, self.claim
+        batch, replies, claim = self._batch, self.state.breakers.replies, self.claim
         batch.stop_edition = batch.stop_edition or replies.doubted(claim.edition, claim.channel)
         if replies.is_suspected(claim.channel):
             batch.reports += self._suspects.values()
         batch.idle = bool(batch.stop_edition or batch.reports)
 
     def unwritten(self, rows: Iterable[MarkedRow]) -> None:
-        """These were marked and never written: they wait again, no attempt spent."""
+        """Let rows that were marked but never written wait again; no attempt is spent."""
         self._batch.unwritten += rows
 
     def unopened(self, row: MarkedRow, code: str) -> None:
@@ -255,10 +260,12 @@ class Outcomes:
         if not self.since:
             self.since = suspend_proof()
         self._batch.decisions.append(unopened(row, self._moment(), code))
-        self._batch.key_in_doubt |= self.deliverer.key_is_doubtful(self.claim.channel, row.address)
+        self._batch.key_in_doubt |= self.state.recipients.key_is_doubtful(
+            self.claim.channel, row.address
+        )
 
     def unreadable(self, row: MarkedRow, code: str) -> None:
-        """No message can be made for this row, whatever the reason that `code` names."""
+        """Fail a row for which no message can be made; `code` names the error."""
         self._batch.decisions.append(
             Decision(
                 slot=row.slot,
@@ -280,13 +287,10 @@ class Outcomes:
         )
 
     def _received(self, row: MarkedRow, outcome: Receipt, address: str) -> None:
-        replies, channel, at = (
-            self.deliverer.replies,
-            self.claim.channel,
-            suspend_proof() + self.clock_lead,
-        )
+        replies, channel = self.state.breakers.replies, self.claim.channel
+        at = suspend_proof() + self.clock_lead
         replies.reached(self.claim.edition, channel)
-        self.deliverer.channel_should_halt(channel, failed=False)
+        replies.call(channel, failed=False)
         domain = self._domain(address) if replies.watches(channel) else ""
         self._batch.arrived |= replies.success(channel, domain, at)
         self._batch.arrived_at = at
@@ -294,24 +298,27 @@ class Outcomes:
             self._mean(row, outcome, "")
 
     def _domain(self, address: str) -> str:
-        """The domain of a mail address as it is stored: a keyed hash; empty for other addresses."""
+        """Return the keyed hash of a mail address's domain; empty for other addresses."""
         name = address.rpartition("@")[2].lower() if "@" in address else ""
-        return self.deliverer.app.vault.lookup("domain", name).hex() if name else ""
+        return self.state.app.vault.lookup("domain", name).hex() if name else ""
 
     def _suspect(self, row: MarkedRow, outcome: Halted | Deferred, address: str, at: float) -> None:
-        replies, channel, domain = self.deliverer.replies, self.claim.channel, self._domain(address)
+        replies, channel = self.state.breakers.replies, self.claim.channel
+        domain = self._domain(address)
         if channel in replies.arrived:
             self._batch.arrived.setdefault("", replies.arrived[channel])
         replies.suspect(channel, domain, address.rpartition("@")[2].lower())
-        report = Report(seen=Seen(address=row.address, domain=domain, at=at), outcome=outcome)
+        report = SuspectOutcome(
+            seen=SuspectReply(address=row.address, domain=domain, at=at), outcome=outcome
+        )
         self._batch.reports.append(report)
         self._suspects[report.kind] = report
 
     def _rejected(self, row: MarkedRow, outcome: Rejected, moment: Moment) -> Decision:
-        """A rejection that others got too is the message's fault: an emergency tries everybody
-        before it stops for that.
+        """Decide on a rejection. One that others got too is the message's fault; an emergency tries
+        everybody before it stops for that.
         """
-        claim, replies = self.claim, self.deliverer.replies
+        claim, replies = self.claim, self.state.breakers.replies
         if not replies.edition_is_rejected(claim.edition, claim.channel, outcome, row.address):
             return decide(row, outcome, moment)
         why = f"{outcome.code} {outcome.detail}".strip()
@@ -337,24 +344,24 @@ class Outcomes:
                 detail="more than half of the last calls failed", resume="probe", about=about
             )
         if decision.state not in (PENDING, FAILED):
-            self.deliverer.replies.reached(claim.edition, claim.channel)
+            self.state.breakers.replies.reached(claim.edition, claim.channel)
         if isinstance(outcome, Deferred) and self._rests(row, outcome):
             batch.pause = max(batch.pause, outcome.retry_after or 0.0)
 
     def _is_broken(self, row: MarkedRow, outcome: Failure) -> bool:
-        """Whether this call opens the failure breaker. That one recipient fails again says nothing
-        new.
+        """True if this call opens the failure breaker. Another failure of the same recipient is no
+        new evidence.
         """
         failing = isinstance(outcome, Deferred) and not outcome.throttle
         if not failing or is_ours(outcome):
-            return self.deliverer.channel_should_halt(self.claim.channel, failed=failing)
-        return row.spent == 0 and self.deliverer.replies.refusal(self.claim.channel)
+            return self.state.breakers.replies.call(self.claim.channel, failed=failing)
+        return row.spent == 0 and self.state.breakers.replies.refusal(self.claim.channel)
 
     def _rests(self, row: MarkedRow, outcome: Deferred) -> bool:
-        """Whether the whole channel rests as long as the provider asks."""
-        if not outcome.throttle or outcome.scope != "channel" or not outcome.retry_after:
+        """True if the whole channel must rest for as long as the provider asks."""
+        if not channel_rest(outcome):
             return False
-        limited = not outcome.alarm and self.deliverer.replies.is_limited(
+        limited = not outcome.alarm and self.state.breakers.replies.is_limited(
             self.claim.channel, row.address
         )
         return limited or is_ours(outcome)

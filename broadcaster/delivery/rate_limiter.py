@@ -1,13 +1,13 @@
 """Rates shared by all workers, counted in ticks by one atomic script on Redis time; without Redis,
-a careful share each.
+a cautious share for each worker.
 
-Rates are messages a second. A tick is a tenth of a second, stretched by 1 / SHARE, and lets a tenth
-of a rate pass as it begins: ten ticks take 1.03 s, so no second ever sees more than the rate. What
-a tick does not use in time is dropped, not bunched.
+Rates are messages a second. A tick is a tenth of a second, stretched by 1 / SHARE, and grants a
+tenth of a rate as it begins: ten ticks take 1.03 s, so no second ever sees more than the rate.
+Grants not used in time are dropped, not accumulated.
 
-While Redis is away each worker takes R / (2 x workers). When it is back, whoever notices first lets
-all go on like that for RETURN_SECONDS, until each has noticed: so the shares of some and the ticks
-of others never add up to more than the rate.
+While Redis is away each worker takes R / (2 x workers). Once it is back, the first worker to notice
+keeps all of them in that mode for RETURN_SECONDS, until each has noticed: the shares of some and
+the ticks of others never add up to more than the rate.
 """
 
 import asyncio
@@ -19,9 +19,8 @@ from typing import TypeVar
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
 
-from broadcaster.delivery.redis_scripts import ALONE, LOOK, RESERVE, SPACE, Script, Signal
+from broadcaster.delivery.redis_scripts import ALONE, LOOK, RESERVE, SPACE, RedisScript, Signal
 from broadcaster.runtime.queue import Queue
 from broadcaster.store.leases import suspend_proof
 
@@ -29,67 +28,54 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 SHARE = 0.97
-"""Part of the granted rate that is used in the long run."""
+"""Fraction of the granted rate that is used in the long run."""
 ALONE_SHARE = 0.9
-"""Part of its share that a worker uses without Redis, as it takes a tick's messages in advance."""
+"""Fraction of its share that a worker uses without Redis, as it takes a tick's messages in advance.
+"""
 TICKS = 10
-"""Ticks that together let one second's rate pass."""
+"""Ticks that together grant one second's rate."""
 TICK = 1 / TICKS / SHARE
-"""Seconds of a tick; no reservation is further ahead, so that an emergency waits for no more."""
+"""Seconds of a tick; no reservation lies further ahead, so an emergency never waits longer."""
 GRACE = 0.01
-"""Seconds from its beginning during which a tick can still be reserved."""
+"""Seconds after its start during which a tick can still be reserved."""
 LATE = 0.028
-"""Seconds from the beginning of its tick after which a message would be too close to those of the
-tenth tick from there.
+"""Seconds after the start of its tick beyond which a message would come too close to those of the
+tenth tick after it.
 """
 DEMAND_SECONDS = 2
-"""How long an emergency's demand holds routine work back after it was last renewed."""
+"""Seconds that an emergency's demand holds back routine work after its last renewal."""
 LOOK_SECONDS = 0.05
-"""How long an unlimited channel believes what Redis said of pauses and demands."""
+"""Seconds that an unlimited channel relies on the last reading of pauses and demands."""
 WATCH_SECONDS = 0.1
-"""Pause between looks on behalf of messages that are granted and not yet written."""
+"""Seconds between readings on behalf of messages that are granted and not yet written."""
 HEARD_SECONDS = 0.3
-"""How long what was heard holds without being heard again."""
+"""Seconds that a signal holds without being read again."""
 PAUSE_SECONDS = 2.0
-"""How long a pause is told by Redis: it only hurries; the database holds it for as long as the
-provider asks.
+"""Seconds that Redis announces a pause at most: it only spreads the news; the database holds the
+pause for as long as the provider asks.
 """
 RETRY_SECONDS = 0.25
-"""How long Redis is left alone after it failed to answer."""
+"""Seconds that Redis is left alone after it failed to answer."""
 RETURN_SECONDS = 2.0
-"""How long all go on alone once Redis is back: longer than any of them takes to notice."""
-PACE_SECONDS = 1.0
-"""How long a channel's pace is believed before the database is asked again."""
+"""Seconds that all workers go on alone once Redis is back: longer than any takes to notice."""
 SPACED = 20_000
-"""Addresses remembered in this process before those free again are forgotten."""
+"""Addresses remembered in this process before expired ones are dropped."""
 
 
-_reserve, _look, _space = Script(RESERVE), Script(LOOK), Script(SPACE)
-
-
-async def as_granted(_channel: str, rate: float) -> float:
-    """A provider who has not slowed us down."""
-    return rate
+_reserve, _look, _space = RedisScript(RESERVE), RedisScript(LOOK), RedisScript(SPACE)
 
 
 @dataclass
 class Limiter:
-    """Grants sends of each channel. `workers` tells how many processes were last counted on the
-    lane.
-
-    `pace` gives the rate in force of a channel and its granted rate (store/pace.py `rate_now`),
-    both messages a second.
-    """
+    """Grants sends on each channel; `workers` returns the last count of the lane's processes."""
 
     queue: Queue
     workers: Callable[[], int]
-    pace: Callable[[str, float], Awaitable[float]] = as_granted
     _local: dict[str, float] = field(default_factory=dict)
     _dropped: dict[str, int] = field(default_factory=dict)
     _looked: dict[tuple[str, str], float] = field(default_factory=dict)
     _paused: dict[str, float] = field(default_factory=dict)
     _demanded: dict[str, float] = field(default_factory=dict)
-    _paces: dict[tuple[str, float], tuple[float, float]] = field(default_factory=dict)
     _spaced: dict[tuple[str, int], float] = field(default_factory=dict)
     _alone_since: float | None = None
     _away: bool = False
@@ -97,10 +83,9 @@ class Limiter:
     _returning: "asyncio.Task[None] | None" = None
 
     async def take(self, channel: str, lane: str, *, rate: float, wanted: int) -> int:
-        """How many messages may be written now (0 to `wanted`); waits at most about 100 ms for the
-        first.
+        """Return how many messages may be written now (0 to `wanted`); waits about 100 ms at most
+        for the first.
         """
-        rate = await self._rate_now(channel, rate)
         if rate <= 0:
             return await self._take_unlimited(channel, lane, wanted)
         asked = suspend_proof()
@@ -109,24 +94,9 @@ class Limiter:
             await asyncio.sleep(min(wait, TICK))
         return self._in_time(channel, granted, late=suspend_proof() - asked - wait)
 
-    async def _rate_now(self, channel: str, rate: float) -> float:
-        """The rate in force, read at most once a second; while the database is away what it last
-        said.
-        """
-        clock = suspend_proof()
-        until, found = self._paces.get((channel, rate), (0.0, rate))
-        if clock >= until:
-            self._paces[channel, rate] = clock + PACE_SECONDS, found  # one hand asks for all
-            try:
-                found = await self.pace(channel, rate)
-            except DBAPIError as error:
-                log.warning("pace_not_read", channel=channel, error=type(error.orig).__name__)
-            self._paces[channel, rate] = clock + PACE_SECONDS, found
-        return found
-
     async def _take_unlimited(self, channel: str, lane: str, wanted: int) -> int:
-        """All of it, but for pauses and an emergency's demand: Redis is asked a few times a second,
-        not each time.
+        """Grant everything unless paused or held back by an emergency; reads Redis a few times a
+        second, not each time.
         """
         clock = suspend_proof()
         if clock - self._looked.get((channel, lane), -math.inf) >= LOOK_SECONDS:
@@ -138,7 +108,7 @@ class Limiter:
         return 0
 
     def _in_time(self, channel: str, granted: int, *, late: float) -> int:
-        """The grant, or 0 where its time has passed; but after a second of nothing also a machine
+        """Return the grant, or 0 if its time has passed; after a second of nothing even a machine
         that is always late sends.
         """
         if not granted:
@@ -152,7 +122,9 @@ class Limiter:
     async def _reserve(
         self, channel: str, lane: str, rate: float, wanted: int
     ) -> tuple[int, float]:
-        """How many, and seconds until their tick begins or until another try."""
+        """Reserve up to `wanted`; return how many, and seconds until their tick begins or until
+        another try.
+        """
         if self._has_redis():
             keys = (f"siaran:tick:{channel}", *_signals(channel), ALONE)
             numbers = (wanted, rate, TICKS, round(TICK * 1e6), round(GRACE * 1e6), DEMAND_SECONDS)
@@ -168,13 +140,13 @@ class Limiter:
         return self._take_alone(channel, rate, wanted)
 
     def _take_alone(self, channel: str, rate: float, wanted: int) -> tuple[int, float]:
-        """Without Redis: a share of R / (2 x workers), reserved in this process."""
+        """Reserve a share of R / (2 x workers) in this process, without Redis."""
         interval = 2 * max(self.workers(), 1) / (rate * ALONE_SHARE)
         clock = suspend_proof()
         if self._alone_since is None:
             self._alone_since = clock
             self._local.clear()
-        # the last tick that Redis let anybody reserve must be over for a whole tick
+        # the last tick that anybody could reserve in Redis must be over for a whole tick
         free = max(self._local.get(channel, self._alone_since + 2 * TICK + interval), clock)
         granted = min(math.floor((clock + TICK - free) / interval) + 1, wanted)
         if granted < 1:
@@ -185,45 +157,41 @@ class Limiter:
     # --- pauses and demands ---------------------------------------------------------------------
 
     def open_for(self, channel: str, lane: str) -> bool:
-        """Whether what is granted may still be written, as far as this process has heard; cheap,
-        for each write.
+        """True if granted messages may still be written, as far as this process knows; cheap enough
+        for every write.
         """
         clock = suspend_proof()
         held = lane != "emergency" and clock < self._demanded.get(channel, 0.0)
         return not held and clock >= self._paused.get(channel, 0.0)
 
     async def pause(self, channel: str, seconds: float) -> None:
-        """The provider asked for so much rest: nobody writes, at once. The database must be told
-        too, which holds it longer.
+        """Stop all writing at once for `seconds`, as the provider asked; the caller also records it
+        in the database, which holds it longer.
         """
-        told = min(seconds, PAUSE_SECONDS)
-        if told <= 0:
+        announced = min(seconds, PAUSE_SECONDS)
+        if announced <= 0:
             return
-        self._paused[channel] = max(self._paused.get(channel, 0.0), suspend_proof() + told)
+        self._paused[channel] = max(self._paused.get(channel, 0.0), suspend_proof() + announced)
         if self._has_redis():
             await self._ask(
-                lambda redis: redis.set(_signals(channel)[1], "1", px=math.ceil(told * 1000))
+                lambda redis: redis.set(_signals(channel)[1], "1", px=math.ceil(announced * 1000))
             )
 
-    def changed_pace(self, channel: str) -> None:
-        """The channel was just slowed down: ask for its rate before the next grant."""
-        self._paces = {key: known for key, known in self._paces.items() if key[0] != channel}
-
     async def watch(self, channel: str, lane: str) -> None:
-        """Hear what others say of the channel until this is cancelled, for messages that are
-        granted and not yet written.
+        """Keep reading the channel's signals until cancelled, for messages that are granted and not
+        yet written.
         """
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             await self.look(channel, lane)
 
     async def look(self, channel: str, lane: str) -> None:
-        """Ask Redis once for pauses and demands; an emergency renews its own."""
+        """Read pauses and demands from Redis once; an emergency renews its own demand."""
         if self._has_redis():
             renewed = DEMAND_SECONDS if lane == "emergency" else 0
-            found = await self._ask(lambda redis: _look(redis, _signals(channel), renewed))
-            if found is not None:
-                self._heard(channel, demanded=bool(found[0]), paused=bool(found[1]))
+            signals = await self._ask(lambda redis: _look(redis, _signals(channel), renewed))
+            if signals is not None:
+                self._heard(channel, demanded=bool(signals[0]), paused=bool(signals[1]))
 
     def _heard(self, channel: str, *, demanded: bool, paused: bool) -> None:
         until = suspend_proof() + HEARD_SECONDS
@@ -234,41 +202,43 @@ class Limiter:
         if paused:
             self._paused[channel] = max(self._paused.get(channel, 0.0), until)
 
-    # --- the distance between two messages to one address ---------------------------------------
+    # --- spacing of messages to one address ------------------------------------------------------
 
     async def space(self, channel: str, seconds: Mapping[int, float]) -> Mapping[int, float]:
-        """Reserve a message to each address (its id -> seconds until the next); those that must
-        wait, and how many seconds.
+        """Reserve one message for each address (id -> seconds until its next); return the seconds
+        that the others must wait, by id.
 
-        One question for all. Without Redis each process keeps the distance for itself.
+        One request for all. Without Redis each process keeps the spacing for itself.
         """
         clock = suspend_proof()
         if len(self._spaced) > SPACED:
             self._spaced = {key: free for key, free in self._spaced.items() if free > clock}
         held = {
-            one: wait
-            for one in seconds
-            if (wait := self._spaced.get((channel, one), 0.0) - clock) > 0
+            address: wait
+            for address in seconds
+            if (wait := self._spaced.get((channel, address), 0.0) - clock) > 0
         }
-        asked = [one for one, length in seconds.items() if length > 0 and one not in held]
+        asked = [
+            address for address, length in seconds.items() if length > 0 and address not in held
+        ]
         if asked and self._has_redis():
-            keys = [f"siaran:space:{channel}:{one}" for one in asked]
+            keys = [f"siaran:space:{channel}:{address}" for address in asked]
             answer = await self._ask(
                 lambda redis: _space(
-                    redis, keys, *(math.ceil(seconds[one] * 1000) for one in asked)
+                    redis, keys, *(math.ceil(seconds[address] * 1000) for address in asked)
                 )
             )
             places = iter(answer or ())
             held |= {asked[place]: wait / 1000 for place, wait in zip(places, places, strict=True)}
-        for one in asked:
-            self._spaced[channel, one] = clock + held.get(one, seconds[one])
+        for address in asked:
+            self._spaced[channel, address] = clock + held.get(address, seconds[address])
         return held
 
-    # --- Redis, there or not --------------------------------------------------------------------
+    # --- availability of Redis ------------------------------------------------------------------
 
     def _has_redis(self) -> bool:
-        """Whether to ask Redis; while it is away somebody looks now and then, and nobody waits for
-        that.
+        """True if Redis is to be asked; while it is away a background task looks for it now and
+        then.
         """
         if (
             self._away
@@ -279,7 +249,7 @@ class Limiter:
         return bool(self.queue.url) and not self._away
 
     async def _return(self) -> None:
-        """Once Redis is back, say so to all and let them go on alone until each has noticed."""
+        """Announce that Redis is back, and keep all workers alone until each has noticed."""
         try:
             await self.queue.ask(
                 lambda redis: redis.set(ALONE, "1", px=round(RETURN_SECONDS * 1000), nx=True)
@@ -291,7 +261,7 @@ class Limiter:
         log.info("limiter_with_redis")
 
     async def _ask(self, act: Callable[[Redis], Awaitable[T]]) -> T | None:
-        """What Redis answers; None, and it counts as away, where it does not."""
+        """Return the answer of Redis; None, and Redis counts as away, if it fails."""
         try:
             return await self.queue.ask(act)
         except (RedisError, OSError) as error:
@@ -302,5 +272,5 @@ class Limiter:
 
 
 def _signals(channel: str) -> tuple[str, str]:
-    """Keys of a channel's demand and pause."""
+    """Return the keys of a channel's demand and pause."""
     return f"siaran:demand:{channel}", f"siaran:pause:{channel}"

@@ -1,7 +1,7 @@
 """Redis scripts of the rate limiter: one atomic step each, on Redis time."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -12,7 +12,7 @@ ALONE = "siaran:alone"
 
 
 class Signal(IntEnum):
-    """What else the script says."""
+    """Signals that RESERVE returns beside its grant."""
 
     NONE = 0
     ALONE = 1
@@ -20,9 +20,9 @@ class Signal(IntEnum):
     DEMANDED = 3
 
 
-# KEYS: state of the channel ("tick used"), demand of the emergency lane, pause, all go on alone.
+# KEYS: state of the channel ("tick used"), demand of the emergency lane, pause, ALONE.
 # ARGV: lane, wanted, rate, ticks a second, tick µs, grace µs, demand seconds.
-# Returns {granted, µs until the beginning of their tick (below 0: since) or until another try, Signal}.
+# Returns {granted, µs until the start of their tick (negative: since) or another try, Signal}.
 RESERVE = """
 local wanted, rate, ticks = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local length, grace = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -36,14 +36,14 @@ local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local current = math.floor(now / length)
 if redis.call('EXISTS', KEYS[4]) == 1 then
-  -- what each lets pass alone until the end of this must be well over before a tick begins
+  -- grants of workers on their own must be well over before the next tick begins
   redis.call('SET', KEYS[1], string.format('%d 0', current + 4), 'EX', 86400)
   return {0, 0, 1}
 end
 local tick, used = string.match(redis.call('GET', KEYS[1]) or '', '(%d+) (%d+)')
 tick, used = tonumber(tick), tonumber(used)
 if not tick or tick > current + 4 then
-  -- emptied, or of a server whose clock was another: what it let pass, a whole tick ago at least, is not known
+  -- emptied, or written by a server with another clock: earlier grants are unknown, so skip ahead
   tick, used = current + 3, 0
 end
 local first = current
@@ -65,7 +65,8 @@ return answer
 """
 
 
-# KEYS: demand, pause. ARGV: seconds for which the demand is renewed, 0 = it is not ours. Returns {demanded, paused}.
+# KEYS: demand, pause. ARGV: seconds by which to renew the demand, 0 if it is not ours.
+# Returns {demanded, paused}.
 LOOK = """
 if tonumber(ARGV[1]) > 0 then redis.call('SET', KEYS[1], '1', 'EX', ARGV[1]) end
 return {redis.call('EXISTS', KEYS[1]), redis.call('EXISTS', KEYS[2])}
@@ -73,7 +74,7 @@ return {redis.call('EXISTS', KEYS[1]), redis.call('EXISTS', KEYS[2])}
 
 
 # KEYS: one for each address. ARGV: ms between two messages to it.
-# Reserves a message to each; returns {number of an address that has to wait, ms, ...}.
+# Reserves one message for each; returns {index of an address that must wait, ms, ...}.
 SPACE = """
 local held = {}
 for i, key in ipairs(KEYS) do
@@ -86,16 +87,17 @@ return held
 """
 
 
-class Script:
-    """A Lua script that Redis is sent by its digest, and in full only where it does not know it."""
+class RedisScript:
+    """A Lua script called by its digest, and sent in full only if Redis does not know it."""
 
     def __init__(self, source: str) -> None:
         self._source = source
         self._digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(self, redis: Redis, keys: Sequence[str], *values: object) -> Any:
-        """Run it on keys and further arguments."""
+        """Run the script with keys and further arguments."""
+        run: Callable[..., Awaitable[Any]] = redis.execute_command
         try:
-            return await redis.execute_command("EVALSHA", self._digest, len(keys), *keys, *values)  # type: ignore[no-untyped-call]
+            return await run("EVALSHA", self._digest, len(keys), *keys, *values)
         except NoScriptError:
-            return await redis.execute_command("EVAL", self._source, len(keys), *keys, *values)  # type: ignore[no-untyped-call]
+            return await run("EVAL", self._source, len(keys), *keys, *values)

@@ -1,108 +1,95 @@
-"""A hand: works through one claimed slice. Each turn is one transaction that records what is known
-and marks what comes next.
+"""Slice sender: works through one claimed slice. Each turn is one transaction that records known
+outcomes and marks the next rows.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from broadcaster.delivery.outcome_buffer import Batch, Outcomes
-from broadcaster.delivery.throttling import DOMAIN_SECONDS
+from broadcaster.delivery.job_control import JobControl
+from broadcaster.delivery.message_composer import MessageComposer, Unrenderable
+from broadcaster.delivery.outcome_buffer import OutcomeBatch, OutcomeBuffer
+from broadcaster.delivery.sending_state import SendingState
 from broadcaster.domain.deliveries import MarkedRow
-from broadcaster.domain.retry_policy import bounded
+from broadcaster.domain.retry_policy import DOMAIN_WAIT, bounded
 from broadcaster.runtime import tasks
-from broadcaster.runtime.logs import told
-from broadcaster.store import channels as channel_store
-from broadcaster.store import outcomes as outcome_store
-from broadcaster.store import slices
+from broadcaster.store import channels, gate, slices
+from broadcaster.store.gate import Marked
 from broadcaster.store.leases import LeaseLost, suspend_proof
-from broadcaster.store.slices import Claim, Marked
-from channels.base.contract import Message, Outgoing, PushChannel
-from subscribers.vault import SealBroken
-
-if TYPE_CHECKING:
-    from broadcaster.delivery.drain import Deliverer
+from broadcaster.store.outcomes import hand_back
+from broadcaster.store.slices import Claim
+from channels.base.contract import PushChannel
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 BATCH = 125
-"""Rows marked at once by one hand (three hands stay within the window of a process)."""
+"""Rows marked at once by one sender (two senders fill the window of a process)."""
 GROUP_SECONDS = 0.1
-"""The longest that an outcome waits to be committed."""
+"""Seconds that an outcome waits at most to be committed."""
 LEASE_MARGIN = 5.0
-"""Seconds before the end of a lease at which its holder stops writing (a quarter of a short lease)."""
+"""Seconds before the end of a lease at which its holder stops writing (a quarter of a short lease).
+"""
 SLOW_SECONDS = 0.1
-"""How long a hand waits for what it handed over before it goes on: a slow answer holds up nobody
-else.
-"""
+"""Seconds that a sender waits for an answer before it goes on: a slow answer blocks nobody else."""
 LOOK_AGAIN = 0.25
-"""Seconds between looks for rows that became due again while slow answers are awaited."""
+"""Seconds between checks for rows that became due again while slow answers are pending."""
 DATABASE_PAUSE = 0.5
-"""Seconds between tries to save outcomes while the database does not take them (restart, full
-disk).
-"""
+"""Seconds between tries to save outcomes while the database is unavailable (restart, full disk)."""
 
 
 @dataclass(kw_only=True)
-class Hand:
-    """One claimed slice; `over` says that our turn is over, `ended` that nothing more may begin
-    whatever is under way.
+class SliceSender:
+    """Sender of one claimed slice; `tried` is set once only slow answers are pending."""
 
-    `close` says that the channel takes no more from this job; `tried` that only slow answers are
-    left to wait for.
-    """
-
-    deliverer: "Deliverer"
+    state: SendingState
     channel: PushChannel
     claim: Claim
-    over: Callable[[], bool]
-    ended: Callable[[], bool]
-    close: Callable[[], None]
+    control: JobControl
     lease_until: float = 0.0
     places: int = 0
-    """Places of the process's window that this hand holds for rows that are marked and unsettled,
-    but for late ones.
+    """Places of the window that this sender holds for marked and unsettled rows, except late ones.
     """
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     _slow: set[asyncio.Task[None]] = field(default_factory=set)
     _late: set[int] = field(default_factory=set)
-    """Slots of rows whose answers are slow: each holds a place of its own until its outcome is
-    recorded.
-    """
+    """Slots of rows whose answers are slow: each holds a place until its outcome is recorded."""
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
-        self.app, self.holder = self.deliverer.app, self.deliverer.holder
+        self.app, self.holder = self.state.app, self.state.holder
         self.margin = min(LEASE_MARGIN, self.holder.lease / 4)
         self.lease_until = suspend_proof() + self.holder.lease
-        self.outcomes = Outcomes(deliverer=self.deliverer, channel=self.channel, claim=self.claim)
+        self.outcomes = OutcomeBuffer(state=self.state, channel=self.channel, claim=self.claim)
+        self.composer = MessageComposer(
+            state=self.state, channel=self.channel, claim=self.claim, outcomes=self.outcomes
+        )
 
     def may_write(self) -> bool:
-        """Whether a write may still begin: the lease and our time hold for a while, and nobody
-        asked us to stop or to rest.
+        """True if a write may still begin: lease and deadline leave time, and no stop or pause was
+        asked for.
         """
         return (
             not self._is_over()
             and suspend_proof() < self.lease_until - self.margin
-            and self.deliverer.limiter.open_for(self.channel.name, self.claim.lane)
+            and self.state.limiter.open_for(self.channel.name, self.claim.lane)
         )
 
     def _is_over(self) -> bool:
-        """Whether to end here. While answers are to come nobody else can have our slice: an
-        emergency goes on with it.
+        """True if the sender must end. While answers are pending nobody else can claim the slice,
+        so an emergency goes on.
         """
         if self.claim.lane == "emergency" and any(not task.done() for task in self._slow):
-            return self.ended()
-        return self.over()
+            return self.control.ended
+        return self.control.over
 
     async def work(self) -> None:
-        """Mark, send and settle until nothing is due; then give the slice back."""
+        """Mark, send and settle until nothing is due; then release the slice."""
         ticking = asyncio.create_task(self._tick())
         try:
             if await self._send_and_settle():
@@ -124,7 +111,7 @@ class Hand:
                 await self._release(self.places + len(self._late))
 
     async def _send_and_settle(self) -> bool:
-        """Send until nothing is due, or we should end, and wait for slow answers; whether nobody is
+        """Send until nothing is due or the job ends, and wait for slow answers; True if no row is
         left to try.
         """
         try:
@@ -132,18 +119,22 @@ class Hand:
             while await self._settle_slow(
                 timeout=LOOK_AGAIN if everybody and not self._is_over() else None
             ):
-                if await self.app.database.read(slices.has_due, self.claim):
+                if await self.app.database.read(gate.has_due, self.claim):
                     everybody = await self._send_all()
-        except Exception:  # reason: what is under way must get its outcome; it is raised again
+        except Exception:  # reason: messages in flight must get their outcome; it is raised again
             await self._settle_slow()
             raise
         for ended in self._slow:
             ended.result()
         return everybody
 
-    async def _settle_slow(self, *, timeout: float | None = None) -> bool:  # noqa: ASYNC109  not ours to end: it outlasts this
-        """Wait for slow answers, holding no place for anybody else; whether some are still to come
-        after `timeout` seconds.
+    async def _settle_slow(
+        self,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  the tasks outlast this call
+    ) -> bool:
+        """Wait for slow answers without holding places; True if some are still pending after
+        `timeout` seconds.
         """
         under_way = [task for task in self._slow if not task.done()]
         if not under_way:
@@ -155,9 +146,9 @@ class Hand:
         return bool((await asyncio.wait(under_way, timeout=timeout))[1])
 
     async def _send_all(self) -> bool:
-        """Send until nothing is due, or we should end; whether nobody is left."""
+        """Send until nothing is due or the job ends; True if no row is left."""
         cursor, exhausted = self.claim.after_slot, False
-        take, pacing = self.deliverer.limiter.take, self.deliverer.pacing
+        take, pacing = self.state.limiter.take, self.state.pacing
         while not exhausted and not self._is_over():
             rate = await pacing.rate(self.channel)
             granted = await take(self.channel.name, self.claim.lane, rate=rate, wanted=BATCH)
@@ -176,7 +167,7 @@ class Hand:
         return exhausted
 
     async def _begin(self, rows: Sequence[MarkedRow]) -> None:
-        """Send these rows; what takes long goes on beside the rows after it."""
+        """Send these rows; slow ones go on beside the rows after them."""
         waiting = {row.slot: row for row in rows}
         sending = asyncio.create_task(self._send(rows, waiting))
         try:
@@ -195,10 +186,11 @@ class Hand:
         return None
 
     async def _hold(self, wanted: int) -> int:
-        """Take places for the next turn, up to our share of the window; waits for the first. How
-        many rows may be marked.
+        """Take places for the next turn, up to our share of the window, waiting for the first;
+        return how many rows may be marked.
         """
-        window, wanted = self.deliverer.window, min(wanted, self.deliverer.share, BATCH)
+        window = self.state.window
+        wanted = min(wanted, window.share, BATCH)
         if self.places < wanted:
             more = window.take(wanted - self.places, self.channel.name)
             if not self.places + more:
@@ -207,20 +199,20 @@ class Hand:
         return min(wanted, self.places)
 
     async def _give_back(self, used: int) -> None:
-        """Let go of places beyond our share, which shrinks when other channels have work too."""
-        surplus = self.places - max(used, min(self.deliverer.share, BATCH))
+        """Release places beyond our share, which shrinks when other channels have work too."""
+        surplus = self.places - max(used, min(self.state.window.share, BATCH))
         if surplus > 0:
             self.places -= surplus
             await self._release(surplus)
 
     async def _release(self, places: int) -> None:
-        await self.deliverer.window.release(places, self.channel.name)
+        await self.state.window.release(places, self.channel.name)
 
     # --- transactions ---------------------------------------------------------------------------
 
     async def _turn(self, cursor: int, limit: int) -> Marked:
-        """Record the outcomes so far and mark the next rows, in one transaction. Raises LeaseLost;
-        what is known is recorded.
+        """Record known outcomes and mark the next rows, in one transaction. Raises LeaseLost, with
+        the outcomes recorded.
         """
         async with self._saving:
             batch, asked = self.outcomes.take(), suspend_proof()
@@ -228,15 +220,13 @@ class Hand:
             def act(connection: Connection) -> tuple[list[tuple[str, int]], Marked]:
                 fallen = batch.record(connection) if batch else []
                 people = self.channel.tier
-                return fallen, slices.mark(
+                return fallen, gate.mark(
                     connection, self.claim, self.holder, cursor=cursor, limit=limit, people=people
                 )
 
             try:
                 fallen, marked = await self._save(act)
-            except (
-                Exception
-            ):  # reason: outcomes are facts whatever keeps us from going on; it is raised again
+            except Exception:  # reason: outcomes must be kept whatever failed; it is raised again
                 await self._record(batch)
                 raise
             self.lease_until = max(self.lease_until, asked + self.holder.lease)
@@ -245,42 +235,46 @@ class Hand:
             return marked
 
     async def _flush(self) -> None:
-        """Record the outcomes so far."""
+        """Record known outcomes."""
         async with self._saving:
             await self._record(self.outcomes.take())
 
-    async def _record(self, batch: Batch) -> None:
+    async def _record(self, batch: OutcomeBatch) -> None:
         if batch:
             await self._recorded(batch, await self._save(batch.record))
 
-    async def _recorded(self, batch: Batch, fallen: Sequence[tuple[str, int]]) -> None:
-        """What follows once a batch is safe: tell what waits, and ring for those fallen back to."""
+    async def _recorded(self, batch: OutcomeBatch, fallen: Sequence[tuple[str, int]]) -> None:
+        """Act on a batch once it is committed: log retries, release places, wake the channels
+        fallen back to.
+        """
         batch.tell()
         await self._settled(batch.slots)
         if batch.shut:
-            self.deliverer.replies.closed.add(self.channel.name)
+            self.state.breakers.replies.closed.add(self.channel.name)
         if batch.closes:
-            self.close()
+            self.control.close()
         await self._rest(batch)
         for channel in {channel for channel, _address in fallen}:
             await self.app.queue.ring(channel, self.claim.lane)
 
     async def _settled(self, slots: set[int]) -> None:
-        """Give the places of late rows back whose outcomes are recorded."""
+        """Release the places of late rows whose outcomes are recorded."""
         late = self._late & slots
         self._late -= late
         await self._release(len(late))
 
-    async def _rest(self, batch: Batch) -> None:
-        """Tell all workers of the channel's or a domain's rest."""
+    async def _rest(self, batch: OutcomeBatch) -> None:
+        """Announce the rest of the channel or of domains to all workers."""
         if batch.pause:
-            await self.deliverer.limiter.pause(self.channel.name, batch.pause)
+            await self.state.limiter.pause(self.channel.name, batch.pause)
         for domain, seconds in batch.resting.items():
-            name = self.deliverer.replies.name_of(self.channel.name, domain)
-            await self.deliverer.pacing.hold_domain(self.channel, name, seconds or DOMAIN_SECONDS)
+            name = self.state.breakers.replies.name_of(self.channel.name, domain)
+            await self.state.pacing.hold_domain(self.channel, name, seconds or DOMAIN_WAIT)
 
     async def _save(self, act: Callable[[Connection], T]) -> T:
-        """Write to the ledger, however long it is away: until it is saved nothing more is marked."""
+        """Write to the ledger, retrying while the database is away; until then nothing more is
+        marked.
+        """
         while True:
             try:
                 return await asyncio.shield(self.app.database.write(act))
@@ -291,8 +285,8 @@ class Hand:
                 await asyncio.sleep(DATABASE_PAUSE)
 
     async def _tick(self) -> None:
-        """While a provider is slow: commit what is known in time, and keep the lease; losing it
-        ends all writing.
+        """Commit outcomes in time and renew the lease while a provider is slow; a lost lease ends
+        all writing.
         """
         renewed = suspend_proof()
         while True:
@@ -320,17 +314,16 @@ class Hand:
     # --- messages -------------------------------------------------------------------------------
 
     async def _send(self, rows: Sequence[MarkedRow], waiting: dict[int, MarkedRow]) -> None:
-        """Hand marked rows over and note what became of each; `waiting` (by slot) are those of
-        which it is not known yet.
-        """
-        messages = await self._render(rows)
-        if messages is None:
-            return
-        outgoing = await self._outgoing(rows, messages, waiting)
-        outcomes, pacing = self.outcomes, self.deliverer.pacing
-        sent = {one.recipient.delivery: row for row, one in outgoing}
+        """Send marked rows and note each outcome; `waiting` are the rows (by slot) without one."""
+        try:
+            messages = await self.composer.render(rows)
+        except Unrenderable as error:
+            return await self._suspend(rows, str(error))
+        outgoing = await self.composer.outgoing(rows, messages, waiting)
+        outcomes, pacing = self.outcomes, self.state.pacing
+        sent = {message.recipient.delivery: row for row, message in outgoing}
         async for result in self.channel.send(
-            [one for _row, one in outgoing], may_write=self.may_write
+            [message for _row, message in outgoing], may_write=self.may_write
         ):
             recipient, outcome = result.outgoing.recipient, bounded(result.outcome)
             row = sent[recipient.delivery]
@@ -339,75 +332,14 @@ class Hand:
             if outcomes.urgent:
                 await self._flush()
         outcomes.unwritten(waiting.values())
+        return None
 
-    async def _outgoing(
-        self,
-        rows: Sequence[MarkedRow],
-        messages: Mapping[str, Message],
-        waiting: dict[int, MarkedRow],
-    ) -> list[tuple[MarkedRow, Outgoing]]:
-        """Personal messages for those who may be written to now; what becomes of the others is
-        noted.
-        """
-        composed = [
-            (row, one)
-            for row in rows
-            if (one := self._compose(messages[row.language], row)) is not None
-        ]
-        for slot in waiting.keys() - {row.slot for row, _one in composed}:
-            del waiting[slot]
-        held = await self.deliverer.pacing.held_back(
-            self.channel, composed, emergency=self.claim.lane == "emergency"
-        )
-        for slot, outcome in held.items():
-            self.outcomes.add(waiting.pop(slot), outcome)
-        return [(row, one) for row, one in composed if row.slot not in held]
-
-    async def _render(self, rows: Sequence[MarkedRow]) -> dict[str, Message] | None:
-        """The message in each language of these rows; None, and the edition waits for a person,
-        where it cannot be rendered.
-        """
-        name, edition, languages = (
-            self.channel.name,
-            self.claim.edition,
-            {row.language for row in rows},
-        )
-        try:
-            return {
-                lang: await self.deliverer.message(edition, self.channel, lang)
-                for lang in languages
-            }
-        except DBAPIError:
-            self.outcomes.unwritten(rows)
-            raise
-        except Exception as error:  # noqa: BLE001  reason: whatever a template does, other editions go on
-            log.error("edition_unrenderable", edition=edition, channel=name, error=told(error))
-            why = f"Pesan tidak dapat dibuat ({type(error).__name__})."
+    async def _suspend(self, rows: Sequence[MarkedRow], why: str) -> None:
+        """Pause the edition until a person acts: no message can be made of it."""
 
         def stop(connection: Connection) -> None:
-            outcome_store.hand_back(connection, self.claim, rows)
-            channel_store.pause_run(connection, edition, name, why)
+            hand_back(connection, self.claim, rows)
+            channels.pause_run(connection, self.claim.edition, self.channel.name, why)
 
         await self._save(stop)
         await self._settled({row.slot for row in rows})
-        return None
-
-    def _compose(self, message: Message, row: MarkedRow) -> Outgoing | None:
-        try:
-            recipient = self.deliverer.recipient(self.channel.name, self.claim.edition, row)
-            return self.channel.personalise(message, recipient)
-        except SealBroken as error:
-            # damaged, or our key is not the one that sealed it: no fault of the resident's, so the row is not closed
-            log.error("address_not_opened", edition=self.claim.edition, channel=self.channel.name)
-            self.outcomes.unopened(row, type(error).__name__)
-            return None
-        except (KeyError, ValueError) as error:
-            # one poisonous row must not stop its slice
-            log.error(
-                "row_unreadable",
-                edition=self.claim.edition,
-                channel=self.channel.name,
-                error=type(error).__name__,
-            )
-            self.outcomes.unreadable(row, type(error).__name__)
-            return None

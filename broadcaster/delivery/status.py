@@ -1,54 +1,31 @@
-"""One announcement as the API's GET and `broadcaster show --json` answer it."""
+"""Status of an announcement, as the API's GET and `broadcaster show --json` return it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from broadcaster.delivery.channel_view import ChannelView, when
 from broadcaster.delivery.waiting_words import holds, remedy, sentence
 from broadcaster.domain.codes import normalise_code
 from broadcaster.domain.lifecycle import State
 from broadcaster.domain.retry_policy import REASONS, WAITS
-from broadcaster.domain.waiting import Hold
-from broadcaster.runtime.i18n import words as catalogue
+from broadcaster.domain.waiting import ChannelWait
+from broadcaster.runtime.i18n import words
 from broadcaster.store import ledger
+from broadcaster.store.channel_tables import held_suppression
 from broadcaster.store.channels import ChannelState, channel_states
 from broadcaster.store.database import now
 from broadcaster.store.failure_causes import Causes, Watcher
 from broadcaster.store.ledger import Progress
-from broadcaster.store.tables import announcement, held_suppression
+from broadcaster.store.tables import announcement
 from channels.base.contract import Site
-from channels.base.rendering import WIB
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChannelView:
-    """How one channel of an announcement stands: its run and why that is held, the channel's own
-    state, suppressions held.
-    """
-
-    sending: str
-    why: str
-    state: ChannelState
-    held: int
-
-    def as_json(self) -> dict[str, Any]:
-        """The part of the answer; `paused_until` only where it lies ahead."""
-        return {
-            "sending": self.sending,
-            "why": self.why,
-            "halted": self.state.halted,
-            "detail": self.state.detail,
-            "paused_until": when(self.state.paused_until) if self.state.paused_until else None,
-            "held_suppressions": self.held,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Identity, state and sending of an announcement, and what keeps messages from arriving."""
+    """Identity, state and sending of an announcement, and why messages have not arrived."""
 
     id: str
     code: str
@@ -61,12 +38,12 @@ class Overview:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def holds(self) -> list[Hold]:
-        """What keeps it from going on, by channel."""
+    def holds(self) -> list[ChannelWait]:
+        """Return the holds that keep it from going on, by channel."""
         return holds(self.progress, self.channels, self.causes, emergency=self.emergency)
 
     def as_json(self) -> dict[str, Any]:
-        """The answer of the API; other systems read it, so its names never change."""
+        """Return the API's answer; other systems read it, so its keys never change."""
         return {
             "id": self.id,
             "code": self.code,
@@ -94,7 +71,7 @@ class Overview:
                     "channel": item.channel,
                     "state": item.state,
                     "reason": item.reason,
-                    "words": words(item.reason),
+                    "words": reason_words(item.reason),
                     "provider_code": item.provider_code,
                     "count": item.count,
                 }
@@ -104,8 +81,8 @@ class Overview:
             "causes_complete": self.causes.complete,
         }
 
-    def _held_up(self, hold: Hold) -> dict[str, Any]:
-        t, label = catalogue("id"), self.labels.get(hold.channel, hold.channel)
+    def _held_up(self, hold: ChannelWait) -> dict[str, Any]:
+        t, label = words("id"), self.labels.get(hold.channel, hold.channel)
         until = when(hold.until) if hold.until is not None else None
         return {
             **hold.as_json(),
@@ -115,14 +92,9 @@ class Overview:
         }
 
 
-def words(reason: str) -> str:
-    """A reason as people read it."""
+def reason_words(reason: str) -> str:
+    """Return a reason in words; the code itself if it has none."""
     return REASONS.get(reason) or WAITS.get(reason, reason)
-
-
-def when(at: float) -> str:
-    """A time (epoch seconds) as the API writes it: ISO 8601 in WIB, whole seconds."""
-    return datetime.fromtimestamp(at, WIB).isoformat(timespec="seconds")
 
 
 def overview(
@@ -132,11 +104,11 @@ def overview(
     watcher: Watcher | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Overview | None:
-    """The announcement with this id or code; None when there is none.
+    """Return the announcement with this id or code; None if there is none.
 
-    Costs a look at the slices' counters, however many rows there are: it is made to be asked each
-    second. `watcher` adds what keeps messages from arriving, at some 50 ms more at most. `labels`:
-    what people call the channels.
+    Reads the slices' counters, however many rows there are: cheap enough to poll each second.
+    `watcher` adds why messages have not arrived, for some 50 ms more at most. `labels` are the
+    channels' names for people.
     """
     row = _named(connection, key)
     if row is None:
@@ -150,13 +122,13 @@ def overview(
         progress=progress,
         causes=watcher.look(connection, row.id, now(connection)) if watcher else Causes(),
         channels=_channels(connection, progress),
-        labels=labels or {},
+        labels={} if labels is None else labels,
         emergency=progress.urgent if progress.states else row.level == "emergency",
     )
 
 
 def identify(connection: Connection, key: str) -> str | None:
-    """The id of the announcement with this id or code; None when there is none."""
+    """Return the id of the announcement with this id or code; None if there is none."""
     row = _named(connection, key)
     return None if row is None else str(row.id)
 
@@ -194,5 +166,5 @@ def _channels(connection: Connection, progress: Progress) -> Mapping[str, Channe
 
 
 def current(state: ChannelState, wall: float) -> ChannelState:
-    """The state with its pause only where that lies ahead."""
+    """Return the state, with its pause only if that lies ahead."""
     return state if state.paused_until > wall else replace(state, paused_until=0.0)

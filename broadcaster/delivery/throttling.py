@@ -1,5 +1,5 @@
-"""What providers want slower than their usual rate, as one process sees it: read from the database
-at most once a second.
+"""Throttling: rates and domains that providers want slower, as one process sees them, read from the
+database once a second at most.
 """
 
 import math
@@ -13,69 +13,76 @@ from sqlalchemy.exc import DBAPIError
 
 from broadcaster.delivery.rate_limiter import Limiter
 from broadcaster.domain.deliveries import MarkedRow
-from broadcaster.store import throttling as store
+from broadcaster.domain.retry_policy import DOMAIN_WAIT, channel_rest
 from broadcaster.store.leases import suspend_proof
-from broadcaster.store.throttling import SETTLE_SECONDS, Pace
+from broadcaster.store.throttling import (
+    SETTLE_SECONDS,
+    ChannelPace,
+    domain_key,
+    hold_domain,
+    pace_of,
+    slow_down,
+)
 from channels.base.contract import Deferred, Outcome, Outgoing, PushChannel
 
 if TYPE_CHECKING:
     from broadcaster.app import App
 
 FRESH_SECONDS = 1.0
-"""How long what was read is believed."""
-DOMAIN_SECONDS = 60.0
-"""How long a domain is left alone that did not say for how long."""
+"""Seconds that a reading is relied on."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass
 class Pacing:
-    """The pace of every channel for one process."""
+    """Pace of every channel for one process."""
 
     app: "App"
     limiter: Limiter
-    _read: dict[str, tuple[Pace, float, float]] = field(default_factory=dict)
-    """Of each channel: its pace, when it was read, and by how much the database's clock is ahead of
-    ours.
-    """
-    _told: dict[str, float] = field(default_factory=dict)
+    _read: dict[str, tuple[ChannelPace, float, float]] = field(default_factory=dict)
+    """By channel: its pace, the time of reading, and the lead of the database's clock over ours."""
+    _slowed: dict[str, float] = field(default_factory=dict)
 
     async def rate(self, channel: PushChannel) -> float:
-        """Messages a second now: what the provider grants, less for a while after it complained; 0
-        = no limit of our own.
+        """Return the messages a second allowed now: the provider's rate, lowered for a while after
+        a complaint; 0 = no limit of our own.
         """
         pace, at = await self._pace(channel.name)
         return pace.rate(channel.rate, at)
 
     async def held_back(
-        self, channel: PushChannel, found: Sequence[tuple[MarkedRow, Outgoing]], *, emergency: bool
+        self,
+        channel: PushChannel,
+        outgoing: Sequence[tuple[MarkedRow, Outgoing]],
+        *,
+        emergency: bool,
     ) -> dict[int, Deferred]:
-        """Slots of those that must not be written to yet, and for how long. An emergency waits for
-        no domain.
+        """Return the deferrals of rows (by slot) that must not be written to yet. An emergency
+        waits for no domain.
         """
         pace, at = await self._pace(channel.name)
         held: dict[int, Deferred] = {}
         if pace.domains and not emergency:
-            for row, one in found:
+            for row, message in outgoing:
                 until = pace.domains.get(
-                    store.domain_key(self.app.vault, channel.name, _domain(one)), 0.0
+                    domain_key(self.app.vault, channel.name, _domain(message)), 0.0
                 )
                 if until > at:
                     held[row.slot] = _later(until - at, "domain_held", "domain")
         if channel.spaced:
             held |= await self._too_close(
-                channel, [(row, one) for row, one in found if row.slot not in held]
+                channel, [(row, message) for row, message in outgoing if row.slot not in held]
             )
         return held
 
     async def _too_close(
-        self, channel: PushChannel, found: Sequence[tuple[MarkedRow, Outgoing]]
+        self, channel: PushChannel, outgoing: Sequence[tuple[MarkedRow, Outgoing]]
     ) -> dict[int, Deferred]:
-        slots = {row.address: row.slot for row, _ in found}
+        slots = {row.address: row.slot for row, _ in outgoing}
         seconds = {
             row.address: wait
-            for row, one in found
-            if (wait := channel.spacing(one.recipient.address)) > 0
+            for row, message in outgoing
+            if (wait := channel.spacing(message.recipient.address)) > 0
         }
         if not seconds:
             return {}
@@ -86,32 +93,35 @@ class Pacing:
             if wait > 0
         }
 
-    async def heard(self, channel: PushChannel, one: Outgoing, outcome: Outcome) -> None:
-        """Take in an outcome: "too fast" without a time halves the rate of all workers, a domain's
+    async def heard(self, channel: PushChannel, message: Outgoing, outcome: Outcome) -> None:
+        """Apply an outcome: "too fast" without a time halves the rate of all workers; a domain's
         wait holds for all of them.
 
-        What may be about one recipient alone is weighed with the replies that others got, see
-        suspecting.py.
+        Replies that may concern one recipient alone are weighed together in delivery/breaker.py.
         """
         if not isinstance(outcome, Deferred) or not outcome.throttle or outcome.about != "sender":
             return
         if outcome.scope == "channel" and outcome.retry_after is None:
             await self._slow_down(channel, outcome.code)
-        elif outcome.scope == "channel" and outcome.retry_after:
-            await self.limiter.pause(channel.name, outcome.retry_after)
+        elif rest := channel_rest(outcome):
+            await self.limiter.pause(channel.name, rest)
         elif outcome.scope == "domain":
-            await self.hold_domain(channel, _domain(one), outcome.retry_after or DOMAIN_SECONDS)
+            await self.hold_domain(channel, _domain(message), outcome.retry_after or DOMAIN_WAIT)
 
     async def hold_domain(self, channel: PushChannel, domain: str, seconds: float) -> None:
-        """Leave a domain alone, on all workers."""
+        """Send nothing to a domain for `seconds`, on all workers."""
         pace, at = await self._pace(channel.name)
-        key = store.domain_key(self.app.vault, channel.name, domain)
-        if domain and pace.domains.get(key, 0.0) - at < seconds - FRESH_SECONDS:  # else it is known
+        key = domain_key(self.app.vault, channel.name, domain)
+        if (
+            domain and pace.domains.get(key, 0.0) - at < seconds - FRESH_SECONDS
+        ):  # else known already
             log.warning("domain_held", channel=channel.name, seconds=round(seconds))
-            await self._write(channel.name, store.hold_domain, self.app.vault, domain, seconds)
+            await self._write(channel.name, hold_domain, self.app.vault, domain, seconds)
 
     async def _write(self, channel: str, act: Callable[..., object], *values: object) -> None:
-        """Note it, and have it read again; where the database is away the next complaint will do."""
+        """Save a change and have the pace read again; if the database is away the next complaint
+        will do.
+        """
         try:
             await self.app.database.write(act, channel, *values)
         except DBAPIError as error:
@@ -123,31 +133,29 @@ class Pacing:
 
     async def _slow_down(self, channel: PushChannel, code: str) -> None:
         clock = suspend_proof()
-        if clock - self._told.get(channel.name, -SETTLE_SECONDS) < SETTLE_SECONDS:
+        if clock - self._slowed.get(channel.name, -SETTLE_SECONDS) < SETTLE_SECONDS:
             return
-        self._told[channel.name] = clock
+        self._slowed[channel.name] = clock
         log.warning("channel_slowed", channel=channel.name)
-        await self._write(channel.name, store.slow_down, channel.rate, code)
+        await self._write(channel.name, slow_down, channel.rate, code)
 
-    async def _pace(self, channel: str) -> tuple[Pace, float]:
-        """The pace of a channel and the database's time."""
+    async def _pace(self, channel: str) -> tuple[ChannelPace, float]:
+        """Return the pace of a channel and the database's time (epoch seconds)."""
         clock = suspend_proof()
-        found = self._read.get(channel)
-        if found is None or clock - found[1] >= FRESH_SECONDS:
+        known = self._read.get(channel)
+        if known is None or clock - known[1] >= FRESH_SECONDS:
             try:
-                pace, wall = await self.app.database.read(store.pace_of, channel)
-            except (
-                DBAPIError
-            ) as error:  # what was read before holds; marked rows must not hang on this
+                pace, wall = await self.app.database.read(pace_of, channel)
+            except DBAPIError as error:  # the last reading holds; marked rows must not wait for it
                 log.warning("pace_not_read", channel=channel, error=type(error.orig).__name__)
-                pace, wall = (found[0], clock + found[2]) if found else (Pace(), time.time())
-            found = self._read[channel] = pace, clock, wall - clock
-        return found[0], clock + found[2]
+                pace, wall = (known[0], clock + known[2]) if known else (ChannelPace(), time.time())
+            known = self._read[channel] = pace, clock, wall - clock
+        return known[0], clock + known[2]
 
 
 def _later(seconds: float, code: str, scope: Literal["domain", "address"]) -> Deferred:
     return Deferred(retry_after=seconds, throttle=True, scope=scope, code=code)
 
 
-def _domain(one: Outgoing) -> str:
-    return one.recipient.address.rpartition("@")[2].lower()
+def _domain(message: Outgoing) -> str:
+    return message.recipient.address.rpartition("@")[2].lower()

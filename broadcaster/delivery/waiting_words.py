@@ -1,23 +1,20 @@
-"""What keeps a sending from going on: on which channel, why, until when, in words. Pure."""
+"""Words for whatever holds a sending up: on which channel, why, until when. Pure."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-from broadcaster.domain.waiting import CAUSES, Cause, Hold
+from broadcaster.delivery.channel_view import ChannelView
+from broadcaster.domain.waiting import CAUSES, Cause, ChannelWait
 from broadcaster.runtime.i18n import Words
 from broadcaster.store.channels import ChannelState
 from broadcaster.store.failure_causes import Causes
 from broadcaster.store.ledger import Progress
-from channels.base.rendering import full_moment_text
-
-if TYPE_CHECKING:
-    from broadcaster.delivery.status import ChannelView
+from channels.base.moments import full_moment_text
 
 
 def closed(state: ChannelState, *, emergency: bool) -> Cause | None:
-    """Why a channel sends nothing in a lane; replies to single recipients and held suppressions
-    never close an emergency's.
+    """Return why a channel sends nothing in a lane, if so; replies to single recipients and held
+    suppressions never close the emergency lane.
     """
     if emergency and state.suspected:
         return None
@@ -27,30 +24,30 @@ def closed(state: ChannelState, *, emergency: bool) -> Cause | None:
 
 
 def holds(
-    progress: Progress, channels: Mapping[str, "ChannelView"], causes: Causes, *, emergency: bool
-) -> list[Hold]:
-    """Everything that waits for anything but its turn."""
-    found = []
+    progress: Progress, channels: Mapping[str, ChannelView], causes: Causes, *, emergency: bool
+) -> list[ChannelWait]:
+    """Return every hold; merely waiting for a turn is none."""
+    waiting = []
     for name, view in channels.items():
         pending = progress.deliveries[name]["pending"]
         if (
             pending
             and (hold := _hold(name, view, pending, causes, emergency=emergency)) is not None
         ):
-            found.append(hold)
-    return found
+            waiting.append(hold)
+    return waiting
 
 
 def _hold(
-    name: str, view: "ChannelView", pending: int, causes: Causes, *, emergency: bool
-) -> Hold | None:
+    name: str, view: ChannelView, pending: int, causes: Causes, *, emergency: bool
+) -> ChannelWait | None:
     if view.sending == "paused":
-        return Hold(channel=name, cause="stopped", count=pending, why=view.why)
+        return ChannelWait(channel=name, cause="stopped", count=pending, why=view.why)
     if view.sending not in ("preparing", "running"):
         return None
     cause = closed(view.state, emergency=emergency)
     if cause is not None:
-        return Hold(
+        return ChannelWait(
             channel=name,
             cause=cause,
             count=pending,
@@ -61,7 +58,7 @@ def _hold(
         return None
     most = max(rows, key=lambda wait: wait.count).reason
     why: Cause = next((cause for cause in CAUSES if cause == most), "later")
-    return Hold(
+    return ChannelWait(
         channel=name,
         cause=why,
         count=sum(wait.count for wait in rows),
@@ -69,8 +66,8 @@ def _hold(
     )
 
 
-def sentence(hold: Hold, label: str, t: Words, lang: str = "id") -> str:
-    """Say what waits, and until when with the date."""
+def sentence(hold: ChannelWait, label: str, t: Words, lang: str = "id") -> str:
+    """Return the sentence that says what waits, and until when with the date."""
     until = (
         full_moment_text(datetime.fromtimestamp(hold.until, UTC), lang)
         if hold.until is not None
@@ -81,6 +78,6 @@ def sentence(hold: Hold, label: str, t: Words, lang: str = "id") -> str:
     ).strip()
 
 
-def remedy(hold: Hold, t: Words) -> str:
-    """Say what can be done."""
+def remedy(hold: ChannelWait, t: Words) -> str:
+    """Return the sentence that says what can be done."""
     return t(f"staff.wait.do.{hold.cause}")

@@ -1,4 +1,4 @@
-"""The public code of an announcement: drawn, checked, and read however it was typed. Pure."""
+"""Public codes of announcements: drawing, checking and tolerant reading. Pure."""
 
 import re
 import secrets
@@ -11,26 +11,27 @@ ALPHABET = "23456789CDFHJKMNPQRTWXY"
 without vowels, so no words.
 """
 CODE_LENGTH = 6
-"""Five drawn characters and one check character: 6,436,343 codes a city."""
+"""Five random characters and one check character: 6,436,343 codes per city."""
 
 
-# all different and none 0 modulo 23: any one wrong character and any two swapped ones change the sum
+# all different and none 0 modulo 23: one wrong character or two swapped ones change the sum
 _WEIGHTS = (1, 2, 3, 9, 15, 16)
 _LOOKALIKES = {
-    "0": "DQ", "O": "DQ", "1": "7J", "I": "7J", "L": "7J", "S": "5", "Z": "2", "B": "8", "G": "6", "U": "WY", "V": "YW",
+    "0": "DQ", "O": "DQ", "1": "7J", "I": "7J", "L": "7J",
+    "S": "5", "Z": "2", "B": "8", "G": "6", "U": "WY", "V": "YW",
 }  # fmt: skip
 Choose = Callable[[str], str]
 """Draws one character of an alphabet."""
 
 
 def draw_code(prefix: str = "CMH", choose: Choose = secrets.choice) -> str:
-    """A fresh code such as CMH-7K4Q-2M; it may be taken already, which the database tells."""
+    """Draw a random code such as CMH-7K4Q-2M; the database detects one that is already taken."""
     drawn = "".join(choose(ALPHABET) for _ in range(CODE_LENGTH - 1))
     return _spelt(prefix, drawn + check_character(drawn))
 
 
 def check_character(drawn: str) -> str:
-    """The sixth character that belongs to five drawn ones."""
+    """Compute the check character for five random ones."""
     partial = _sum(drawn)
     return next(
         c for i, c in enumerate(ALPHABET) if (partial + _WEIGHTS[-1] * i) % len(ALPHABET) == 0
@@ -38,17 +39,17 @@ def check_character(drawn: str) -> str:
 
 
 def is_code(text: str, prefix: str = "CMH") -> bool:
-    """Whether this is a code in its official spelling with the right check character."""
+    """True if the text is a code in its official spelling with a valid check character."""
     match = re.fullmatch(rf"{re.escape(prefix)}-([{ALPHABET}]{{4}})-([{ALPHABET}]{{2}})", text)
     return match is not None and _holds(match[1] + match[2])
 
 
 def normalise_code(text: str, prefix: str = "CMH") -> str | None:
-    """The official spelling of what someone typed: lower case, no hyphens or prefix, look-alikes.
-    None when it is no code.
+    """Convert typed text to the official spelling: lower case, missing hyphens or prefix,
+    look-alikes. None if it is not a code.
 
-    Whatever else is in the text makes it none: more than 64 characters, anything but letters,
-    digits and punctuation of ASCII.
+    Text of more than 64 characters, or with anything but ASCII letters, digits and punctuation, is
+    not a code.
     """
     folded = unicodedata.normalize("NFKC", text[:65]).upper()
     if len(text) > 64 or not folded.replace("–", "-").replace("—", "-").isascii():

@@ -1,6 +1,4 @@
-"""Names that people cannot tell apart: letters of other alphabets, signs of the same shape, marks
-that nobody reads. Pure.
-"""
+"""Confusable names: letters of other alphabets, similar shapes, invisible marks. Pure."""
 
 import re
 import unicodedata
@@ -9,13 +7,13 @@ _ALIKE = str.maketrans(
     "аɑαеҽоοօσрρсϲуγхχіιıјѕһԁԛԝոкκмтτвнν01",
     "aaaeeooooppccyyxxiiijshdqwnkkmttbhvol",
 )
-"""Letters that look like a Latin one, and the two digits that do; the rest of Unicode is no sign-in
-name any more.
+"""Letters and digits that look like a Latin letter; sign-in names no longer allow the rest of
+Unicode.
 """
 
 
 def skeleton(name: str) -> str:
-    """What is left of a name to the eye: two names with the same skeleton are taken for each other."""
+    """Reduce a name to its visual skeleton: names with the same skeleton are confusable."""
     plain = unicodedata.normalize("NFKD", name).casefold()
     letters = "".join(
         character for character in plain if not unicodedata.combining(character)
@@ -24,9 +22,9 @@ def skeleton(name: str) -> str:
 
 
 def full_name_skeleton(name: str) -> str:
-    """What is left of a person's name to the eye, without spaces and signs, seen or not (Hangul
-    fillers are letters).
+    """Reduce a person's name to its visual skeleton, without spaces or signs, visible or not
+    (Hangul fillers are letters).
 
-    A capital I is an l to many.
+    Capital I counts as l.
     """
     return re.sub("[\\W_\u115f\u1160]+", "", skeleton(name)).replace("l", "i")

@@ -1,4 +1,6 @@
-"""Deliveries: states of a ledger row, a marked row, and the decision after an attempt. Pure."""
+"""Deliveries: states of a ledger row, a row marked for sending, the decision after an attempt.
+Pure.
+"""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,7 +8,8 @@ from typing import NamedTuple
 import msgspec
 
 STATES = (
-    "pending", "sending", "sent", "delivered", "read", "failed", "skipped", "cancelled", "expired", "unconfirmed",
+    "pending", "sending", "sent", "delivered", "read",
+    "failed", "skipped", "cancelled", "expired", "unconfirmed",
 )  # fmt: skip
 PENDING, SENDING, SENT, DELIVERED, READ, FAILED, SKIPPED, CANCELLED, EXPIRED, UNCONFIRMED = range(
     10
@@ -14,8 +17,8 @@ PENDING, SENDING, SENT, DELIVERED, READ, FAILED, SKIPPED, CANCELLED, EXPIRED, UN
 
 
 class MarkedRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A row that may now be written to the provider; `attempt` counts this one, `sealed` is the
-    address sealed, in hex.
+    """A row marked for sending; `attempt` includes this one, `sealed` is the sealed address in
+    hex.
     """
 
     slot: int
@@ -31,9 +34,7 @@ class MarkedRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Decision(NamedTuple):
-    """What becomes of a row after an attempt: its next state and why. PENDING is a retry at
-    `due_at`.
-    """
+    """The next state of a row after an attempt, and why. PENDING is a retry at `due_at`."""
 
     slot: int
     attempt: int
@@ -42,7 +43,7 @@ class Decision(NamedTuple):
     reason: str = ""
     provider_code: str = ""
     provider_id: str = ""
-    """As the provider gave it: only its key is stored."""
+    """Id from the provider in clear; only its keyed hash is stored."""
     message_number: int | None = None
     spend: bool = False
     uncertain: bool = False
@@ -50,7 +51,7 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Consequence:
-    """What one outcome means for its address; `day` of a strike is a WIB date."""
+    """Effect of an outcome on its address; `day` of a strike is a WIB date."""
 
     slot: int
     address: int

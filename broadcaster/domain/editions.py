@@ -1,5 +1,5 @@
-"""How an announcement becomes an edition: the words as they will stand, whole seconds, nothing left
-to default. Pure.
+"""Editions: an announcement frozen for publication, with final texts, whole seconds and no defaults
+left. Pure.
 """
 
 from datetime import UTC, datetime
@@ -21,8 +21,10 @@ from channels.base.contract import (
     Wording,
 )
 from channels.base.marks import rooted
-from channels.base.rendering import cut, kind_text, moment_text, plain
+from channels.base.moments import moment_text
+from channels.base.rendering import kind_text, plain
 from channels.base.running_text import running
+from channels.base.truncation import cut
 
 Words = TypeVar("Words", Fields, Translation, Override)
 
@@ -40,8 +42,8 @@ def freeze(
     first: datetime | None = None,
     urgent: bool = False,
 ) -> Edition:
-    """The edition published `at`; `first` is when the announcement's first one was, `urgent`
-    whether it corrects an emergency.
+    """Freeze the edition published `at`; `first` is the publication of the announcement's first
+    edition, `urgent` is True for a correction of an emergency.
     """
     fields, published = with_addresses(checked.fields, site.base_url), whole_second(at)
     first = first or published
@@ -72,8 +74,8 @@ def freeze(
 
 
 def withdrawal(previous: Edition, *, reason: str, at: datetime) -> Edition:
-    """The edition that takes an announcement back: it says why, and nothing of the old text stands
-    in it.
+    """Build the edition that withdraws an announcement: it gives the reason and repeats none of the
+    old text.
     """
     published = whole_second(at)
     return msgspec.structs.replace(
@@ -94,13 +96,13 @@ def withdrawal(previous: Edition, *, reason: str, at: datetime) -> Edition:
 
 
 def whole_second(moment: datetime) -> datetime:
-    """The moment in UTC without its fraction, as editions name it."""
+    """Convert a moment to UTC and drop its fraction of a second."""
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
 def with_addresses(fields: Fields, base_url: str) -> Fields:
-    """The same fields with links to paths of our own site under its base URL, so that a summary cut
-    from a body has them too.
+    """Complete links to paths of our own site with its base URL, before a summary is cut from a
+    body.
     """
 
     def complete(words: Words) -> Words:
@@ -117,7 +119,7 @@ def with_addresses(fields: Fields, base_url: str) -> Fields:
 
 
 def default_summary(body: str) -> str:
-    """The first sentences of a body that fit into a summary."""
+    """Cut the first sentences of a body to the length of a summary."""
     return cut(running(plain(body)), SUMMARY_LIMIT)
 
 
@@ -138,7 +140,7 @@ def _wording(words: Fields | Translation) -> Wording:
 
 
 def _overrides(fields: Fields) -> dict[str, Wording]:
-    """The words of single channels, those that say something else than the announcement itself."""
+    """Overrides that differ from the announcement itself."""
     own = _wording(fields)
     adjusted = {
         channel: msgspec.structs.replace(
@@ -164,14 +166,15 @@ def _claim(fields: Fields) -> Claim:
     )
 
 
-# title and body are noun phrases: every channel marks them as withdrawn in its own way, some strike them through
+# title and body are noun phrases: every channel marks them as withdrawn in its own way, some by
+# striking them through
 
 
 def _withdrawn_id(edition: Edition, reason: str) -> Wording:
     at = moment_text(edition.first_published_at)
-    what = f"{kind_text(edition)} {at}"
+    description = f"{kind_text(edition)} {at}"
     return Wording(
-        title=_title(f"{edition.topic.label('id')}: {what}", what),
+        title=_title(f"{edition.topic.label('id')}: {description}", description),
         summary=cut(reason, SUMMARY_LIMIT),
         body=f"Pengumuman dengan kode {edition.code}, terbit {at}.",
     )
@@ -179,9 +182,9 @@ def _withdrawn_id(edition: Edition, reason: str) -> Wording:
 
 def _withdrawn_en(edition: Edition, reason: str) -> Wording:
     at = moment_text(edition.first_published_at, "en")
-    what = f"{kind_text(edition, 'en')} of {at}"
+    description = f"{kind_text(edition, 'en')} of {at}"
     return Wording(
-        title=_title(f"{edition.topic.label('en')}: {what}", what),
+        title=_title(f"{edition.topic.label('en')}: {description}", description),
         summary=cut(reason, SUMMARY_LIMIT),
         body=f"The announcement with the code {edition.code}, published {at}.",
     )

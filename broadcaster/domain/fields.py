@@ -1,11 +1,10 @@
-"""The fields of an announcement, the same in a file's front matter and in the API, and how a bad
-one is refused. Pure.
+"""Fields of an announcement, the same in front matter and in the API; each invalid one becomes a
+Problem. Pure.
 """
 
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self, get_args
@@ -13,12 +12,15 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from broadcaster.domain.refusal_codes import FieldCode, Hint
+from broadcaster.domain.refusals import Code, InvalidAnnouncement, Parameter, Phrase, Problem
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Kind, Level
 from channels.base.legibility import MARKS_AT_MOST, overloaded
-from channels.base.rendering import WIB, clean
+from channels.base.moments import WIB
+from channels.base.rendering import clean
 
 BODY_LIMIT = 10_000
-"""Code points of a body."""
+"""Longest body, in code points."""
 MAX_AREAS = 200
 MAX_EVIDENCE = 10
 MAX_CHANNELS = 20
@@ -28,33 +30,7 @@ Verdict = Literal["Hoaks", "Menyesatkan", "Konten lama", "Benar"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
-    """One refusal: which field, why, and what to do, in Indonesian."""
-
-    field: str
-    reason: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.field}: {self.reason} {self.remedy}"
-            if self.field
-            else f"{self.reason} {self.remedy}"
-        )
-
-
-class InvalidAnnouncement(Exception):
-    """The announcement is refused and nothing of it was stored; `problems` are all that must be
-    mended.
-    """
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
-
-
-# --- how a value is read ------------------------------------------------------------------------------
+# --- how a value is read ----------------------------------------------------------------------
 
 
 def _line(value: object) -> object:
@@ -82,29 +58,29 @@ _MOMENT = re.compile(
     r"(2[01]\d\d-\d\d-\d\d)[T ](\d\d)[:.](\d\d)(?:[:.](\d\d)(?:\.\d+)?)? ?(Z|WIB|[+-]\d\d:?\d\d)?",
     re.IGNORECASE | re.ASCII,
 )
-_MOMENT_REMEDY = "Tulis tanggal dan jam, misalnya 2026-11-25 14:00 (tanpa zona berarti WIB)."
 
 
 def _moment(value: object) -> datetime:
-    """A date with its time of day; without a zone it is WIB."""
+    """Parse a date with its time of day; without a zone it is WIB. Raises PydanticCustomError."""
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=WIB)
     match = _MOMENT.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise _refusal("Bukan waktu yang dapat dibaca.", _MOMENT_REMEDY)
+        raise _refusal(FieldCode.MOMENT_UNREADABLE)
     day, hour, minute, second, zone = match.groups()
     zone = "+07:00" if zone is None or zone.upper() == "WIB" else zone.upper()
     try:
         return datetime.fromisoformat(f"{day}T{hour}:{minute}:{second or '00'}{zone}")
     except ValueError:
-        raise _refusal("Tanggal atau jam ini tidak ada.", _MOMENT_REMEDY) from None
+        raise _refusal(FieldCode.NO_SUCH_MOMENT) from None
 
 
-def _refusal(reason: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("rule", "{reason} {remedy}", {"reason": reason, "remedy": remedy})
+def _refusal(code: FieldCode) -> PydanticCustomError:
+    return PydanticCustomError("rule", "{code}", {"code": code})
 
 
-# limits stand before the cleaning in each alias: pydantic cleans first, then measures what will be stored
+# limits stand before the cleaning in each alias: pydantic cleans first, then measures the text
+# that will be stored
 Title = Annotated[str, Field(min_length=1, max_length=TITLE_LIMIT), BeforeValidator(_line)]
 Summary = Annotated[str, Field(max_length=SUMMARY_LIMIT), BeforeValidator(_line)]
 Name = Annotated[str, Field(max_length=80), BeforeValidator(_line)]
@@ -126,11 +102,11 @@ KindName = Annotated[Kind, BeforeValidator(_lower)]
 VerdictName = Annotated[Verdict, BeforeValidator(_verdict)]
 
 
-# --- the model ----------------------------------------------------------------------------------------
+# --- the model --------------------------------------------------------------------------------
 
 
-class _Given(BaseModel):
-    """A value that is empty counts as not given."""
+class _FormModel(BaseModel):
+    """Base of the models: an empty value counts as absent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -146,8 +122,8 @@ def _is_empty(value: object) -> bool:
     return value is None or (isinstance(value, str) and not clean(value).strip())
 
 
-class Translation(_Given):
-    """The words in another language."""
+class Translation(_FormModel):
+    """Texts in another language."""
 
     title: Title
     summary: Summary | None = None
@@ -155,8 +131,8 @@ class Translation(_Given):
     instruction: Instruction | None = None
 
 
-class Override(_Given):
-    """The Indonesian words of one channel; what is not given stays the announcement's own."""
+class Override(_FormModel):
+    """Indonesian texts for one channel; an absent field falls back to the announcement's own."""
 
     title: Title | None = None
     summary: Summary | None = None
@@ -164,9 +140,9 @@ class Override(_Given):
     base: Digest | None = Field(None, description="Digest of the words that it was adjusted from.")
 
 
-class Fields(_Given):
-    """An announcement as staff and other systems write it: the front matter of a file, the body of
-    an API request.
+class Fields(_FormModel):
+    """An announcement as staff and other systems write it: the front matter of a file, or the
+    body of an API request.
     """
 
     title: Title = Field(description="At most 70 code points.")
@@ -214,8 +190,8 @@ class Fields(_Given):
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Self:
-        """The fields of a mapping; raises InvalidAnnouncement with each that is missing, unknown or
-        of the wrong shape.
+        """Validate a mapping; raises InvalidAnnouncement with every field that is missing,
+        unknown or of the wrong shape.
         """
         problems = list(_piled(raw))
         try:
@@ -227,7 +203,7 @@ class Fields(_Given):
         return fields
 
     def as_json(self) -> str:
-        """What was given, as JSON that `restored` reads back."""
+        """Serialise the given values as JSON that `restored` parses."""
         return self.model_dump_json(exclude_defaults=True)
 
 
@@ -235,8 +211,8 @@ _STAND_IN = {"title": "-", "body": "-", "areas": ("-",)}
 
 
 def read_leniently(raw: Mapping[str, Any]) -> tuple[Fields, list[Problem]]:
-    """What can be read, with stand-ins for what cannot, so that the other rules can still be asked;
-    and the problems.
+    """Validate a mapping, with stand-ins for invalid fields, so that the other rules can still
+    be checked; returns the problems too.
     """
     piled = list(_piled(raw))
     try:
@@ -251,15 +227,17 @@ def read_leniently(raw: Mapping[str, Any]) -> tuple[Fields, list[Problem]]:
 
 
 def restored(text: str) -> Fields:
-    """Read what `Fields.as_json` stored; words that today's rules leave nothing of have a stand-in."""
+    """Parse the JSON of `Fields.as_json`; fields that are invalid under today's rules get a
+    stand-in.
+    """
     try:
         return Fields.model_validate_json(text)
-    except ValidationError:  # stored before a rule was made: its page must open all the same
+    except ValidationError:  # stored before a rule existed: its page must still open
         return read_leniently(json.loads(text))[0]
 
 
 def _piled(value: object, field: str = "") -> Iterator[Problem]:
-    """Refuse each text in which marks pile up on a letter; cleaning would drop them unsaid."""
+    """Report each text in which combining marks pile up; cleaning would drop them silently."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _piled(inner, f"{field}.{name}".lstrip("."))
@@ -268,90 +246,91 @@ def _piled(value: object, field: str = "") -> Iterator[Problem]:
 
 
 def piled(field: str, text: str) -> Problem | None:
-    """Refuse a text in which a letter bears more marks than can be read; names the letter."""
+    """Report a text in which a letter bears too many combining marks; names the letter. None if
+    there is none.
+    """
     letter = next(overloaded(text), None)
     if letter is None:
         return None
-    where = f'Huruf "{letter}"' if letter else "Satu tempat tanpa huruf"
-    reason = f"{where} memuat lebih dari {MARKS_AT_MOST} tanda, sehingga menutupi baris lain."
+    code = FieldCode.PILED_MARKS if letter else FieldCode.PILED_MARKS_ALONE
     return Problem(
-        field=shown(field), reason=reason, remedy="Tulis ulang tanpa tanda bertumpuk itu."
+        field=excerpt(field), code=code, parameters={"letter": letter, "limit": MARKS_AT_MOST}
     )
 
 
-TOLD = ("title", "level", "areas", "agency")
-"""What the audit log tells of an edit; the other words are in the versions."""
+AUDITED_FIELDS = ("title", "level", "areas", "agency")
+"""Fields whose changes the audit log records; versions hold the other texts."""
 
 
-def changed(before: Fields, after: Fields) -> dict[str, dict[str, Any]]:
-    """What is told of an edit: "before" and "after" with each of those that differ."""
-    names = [name for name in TOLD if getattr(before, name) != getattr(after, name)]
+def audited_changes(before: Fields, after: Fields) -> dict[str, dict[str, Any]]:
+    """Build the audit details of an edit: "before" and "after", each with the AUDITED_FIELDS that
+    differ.
+    """
+    names = [name for name in AUDITED_FIELDS if getattr(before, name) != getattr(after, name)]
     return {
         when: {name: getattr(fields, name) for name in names}
         for when, fields in (("before", before), ("after", after))
     }
 
 
-# --- refusals in words --------------------------------------------------------------------------------
+# --- errors of pydantic -------------------------------------------------------------------
 
 
 def _problems(error: ValidationError) -> list[Problem]:
-    problems = []
-    for detail in error.errors(include_url=False):
-        reason, remedy = _reason(detail)
-        problems.append(
-            Problem(
-                field=".".join(shown(part) for part in detail["loc"]), reason=reason, remedy=remedy
-            )
-        )
-    return problems
+    return [_problem(detail) for detail in error.errors(include_url=False)]
 
 
-def _reason(detail: ErrorDetails) -> tuple[str, str]:
-    """Reason and remedy of one refusal of pydantic's."""
+def _problem(detail: ErrorDetails) -> Problem:
+    code, parameters = _reason(detail)
+    field = ".".join(excerpt(part) for part in detail["loc"])
+    return Problem(field=field, code=code, parameters=parameters)
+
+
+def _reason(detail: ErrorDetails) -> tuple[Code, Mapping[str, Parameter]]:
+    """Map a pydantic error to a code and its parameters."""
     context, given, name = detail.get("ctx", {}), detail["input"], str(detail["loc"][-1])
     match detail["type"]:
         case "rule":
-            return context["reason"], context["remedy"]
+            return context["code"], {}
         case "missing" | "string_too_short" | "too_short":
-            return "Belum diisi.", f"Tambahkan {name}."
+            return FieldCode.MISSING, {"name": name}
         case "extra_forbidden":
-            kinds: dict[str, type[_Given]] = {"translations": Translation, "overrides": Override}
+            kinds: dict[str, type[_FormModel]] = {
+                "translations": Translation,
+                "overrides": Override,
+            }
             known = kinds.get(str(detail["loc"][0]), Fields)
-            return "Nama ini tidak dikenal.", did_you_mean(shown(name), known.model_fields)
+            hint = did_you_mean(excerpt(name), known.model_fields)
+            return FieldCode.UNKNOWN_NAME, {"hint": hint}
         case "string_too_long":
             limit = context["max_length"]
-            return (
-                f"Kelebihan {len(given) - limit} karakter.",
-                f"Persingkat menjadi paling banyak {limit} karakter.",
-            )
+            return FieldCode.TOO_LONG, {"over": len(given) - limit, "limit": limit}
         case "too_long":
-            return (
-                f"Ada {context['actual_length']}, terlalu banyak.",
-                f"Paling banyak {context['max_length']}.",
-            )
+            sizes = {"count": context["actual_length"], "limit": context["max_length"]}
+            return FieldCode.TOO_MANY, sizes
         case "literal_error":
-            choices = (
-                context["expected"].replace("'", "").replace(" or ", ", ").replace(" atau ", ", ")
-            )
-            return f'"{shown(given)}" tidak dikenal.', f"Pilih: {choices}."
-    return "Bentuk isinya salah.", _SHAPES.get(detail["type"], "Isi dengan teks.")
+            choices = re.findall(r"'([^']*)'", context["expected"])
+            return FieldCode.UNKNOWN_VALUE, {"value": excerpt(given), "choices": choices}
+    hint = Phrase(code=_SHAPES.get(detail["type"], Hint.FILL_TEXT))
+    return FieldCode.WRONG_SHAPE, {"hint": hint}
 
 
 _SHAPES = {
-    "tuple_type": "Isi dengan daftar, misalnya [cibabat, melong].",
-    "dict_type": "Isi per bahasa, misalnya en: {title: ..., body: ...}.",
-    "model_type": "Isi dengan title dan body.",
+    "tuple_type": Hint.FILL_LIST,
+    "dict_type": Hint.FILL_LANGUAGES,
+    "model_type": Hint.FILL_WORDS,
 }
 
 
-def shown(value: object) -> str:
-    """A piece of what was given, fit to be quoted in a sentence."""
+def excerpt(value: object) -> str:
+    """Clean and shorten a given value (60 characters) for quoting in a sentence."""
     return " ".join(clean(str(value)).split())[:60]
 
 
-def did_you_mean(text: str, known: Iterable[str]) -> str:
-    """The nearest known name as a question, else all of them."""
+def did_you_mean(text: str, known: Iterable[str]) -> Phrase:
+    """Suggest the nearest known name, or list them all."""
     known = list(known)
     near = get_close_matches(text.lower(), known, n=1)
-    return f'Maksud Anda "{near[0]}"?' if near else f"Yang dikenal: {', '.join(known)}."
+    if near:
+        return Phrase(code=Hint.DID_YOU_MEAN, parameters={"near": near[0]})
+    return Phrase(code=Hint.KNOWN_NAMES, parameters={"names": known})

@@ -1,4 +1,4 @@
-"""Markdown with YAML front matter: how an announcement is written as a file. Pure."""
+"""Front matter: an announcement as a Markdown file with a YAML header. Pure."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -6,87 +6,76 @@ from typing import Any, TypeVar
 
 import yaml
 
-from broadcaster.domain.fields import InvalidAnnouncement, Problem, shown
+from broadcaster.domain.fields import excerpt
+from broadcaster.domain.refusal_codes import FileCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Parameter, Problem
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 6
 FENCE = "---"
 MOST_LINES_LEFT_OUT = 20
-"""Lines that cannot be read and are named at once."""
-_LINE = re.compile(r"Baris (\d+):")
+"""Most unreadable lines reported at once."""
 _NAME = re.compile(r"[ \t]*([\w-]+)[ \t]*:")
 T = TypeVar("T")
 
-_START = "Mulai berkas dengan baris ---, lalu title: ... dan areas: ..., tutup dengan baris ---, lalu isi pengumuman."
-_SIMPLE = "Tulis lebih sederhana: nama: isi, satu baris untuk tiap isian."
-_QUOTE = 'Apit isi yang memuat titik dua, tanda kutip, atau tanda # dengan tanda kutip, misalnya title: "Rabu: air mati".'
-
 
 def parse(text: str) -> dict[str, Any]:
-    """The front matter's values, every scalar as text, and the Markdown below as `body`; raises
+    """Parse the front matter, every scalar as text, with the Markdown below it as `body`; raises
     InvalidAnnouncement.
 
-    Nothing is guessed from the look of a value: 32.70 stays an area, no stays a word, 14:00 is no
-    number.
+    The form of a value implies no type: 32.70 stays an area code, "no" a word, 14:00 a time.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise _refused("Berkas terlalu besar.", f"Paling besar {MAX_BYTES // 1024} KiB.")
+        raise _refused(FileCode.FILE_TOO_LARGE, limit=MAX_BYTES // 1024)
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     start = next((number for number, line in enumerate(lines) if line.strip()), None)
     if start is None or lines[start].rstrip() != FENCE:
-        raise _refused("Berkas tidak dimulai dengan front matter.", _START)
+        raise _refused(FileCode.NO_FRONT_MATTER)
     end = next(
         (number for number in range(start + 1, len(lines)) if lines[number].rstrip() == FENCE), None
     )
     if end is None:
-        raise _refused(
-            "Front matter tidak ditutup.", "Tambahkan baris --- di antara isian dan isi pengumuman."
-        )
+        raise _refused(FileCode.FRONT_MATTER_OPEN)
     values = _mapping("\n".join(lines[start + 1 : end]), start + 2)
     body = "\n".join(lines[end + 1 :]).strip()
     if body and values.get("body"):
-        raise _refused(
-            "Isi ditulis dua kali.",
-            "Hapus body dari front matter, atau teks di bawahnya.",
-            field="body",
-        )
+        raise InvalidAnnouncement([Problem(field="body", code=FileCode.BODY_TWICE)])
     return {**values, "body": body} if body else values
 
 
 def checked(text: str, check: Callable[[Mapping[str, Any]], T]) -> T:
-    """`check` of the file's values; raises InvalidAnnouncement with what is wrong with the file and
-    with its values at once.
+    """Apply `check` to the values of the file; raises InvalidAnnouncement with the problems of
+    the file and of its values together.
     """
     values, problems, unread = _salvaged(text)
     try:
-        found = check(values)
-    except InvalidAnnouncement as refused:
-        told = {problem.field for problem in problems} | unread
+        result = check(values)
+    except InvalidAnnouncement as error:
+        reported = {problem.field for problem in problems} | unread
         problems += [
-            problem for problem in refused.problems if problem.field.split(".")[0] not in told
+            problem for problem in error.problems if problem.field.split(".")[0] not in reported
         ]
         raise InvalidAnnouncement(problems) from None
     if problems:
         raise InvalidAnnouncement(problems)
-    return found
+    return result
 
 
 def _salvaged(text: str) -> tuple[dict[str, Any], list[Problem], set[str]]:
-    """What can be read once each line that cannot be is left out; what is wrong with those, and the
-    names that they begin with.
+    """Parse the file without its unreadable lines; returns the problems of those lines and the
+    field names that they begin with.
 
-    Raises InvalidAnnouncement for a file without front matter, or with too much that is wrong.
+    Raises InvalidAnnouncement for a file without front matter, or with too many errors.
     """
     problems: list[Problem] = []
     unread: set[str] = set()
     while True:
         try:
             return parse(text), problems, unread
-        except InvalidAnnouncement as refused:
-            problems += refused.problems
-            match = _LINE.match(refused.problems[0].reason)
+        except InvalidAnnouncement as error:
+            problems += error.problems
             lines = text.removeprefix("\ufeff").splitlines()
-            number = int(match[1]) - 1 if match is not None else -1
+            number = int(str(error.problems[0].parameters.get("line", 0))) - 1
             if (
                 not 0 <= number < len(lines)
                 or len(problems) >= MOST_LINES_LEFT_OUT
@@ -99,39 +88,37 @@ def _salvaged(text: str) -> tuple[dict[str, Any], list[Problem], set[str]]:
 
 
 class _Unwanted(Exception):
-    """Legal YAML that has no place here."""
+    """Legal YAML that front matter does not allow."""
 
-    def __init__(self, event: yaml.Event, reason: str) -> None:
+    def __init__(self, event: yaml.Event, code: FileCode, name: str = "") -> None:
         self.line = event.start_mark.line if event.start_mark else 0
-        super().__init__(reason)
+        self.code = code
+        self.name = name
+        super().__init__(code)
 
 
 def _mapping(yaml_text: str, first_line: int) -> dict[str, Any]:
-    """The mapping written in `yaml_text`, whose first line is the file's line `first_line`."""
+    """Parse the mapping in `yaml_text`, whose first line is line `first_line` of the file."""
     try:
         values = _document(yaml.parse(yaml_text, Loader=yaml.SafeLoader))
-    except _Unwanted as unwanted:
-        raise _refused(f"Baris {first_line + unwanted.line}: {unwanted}", _SIMPLE) from None
+    except _Unwanted as error:
+        line = str(first_line + error.line)
+        raise _refused(error.code, line=line, name=error.name) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"Baris {first_line + mark.line}: " if mark else ""
-        if "'\\t'" in str(error.problem):
-            raise _refused(f"{where}ada tab.", "Ganti tab dengan spasi.") from None
-        raise _refused(f"{where}tidak dapat dibaca sebagai YAML.", _QUOTE) from None
+        if mark is None:
+            raise _refused(FileCode.NOT_YAML) from None
+        code = FileCode.LINE_TAB if "'\\t'" in str(error.problem) else FileCode.LINE_NOT_YAML
+        raise _refused(code, line=str(first_line + mark.line)) from None
     except yaml.YAMLError:  # the reader met a character that YAML does not allow
-        raise _refused(
-            "Ada karakter kendali.", "Hapus karakter itu, lalu simpan berkas sebagai UTF-8."
-        ) from None
+        raise _refused(FileCode.CONTROL_CHARACTER) from None
     if not isinstance(values, dict):
-        raise _refused(
-            "Front matter bukan pasangan nama dan isi.",
-            "Tulis tiap baris sebagai nama: isi, misalnya title: ...",
-        )
+        raise _refused(FileCode.NOT_PAIRS)
     return values
 
 
 def _document(events: Iterator[yaml.Event]) -> object:
-    """The value of a stream with one document; None for an empty one."""
+    """Parse a stream with one document; None for an empty one."""
     value: object = None
     for event in events:
         if isinstance(event, yaml.NodeEvent):
@@ -140,37 +127,32 @@ def _document(events: Iterator[yaml.Event]) -> object:
 
 
 def _value(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> object:
-    """The value that begins with `event`: text, list or mapping."""
+    """Parse the value that begins with `event`: text, list or mapping."""
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-        raise _Unwanted(event, "acuan (& dan *) tidak dipakai di sini.")
+        raise _Unwanted(event, FileCode.LINE_REFERENCE)
     if getattr(event, "tag", None):
-        raise _Unwanted(event, "tanda ! di awal isi tidak dipakai di sini.")
+        raise _Unwanted(event, FileCode.LINE_TAG)
     if depth > MAX_DEPTH:
-        raise _Unwanted(event, "susunannya terlalu dalam.")
+        raise _Unwanted(event, FileCode.LINE_TOO_DEEP)
     if isinstance(event, yaml.ScalarEvent):
         if event.style is None and _is_cut_short(event):
-            raise _Unwanted(
-                event, "teks sesudah tanda # akan hilang; apit isinya dengan tanda kutip."
-            )
+            raise _Unwanted(event, FileCode.LINE_CUT_SHORT)
         return str(event.value)
     if isinstance(event, yaml.SequenceStartEvent):
         return [_value(item, events, depth + 1) for item in _until(yaml.SequenceEndEvent, events)]
     values: dict[str, object] = {}
     for key in _until(yaml.MappingEndEvent, events):
         name = _value(key, events, MAX_DEPTH)
-        if not isinstance(name, str) or name in values:
-            raise _Unwanted(
-                key,
-                f'"{shown(name)}" tertulis dua kali.'
-                if isinstance(name, str)
-                else "nama isian harus teks.",
-            )
+        if not isinstance(name, str):
+            raise _Unwanted(key, FileCode.LINE_NAME)
+        if name in values:
+            raise _Unwanted(key, FileCode.LINE_REPEATED, excerpt(name))
         values[name] = _value(next(events), events, depth + 1)
     return values
 
 
 def _is_cut_short(event: yaml.ScalarEvent) -> bool:
-    """Whether an unquoted value is cut short: "Jl. Pesantren #12" would be stored as "Jl.
+    """True if YAML cuts an unquoted value short: "Jl. Pesantren #12" would be stored as "Jl.
     Pesantren"; "# 12" is a comment.
     """
     mark = event.end_mark
@@ -185,7 +167,5 @@ def _until(end: type[yaml.Event], events: Iterator[yaml.Event]) -> Iterator[yaml
         yield event
 
 
-def _refused(reason: str, remedy: str, field: str = "") -> InvalidAnnouncement:
-    return InvalidAnnouncement(
-        [Problem(field=field, reason=reason[0].upper() + reason[1:], remedy=remedy)]
-    )
+def _refused(code: FileCode, **parameters: Parameter) -> InvalidAnnouncement:
+    return InvalidAnnouncement([Problem(field="", code=code, parameters=parameters)])

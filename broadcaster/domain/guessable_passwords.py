@@ -1,5 +1,5 @@
-"""Passwords guessed at once: common ones, walks on the keyboard, dates, names and words of the city
-and its areas. Pure.
+"""Guessable passwords: common ones, keyboard walks, dates, names and words of the city and its
+areas. Pure.
 """
 
 import re
@@ -9,25 +9,28 @@ from functools import cache
 from subscribers.areas import AreaTree
 
 LOOKED_AT = 72
-"""Characters that are looked at: what is longer is not guessed, and looking at it takes long."""
+"""Characters that are examined: a longer password is not guessed, and examining it is slow."""
 FEWEST_GUESSES, FEWEST_GUESSES_OF_OWN_WORDS = 8.5, 14.0
-"""Powers of ten: tries until a password is found, and the same where it is made of the words below."""
+"""Powers of ten: guesses that a password must withstand, and the same for one that consists of
+the words below.
+"""
 FEWEST_OTHER_LETTERS = 4
-"""Letters beside those words that make a password one's own."""
+"""Letters besides those words from which the higher limit no longer applies."""
 
 _WORDS = (
-    "admin bandung barat bismillah cimahi cinta dinas garuda indonesia jawa kata katasandi kecamatan kelurahan keluarga "
-    "kominfo kota masuk merdeka pagi pemerintah pemkot pengelola pengumuman penyetuju penyusun persib rahasia redaksi "
-    "sandi sayang selamat semangat siaran sukses walikota warga januari februari maret april mei juni juli agustus "
-    "september oktober november desember senin selasa rabu kamis jumat sabtu minggu "
+    "admin bandung barat bismillah cimahi cinta dinas garuda indonesia jawa kata katasandi "
+    "kecamatan kelurahan keluarga kominfo kota masuk merdeka pagi pemerintah pemkot pengelola "
+    "pengumuman penyetuju penyusun persib rahasia redaksi sandi sayang selamat semangat siaran "
+    "sukses walikota warga januari februari maret april mei juni juli agustus september oktober "
+    "november desember senin selasa rabu kamis jumat sabtu minggu "
 )
 OWN_WORDS = frozenset(_WORDS.split())
-"""Words that come first to mind in an Indonesian city hall."""
+"""Words that first come to mind in an Indonesian city hall."""
 
 
 @cache
 def _area_names() -> frozenset[str]:
-    """The names of the city's own areas, also without their spaces."""
+    """Names of the city's areas, with and without spaces."""
     return frozenset(
         name
         for area in AreaTree.built_in().all()
@@ -36,10 +39,10 @@ def _area_names() -> frozenset[str]:
 
 
 def is_guessable(password: str, names: Collection[str] = ()) -> bool:
-    """Whether a password is found within few tries by somebody who knows these names; letters in
-    disguise count as themselves.
+    """True if someone who knows these names finds the password within few guesses; letters
+    replaced by look-alikes count as themselves.
     """
-    from zxcvbn import zxcvbn  # noqa: PLC0415  its lists of words cost memory that no other process needs
+    from zxcvbn import zxcvbn  # noqa: PLC0415  its word lists cost memory
 
     own = sorted(
         {

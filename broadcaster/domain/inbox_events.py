@@ -1,4 +1,6 @@
-"""Events of providers as the inbox stores them: JSON, and sealed per channel. Pure."""
+"""Inbox events: events of providers as JSON for storage, and the purpose that they are sealed
+for. Pure.
+"""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -13,7 +15,7 @@ _KINDS = {kind.__name__: kind for kind in (StatusEvent, InboundEvent, AddressEve
 
 
 def encode(event: Event) -> str:
-    """An event as JSON, with the names of its types."""
+    """Serialise an event as JSON, with the names of its types."""
     fields = asdict(event)
     failure = getattr(event, "failure", None)
     if failure is not None:
@@ -22,8 +24,8 @@ def encode(event: Event) -> str:
 
 
 def decode(text: str) -> Event:
-    """The event again. Raises msgspec.MsgspecError, KeyError, TypeError for what `encode` never
-    wrote.
+    """Parse a serialised event. Raises msgspec.MsgspecError, KeyError or TypeError for anything
+    that `encode` did not write.
     """
     raw = _storable(msgspec.json.decode(text))
     fields = {**raw["fields"]}
@@ -40,8 +42,8 @@ def decode(text: str) -> Event:
 
 
 def _storable(value: Any) -> Any:
-    """The value without NUL in its texts: PostgreSQL looks nothing up by one, and the event would
-    be put off for days.
+    """Remove NUL characters from all texts: PostgreSQL rejects them, and the event would be
+    postponed for days.
     """
     if isinstance(value, str):
         return value.replace("\0", "")
@@ -51,5 +53,5 @@ def _storable(value: Any) -> Any:
 
 
 def sealed_as(channel: str) -> str:
-    """Name what the bodies of a channel's receipts are sealed for."""
+    """Name the purpose that a channel's receipts are sealed for."""
     return f"receipt.{channel}"

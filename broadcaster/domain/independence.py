@@ -1,5 +1,5 @@
-"""Whether two accounts are two people. Who made or reset an account lately could sign in with it,
-and so could their own maker.
+"""Independence of accounts: two accounts may belong to one person, as the maker of an account
+could sign in with it lately, and so could the maker's own maker.
 
 Pure.
 """
@@ -9,15 +9,15 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 HOLD_SECONDS = 24 * 3600.0
-"""For so long an account that somebody made, enabled, reset or gave other rights is no second
-person beside them.
+"""Period after an account is created, enabled, reset or given other rights in which it is no
+second person beside the account that did so.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Control:
-    """Somebody (`maker`) gave an account what lets people sign in with it, or what it may do; ids,
-    and epoch seconds.
+    """An act by which the account `maker` gained control of `account`: created, reset or given
+    rights; `at` in epoch seconds.
     """
 
     account: int
@@ -27,39 +27,41 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bond:
-    """Why an approver is no second person: `hand` had both accounts, the approver's and `writer`'s,
-    in hand until then.
+    """A reason why an approver is no second person: the account `controller` controlled both the
+    approver's account and that of `writer` until then (epoch seconds).
     """
 
-    hand: int
+    controller: int
     writer: int
     until: float
 
 
 def bond(controls: Collection[Control], approver: int, writers: Iterable[int]) -> Bond | None:
-    """The longest bond between an approver and anybody who wrote it, by any chain of makers; None
-    where there is none.
+    """Find the longest-lasting bond between an approver and any of the writers, through any
+    chain of makers; None if there is none.
     """
-    above = _hands(controls, approver)
+    above = _controllers(controls, approver)
     bonds = [
-        Bond(hand=hand, writer=writer, until=min(since, above[hand]) + HOLD_SECONDS)
+        Bond(
+            controller=controller, writer=writer, until=min(since, above[controller]) + HOLD_SECONDS
+        )
         for writer in writers
-        for hand, since in _hands(controls, writer).items()
-        if hand in above and writer != approver
+        for controller, since in _controllers(controls, writer).items()
+        if controller in above and writer != approver
     ]
-    return max(bonds, key=lambda one: (one.until, -one.hand), default=None)
+    return max(bonds, key=lambda bond: (bond.until, -bond.controller), default=None)
 
 
-def _hands(controls: Collection[Control], account: int) -> Mapping[int, float]:
-    """Everybody who has an account in hand, by chains of any length, with the oldest act of the
-    freshest chain.
+def _controllers(controls: Collection[Control], account: int) -> Mapping[int, float]:
+    """Map every account that controls this one, through chains of any length, to the oldest act
+    of its most recent chain (epoch seconds).
     """
-    hands = {account: math.inf}
+    controllers = {account: math.inf}
     changed = True
     while changed:
         changed = False
         for control in controls:
-            since = min(hands.get(control.account, -math.inf), control.at)
-            if since > hands.get(control.maker, -math.inf):
-                hands[control.maker], changed = since, True
-    return hands
+            since = min(controllers.get(control.account, -math.inf), control.at)
+            if since > controllers.get(control.maker, -math.inf):
+                controllers[control.maker], changed = since, True
+    return controllers

@@ -1,8 +1,13 @@
-"""States of an announcement, the acts that move it, and who may perform each. Pure."""
+"""Life cycle of an announcement: its states, the acts that change them, and who may perform
+each. Pure.
+"""
 
 import hmac
 from collections.abc import Collection
 from typing import Literal
+
+from broadcaster.domain.refusal_codes import StepCode
+from broadcaster.domain.refusals import Phrase, Refusal
 
 State = Literal[
     "draft",
@@ -15,15 +20,17 @@ State = Literal[
     "ended",
     "archived",
 ]
-Act = Literal[
-    "edit", "submit", "send_back", "reject", "approve", "call_back", "lapse", "schedule", "unschedule",
-    "publish", "rehearse", "miss", "correct", "withdraw", "end", "archive",
+Action = Literal[
+    "edit", "submit", "send_back", "reject", "approve", "call_back", "lapse",
+    "schedule", "unschedule", "publish", "rehearse", "miss", "correct", "withdraw",
+    "end", "archive",
 ]  # fmt: skip
 Role = Literal["author", "approver", "grant", "breaker", "clock"]
-"""author and approver: two different people; grant: the program or a token with scope publish,
-itself the second person; breaker: one person alone in an emergency, where the city allows it.
+"""author and approver: two different people; grant: the program, or a token with scope publish,
+which counts as the second person; breaker: one person alone in an emergency, where the city
+allows it.
 """
-_RULES: tuple[tuple[tuple[State, ...], Act, State, tuple[Role, ...]], ...] = (
+_RULES: tuple[tuple[tuple[State, ...], Action, State, tuple[Role, ...]], ...] = (
     (("draft",), "edit", "draft", ("author", "grant")),
     (("returned",), "edit", "returned", ("author",)),
     (("review", "approved", "scheduled"), "edit", "review", ("author",)),
@@ -54,9 +61,11 @@ _RULES: tuple[tuple[tuple[State, ...], Act, State, tuple[Role, ...]], ...] = (
 )
 
 
-def _by_move() -> dict[tuple[State, Act], tuple[State, tuple[Role, ...]]]:
-    """(state, act) -> where it leads and who may; several rules of one move lead to the same state."""
-    moves: dict[tuple[State, Act], tuple[State, tuple[Role, ...]]] = {}
+def _by_move() -> dict[tuple[State, Action], tuple[State, tuple[Role, ...]]]:
+    """Index the rules by state and act: the next state and the roles allowed; rules for the same
+    move lead to the same state.
+    """
+    moves: dict[tuple[State, Action], tuple[State, tuple[Role, ...]]] = {}
     for states, act, to, roles in _RULES:
         for state in states:
             moves[state, act] = (to, moves.get((state, act), (to, ()))[1] + roles)
@@ -64,53 +73,39 @@ def _by_move() -> dict[tuple[State, Act], tuple[State, tuple[Role, ...]]]:
 
 
 _MOVES = _by_move()
-STATE_WORDS: dict[State, str] = {
-    "draft": "draf", "review": "menunggu persetujuan", "returned": "dikembalikan", "rejected": "ditolak", "approved": "disetujui",
-    "scheduled": "terjadwal", "published": "terbit", "ended": "berakhir", "archived": "diarsipkan",
-}  # fmt: skip
-ACT_WORDS: dict[Act, str] = {
-    "edit": "diubah", "submit": "diajukan", "send_back": "dikembalikan", "reject": "ditolak", "approve": "disetujui",
-    "call_back": "ditarik kembali", "lapse": "ditunda karena persetujuannya gugur", "rehearse": "diselesaikan sebagai latihan",
-    "schedule": "dijadwalkan", "unschedule": "dibatalkan jadwalnya", "publish": "diterbitkan", "miss": "dilewatkan",
-    "correct": "diralat", "withdraw": "dicabut", "end": "diakhiri", "archive": "diarsipkan",
-}  # fmt: skip
 
 
-class NotAllowed(Exception):
-    """The announcement's state, or who asks, does not allow this; the message says why, in
-    Indonesian.
-    """
+class NotAllowed(Refusal):
+    """The current state, or the role of the actor, does not allow this."""
 
 
 class OwnWork(NotAllowed):
-    """Nobody decides on what they wrote or proposed: no page of ours offers it."""
+    """The actor may not decide on their own work; no page of ours offers it."""
 
 
-def may(state: State, act: Act, role: Role) -> State:
-    """The state that follows; raises NotAllowed."""
+def may(state: State, act: Action, role: Role) -> State:
+    """Return the next state; raises NotAllowed."""
     move = _MOVES.get((state, act))
     if move is None:
-        raise NotAllowed(f"Pengumuman ini {STATE_WORDS[state]}, jadi tidak dapat {ACT_WORDS[act]}.")
+        raise _forbidden(StepCode.STATE_FORBIDS, state, act)
     to, roles = move
     if role not in roles:
-        raise NotAllowed(
-            f"Peran Anda tidak dapat membuat pengumuman yang {STATE_WORDS[state]} {ACT_WORDS[act]}."
-        )
+        raise _forbidden(StepCode.ROLE_FORBIDS, state, act)
     return to
+
+
+def _forbidden(code: StepCode, state: State, act: Action) -> NotAllowed:
+    return NotAllowed(code, state=Phrase(code=f"state.{state}"), act=Phrase(code=f"act.{act}"))
 
 
 def approve(
     state: State, *, editors: Collection[str], approver: str, seen: str, current: str
 ) -> State:
-    """Four eyes: none of its editors approves, and what was shown (`content_hash` seen and
-    current). Raises NotAllowed.
+    """Apply the four-eyes rule and return the next state: the approver is no editor, and saw the
+    current content (both as `content_hash`). Raises NotAllowed.
     """
     if approver in editors:
-        raise OwnWork(
-            "Penyusun tidak dapat menyetujui pengumumannya sendiri. Minta orang lain memeriksanya."
-        )
+        raise OwnWork(StepCode.OWN_APPROVAL)
     if not hmac.compare_digest(seen.encode(), current.encode()):
-        raise NotAllowed(
-            "Isi atau wilayahnya berubah sesudah Anda melihatnya. Periksa lagi, lalu setujui."
-        )
+        raise NotAllowed(StepCode.CHANGED_SINCE_SEEN)
     return may(state, "approve", "approver")

@@ -1,16 +1,20 @@
-"""Blanks that nobody filled in: what a template leaves open, and the shapes in which people mark a
-gap. Pure.
+"""Placeholders left in a text: the gaps of a template, and the forms in which people mark a gap.
+Pure.
 
 A blank is one of these, in any text that residents may read:
 
-- words in brackets that a stored template leaves open, whatever they are: "(NAMA PROGRAM)", "(hari
-1)", "[A (B)]" (`of_form`); - words in round brackets that only name what belongs there: "(hari,
-tanggal)", "(wilayah)", "(nama_jalan)"; - "[nama]", "[NAMA PROGRAM]", "{{nama}}", "{1}", "<nama>",
-"((nama))", "【nama】"; - brackets around nothing: "( )", "[...]", "(?)"; - a line to write on: "__";
-a mask: "xx.xx", "08.xx", "20XX", "dd/mm/yyyy"; a date with nothing in it: "/ / 2026"; - a mask, a
-question mark or dots after a word that asks for more: "Jl. XX", "hari ?", "RW ..", "di ...", "pukul
-…"; - dots in the place of a word: "....", and "..." or "…" on its own in a title, or after a label
-("Tempat: ...").
+- words in brackets that a stored template leaves open, whatever they are: "(NAMA PROGRAM)",
+  "(hari 1)", "[A (B)]" (`of_form`);
+- words in round brackets that only name what belongs there: "(hari, tanggal)", "(wilayah)",
+  "(nama_jalan)";
+- "[nama]", "[NAMA PROGRAM]", "{{nama}}", "{1}", "<nama>", "((nama))", "【nama】";
+- brackets around nothing: "( )", "[...]", "(?)";
+- a line to write on: "__"; a mask: "xx.xx", "08.xx", "20XX", "dd/mm/yyyy"; an empty date:
+  "/ / 2026";
+- a mask, a question mark or dots after a word that needs more: "Jl. XX", "hari ?", "RW ..",
+  "di ...", "pukul …";
+- dots in place of a word: "....", and "..." or "…" alone in a title, or after a label
+  ("Tempat: ...").
 
 Not a blank, unless a template has it: "(lihat denah)", "(RT 03/RW 05)", "Ring XX". Never: "Tunggu
 kabar…", "[tautan](https://...)", "(022) 6654274".
@@ -22,10 +26,12 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from broadcaster.domain.fields import Fields, Problem
+from broadcaster.domain.fields import Fields
+from broadcaster.domain.refusal_codes import RuleCode
+from broadcaster.domain.refusals import Problem
 
 SHOWN_AT_MOST = 5
-"""Blanks of one field that a refusal names."""
+"""Most blanks of one field that a problem names."""
 NOT_PROSE = frozenset(
     {
         "areas",
@@ -40,8 +46,7 @@ NOT_PROSE = frozenset(
         "verdict",
     }
 )
-"""What of a form nobody reads as words."""
-REMEDY = "Ganti dengan isinya. Bila memang begitu bunyinya, tulis tanpa tanda itu."
+"""Form fields that are not prose."""
 
 _NAMES = frozenset(
     {
@@ -92,7 +97,7 @@ _NAMES = frozenset(
         ),
     }
 )
-"""Words that name what belongs in a blank; brackets around nothing else are one."""
+"""Words that name the content of a blank; brackets around nothing else are a blank."""
 _BESIDE = frozenset(
     {
         "akhir",
@@ -114,19 +119,20 @@ _BESIDE = frozenset(
         "wib",
     }
 )
-"""Words that may stand beside those."""
+"""Words that may accompany those."""
 _ASKING = (
-    "antara|at|bulan|dari|di|from|gang|gg|hari|hingga|hp|in|jalan|jam|jl|jln|kampung|ke|kec|kecamatan|kel|kelurahan|kontak|nama|no|"
-    "nomor|oleh|on|pada|pukul|rp|rt|rw|s/d|sampai|tanggal|telepon|telp|tgl|until"
+    "antara|at|bulan|dari|di|from|gang|gg|hari|hingga|hp|in|jalan|jam|jl|jln|kampung|ke|kec|"
+    "kecamatan|kel|kelurahan|kontak|nama|no|nomor|oleh|on|pada|pukul|rp|rt|rw|s/d|sampai|"
+    "tanggal|telepon|telp|tgl|until"
 )
-"""Words after which dots stand for something that is missing."""
+"""Words after which dots stand for something missing."""
 _SHORT = "{1,60}"
-"""How long the name of a blank may be: longer brackets hold sentences."""
+"""Length of the name of a blank (regular expression); longer brackets contain sentences."""
 _ELLIPSIS, _DOTS = "…", r"(?:\.{3}|…)"
 _AFTER = r"""(?=[\s,;:!?)\]"'”’-]|$)"""
 
 _NO_GAP = frozenset({"wib", "wit", "wita"})
-"""Abbreviations that no template leaves open: there is nothing to put in their place."""
+"""Abbreviations that no template leaves open: nothing could replace them."""
 _PAIRS = {")": "(", "]": "[", "}": "{", ">": "<"}
 _OTHER_BRACKETS = str.maketrans(
     "【】〔〕〖〗〘〙〚〛「」『』〈〉《》⟦⟧⟨⟩⟪⟫❲❳⦅⦆❨❩❪❫❬❭❮❯❰❱‹›«»❴❵",
@@ -139,7 +145,7 @@ _AREA_CODE = re.compile(r"\(0\d{1,3}\)[ -]?\d")
 _ROUND = re.compile(r"\(([^()]" + _SHORT + r")\)")
 _BEFORE_MASK, _AFTER_MASK = r"(?<![\w.:/-])", r"(?![\w-]|\.\w)"
 _PLACE, _BETWEEN = "(?:dd|mm|yyyy|yy|20yy|tttt|tt|bb|hh|jj|tgl|bln|thn)", r"(?:[.:]| ?[/-] ?)"
-"""Letters that stand for the figures of a date or hour."""
+"""Letters that stand for the figures of a date or time."""
 _MASKS = (
     re.compile(_BEFORE_MASK + r"(?:x{2,}|X{4,})(?:[.:]x{2,})?" + _AFTER_MASK),
     re.compile(
@@ -152,17 +158,19 @@ _MASKS = (
     re.compile(r"(?<![\w-])20xx(?!\w)", re.IGNORECASE),
     re.compile(r"(?<!\w)rp\.?[ \t]*(?:x{2,}|x(?=\.))(?:\.[x0]{3})*(?!\w)", re.IGNORECASE),
     re.compile(
-        rf"(?<!\w)(?:{_ASKING})(?<!\bke)\b\.?:?[ \t]*[(\[]?(?:x{{2,}}(?:[.:]x{{2,}})?|0x+|_(?=[\W_]|$)_*)(?!\w)",
+        rf"(?<!\w)(?:{_ASKING})(?<!\bke)\b\.?:?[ \t]*[(\[]?"
+        r"(?:x{2,}(?:[.:]x{2,})?|0x+|_(?=[\W_]|$)_*)(?!\w)",
         re.IGNORECASE,
     ),
     re.compile(rf"{_BEFORE_MASK}{_PLACE}(?:{_BETWEEN}{_PLACE})+(?!\w)", re.IGNORECASE),
     re.compile(
-        r"(?<![\w.:/-])(?:yyyy|tttt)(?!\w)|(?<!\w)(?:tanggal|tgl|pukul|jam)\b\.?:?[ \t]+(?:dd|tt|hh|jj)(?!\w)",
+        r"(?<![\w.:/-])(?:yyyy|tttt)(?!\w)"
+        r"|(?<!\w)(?:tanggal|tgl|pukul|jam)\b\.?:?[ \t]+(?:dd|tt|hh|jj)(?!\w)",
         re.IGNORECASE,
     ),
 )
-"""Letters in the place of figures or words. "XX" may also be a Roman number, except after a word
-that asks for one.
+"""Letters in place of figures or words. "XX" may also be a Roman numeral, except after a word
+that needs a number.
 """
 _DATES = (
     re.compile(
@@ -173,7 +181,7 @@ _DATES = (
     ),
     re.compile(r"(?<!\w)(?:pukul|jam)\b[ \t]*[.:-][ \t]+wib\b", re.IGNORECASE),
 )
-"""Dates and hours without their figures; a day and a year stay around the gap."""
+"""Dates and times without their figures; a day and a year may surround the gap."""
 _PLAIN_SHAPES = (
     *_MASKS,
     *_DATES,
@@ -197,7 +205,8 @@ _PLAIN_SHAPES = (
         re.IGNORECASE | re.MULTILINE,
     ),
     re.compile(
-        r"[□▢▯☐]{2,}|[\[{<]\s*[-–—]+\s*[\]}>]|[(\[{<]\s*(?:[-–—]{2,}|[□▢▯☐]|tba|tbd|n/a)\s*[)\]}>]",
+        r"[□▢▯☐]{2,}|[\[{<]\s*[-–—]+\s*[\]}>]"
+        r"|[(\[{<]\s*(?:[-–—]{2,}|[□▢▯☐]|tba|tbd|n/a)\s*[)\]}>]",
         re.IGNORECASE,
     ),
     re.compile(rf"^[ \t•-]*[^\W\d_][\w /]{{0,30}}:\s*{_DOTS}[ \t]*$", re.MULTILINE),
@@ -211,22 +220,20 @@ _OPEN_IN_OUR_WORDS = (
     ),
     re.compile(r"^[ \t•-]*(?:[^\W\d_][\w /]{0,30}:[ \t]*)?\?+[ \t]*$", re.MULTILINE),
 )
-"""Gaps, except in what somebody else said: there dots stand for what was left out, and question
-marks for doubt.
-"""
+"""Gaps, except in a quotation: there dots mark an omission, and question marks doubt."""
 _IN_TITLES = (
     re.compile(rf"""(?:^|(?<=[\s("'“‘])){_DOTS}{_AFTER}"""),
     re.compile(rf"(?<!\w)(?:{_ASKING})\b\.?[ \t]*{_DOTS}", re.IGNORECASE),
     re.compile(r"-{3,}|[–—]{2,}|(?:^|(?<=\s))(?:[-–—] ){2,}[-–—](?!\S)|#{3,}"),
     re.compile(r"(?<!\w)(?:TBA|TBD)(?!\w)"),
 )
-"""Gaps in a title, where nothing is left out on purpose and nothing is underlined or divided."""
+"""Gaps in a title, which has no deliberate omissions, underlines or dividers."""
 _OTHER_DOTS = re.compile("[·‧・･∙⋅•。｡]{3,}")
 _NAMED = re.compile(r"[\[<]([^\[\]<>]" + _SHORT + r")[\]>]")
 
 
 def problems(fields: Fields, known: Collection[str] = ()) -> Iterator[Problem]:
-    """Refuse each field that still holds a blank; `known` are those of templates (`of_form`)."""
+    """Report each field that still contains a blank; `known` are those of templates (`of_form`)."""
     for name, text in _texts(fields):
         blanks = in_text(
             text, known, title=name.rpartition(".")[2] == "title", quoted=name == "claim"
@@ -236,16 +243,16 @@ def problems(fields: Fields, known: Collection[str] = ()) -> Iterator[Problem]:
 
 
 def refused(field: str, blanks: Collection[str]) -> Problem:
-    """Name the blanks that a field still holds."""
-    listed = ", ".join(f'"{blank}"' for blank in list(blanks)[:SHOWN_AT_MOST])
-    return Problem(field=field, reason=f"Masih ada isian kosong: {listed}.", remedy=REMEDY)
+    """Build the problem that names the blanks of a field."""
+    quoted = [f'"{blank}"' for blank in list(blanks)[:SHOWN_AT_MOST]]
+    return Problem(field=field, code=RuleCode.PLACEHOLDER, parameters={"blanks": quoted})
 
 
 def in_text(
     text: str, known: Collection[str] = (), *, title: bool = False, quoted: bool = False
 ) -> list[str]:
-    """List the blanks of a text in reading order, each once; `quoted`: somebody else's words, who
-    may have left some out.
+    """List the blanks of a text in reading order, without duplicates; `quoted`: the text is a
+    quotation, which may contain omissions.
     """
     read = _readable(text)
     shapes = _PLAIN_SHAPES if quoted else (*_PLAIN_SHAPES, *_OPEN_IN_OUR_WORDS)
@@ -266,9 +273,7 @@ def in_text(
 
 
 def of_form(form: Mapping[str, Any]) -> frozenset[str]:
-    """Collect what a form leaves open in brackets of any kind, as `known` takes it; brackets within
-    brackets count too.
-    """
+    """Collect the bracketed gaps of a form, for use as `known`; nested brackets count too."""
     texts = [_readable(text) for text in _prose(form)]
     return frozenset(
         _as_known(text[start:end])
@@ -279,7 +284,7 @@ def of_form(form: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _bracketed(text: str) -> Iterator[tuple[int, int]]:
-    """Where each pair of brackets begins and ends, whatever stands around it."""
+    """Yield start and end of each pair of brackets."""
     opened: dict[str, list[int]] = {opening: [] for opening in _PAIRS.values()}
     for position, character in enumerate(text):
         if character in opened:
@@ -289,14 +294,14 @@ def _bracketed(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _as_known(bracketed: str) -> str:
-    """A blank as `known` has it: words of round brackets without them, those of others with them."""
+    """Normalise a blank for `known`: round brackets are dropped, others are kept."""
     opening, words, closing = bracketed[0], _folded(bracketed[1:-1]), bracketed[-1]
     return words if opening == "(" else f"{opening}{words}{closing}"
 
 
 def _leaves_open(text: str, start: int, end: int) -> bool:
-    """Whether something may be missing there: no sign alone, no address, no code before a telephone
-    number.
+    """True if the brackets may hold a gap: not signs alone, an address, or the area code of a
+    telephone number.
     """
     words = _folded(text[start + 1 : end - 1])
     if not words.strip(" +-") or words in _NO_GAP:
@@ -307,21 +312,21 @@ def _leaves_open(text: str, start: int, end: int) -> bool:
 
 
 def _texts(fields: Fields) -> Iterator[tuple[str, str]]:
-    """Every text that residents may read, by the name of its field."""
+    """Yield every text that residents may read, with the name of its field."""
     for name in Fields.model_fields:
         value = getattr(fields, name)
         if name not in NOT_PROSE and isinstance(value, str):
             yield name, value
     for kind, sets in (("translations", fields.translations), ("overrides", fields.overrides)):
-        for which, words in sets.items():
+        for owner, words in sets.items():
             for name in type(words).model_fields:
                 value = getattr(words, name)
                 if name not in NOT_PROSE and isinstance(value, str):
-                    yield f"{kind}.{which}.{name}", value
+                    yield f"{kind}.{owner}.{name}", value
 
 
 def _prose(value: Any) -> Iterator[str]:
-    """Every text of a form as it was typed."""
+    """Yield every text of a form as typed."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -331,8 +336,8 @@ def _prose(value: Any) -> Iterator[str]:
 
 
 def _readable(text: str) -> str:
-    """The text as it is read: without emphasis, addresses of links, escapes and invisible
-    characters, in one width.
+    """Reduce a text to its readable form: no emphasis, link addresses, escapes or invisible
+    characters; a single character width.
     """
     plain = _LINK.sub(_link_as_read, html.unescape(text).translate(_OTHER_BRACKETS))
     plain = _OTHER_DOTS.sub(
@@ -349,7 +354,9 @@ def _readable(text: str) -> str:
 
 
 def _link_as_read(link: re.Match[str]) -> str:
-    """The words of a link, and its address where that has a placeholder, as no real one has."""
+    """Keep the words of a link, and its address if that contains a placeholder, as no real
+    address does.
+    """
     return f"{link[1]} {link[2]}" if re.search(r"[{\[<]", link[2]) else link[1]
 
 
@@ -358,8 +365,8 @@ def _folded(words: str) -> str:
 
 
 def _only_names(words: str) -> bool:
-    """Whether these words only name what belongs there; one name of what is missing is enough where
-    "_" joins them.
+    """True if the words only name the content of a blank; one such word is enough if they are
+    joined by "_".
     """
     given = {word.strip(".:") for word in re.split(r"[\s,;/&+_-]+", words.casefold())} - {""}
     if re.fullmatch(r"\s*(?=\w*_)[^\W\d]+\s*", words):
@@ -368,7 +375,7 @@ def _only_names(words: str) -> bool:
 
 
 def _outermost(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Spans in reading order, without those that lie within, or begin in, an earlier one."""
+    """Yield spans in reading order, without those that lie within an earlier one or begin in it."""
     reached = -1
     for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
         if start >= reached:

@@ -1,10 +1,10 @@
-"""Providers' codes in words: what staff read beside a bare code. Pure."""
+"""Explanations of providers' codes, for staff. Pure."""
 
 import re
 from collections.abc import Iterable
 
 CODES: tuple[tuple[str, str], ...] = (
-    # our own: why a row waits without having been written
+    # our own: reasons for a row that waits before any attempt
     ("tier", "day_full"),
     ("spacing", "too_close"),
     ("domain_held|421.*|4[0-9][0-9] 4\\.7\\..*", "domain_waits"),
@@ -20,7 +20,8 @@ CODES: tuple[tuple[str, str], ...] = (
         "gone",
     ),
     (
-        "(HTTP )?40[14]|0|3|10|190|2[0-9][0-9]|131005|530.*|53[45].*|5[0-9][0-9] 5\\.7\\.([89]|2[0-7])",
+        "(HTTP )?40[14]|0|3|10|190|2[0-9][0-9]|131005|530.*|53[45].*"
+        "|5[0-9][0-9] 5\\.7\\.([89]|2[0-7])",
         "credentials",
     ),
     ("409", "two_readers"),
@@ -49,7 +50,7 @@ CODES: tuple[tuple[str, str], ...] = (
     ("50[0-9]( .*)?|HTTP 5[0-9][0-9]", "down"),
     ("4[2-9][0-9]( 4\\..*)?", "later"),
     ("5[0-9][0-9]( 5\\..*)?", "refused"),
-    # the road there
+    # the connection
     ("certificate", "certificate"),
     ("unreachable|unusable|Client[A-Za-z]*Error|Connection[A-Za-z]*Error", "no_connection"),
     (
@@ -57,15 +58,17 @@ CODES: tuple[tuple[str, str], ...] = (
         "no_answer",
     ),
 )
-"""Patterns of whole codes, the first that fits, and keys of the catalogue below "staff.send.code."."""
+"""Pairs of a pattern for the whole code and a catalogue key below "staff.send.code."; the first
+match wins.
+"""
 _KNOWN = tuple((re.compile(pattern, re.IGNORECASE), key) for pattern, key in CODES)
 
 
 def explained(code: str) -> str:
-    """The key of the words for a code; empty for one that nobody described."""
+    """Find the catalogue key that explains a code; "" if there is none."""
     return next((key for pattern, key in _KNOWN if pattern.fullmatch(code)), "")
 
 
 def explanations(codes: Iterable[str]) -> list[str]:
-    """The keys for several codes, each once, in their order."""
+    """Find the keys for several codes, in order and without duplicates."""
     return [key for key in dict.fromkeys(map(explained, codes)) if key]

@@ -1,10 +1,12 @@
-"""The ONE retry policy: what each outcome of a channel means for its row and its address. Pure;
-draining.py carries it out.
+"""The retry policy: the effect of an outcome on its row and address, the number and spacing of
+retries, and when an edition stops or a channel halts. Pure; delivery and inbound apply it.
 """
 
 from dataclasses import dataclass, replace
 
 from broadcaster.domain.deliveries import (
+    CANCELLED,
+    EXPIRED,
     FAILED,
     PENDING,
     SENT,
@@ -14,26 +16,32 @@ from broadcaster.domain.deliveries import (
     Decision,
     MarkedRow,
 )
-from channels.base.contract import Deferred, Halted, Outcome, Receipt, Refused, Rejected, Skipped
+from channels.base.contract import (
+    SEVERAL,
+    Deferred,
+    Failure,
+    Halted,
+    Outcome,
+    Receipt,
+    Refused,
+    Rejected,
+    Skipped,
+)
+
+# --- waits ------------------------------------------------------------------------------------
 
 EMERGENCY_WAITS = (5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds before the next attempt of an emergency; the last one repeats."""
 ROUTINE_WAITS = (60.0, 300.0, 900.0, 3600.0, 3600.0)
 """The same for everything else."""
 PATIENCE = 24 * 3600.0
-"""Seconds after publication at which retrying ends where the announcement gives no expiry."""
+"""Seconds after publication at which retries end if the announcement has no expiry."""
 ZERO_WAITS = 2
-"""How often a provider's "retry at once" is taken at its word, per delivery."""
-REJECTIONS = 3
-"""Different addresses (email: domains) with the same rejection and no success between, after which
-the edition stops.
-"""
-UNOPENED = 5
-"""Different addresses in a row that cannot be opened, after which the key itself is in doubt."""
+"""Times that a provider's "retry at once" is obeyed, per delivery."""
 SUSPECT_WAIT = 3600.0
-"""Seconds before a row is tried again whose reply may be about the sender."""
+"""Seconds before a row is retried whose reply may concern the sender."""
 LONGEST_WAIT = 6 * 3600.0
-"""Seconds after which we ask again whatever a provider says: a slip of its clock must not end an
+"""Longest wait in seconds, whatever a provider asks for: an error of its clock must not end an
 announcement.
 """
 UNCERTAIN_LIMIT = 3
@@ -41,7 +49,40 @@ UNCERTAIN_LIMIT = 3
 UNCERTAIN_LIMIT_EMERGENCY = 5
 """The same for emergencies."""
 UNCERTAIN_PAUSE = 5.0
-"""Seconds at least before an attempt that got no answer is made again."""
+"""Least seconds before an attempt without an answer is repeated."""
+DOMAIN_WAIT = 60.0
+"""Seconds for which a mail domain is held back that named no time itself."""
+TIER_WAIT = 60.0
+"""Least seconds before a row is retried that exceeded the daily limit of recipients."""
+PROBE_WAIT = 60.0
+"""Seconds between probes of a halted channel."""
+
+# --- limits -----------------------------------------------------------------------------------
+
+REJECTIONS = 3
+"""Distinct addresses (email: domains) with the same rejection and no success in between, after
+which the edition stops.
+"""
+UNOPENED = 5
+"""Distinct consecutive addresses that cannot be decrypted, after which the key itself is in
+doubt.
+"""
+FAILURE_SAMPLE = 50
+"""Number of calls that the failure breaker considers."""
+LIMITED = 3
+"""Distinct addresses that get "too fast" with no success in between before the channel rests."""
+SUSPECT_SECONDS = 900.0
+"""Seconds for which a reply that may concern the sender counts."""
+PLACES = 3
+"""Mail domains (on other channels: addresses) that must agree before the channel is blamed;
+enough on their own if nobody else is left.
+"""
+ADDRESSES = 3
+"""Addresses of a domain that must agree before the domain is held back."""
+BREAKER_MINUTES = 15
+"""Minutes over which the mass-suppression breaker counts."""
+
+# --- words ------------------------------------------------------------------------------------
 
 REASONS = {
     "address_dead": "Alamat tidak aktif lagi",
@@ -57,19 +98,19 @@ REASONS = {
     "stopped": "Dihentikan petugas",
     "unreadable": "Pesan tidak dapat dibuat untuk alamat ini",
 }
-"""Why a row closed, in words; the provider's own code stands beside it."""
+"""Reason for closing a row, in words; shown beside the provider's own code."""
 WAITS = {
     "": "Penyedia meminta menunggu",
     "unreachable": "Tidak terhubung dengan penyedia",
     "trouble": "Penyedia sedang bermasalah",
     "tier": "Batas orang per hari dari penyedia sudah terpakai",
 }
-"""Why a row waits, in words."""
+"""Reason for a wait, in words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moment:
-    """What the policy needs to know of time: epoch seconds, and the run's bounds."""
+    """Time of a decision and the limits of its run, in epoch seconds."""
 
     now: float
     published_at: float
@@ -79,15 +120,28 @@ class Moment:
 
 
 def wait_before(attempt: int, *, emergency: bool) -> float:
-    """Seconds before the attempt after the `attempt`-th spent one (1, 2, ...): the last wait
+    """Return the seconds to wait after the `attempt`-th spent attempt (1, 2, ...); the last wait
     repeats for ever.
     """
     waits = EMERGENCY_WAITS if emergency else ROUTINE_WAITS
     return waits[min(max(attempt, 1), len(waits)) - 1]
 
 
+def uncertain_limit(*, emergency: bool) -> int:
+    """Return the number of uncertain attempts that closes a row as unconfirmed."""
+    return UNCERTAIN_LIMIT_EMERGENCY if emergency else UNCERTAIN_LIMIT
+
+
+def abandoned_wait(*, emergency: bool, receipt_wait: float) -> float:
+    """Return the seconds before repeating an attempt that a dead process left without an answer.
+
+    Routine news waits `receipt_wait` seconds for a receipt, which would settle the row.
+    """
+    return 0.0 if emergency else receipt_wait
+
+
 def bounded(outcome: Outcome) -> Outcome:
-    """The outcome with a wait that can be kept: none below zero, none beyond LONGEST_WAIT (pure)."""
+    """Limit the wait of an outcome to 0..LONGEST_WAIT seconds."""
     if (
         not isinstance(outcome, Deferred)
         or outcome.retry_after is None
@@ -98,8 +152,8 @@ def bounded(outcome: Outcome) -> Outcome:
 
 
 def decide(row: MarkedRow, outcome: Outcome, moment: Moment) -> Decision:
-    """What becomes of a row after an attempt (pure). Halted leaves it waiting as it was, or for an
-    hour where others go on.
+    """Decide the next state of a row after an attempt. Halted leaves it pending, or pending for
+    an hour if the fault may lie with this recipient.
     """
     match outcome:
         case Receipt():
@@ -144,16 +198,18 @@ def _deferred(row: MarkedRow, outcome: Deferred, moment: Moment) -> Decision:
 
 
 def _uncertain(row: MarkedRow, outcome: Deferred, moment: Moment) -> Decision:
-    limit = UNCERTAIN_LIMIT_EMERGENCY if moment.emergency else UNCERTAIN_LIMIT
-    if row.uncertain + 1 >= limit:
+    if row.uncertain + 1 >= uncertain_limit(emergency=moment.emergency):
         return _closed(row, UNCONFIRMED, "no_answer", outcome.code)._replace(uncertain=True)
-    wait = max(UNCERTAIN_PAUSE, 0.0 if moment.emergency else moment.receipt_wait)
+    wait = max(
+        UNCERTAIN_PAUSE,
+        abandoned_wait(emergency=moment.emergency, receipt_wait=moment.receipt_wait),
+    )
     return _retry(row, moment.now + wait, outcome, moment, spend=False, uncertain=True)
 
 
 def doubtful(row: MarkedRow, outcome: Rejected, moment: Moment) -> Decision:
-    """What becomes of a row of an emergency whose message may be at fault: it waits until the
-    others have been tried.
+    """Postpone a row of an emergency whose message may be at fault until the others have been
+    tried.
     """
     return _retry(row, moment.now + EMERGENCY_WAITS[-1], outcome, moment, spend=True)
 
@@ -168,9 +224,7 @@ def _retry(
     uncertain: bool = False,
 ) -> Decision:
     if moment.expires_at is not None:
-        due_at = min(
-            due_at, max(moment.expires_at, moment.now)
-        )  # the gate closes it then, as expired
+        due_at = min(due_at, max(moment.expires_at, moment.now))  # it is closed then, as expired
     elif due_at > moment.published_at + PATIENCE:
         return _closed(
             row, UNCONFIRMED if uncertain or row.uncertain else FAILED, "too_late", outcome.code
@@ -188,8 +242,8 @@ def _retry(
 
 
 def unopened(row: MarkedRow, moment: Moment, code: str) -> Decision:
-    """What becomes of a row whose address cannot be opened (pure): it waits as it was, until it
-    can, expires or is cancelled.
+    """Postpone a row whose address cannot be decrypted, until it can be, expires or is
+    cancelled.
     """
     due_at = moment.now + wait_before(row.attempt, emergency=False)
     if moment.expires_at is not None:
@@ -205,7 +259,9 @@ def unopened(row: MarkedRow, moment: Moment, code: str) -> Decision:
 
 
 def consequence(row: MarkedRow, outcome: Outcome, day: str) -> Consequence | None:
-    """What an outcome means for the address; None when nothing. `day` is today's date in WIB."""
+    """Return the effect of an outcome on the address; None for no effect. `day`: today's date in
+    WIB.
+    """
     match outcome:
         case Receipt() if outcome.aliases:
             return Consequence(
@@ -229,3 +285,67 @@ def consequence(row: MarkedRow, outcome: Outcome, day: str) -> Consequence | Non
                 moved_to=outcome.moved_to,
             )
     return None
+
+
+# --- endings ----------------------------------------------------------------------------------
+
+CLOSINGS = {"superseded": CANCELLED, "stopped": CANCELLED, "expired": EXPIRED}
+"""Closing state of the rows still waiting in a finished run, by the reason that it finished."""
+
+
+def over(state: str, expires_at: float | None, now: float) -> str:
+    """Return the reason that a run is finished, a key of CLOSINGS; "" while it may send."""
+    if state in ("superseded", "stopped"):
+        return state
+    return "expired" if expires_at is not None and expires_at <= now else ""
+
+
+def stops_edition(addresses: int) -> bool:
+    """True if this many addresses with the same rejection, and no success in between, stop an
+    edition.
+    """
+    return addresses >= REJECTIONS
+
+
+def breaks_channel(failed: int, refused: int) -> bool:
+    """True if the failure breaker opens: of the last FAILURE_SAMPLE calls, more than half got no
+    reply, or none succeeded (`refused`: the recipient was deferred).
+    """
+    return failed * 2 > FAILURE_SAMPLE or failed + refused == FAILURE_SAMPLE
+
+
+def doubts_key(addresses: int) -> bool:
+    """True if this many distinct consecutive addresses that cannot be decrypted cast doubt on
+    the key.
+    """
+    return addresses >= UNOPENED
+
+
+def limits_channel(addresses: int) -> bool:
+    """True if this many addresses with "too fast", and no success in between, make the channel
+    rest.
+    """
+    return addresses >= LIMITED
+
+
+def channel_rest(outcome: Failure) -> float:
+    """Return the seconds for which an outcome asks the whole channel to rest; 0 for none."""
+    if isinstance(outcome, Deferred) and outcome.throttle and outcome.scope == "channel":
+        return outcome.retry_after or 0.0
+    return 0.0
+
+
+def blames_channel(addresses: int, places: int, crowded: int, *, idle: bool) -> bool:
+    """True if the same reply to so many halts the channel, by SEVERAL addresses and PLACES.
+
+    `crowded`: places where at least ADDRESSES addresses got it. `idle`: no address is left to
+    try, and none was reached.
+    """
+    several = addresses >= SEVERAL
+    spread = places >= PLACES
+    return (several and spread) or crowded >= PLACES or (idle and (several or spread))
+
+
+def suppressions_are_mass(results: int, dead: int) -> bool:
+    """True if so many "dead address" answers must be a provider's fault until proven otherwise."""
+    return (dead >= 25 and dead > 0.05 * results) or (dead >= 200 and dead > 0.02 * results)

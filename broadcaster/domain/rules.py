@@ -1,4 +1,4 @@
-"""What an announcement may be: the rules each refusal comes from, its states and who may move it.
+"""Content rules of announcements, and the hash that binds an approval to what was approved.
 Pure.
 """
 
@@ -17,14 +17,14 @@ from broadcaster.domain import placeholders, timing
 from broadcaster.domain.fields import (
     VERDICTS,
     Fields,
-    InvalidAnnouncement,
     Override,
-    Problem,
     Translation,
     did_you_mean,
+    excerpt,
     read_leniently,
-    shown,
 )
+from broadcaster.domain.refusal_codes import Hint, RuleCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Parameter, Phrase, Problem
 from channels.base import hyperlinks
 from channels.base.contract import Kind, Topic
 from channels.base.legibility import has_letter
@@ -34,18 +34,18 @@ from subscribers.areas import Area, AreaTree
 CLARIFICATION_FIELDS = ("claim", "seen_at", "verdict", "hoax_type", "evidence", "fact")
 
 
-# --- the rules ----------------------------------------------------------------------------------------
+# --- the rules --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckedAnnouncement:
-    """An announcement that may be published: what `check` found in order, its names resolved."""
+    """An announcement that may be published: its fields passed `check`, its names are resolved."""
 
     fields: Fields
     kind: Kind
     topic: Topic
     areas: tuple[Area, ...]
-    """In the order given, without those that lie within another."""
+    """In the order given, without areas that lie within another."""
 
 
 def check(
@@ -58,9 +58,9 @@ def check(
     link_hosts: Collection[str] = (),
     since: datetime | None = None,
 ) -> CheckedAnnouncement:
-    """Hold the fields against every rule; `channels` are all that are open, `link_hosts` the only
-    hosts that links may name (with their subdomains; none: any), `since` when what is corrected
-    now began. Raises InvalidAnnouncement with all refusals.
+    """Check the fields against every rule. `channels` are all open ones; `link_hosts` the only
+    hosts that links may name, with their subdomains (empty: any); `since` is the beginning of
+    the announcement that is being corrected. Raises InvalidAnnouncement with all problems.
     """
     areas, problems = _resolve(fields.areas, tree)
     for rule in (_visible_words, _web_addresses, _kinds, _emergency, _clarification):
@@ -71,19 +71,14 @@ def check(
     problems += _unknown_channels(fields, channels)
     topic = next((topic for topic in topics if topic.slug == fields.category), None)
     if topic is None:
-        remedy = did_you_mean(fields.category, [topic.slug for topic in topics])
+        hint = did_you_mean(fields.category, [topic.slug for topic in topics])
+        parameters: dict[str, Parameter] = {"name": excerpt(fields.category), "hint": hint}
         problems.append(
-            Problem(
-                field="category",
-                reason=f'Kategori "{shown(fields.category)}" tidak dikenal.',
-                remedy=remedy,
-            )
+            Problem(field="category", code=RuleCode.TOPIC_UNKNOWN, parameters=parameters)
         )
     if problems or topic is None:
         raise InvalidAnnouncement(problems)
-    if any(
-        tree.get(name) is None for name in fields.areas
-    ):  # stored by slug, however they were written
+    if any(tree.get(name) is None for name in fields.areas):  # store slugs, however written
         fields = fields.model_copy(update={"areas": tuple(area.slug for area in areas)})
     return CheckedAnnouncement(fields=fields, kind=_kind_of(fields), topic=topic, areas=areas)
 
@@ -98,9 +93,11 @@ def examine(
     link_hosts: Collection[str] = (),
     since: datetime | None = None,
 ) -> CheckedAnnouncement:
-    """`Fields.read` and `check` in one, so that the refusals of both are named at once."""
+    """Apply `Fields.read` and `check` in one, so that the problems of both are reported
+    together.
+    """
     fields, problems = read_leniently(raw)
-    told = {problem.field.split(".")[0] for problem in problems}
+    reported = {problem.field.split(".")[0] for problem in problems}
     try:
         checked = check(
             fields,
@@ -111,9 +108,9 @@ def examine(
             link_hosts=link_hosts,
             since=since,
         )
-    except InvalidAnnouncement as refused:
+    except InvalidAnnouncement as error:
         problems += [
-            problem for problem in refused.problems if problem.field.split(".")[0] not in told
+            problem for problem in error.problems if problem.field.split(".")[0] not in reported
         ]
         raise InvalidAnnouncement(problems) from None
     if problems:
@@ -125,30 +122,32 @@ def _kind_of(fields: Fields) -> Kind:
     return fields.kind or ("alert" if fields.level == "emergency" else "notice")
 
 
-def as_it_stands(fields: Fields, *, tree: AreaTree, topics: Sequence[Topic]) -> CheckedAnnouncement:
-    """Names resolved as far as they are known, and no rule asked: for what is not finished yet, or
-    was published long ago.
+def resolve_names(
+    fields: Fields, *, tree: AreaTree, topics: Sequence[Topic]
+) -> CheckedAnnouncement:
+    """Resolve names as far as they are known, without any rule: for a draft, or for what was
+    published long ago.
 
-    Unknown areas are left out, an unknown topic is the last one; `areas` may be empty.
+    Unknown areas are omitted, an unknown topic becomes the last one; `areas` may be empty.
     """
-    found = {area.code: area for area in named_areas(fields.areas, tree)}
+    areas_by_code = {area.code: area for area in named_areas(fields.areas, tree)}
     topic = next((topic for topic in topics if topic.slug == fields.category), topics[-1])
     return CheckedAnnouncement(
-        fields=fields, kind=_kind_of(fields), topic=topic, areas=_outermost(found)
+        fields=fields, kind=_kind_of(fields), topic=topic, areas=_outermost(areas_by_code)
     )
 
 
-def _outermost(found: Mapping[str, Area]) -> tuple[Area, ...]:
+def _outermost(areas_by_code: Mapping[str, Area]) -> tuple[Area, ...]:
     """Areas by code, without those that lie within another."""
     return tuple(
         area
-        for area in found.values()
-        if not any(area.code.startswith(f"{code}.") for code in found)
+        for area in areas_by_code.values()
+        if not any(area.code.startswith(f"{code}.") for code in areas_by_code)
     )
 
 
 def _written(fields: Fields) -> Iterator[tuple[str, Fields | Translation | Override]]:
-    """Every set of words there is, with the prefix of its fields' names."""
+    """Yield every set of texts, with the prefix of its field names."""
     yield from _wordings(fields)
     for channel, override in fields.overrides.items():
         yield f"overrides.{channel}.", override
@@ -161,14 +160,14 @@ def _wordings(fields: Fields) -> Iterator[tuple[str, Fields | Translation]]:
 
 
 def named_areas(names: Sequence[str], tree: AreaTree) -> tuple[Area, ...]:
-    """Areas that the names mean for certain, as residents' own words are understood; one name may
-    stand in several of them.
+    """Resolve names to areas where the match is certain, as for residents' own words; one name
+    may mean several areas.
     """
-    found = [area for name in names for area in _certain(name, tree)]
+    areas = [area for name in names for area in _certain(name, tree)]
     whole = (
         _certain(" ".join(names), tree) if any(not _certain(name, tree) for name in names) else ()
     )
-    return whole or tuple(found)
+    return whole or tuple(areas)
 
 
 def _certain(name: str, tree: AreaTree) -> tuple[Area, ...]:
@@ -180,24 +179,21 @@ def _certain(name: str, tree: AreaTree) -> tuple[Area, ...]:
 
 
 def _resolve(names: Sequence[str], tree: AreaTree) -> tuple[tuple[Area, ...], list[Problem]]:
-    found = {area.code: area for area in named_areas(names, tree)}
+    areas_by_code = {area.code: area for area in named_areas(names, tree)}
     problems: list[Problem] = []
     for name in names if not _certain(" ".join(names), tree) else ():
         if not _certain(name, tree):
             near = tuple(area.slug for area in tree.match(name).areas[:3])
-            remedy = did_you_mean(name, near) if near else "Lihat: broadcaster areas list."
+            hint = did_you_mean(name, near) if near else Phrase(code=Hint.SEE_AREAS)
+            parameters: dict[str, Parameter] = {"name": excerpt(name), "hint": hint}
             problems.append(
-                Problem(
-                    field="areas", reason=f'Wilayah "{shown(name)}" tidak dikenal.', remedy=remedy
-                )
+                Problem(field="areas", code=RuleCode.AREA_UNKNOWN, parameters=parameters)
             )
-    return _outermost(found), problems
+    return _outermost(areas_by_code), problems
 
 
 def _visible_words(fields: Fields) -> Iterator[Problem]:
-    """Refuse each text in which a reader would find no letter: signs, marks, or characters that
-    nobody sees.
-    """
+    """Report each text without any visible letter: only signs, marks, or invisible characters."""
     texts = {
         prefix + name: getattr(words, name, None)
         for prefix, words in _written(fields)
@@ -208,11 +204,7 @@ def _visible_words(fields: Fields) -> Iterator[Problem]:
         if text is not None and not has_letter(
             html.unescape(plain(text)) if field.rpartition(".")[2] in _MARKDOWN else text
         ):
-            yield Problem(
-                field=field,
-                reason="Tidak ada huruf yang terbaca.",
-                remedy="Tulis dengan kata-kata.",
-            )
+            yield Problem(field=field, code=RuleCode.NO_LETTERS)
 
 
 _WEB_ADDRESS = re.compile(
@@ -236,34 +228,24 @@ def _web_addresses(fields: Fields) -> Iterator[Problem]:
         *(("evidence", text) for text in fields.evidence),
     ):
         if text is not None and not _is_web_address(text):
-            remedy = "Tulis alamat lengkap, misalnya https://cimahikota.go.id/berita."
-            yield Problem(
-                field=name, reason=f'"{shown(text)}" bukan alamat web yang lengkap.', remedy=remedy
-            )
+            address = {"address": excerpt(text)}
+            yield Problem(field=name, code=RuleCode.NOT_WEB_ADDRESS, parameters=address)
     if fields.image and not fields.image_alt:
-        yield Problem(
-            field="image_alt",
-            reason="Gambar belum punya teks alternatif.",
-            remedy="Tulis apa yang tampak di gambar.",
-        )
+        yield Problem(field="image_alt", code=RuleCode.IMAGE_ALT_MISSING)
     if fields.image_alt and not fields.image:
-        yield Problem(
-            field="image",
-            reason="Ada teks alternatif tanpa gambar.",
-            remedy="Isi image, atau hapus image_alt.",
-        )
+        yield Problem(field="image", code=RuleCode.IMAGE_MISSING)
 
 
 _LINKING = ("title", "summary", "body", "instruction")
-"""Words of every wording in which a link may stand."""
+"""Fields of every wording that may contain a link."""
 _LINKING_ONCE = ("agency", "image_alt", "seen_at", "hoax_type", "claim", "fact")
-"""Words that an announcement has once."""
+"""Fields that an announcement has once."""
 _MARKDOWN = ("body", "instruction", "fact")
 
 
 def _foreign_links(fields: Fields, hosts: Collection[str]) -> Iterator[Problem]:
-    """Links to hosts that the city did not name; evidence is exempt, as it lies elsewhere by its
-    nature.
+    """Report links to hosts that the city does not list; evidence is exempt, as it naturally
+    lies elsewhere.
     """
     if not hosts:
         return
@@ -281,89 +263,68 @@ def _foreign_links(fields: Fields, hosts: Collection[str]) -> Iterator[Problem]:
 
 
 def foreign_links(field: str, names: Collection[str], hosts: Collection[str]) -> Iterator[Problem]:
-    """Refuse each host that a field links to and that is none of `hosts`; without any of those none
-    is refused.
-    """
+    """Report each linked host that is not one of `hosts`; empty `hosts` allow every host."""
     for host in sorted(set(names) - {""}):
         if hosts and not hyperlinks.within(host, hosts):
-            remedy = f"Pakai tautan ke {', '.join(sorted(hosts))}, atau minta pengelola menambahkan situs ini."
-            if field == "claim":
-                remedy = "Tulis sehingga tidak dapat diketuk, misalnya bit[.]ly."
-            yield Problem(
-                field=field, reason=f"Tautan ke {shown(host)} belum diizinkan.", remedy=remedy
-            )
+            code = RuleCode.CLAIM_LINKED if field == "claim" else RuleCode.LINK_NOT_ALLOWED
+            parameters: dict[str, Parameter] = {"host": excerpt(host), "hosts": sorted(hosts)}
+            yield Problem(field=field, code=code, parameters=parameters)
 
 
 def _unknown_channels(fields: Fields, channels: Collection[str]) -> Iterator[Problem]:
     for field, names in (("channels", fields.channels), ("overrides", tuple(fields.overrides))):
         for name in names:
             if name not in channels:
-                remedy = did_you_mean(name, sorted(channels))
-                yield Problem(
-                    field=field,
-                    reason=f'Kanal "{shown(name)}" tidak dikenal atau belum dibuka.',
-                    remedy=remedy,
-                )
+                hint = did_you_mean(name, sorted(channels))
+                parameters: dict[str, Parameter] = {"name": excerpt(name), "hint": hint}
+                yield Problem(field=field, code=RuleCode.CHANNEL_UNKNOWN, parameters=parameters)
 
 
 def _kinds(fields: Fields) -> Iterator[Problem]:
     if fields.level == "emergency" and fields.kind not in (None, "alert"):
-        remedy = "Isi kind: alert, atau turunkan level."
-        yield Problem(
-            field="kind", reason="Keadaan darurat selalu berupa peringatan (alert).", remedy=remedy
-        )
+        yield Problem(field="kind", code=RuleCode.EMERGENCY_KIND)
     given = [name for name in CLARIFICATION_FIELDS if getattr(fields, name)]
     if given and _kind_of(fields) != "clarification":
-        remedy = f"Isi kind: clarification, atau hapus {', '.join(given)}."
-        yield Problem(field=given[0], reason="Hanya untuk klarifikasi.", remedy=remedy)
+        names = {"names": given}
+        yield Problem(field=given[0], code=RuleCode.CLARIFICATION_ONLY, parameters=names)
 
 
 def _emergency(fields: Fields) -> Iterator[Problem]:
     if fields.level != "emergency":
         return
     if fields.expires is None:
-        remedy = "Tambahkan expires, misalnya 2026-11-25 14:00."
-        yield Problem(
-            field="expires", reason="Peringatan darurat harus punya batas waktu.", remedy=remedy
-        )
+        yield Problem(field="expires", code=RuleCode.EXPIRES_MISSING)
     for prefix, words in _wordings(fields):
         if not words.instruction:
-            remedy = "Tambahkan instruction: apa yang harus dilakukan warga sekarang."
-            yield Problem(
-                field=f"{prefix}instruction",
-                reason="Peringatan darurat harus memuat petunjuk.",
-                remedy=remedy,
-            )
+            yield Problem(field=f"{prefix}instruction", code=RuleCode.INSTRUCTION_MISSING)
 
 
-_CLARIFICATION_REMEDIES = {
-    "claim": "Tulis kabar yang beredar.",
-    "verdict": f"Pilih: {', '.join(VERDICTS)}.",
-    "fact": "Tulis apa yang benar.",
-    "evidence": "Tambahkan paling sedikit satu alamat bukti.",
+_CLARIFICATION_CODES = {
+    "claim": RuleCode.CLAIM_MISSING,
+    "verdict": RuleCode.VERDICT_MISSING,
+    "fact": RuleCode.FACT_MISSING,
+    "evidence": RuleCode.EVIDENCE_MISSING,
 }
 
 
 def _clarification(fields: Fields) -> Iterator[Problem]:
-    for name, remedy in _CLARIFICATION_REMEDIES.items():
+    for name, code in _CLARIFICATION_CODES.items():
         if fields.kind == "clarification" and not getattr(fields, name):
-            yield Problem(field=name, reason="Klarifikasi harus memuatnya.", remedy=remedy)
+            parameters = {"choices": VERDICTS} if name == "verdict" else {}
+            yield Problem(field=name, code=code, parameters=parameters)
 
 
 def content_hash(fields: Fields, areas: Iterable[str]) -> str:
-    """What an approval is bound to: SHA-256 (hex) over every field and the codes of the areas,
-    these in any order.
+    """Hash what an approval is bound to: SHA-256 (hex) over every field and the codes of the
+    areas, in any order.
     """
     bound = {"fields": fields.model_dump(mode="json"), "areas": sorted(set(areas))}
     return hashlib.sha256(msgspec.json.encode(bound, order="sorted")).hexdigest()
 
 
-def bound_of(checked: CheckedAnnouncement) -> str:
-    """What an approval is bound to: content and audience, not when it goes out (that may be missed,
-    or taken back).
+def approval_hash(checked: CheckedAnnouncement) -> str:
+    """Hash what an approval is bound to: content and audience, without the time of publication
+    (which may be missed or withdrawn).
     """
     timeless = checked.fields.model_copy(update={"publish_at": None})
     return content_hash(timeless, [area.code for area in checked.areas])
-
-
-# --- the states ---------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-"""Blame: tells a sender's fault from the faults of single recipients, by how many of them got the
-same reply. Pure.
+"""Sender faults: distinguishes a fault of the sender from those of single recipients, by how
+many of them got the same reply. Pure.
 """
 
 from collections import defaultdict
@@ -7,24 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
+from broadcaster.domain.retry_policy import ADDRESSES, SUSPECT_SECONDS, blames_channel
 from channels.base.contract import Deferred, Failure, Halted
-from channels.base.sending import SEVERAL
 
-PLACES = 3
-"""Mail domains (elsewhere: addresses) that must agree before the channel is blamed; where nobody
-else is left they are enough.
-"""
-ADDRESSES = 3
-"""Addresses of one domain that must agree before it is held."""
-WINDOW_SECONDS = 900.0
-"""How long a reply counts."""
 POLICY = "policy"
-"""Kind of all refusals by policy (5.7.x): providers number the same refusal differently."""
+"""Kind of all policy refusals (5.7.x), as providers number the same refusal differently."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
-    """A reply that one address got: `domain` is a keyed hash, empty where the channel has none;
+class SuspectReply:
+    """A reply for one address: `domain` is a keyed hash, empty for channels without domains;
     `at` in epoch seconds.
     """
 
@@ -34,8 +26,8 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """What the replies of one kind mean: `halt` the channel, leave `domains` alone for a while."""
+class FaultVerdict:
+    """Result for one kind of reply: `halt` the channel, hold back `domains` for a while."""
 
     halt: bool = False
     domains: frozenset[str] = frozenset()
@@ -43,7 +35,7 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Successes:
-    """When something last arrived (epoch seconds, 0: not known): on the channel, and at each
+    """Times of the last success (epoch seconds, 0: unknown): on the channel, and for each
     domain.
     """
 
@@ -52,9 +44,7 @@ class Successes:
 
 
 def is_suspect(outcome: Failure) -> TypeGuard[Halted | Deferred]:
-    """Whether a reply to one recipient may be about the sender, or about the recipient's whole
-    domain.
-    """
+    """True if a reply to one recipient may concern the sender, or the recipient's whole domain."""
     match outcome:
         case Halted():
             return outcome.about != "sender"
@@ -64,12 +54,12 @@ def is_suspect(outcome: Failure) -> TypeGuard[Halted | Deferred]:
 
 
 def is_ours(outcome: Failure) -> bool:
-    """Whether a failure came before any recipient was named, so that it holds for all."""
+    """True if a failure came before any recipient was named, so that it applies to all."""
     return isinstance(outcome, Halted | Deferred) and outcome.about == "sender"
 
 
 def kind_of(outcome: Halted | Deferred) -> str:
-    """What counts as the same reply."""
+    """Group replies: two of the same kind count as the same reply."""
     return (
         POLICY
         if isinstance(outcome, Deferred) and outcome.alarm and outcome.scope == "domain"
@@ -77,27 +67,28 @@ def kind_of(outcome: Halted | Deferred) -> str:
     )
 
 
-def judge(seen: Iterable[Seen], successes: Successes, *, now: float, idle: bool) -> Verdict:
-    """Weigh the replies of one kind. `idle`: nobody is left to try, and nobody was reached.
+def judge(
+    replies: Iterable[SuspectReply], successes: Successes, *, now: float, idle: bool
+) -> FaultVerdict:
+    """Judge the replies of one kind. `idle`: no address is left to try, and none was reached.
 
-    Replies before the last success count for nothing: not against the channel, or not against that
-    domain. Fewer than PLACES domains and SEVERAL addresses never halt, whatever they say of us:
-    they wait, and nobody waits for them.
+    Replies before the last success do not count, for the channel and for that domain alike.
+    Fewer than PLACES domains and SEVERAL addresses never halt the channel, whatever they say
+    about us: their rows wait, without holding up others.
     """
-    since = now - WINDOW_SECONDS
+    since = now - SUSPECT_SECONDS
     addresses, places, domains = (
         set[int](),
         defaultdict[str, set[int]](set),
         defaultdict[str, set[int]](set),
     )
-    for one in seen:
-        if one.at > max(since, successes.channel):
-            addresses.add(one.address)
-            places[one.domain or str(one.address)].add(one.address)
-        if one.domain and one.at > max(since, successes.domains.get(one.domain, 0.0)):
-            domains[one.domain].add(one.address)
+    for reply in replies:
+        if reply.at > max(since, successes.channel):
+            addresses.add(reply.address)
+            places[reply.domain or str(reply.address)].add(reply.address)
+        if reply.domain and reply.at > max(since, successes.domains.get(reply.domain, 0.0)):
+            domains[reply.domain].add(reply.address)
     held = frozenset(domain for domain, among in domains.items() if len(among) >= ADDRESSES)
-    many = len(addresses) >= SEVERAL
-    spread = len(places) >= PLACES
-    refused = sum(len(among) >= ADDRESSES for among in places.values()) >= PLACES
-    return Verdict(halt=(many and spread) or refused or (idle and (many or spread)), domains=held)
+    crowded = sum(len(among) >= ADDRESSES for among in places.values())
+    halt = blames_channel(len(addresses), len(places), crowded, idle=idle)
+    return FaultVerdict(halt=halt, domains=held)

@@ -1,4 +1,4 @@
-"""Lists in settings: written as people write lists, and read or refused as a whole. Pure."""
+"""Setting values: parsing and validation of what operators write. Pure."""
 
 import re
 from ipaddress import ip_network
@@ -9,15 +9,24 @@ from pydantic import AfterValidator, BeforeValidator
 from channels.base.settings import Items
 
 ANYONE = "*"
-"""In the place of proxies: every peer is believed, as behind a network that only proxies can reach."""
+"""Wildcard for proxies: every peer is trusted, for a network that only proxies can reach."""
 _WHOLE_NUMBER = re.compile(r"(?:\+|0)[\d().-]{7,}|1\d{2,4}|\d{3}")
-"""A telephone number without spaces that is complete: with its prefix, or short (112, 119, 14045)."""
+"""A complete telephone number without spaces: with its prefix, or a short one (112, 119, 14045)."""
+
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def check_log_level(text: str) -> str:
+    """Normalise the level to lower case, "" if not set; raises ValueError for an unknown one."""
+    level = text.strip().lower()
+    if level and level not in LOG_LEVELS:
+        raise ValueError(f"harus salah satu dari {', '.join(LOG_LEVELS)}")
+    return level
 
 
 def _proxies(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Addresses and networks in the form that the web server matches; raises ValueError for
-    anything else.
-    """
+    """Normalise addresses and networks for the web server; raises ValueError for anything else."""
     return tuple(_network(value) for value in values)
 
 
@@ -34,8 +43,8 @@ def _network(value: str) -> str:
 
 
 def _hosts(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Host names in small letters, "*." and a dot in front left out; raises ValueError for whole
-    links.
+    """Normalise host names to lower case, without a leading "*." or dot; raises ValueError for
+    URLs.
     """
     for value in values:
         if "/" in value or ":" in value or "@" in value:
@@ -44,8 +53,8 @@ def _hosts(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def phones(text: Any) -> Any:
-    """Split telephone numbers: at commas, semicolons and line ends, and at spaces where every part
-    is a number of its own.
+    """Split telephone numbers at commas, semicolons and line ends, and at spaces if every part
+    is a complete number.
     """
     if not isinstance(text, str):
         return text
@@ -59,8 +68,8 @@ def _numbers(piece: str) -> list[str]:
 
 
 Proxies = Annotated[Items, AfterValidator(_proxies)]
-"""Whose word about their client is believed."""
+"""Addresses or networks of trusted reverse proxies."""
 Hosts = Annotated[Items, AfterValidator(_hosts)]
-"""Host names; each stands for its subdomains too."""
+"""Host names; each includes its subdomains."""
 Phones = Annotated[tuple[str, ...], BeforeValidator(phones)]
-"""Telephone numbers as people write them, spaces within included."""
+"""Telephone numbers as people write them, also with spaces."""

@@ -1,6 +1,4 @@
-"""The public code of an announcement and the signature of an edition: what lets anyone check that a
-message is real.
-"""
+"""Signatures of editions: anyone can check with them that a message is genuine."""
 
 import base64
 import binascii
@@ -16,26 +14,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from channels.base.contract import Edition
 
 _DECODER = msgspec.json.Decoder(Edition)
-"""Made when this is imported, on one thread: two threads that are the first to decode a type at
-once crash msgspec 0.22.
+"""Created at import, on one thread: msgspec 0.22 crashes when two threads are the first to
+decode a type at the same time.
 """
 
 
-# --- the code -----------------------------------------------------------------------------------
-
-
-# --- the signature ------------------------------------------------------------------------------
-
-
 def canonical(edition: Edition) -> bytes:
-    """The bytes that are signed and stored: JSON, UTF-8, names sorted, no spaces, times in UTC (RFC
-    3339). Naive times raise.
+    """Serialise an edition for signing and storage: JSON, UTF-8, sorted names, no spaces, times
+    in UTC (RFC 3339). Raises ValueError for naive times.
     """
     return msgspec.json.encode(_in_utc(edition), order="sorted")
 
 
 def decode(document: bytes | str) -> Edition:
-    """The edition of a canonical document; raises msgspec.ValidationError."""
+    """Parse a canonical document; raises msgspec.ValidationError."""
     return _DECODER.decode(document)
 
 
@@ -51,7 +43,7 @@ def _in_utc(edition: Edition) -> Edition:
 
 
 class Signer:
-    """Signs documents with the city's Ed25519 key."""
+    """Signer with the city's Ed25519 key."""
 
     def __init__(self, private_key: Ed25519PrivateKey) -> None:
         self._private_key = private_key
@@ -63,22 +55,22 @@ class Signer:
 
     @classmethod
     def from_seed(cls, seed: bytes) -> "Signer":
-        """The key of a 32-byte seed: the same seed, the same key."""
+        """Derive the key from a 32-byte seed, always the same one."""
         return cls(Ed25519PrivateKey.from_private_bytes(seed))
 
     def sign(self, document: bytes) -> str:
-        """The signature over these very bytes, base64."""
+        """Sign exactly these bytes; returns base64."""
         return base64.b64encode(self._private_key.sign(document)).decode()
 
 
 def key_id(public: Ed25519PublicKey) -> str:
-    """A short name of a public key: the first 16 hex digits of its SHA-256."""
+    """Short identifier of a public key: the first 16 hex digits of its SHA-256."""
     return hashlib.sha256(public.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()[:16]
 
 
 def verify(public_pem: str, document: bytes, signature: str) -> bool:
-    """Whether this key signed these very bytes; a signature that cannot be read is a wrong one.
-    ValueError for no Ed25519 key.
+    """True if the key signed exactly these bytes; an unreadable signature is a wrong one. Raises
+    ValueError if it is not an Ed25519 key.
     """
     public = load_pem_public_key(public_pem.encode())
     if not isinstance(public, Ed25519PublicKey):

@@ -1,31 +1,31 @@
-"""Characters that a change of a form takes away, field by field: what decides whether the text
-before it is kept. Pure.
+"""Text losses: the characters that a change of a form removes, which decide whether the earlier
+text is preserved. Pure.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 SMALL = 20
-"""Characters that a version may lose in all before the next change is one of its own: mistypings,
-not a sentence.
+"""Characters that a version may lose in total before the next change becomes a version of its
+own: typing errors, not a sentence.
 """
 SHARE = 5
-"""Of a field with more than that, one change may take at most a fifth."""
+"""Inverse of the share of a longer field that one change may remove: at most a fifth."""
 
 
 def loss(before: Mapping[str, Any], after: Mapping[str, Any]) -> int:
-    """Count the characters of `before` that `after` no longer holds."""
-    kept = dict(_texts(after))
-    return sum(_lost(text, kept.get(name, "")) for name, text in _texts(before))
+    """Count the characters of `before` that `after` no longer contains."""
+    remaining = dict(_texts(after))
+    return sum(_lost(text, remaining.get(name, "")) for name, text in _texts(before))
 
 
 def is_small(before: Mapping[str, Any], after: Mapping[str, Any], lost: int = 0) -> bool:
-    """Whether a change may be folded into the version before it, which has lost `lost` characters
-    already.
+    """True if a change may be folded into the version before it, which has already lost `lost`
+    characters.
     """
-    kept = dict(_texts(after))
+    remaining = dict(_texts(after))
     for name, text in _texts(before):
-        gone = _lost(text, kept.get(name, ""))
+        gone = _lost(text, remaining.get(name, ""))
         lost += gone
         if lost > SMALL or (len(text) > SMALL and gone * SHARE > len(text)):
             return False
@@ -33,8 +33,8 @@ def is_small(before: Mapping[str, Any], after: Mapping[str, Any], lost: int = 0)
 
 
 def _texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Every text of a form by its place; members of a list stand for themselves, whatever their
-    order.
+    """Yield every text of a form with its path; members of a list are identified by their text,
+    whatever their order.
     """
     if isinstance(value, Mapping):
         for key, inner in value.items():
@@ -47,8 +47,8 @@ def _texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _lost(before: str, after: str) -> int:
-    """Count what stood between the ends that two texts share, unless it stands within the other's
-    middle.
+    """Count the characters between the common prefix and suffix of two texts; 0 if the new
+    middle contains them.
     """
     start = _shared(before, after)
     old, new = before[start:], after[start:]
@@ -57,12 +57,12 @@ def _lost(before: str, after: str) -> int:
     return 0 if middle in new[: len(new) - end] else len(middle)
 
 
-def _shared(one: str, other: str) -> int:
-    """Length of the beginning that two texts share; by halves, as texts are long and loops slow."""
-    low, high = 0, min(len(one), len(other))
+def _shared(text: str, other: str) -> int:
+    """Length of the common prefix of two texts; by bisection, as texts are long and loops slow."""
+    low, high = 0, min(len(text), len(other))
     while low < high:
         middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
+        if text[low:middle] == other[low:middle]:
             low = middle
         else:
             high = middle - 1

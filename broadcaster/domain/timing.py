@@ -1,17 +1,19 @@
-"""Times of an announcement, held against each other and against the clock. Pure."""
+"""Times of an announcement, checked against each other and against the clock. Pure."""
 
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
-from broadcaster.domain.fields import Fields, Problem
-from channels.base.rendering import WIB, moment_text
+from broadcaster.domain.fields import Fields
+from broadcaster.domain.refusal_codes import TimeCode
+from broadcaster.domain.refusals import Problem
+from channels.base.moments import WIB
 
 LONGEST_AGO = timedelta(days=30)
-"""A warning that began earlier than this is a slip of the pen, unless it is out since then."""
+"""A warning that began earlier than this has a typing error, unless it was published then."""
 LONGEST_AHEAD = timedelta(days=400)
-"""Further ahead is a slip of the pen: for a schedule and a warning always, else worth a second
-look.
+"""A time further ahead is a typing error: always for a schedule or a warning, otherwise worth a
+second look.
 """
 
 _MONTHS = "jan feb mar apr mei|may jun jul agu|ags|agt|aug sep okt|oct nov des|dec"
@@ -25,12 +27,14 @@ _DATE = re.compile(r"(?<!\d)(\d{1,2})[ ./-](\d{1,2}|[A-Za-z]{3,9})[ ./-](\d{4})(
 def problems(
     fields: Fields, now: datetime, *, alert: bool, since: datetime | None = None
 ) -> Iterator[Problem]:
-    """Refuse times that cannot be meant; `since`: when an announcement that is corrected now began."""
+    """Report impossible times; `since`: the beginning of the announcement that is being
+    corrected.
+    """
     yield from _schedule(fields, now)
     yield from _end(fields, now)
-    if (seen := _latest_date(fields.seen_at or "")) and seen > now.astimezone(WIB).date():
-        reason = f"{seen:%d-%m-%Y} belum tiba, jadi kabar itu belum mungkin terlihat."
-        yield Problem(field="seen_at", reason=reason, remedy="Tulis kapan kabar itu terlihat.")
+    if (seen_on := _latest_date(fields.seen_at or "")) and seen_on > now.astimezone(WIB).date():
+        parameters = {"date": f"{seen_on:%d-%m-%Y}"}
+        yield Problem(field="seen_at", code=TimeCode.SEEN_AHEAD, parameters=parameters)
     if alert:
         yield from (
             problem for problem in doubtful(fields, now) if not _began_so(problem, fields, since)
@@ -38,46 +42,38 @@ def problems(
 
 
 def doubtful(fields: Fields, now: datetime) -> Iterator[Problem]:
-    """Point out times that are rarely meant."""
+    """Report unlikely times."""
     begins = max(moment for moment in (fields.effective, fields.publish_at, now) if moment)
     if fields.effective and fields.effective < now - LONGEST_AGO:
-        reason = f"{moment_text(fields.effective)} sudah lewat lebih dari {LONGEST_AGO.days} hari."
-        yield Problem(field="effective", reason=reason, remedy="Periksa tanggal mulai berlakunya.")
+        yield _at("effective", TimeCode.EFFECTIVE_LONG_AGO, fields.effective, LONGEST_AGO)
     if fields.effective and fields.effective > now + LONGEST_AHEAD:
-        reason = f"{moment_text(fields.effective)} masih lebih dari {LONGEST_AHEAD.days} hari lagi."
-        yield Problem(field="effective", reason=reason, remedy="Periksa tanggal mulai berlakunya.")
+        yield _at("effective", TimeCode.EFFECTIVE_FAR_AHEAD, fields.effective)
     if fields.expires and fields.expires > begins + LONGEST_AHEAD:
-        reason = f"{moment_text(fields.expires)} lebih dari {LONGEST_AHEAD.days} hari sesudah mulai berlaku."
-        yield Problem(field="expires", reason=reason, remedy="Periksa tanggal berakhirnya.")
+        yield _at("expires", TimeCode.EXPIRES_FAR_AHEAD, fields.expires)
 
 
 def _schedule(fields: Fields, now: datetime) -> Iterator[Problem]:
     if fields.publish_at and fields.publish_at <= now:
-        remedy = "Pilih waktu yang akan datang, atau hapus publish_at untuk terbit sekarang."
-        yield Problem(
-            field="publish_at",
-            reason=f"{moment_text(fields.publish_at)} sudah lewat.",
-            remedy=remedy,
-        )
+        yield _at("publish_at", TimeCode.PUBLISH_AT_PAST, fields.publish_at)
     elif fields.publish_at and fields.publish_at > now + LONGEST_AHEAD:
-        reason = (
-            f"{moment_text(fields.publish_at)} masih lebih dari {LONGEST_AHEAD.days} hari lagi."
-        )
-        yield Problem(field="publish_at", reason=reason, remedy="Pilih waktu yang lebih dekat.")
+        yield _at("publish_at", TimeCode.PUBLISH_AT_FAR_AHEAD, fields.publish_at)
 
 
 def _end(fields: Fields, now: datetime) -> Iterator[Problem]:
     begins = max(moment for moment in (fields.effective, fields.publish_at, now) if moment)
     if fields.expires and fields.expires <= now:
-        reason = f"{moment_text(fields.expires)} sudah lewat."
-        yield Problem(field="expires", reason=reason, remedy="Pilih waktu yang akan datang.")
+        yield _at("expires", TimeCode.EXPIRES_PAST, fields.expires)
     elif fields.expires and fields.expires <= begins:
-        remedy = f"Pilih waktu sesudah {moment_text(begins)}."
-        yield Problem(field="expires", reason="Berakhir sebelum mulai berlaku.", remedy=remedy)
+        parameters = {"begins": begins}
+        yield Problem(field="expires", code=TimeCode.EXPIRES_BEFORE_START, parameters=parameters)
+
+
+def _at(field: str, code: TimeCode, at: datetime, limit: timedelta = LONGEST_AHEAD) -> Problem:
+    return Problem(field=field, code=code, parameters={"at": at, "days": limit.days})
 
 
 def _began_so(problem: Problem, fields: Fields, since: datetime | None) -> bool:
-    """Whether the announcement is out with this beginning already."""
+    """True if the announcement was already published with this beginning."""
     return (
         problem.field == "effective"
         and since is not None
@@ -87,7 +83,7 @@ def _began_so(problem: Problem, fields: Fields, since: datetime | None) -> bool:
 
 
 def _latest_date(text: str) -> date | None:
-    """The latest date that a text names with day, month and year."""
+    """Find the latest date in a text that has a day, month and year."""
     parts = [match.groups() for match in _ISO_DATE.finditer(text)] + [
         match.groups()[::-1] for match in _DATE.finditer(text)
     ]

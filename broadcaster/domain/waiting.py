@@ -1,10 +1,11 @@
-"""Reasons why a message waits, and what a channel that is shut means for an announcement. Pure."""
+"""Reasons why messages wait, and the effect of a closed channel on an announcement. Pure."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from channels.base.rendering import full_moment_text
+from broadcaster.domain.refusal_codes import WaitCode
+from broadcaster.domain.refusals import Parameter, Problem
 
 Cause = Literal[
     "moved",
@@ -18,17 +19,17 @@ Cause = Literal[
     "unreadable",
     "later",
 ]
-"""moved: the database is not at home; halted: until a person opens the channel; probing: asked each
-minute; limited: the provider named a time; stopped: the run is paused; the others are what
-single messages wait for.
+"""moved: the database is not at its home; halted: until a person opens the channel; probing:
+probed each minute; limited: the provider named a time; stopped: the run is paused; the others
+are causes of single messages.
 """
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hold:
-    """Messages of one channel that wait; `until` (epoch seconds) is None where a person must act or
-    nobody knows.
+class ChannelWait:
+    """Waiting messages of one channel; `until` (epoch seconds) is None if a person must act or
+    the time is unknown.
     """
 
     channel: str
@@ -38,14 +39,14 @@ class Hold:
     why: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The part of the API's answer, but for its time and words."""
+        """Build this part of the API's answer, without its time and words."""
         return {"channel": self.channel, "cause": self.cause, "count": self.count}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shut:
-    """A channel that would let an announcement wait, were it published now; `label` is what people
-    call it.
+class ClosedChannel:
+    """A channel that would delay an announcement if it were published now; `label` is the
+    channel's display name.
     """
 
     label: str
@@ -53,23 +54,13 @@ class Shut:
     until: float | None = None
 
     @property
-    def reason(self) -> str:
-        """Until when, with the date."""
+    def problem(self) -> Problem:
+        """The delay as a problem of the announcement's channels."""
+        parameters: dict[str, Parameter] = {"channel": self.label}
         if self.cause == "moved":
-            return f"{self.label} ditahan: basis data ini disalin, dipindahkan atau dipulihkan."
+            return Problem(field="channels", code=WaitCode.CHANNEL_MOVED, parameters=parameters)
         if self.until is None:
-            return f"{self.label} sedang berhenti."
-        until = full_moment_text(datetime.fromtimestamp(self.until, UTC))
-        spent = f"Batas orang per hari di {self.label} sudah terpakai; tempat berikutnya {until}."
-        return spent if self.cause == "tier" else f"{self.label} baru bisa menerima lagi {until}."
-
-    @property
-    def remedy(self) -> str:
-        """What becomes of its messages."""
-        if self.cause == "moved":
-            return "Pesannya menunggu sampai orang menjalankan di server: broadcaster adopt."
-        if self.until is None:
-            return (
-                "Lihat sebabnya di halaman Kanal. Pesannya menunggu sampai kanal itu dibuka lagi."
-            )
-        return "Pesannya menunggu sampai saat itu. Bila mendesak, sampaikan juga lewat jalan lain."
+            return Problem(field="channels", code=WaitCode.CHANNEL_STOPPED, parameters=parameters)
+        parameters["until"] = datetime.fromtimestamp(self.until, UTC)
+        code = WaitCode.CHANNEL_SPENT if self.cause == "tier" else WaitCode.CHANNEL_LIMITED
+        return Problem(field="channels", code=code, parameters=parameters)

@@ -1,5 +1,5 @@
-"""What providers say later: kept durably before the webhook is answered, applied in order by one
-process at a time.
+"""Inbox of provider events: stored before the webhook is answered, applied in order by one process
+at a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,12 @@ from sqlalchemy import Connection
 
 from broadcaster.app import App
 from broadcaster.domain.inbox_events import decode, encode, sealed_as
-from broadcaster.inbound import dialogue
-from broadcaster.inbound import status_updates as store
-from broadcaster.inbound.replies import Answer, Answerer
+from broadcaster.inbound import dialogue, status_updates
+from broadcaster.inbound.replies import ReplySender, ResidentReply
 from broadcaster.inbound.status_updates import Standing
 from broadcaster.staff import chat_linking
-from broadcaster.store import address_effects, inbox, twins
-from broadcaster.store import channels as channel_store
-from broadcaster.store.inbox import Kept, Waiting
+from broadcaster.store import address_effects, channels, inbox, twins
+from broadcaster.store.inbox import InboxEvent, WaitingEvent
 from channels.base.contract import AddressEvent, AlarmEvent, Event, InboundEvent, StatusEvent
 from subscribers import consent, residents
 from subscribers.residents import AddressRow
@@ -27,40 +25,38 @@ from subscribers.vault import SealBroken, Vault
 log = structlog.get_logger(__name__)
 
 KEEP_SECONDS = 8 * 24 * 3600.0
-"""How long an unmatched receipt and every dedupe key is kept: providers repeat themselves for seven
+"""Seconds that unmatched receipts and dedupe keys are kept: providers repeat themselves for seven
 days.
 """
 GROUP = 25
 """Events applied in one transaction."""
 EARLY: Mapping[Standing, int] = {"sending": inbox.POSTPONED, "unknown": inbox.UNMATCHED}
-"""What becomes of a status that cannot be applied yet: our own commit may be on its way, or the
-message is nobody's.
+"""Priority of a status that cannot be applied yet: our own commit may be on its way, or the message
+is not ours.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Item:
-    """One event of the inbox, opened."""
+class _InboxItem:
+    """An opened event of the inbox."""
 
-    row: Waiting
+    row: WaitingEvent
     event: Event
 
 
 @dataclass(kw_only=True)
 class _Batch:
-    """What one look found: what can be applied, what is put off with which priority, what nobody
-    can read.
-    """
+    """Events of one round: ready to apply, deferred (by new priority), or unreadable."""
 
-    ready: list[_Item] = field(default_factory=list)
-    early: dict[int, list[Waiting]] = field(default_factory=dict)
-    unreadable: list[Waiting] = field(default_factory=list)
+    ready: list[_InboxItem] = field(default_factory=list)
+    early: dict[int, list[WaitingEvent]] = field(default_factory=dict)
+    unreadable: list[WaitingEvent] = field(default_factory=list)
     full: bool = False
 
 
 async def accept(app: App, channel: str, events: Sequence[Event]) -> None:
-    """Keep what a webhook said; once this returns nothing of it can be lost. The same event twice
-    is kept once.
+    """Store a webhook's events; once this returns none can be lost. A repeated event is stored
+    once.
     """
     now = app.clock().timestamp()
     urgent = [
@@ -69,15 +65,15 @@ async def accept(app: App, channel: str, events: Sequence[Event]) -> None:
         if isinstance(event, InboundEvent | AddressEvent) and _is_stop(event)
     ]
     stops = await app.database.read(_by_subscribers, app.vault, channel, urgent) if urgent else ()
-    kept = [
-        Kept(
+    rows = [
+        InboxEvent(
             dedupe=app.vault.dedupe_key(channel, event.dedupe),
             body=app.vault.seal(sealed_as(channel), encode(event)),
             priority=inbox.STOPS if event.dedupe in stops else _priority(event),
         )
         for event in events
     ]
-    await app.database.write(inbox.keep, channel, kept, now)
+    await app.database.write(inbox.keep, channel, rows, now)
     await app.alarm.look(app.database, now)
 
 
@@ -87,10 +83,8 @@ def _priority(event: Event) -> int:
 
 def _is_stop(event: InboundEvent | AddressEvent) -> bool:
     if isinstance(event, AddressEvent):
-        return event.state in (
-            "opted_out",
-            "moved",
-        )  # a group leaves its former id as soon as it has moved
+        # a group leaves its former id as soon as it has moved
+        return event.state in ("opted_out", "moved")
     return dialogue.understand(event.text, event.payload) == "stop"
 
 
@@ -100,8 +94,8 @@ def _by_subscribers(
     channel: str,
     events: Sequence[InboundEvent | AddressEvent],
 ) -> set[str]:
-    """Keep the dedupe keys of what comes from addresses that we know: a stranger's stop changes
-    nothing, and waits its turn.
+    """Return the dedupe keys of events from known addresses: a stranger's stop changes nothing and
+    waits its turn.
     """
     return {
         event.dedupe
@@ -110,11 +104,10 @@ def _by_subscribers(
     }
 
 
-async def apply_due(app: App, answerer: Answerer) -> bool:
-    """Apply a round of what is in the inbox, subscribers who stop first; whether more that can be
-    applied may wait.
+async def apply_due(app: App, answerer: ReplySender) -> bool:
+    """Apply a round of the inbox, subscribers' stops first; True if more may be ready.
 
-    Residents are answered after the commit, and not waited for.
+    Answers to residents are sent after the commit, without waiting for them.
     """
     more = False
     for priority in inbox.KINDS:
@@ -127,22 +120,22 @@ async def apply_due(app: App, answerer: Answerer) -> bool:
 
 
 def _look(connection: Connection, app: App, priority: int) -> _Batch:
-    """Open a round's share of one priority, and sort out the statuses that cannot be applied yet: a
-    flood costs no more.
+    """Open a round's share of one priority, and set aside statuses that cannot be applied yet, so
+    that a flood of them costs no more.
     """
     rows = inbox.due(connection, priority, app.clock().timestamp())
     batch = _Batch(full=len(rows) == inbox.AT_ONCE[priority])
     for row in rows:
         try:
             batch.ready.append(
-                _Item(row=row, event=decode(app.vault.open(sealed_as(row.channel), row.body)))
+                _InboxItem(row=row, event=decode(app.vault.open(sealed_as(row.channel), row.body)))
             )
         except (SealBroken, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
             log.error("receipt_unreadable", channel=row.channel, error=type(error).__name__)
             batch.unreadable.append(row)
     try:
         early = _early(connection, app.vault, batch.ready)
-    except Exception as error:  # noqa: BLE001  one that cannot even be looked up is put off when its own turn fails
+    except Exception as error:  # noqa: BLE001  put off on its own turn
         log.warning("receipts_not_sorted", error=type(error).__name__)
         return batch
     for item in batch.ready:
@@ -152,34 +145,38 @@ def _look(connection: Connection, app: App, priority: int) -> _Batch:
     return batch
 
 
-def _early(connection: Connection, vault: Vault, items: Sequence[_Item]) -> dict[int, int]:
-    """Priorities of the statuses that cannot be applied yet, by their id in the inbox."""
+def _early(connection: Connection, vault: Vault, items: Sequence[_InboxItem]) -> dict[int, int]:
+    """Return new priorities for the statuses that cannot be applied yet, by their id in
+    the inbox.
+    """
     by_channel: dict[str, list[tuple[int, StatusEvent]]] = {}
     for item in items:
         if isinstance(item.event, StatusEvent):
             by_channel.setdefault(item.row.channel, []).append((item.row.id, item.event))
-    found: dict[int, int] = {}
+    priorities: dict[int, int] = {}
     for channel, statuses in by_channel.items():
-        standings = store.standings(connection, vault, channel, [event for _id, event in statuses])
-        found |= {
+        standings = status_updates.standings(
+            connection, vault, channel, [event for _id, event in statuses]
+        )
+        priorities |= {
             id_: EARLY[now]
             for (id_, _event), now in zip(statuses, standings, strict=True)
             if now in EARLY
         }
-    return found
+    return priorities
 
 
-async def _work_off(app: App, answerer: Answerer, batch: _Batch) -> None:
+async def _work_off(app: App, answerer: ReplySender, batch: _Batch) -> None:
     now = app.clock().timestamp()
-    if batch.unreadable:  # however old: one of them may be somebody's stop
+    if batch.unreadable:  # whatever its age: it may be a resident's stop
         await app.database.write(
-            inbox.put_off, batch.unreadable, inbox.UNREADABLE, now, give_up_before=0.0
+            inbox.postpone, batch.unreadable, inbox.UNREADABLE, now, give_up_before=0.0
         )
     for priority, rows in batch.early.items():
         await app.database.write(
-            inbox.put_off, rows, priority, now, give_up_before=now - KEEP_SECONDS
+            inbox.postpone, rows, priority, now, give_up_before=now - KEEP_SECONDS
         )
-    # PostgreSQL locks rows: a transaction with several deliveries would stand in the way of the sending
+    # PostgreSQL locks rows: a transaction with several deliveries would block the senders
     alone = not app.database.sqlite and any(
         isinstance(item.event, StatusEvent) for item in batch.ready
     )
@@ -188,37 +185,37 @@ async def _work_off(app: App, answerer: Answerer, batch: _Batch) -> None:
         answerer.post(await _apply_safely(app, batch.ready[first : first + size]))
 
 
-async def _apply_safely(app: App, group: Sequence[_Item]) -> list[Answer]:
-    """Apply a group in one transaction; when that fails each by itself, and what fails then is put
-    off.
+async def _apply_safely(app: App, group: Sequence[_InboxItem]) -> list[ResidentReply]:
+    """Apply a group in one transaction; if that fails, apply each event by itself, and defer those
+    that still fail.
     """
     try:
         return await app.database.write(_apply, app, group)
-    except Exception as error:  # noqa: BLE001  one poisonous receipt must not stop those behind it
+    except Exception as error:  # noqa: BLE001  a bad event must not block others
         if len(group) > 1:
             return [answer for item in group for answer in await _apply_safely(app, [item])]
         row, now = group[0].row, app.clock().timestamp()
         log.error("receipt_postponed", channel=row.channel, error=type(error).__name__)
         # while the database is away this raises too, and all of them wait
         await app.database.write(
-            inbox.put_off, [row], inbox.POSTPONED, now, give_up_before=now - KEEP_SECONDS
+            inbox.postpone, [row], inbox.POSTPONED, now, give_up_before=now - KEEP_SECONDS
         )
         return []
 
 
-def _apply(connection: Connection, app: App, group: Sequence[_Item]) -> list[Answer]:
-    """Some events in one transaction, each once; returns what to answer residents."""
+def _apply(connection: Connection, app: App, group: Sequence[_InboxItem]) -> list[ResidentReply]:
+    """Apply events in one transaction, each once; return the answers for residents."""
     now = app.clock().timestamp()
     taken = inbox.take(connection, [item.row.id for item in group])
-    answers: list[Answer] = []
+    answers: list[ResidentReply] = []
     applied: list[int] = []
     for row, event in ((item.row, item.event) for item in group if item.row.id in taken):
         wait = app.push[row.channel].receipt_wait
-        if isinstance(event, StatusEvent) and not store.apply_status(
+        if isinstance(event, StatusEvent) and not status_updates.apply_status(
             connection, app.vault, row.channel, event, now, receipt_wait=wait
         ):
-            (standing,) = store.standings(connection, app.vault, row.channel, [event])
-            inbox.put_off(
+            (standing,) = status_updates.standings(connection, app.vault, row.channel, [event])
+            inbox.postpone(
                 connection,
                 [row],
                 EARLY.get(standing, inbox.POSTPONED),
@@ -228,12 +225,14 @@ def _apply(connection: Connection, app: App, group: Sequence[_Item]) -> list[Ans
             continue
         answers += _hear(connection, app, row.channel, event, now)
         applied.append(row.id)
-    inbox.done(connection, applied, now)
+    inbox.mark_applied(connection, applied, now)
     return answers
 
 
-def _hear(connection: Connection, app: App, channel: str, event: Event, now: float) -> list[Answer]:
-    """Apply what is no status; returns what to answer, if anything."""
+def _hear(
+    connection: Connection, app: App, channel: str, event: Event, now: float
+) -> list[ResidentReply]:
+    """Apply an event that is no status; return the answers, if any."""
     match event:
         case AddressEvent():
             _apply_address(connection, app, channel, event, now)
@@ -247,25 +246,25 @@ def _hear(connection: Connection, app: App, channel: str, event: Event, now: flo
 def _apply_address(
     connection: Connection, app: App, channel: str, event: AddressEvent, now: float
 ) -> None:
-    found = _known(connection, app, channel, event)
-    if found is None:
+    row = _known(connection, app, channel, event)
+    if row is None:
         return
     if event.state == "reachable":
-        channel_store.heard_from(connection, found.id, at=now, source=channel)
+        channels.mark_address_alive(connection, row.id, at=now, source=channel)
     elif event.state == "moved":
-        address_effects.move(connection, app.vault, found.id, event.moved_to)
+        address_effects.move(connection, app.vault, row.id, event.moved_to)
     elif event.state == "opted_out":
-        consent.stop(connection, found.id, source=channel, at=now)
+        consent.stop(connection, row.id, source=channel, at=now)
     else:
-        channel_store.count_results(connection, channel, 1, 1)
-        channel_store.suppress_or_hold(connection, channel, {found.id: channel}, at=now)
+        channels.count_results(connection, channel, 1, 1)
+        channels.suppress_or_hold(connection, channel, {row.id: channel}, at=now)
 
 
 def _apply_inbound(
     connection: Connection, app: App, channel: str, event: InboundEvent, now: float
-) -> Answer:
-    found = _known(connection, app, channel, event)
-    meaning: dialogue.Answer = dialogue.understand(event.text, event.payload)
+) -> ResidentReply:
+    row = _known(connection, app, channel, event)
+    meaning: dialogue.AnswerKind = dialogue.understand(event.text, event.payload)
     is_new_stop = False
     if code := dialogue.staff_code(event.text):
         joined = chat_linking.link(
@@ -277,25 +276,25 @@ def _apply_inbound(
             now=app.clock(),
         )
         meaning = "linked" if joined is not None else "link"
-    elif found is not None and meaning == "stop":
-        is_new_stop = consent.stop(connection, found.id, source=channel, at=now)
-    elif found is not None:
-        channel_store.heard_from(connection, found.id, at=now, source=channel)
-    text = dialogue.answer(meaning, app.site, found.language if found is not None else "id")
-    return Answer(channel=channel, address=event.address, text=text, owed=is_new_stop)
+    elif row is not None and meaning == "stop":
+        is_new_stop = consent.stop(connection, row.id, source=channel, at=now)
+    elif row is not None:
+        channels.mark_address_alive(connection, row.id, at=now, source=channel)
+    text = dialogue.answer(meaning, app.site, row.language if row is not None else "id")
+    return ResidentReply(channel=channel, address=event.address, text=text, owed=is_new_stop)
 
 
 def _known(
     connection: Connection, app: App, channel: str, event: AddressEvent | InboundEvent
 ) -> AddressRow | None:
-    """The address that an event names by any of its ids, which are all kept as its own; None for a
-    stranger.
+    """Return the address that an event names by any of its ids, storing them all as aliases; None
+    for a stranger.
     """
-    found = _address_of(connection, app.vault, channel, event)
-    if found is not None:
+    row = _address_of(connection, app.vault, channel, event)
+    if row is not None:
         for other in (event.address, *event.aliases):
-            twins.follow(connection, residents.add_alias(connection, app.vault, found.id, other))
-    return found
+            twins.follow(connection, residents.add_alias(connection, app.vault, row.id, other))
+    return row
 
 
 def _address_of(
@@ -305,8 +304,8 @@ def _address_of(
     return next(
         (
             row
-            for one in ids
-            if (row := residents.find(connection, vault, channel, one, exact=exact))
+            for id_ in ids
+            if (row := residents.find(connection, vault, channel, id_, exact=exact))
         ),
         None,
     )

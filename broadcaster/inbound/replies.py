@@ -1,5 +1,5 @@
-"""Answers to residents, sent beside the inbox: a slow provider holds up no stop, and nobody gets
-more than some a minute.
+"""Answers to residents, sent beside the inbox: a slow provider delays no stop, and each address
+gets a limited number a minute.
 """
 
 import asyncio
@@ -12,25 +12,25 @@ import structlog
 
 from broadcaster.app import App
 from broadcaster.store.custody import is_held
-from channels.base.staff_messages import Answering
+from channels.base.staff_messages import ReplyChannel
 
 log = structlog.get_logger(__name__)
 
 ANSWERS_AT_ONCE = 20
 """Residents answered at the same time on one channel."""
 ANSWER_SECONDS = 15.0
-"""How long one answer may take."""
+"""Seconds that one answer may take."""
 WAITING_LIMIT = 1_000
-"""Answers that may wait for their turn; further ones are dropped, as what they answer has been
-applied.
+"""Maximum answers waiting for their turn; further ones are dropped, since the messages behind them
+have been applied.
 """
 ANSWERS_A_MINUTE = 5
-"""Answers to one address within a minute; a stop that is new is always confirmed."""
+"""Answers to one address within a minute; a new stop is always confirmed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """What one resident is told; `owed`: however many answers they got already."""
+class ResidentReply:
+    """An answer to one resident; `owed` exempts it from the limit per minute."""
 
     channel: str
     address: str = field(repr=False)
@@ -38,9 +38,9 @@ class Answer:
     owed: bool = False
 
 
-class Answerer:
-    """Sends answers in tasks of its own; what fails is logged and forgotten. Belongs to one event
-    loop.
+class ReplySender:
+    """Sends answers in its own tasks; failures are logged and dropped. Belongs to one
+    event loop.
     """
 
     def __init__(self, app: App) -> None:
@@ -53,9 +53,9 @@ class Answerer:
         self._answered: Counter[tuple[str, str]] = Counter()
         self._latest: dict[tuple[str, str], asyncio.Task[None]] = {}
 
-    def post(self, answers: Iterable[Answer]) -> None:
-        """Begin to send these, and return at once; each person reads their answers in the order of
-        what they wrote.
+    def post(self, answers: Iterable[ResidentReply]) -> None:
+        """Start to send these and return at once; each person gets their answers in the order of
+        their messages.
         """
         withheld: Counter[str] = Counter()
         for due in answers:
@@ -71,14 +71,14 @@ class Answerer:
             log.warning("answers_withheld", channel=channel, count=count)
 
     async def settle(self, seconds: float | None = None) -> None:
-        """Wait for what is being sent; after `seconds` the rest is given up."""
+        """Wait for answers being sent; after `seconds` cancel the rest."""
         if self._tasks:
             _, late = await asyncio.wait(set(self._tasks), timeout=seconds)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _may(self, due: Answer) -> bool:
+    def _may(self, due: ResidentReply) -> bool:
         minute = int(self._app.clock().timestamp() // 60)
         if minute != self._minute:
             self._minute, self._answered = minute, Counter()
@@ -93,22 +93,22 @@ class Answerer:
         if self._latest.get(person) is task:
             del self._latest[person]
 
-    async def _in_turn(self, due: Answer, before: asyncio.Task[None] | None) -> None:
-        """Answer once the person's answer before this one has ended, however it ended."""
+    async def _in_turn(self, due: ResidentReply, before: asyncio.Task[None] | None) -> None:
+        """Send an answer once the person's previous one has ended, however it ended."""
         if before is not None:
             await asyncio.wait([before])
         await self._answer(due)
 
-    async def _answer(self, due: Answer) -> None:
+    async def _answer(self, due: ResidentReply) -> None:
         out = self._app.push[due.channel]
-        if not isinstance(out, Answering) or not self._app.loaded.is_open(due.channel):
+        if not isinstance(out, ReplyChannel) or not self._app.loaded.is_open(due.channel):
             return
         try:
             if await self._app.database.read(is_held):
-                return  # where this database is at home they are answered
+                return  # they are answered where this database is at home
             async with self._places[due.channel], asyncio.timeout(ANSWER_SECONDS):
                 outcome = type(await out.answer(due.address, due.text)).__name__
-        except Exception as error:  # noqa: BLE001  whatever keeps one resident from an answer, the others get theirs
+        except Exception as error:  # noqa: BLE001  others still get theirs
             outcome = type(error).__name__
         if outcome != "Receipt":
             log.warning("resident_not_answered", channel=due.channel, outcome=outcome)

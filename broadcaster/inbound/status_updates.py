@@ -1,4 +1,4 @@
-"""What a later status does to a delivery row."""
+"""Status updates: a later receipt moves its delivery row."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -9,11 +9,9 @@ from typing import Any, Literal
 import structlog
 from sqlalchemy import ColumnElement, Connection, Row, Update, and_, func, select, update
 
-from broadcaster.delivery.breaker import Report, rejected_by, weigh
+from broadcaster.delivery.breaker import SuspectOutcome, rejected_by, weigh
 from broadcaster.domain.deliveries import (
-    CANCELLED,
     DELIVERED,
-    EXPIRED,
     FAILED,
     PENDING,
     READ,
@@ -24,25 +22,30 @@ from broadcaster.domain.deliveries import (
     Decision,
     MarkedRow,
 )
-from broadcaster.domain.retry_policy import REJECTIONS, Moment, consequence, decide
-from broadcaster.domain.sender_faults import Seen, is_suspect
-from broadcaster.store import address_effects, suspicions, twins
-from broadcaster.store import channels as channel_store
+from broadcaster.domain.retry_policy import (
+    CLOSINGS,
+    Moment,
+    channel_rest,
+    consequence,
+    decide,
+    over,
+    stops_edition,
+)
+from broadcaster.domain.sender_faults import SuspectReply, is_suspect
+from broadcaster.store import address_effects, channels, suspicions, twins
 from broadcaster.store.slices import finish_run
 from broadcaster.store.tables import delivery, edition, provider_message, run, slice_
 from channels.base.contract import Deferred, Failure, Halted, Rejected, StatusEvent
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 from subscribers import residents
 from subscribers.vault import Vault
 
 log = structlog.get_logger(__name__)
 
 _RANK = {PENDING: 0, UNCONFIRMED: 0, SENT: 1, FAILED: 2, DELIVERED: 3, READ: 4}
-"""A status only ever moves a row up; skipped, cancelled and expired rows were never written and
-take none.
+"""Order of states: a status only moves a row up; skipped, cancelled and expired rows were never
+written and take none.
 """
-_CLOSES = {"superseded": CANCELLED, "stopped": CANCELLED, "expired": EXPIRED}
-"""How the gate would close a row that waits in an edition that is over."""
 _REACHES = {"sent": SENT, "delivered": DELIVERED, "read": READ, "failed": FAILED}
 
 
@@ -55,16 +58,15 @@ def apply_status(
     *,
     receipt_wait: float,
 ) -> bool:
-    """Move a delivery by a later status; False when its row cannot be told yet (look again later)."""
+    """Move a delivery by a later status; False if its row is not ready yet (try again later)."""
     (place,) = _places(connection, vault, channel, [event])
-    found = _row(connection, channel, place) if place is not None else None
-    if place is None or found is None or found.state == SENDING:
+    row = _row(connection, channel, place) if place is not None else None
+    if place is None or row is None or row.state == SENDING:
         return False
-    _apply(connection, vault, channel, event, found, place, now, receipt_wait=receipt_wait)
-    for (
-        alias
-    ) in event.aliases:  # last: where that joins two addresses, their rows may change places
-        twins.follow(connection, residents.add_alias(connection, vault, found.address, alias))
+    _apply(connection, vault, channel, event, row, place, now, receipt_wait=receipt_wait)
+    # last: an alias that joins two addresses may move their rows
+    for alias in event.aliases:
+        twins.follow(connection, residents.add_alias(connection, vault, row.address, alias))
     return True
 
 
@@ -73,14 +75,14 @@ def _apply(
     vault: Vault,
     channel: str,
     event: StatusEvent,
-    found: Row[Any],
-    place: "_Place",
+    row: Row[Any],
+    place: "_DeliveryKey",
     now: float,
     *,
     receipt_wait: float,
 ) -> None:
     to = _REACHES[event.state]
-    if found.state not in _RANK or _RANK[to] <= _RANK[found.state]:
+    if row.state not in _RANK or _RANK[to] <= _RANK[row.state]:
         return
     key = vault.provider_key(channel, event.provider_id)
     if to != FAILED:
@@ -88,26 +90,24 @@ def _apply(
         known = func.coalesce(delivery.c.provider_key, key or None)
         _move(
             connection,
-            found,
+            row,
             to,
             {"closed_at": now, "reason": None, "provider_code": None, "provider_key": known},
         )
-    elif not _is_stale(found, place.attempt, key):
-        _fail(connection, vault, found, event.failure or Rejected(), now, receipt_wait)
+    elif not _is_stale(row, place.attempt, key):
+        _fail(connection, vault, row, event.failure or Rejected(), now, receipt_wait)
 
 
 Standing = Literal["ready", "sending", "unknown"]
-"""Of the delivery that a status is about: it can be told now, an attempt is going on, or we know of
-none.
+"""Standing of the delivery behind a status: it can be applied now, an attempt is going on, or no
+delivery is known.
 """
 
 
 def standings(
     connection: Connection, vault: Vault, channel: str, events: Sequence[StatusEvent]
 ) -> list[Standing]:
-    """Look which of these statuses can be applied, without holding their rows: some queries for all
-    of them.
-    """
+    """Return which of these statuses can be applied, without locking rows and in few queries."""
     places = _places(connection, vault, channel, events)
     slots: dict[int, set[int]] = {}
     for place in places:
@@ -115,32 +115,32 @@ def standings(
             slots.setdefault(place.edition, set()).add(place.slot)
     states: dict[tuple[int, int], int] = {}
     for number, wanted in slots.items():
-        mine = (
+        matches = (
             delivery.c.edition == number,
             delivery.c.channel == channel,
             delivery.c.slot.in_(wanted),
         )
-        rows = connection.execute(select(delivery.c.slot, delivery.c.state).where(*mine))
+        rows = connection.execute(select(delivery.c.slot, delivery.c.state).where(*matches))
         states |= {(number, row.slot): row.state for row in rows}
     return [_standing(place, states) for place in places]
 
 
-def _standing(place: "_Place | None", states: Mapping[tuple[int, int], int]) -> Standing:
+def _standing(place: "_DeliveryKey | None", states: Mapping[tuple[int, int], int]) -> Standing:
     state = states.get((place.edition, place.slot)) if place is not None else None
     return "unknown" if state is None else "sending" if state == SENDING else "ready"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Place:
-    """A delivery row; `attempt` where our own callback data told it."""
+class _DeliveryKey:
+    """Key of a delivery row; `attempt` is known only from our own callback data."""
 
     edition: int
     slot: int
     attempt: int | None = None
 
 
-def _parse(callback: str) -> _Place | None:
-    """Our callback data, edition.slot.attempt; None for anything else."""
+def _parse(callback: str) -> _DeliveryKey | None:
+    """Parse our callback data, edition.slot.attempt; None for anything else."""
     parts = callback.split(".")
     if len(parts) != 3 or not all(
         part.isascii() and part.isdigit() and len(part) < 20 for part in parts
@@ -148,7 +148,7 @@ def _parse(callback: str) -> _Place | None:
         return None
     edition_id, slot, attempt = (int(part) for part in parts)
     return (
-        _Place(edition=edition_id, slot=slot, attempt=attempt)
+        _DeliveryKey(edition=edition_id, slot=slot, attempt=attempt)
         if max(edition_id, slot) < 2**63
         else None
     )
@@ -156,8 +156,8 @@ def _parse(callback: str) -> _Place | None:
 
 def _places(
     connection: Connection, vault: Vault, channel: str, events: Sequence[StatusEvent]
-) -> list[_Place | None]:
-    """The delivery each status is about: by our callback data, else by the provider's id."""
+) -> list[_DeliveryKey | None]:
+    """Return the delivery of each status: by our callback data, else by the provider's id."""
     parsed = [_parse(event.delivery) for event in events]
     keys = [vault.provider_key(channel, event.provider_id) for event in events]
     known = _by_provider_keys(
@@ -170,53 +170,53 @@ def _places(
 
 def _by_provider_keys(
     connection: Connection, channel: str, keys: Collection[str]
-) -> dict[str, _Place]:
-    """Find the delivery of each of these keys; those that are not ours are left out."""
+) -> dict[str, _DeliveryKey]:
+    """Return the delivery of each of these keys; unknown keys are left out."""
     if not keys:
         return {}
-    mine = (provider_message.c.channel == channel, provider_message.c.provider_key.in_(keys))
-    rows = connection.execute(select(provider_message).where(*mine))
-    return {row.provider_key: _Place(edition=row.edition, slot=row.slot) for row in rows}
+    matches = (provider_message.c.channel == channel, provider_message.c.provider_key.in_(keys))
+    rows = connection.execute(select(provider_message).where(*matches))
+    return {row.provider_key: _DeliveryKey(edition=row.edition, slot=row.slot) for row in rows}
 
 
-def _row(connection: Connection, channel: str, place: _Place) -> Row[Any] | None:
-    mine = (
+def _row(connection: Connection, channel: str, place: _DeliveryKey) -> Row[Any] | None:
+    matches = (
         delivery.c.edition == place.edition,
         delivery.c.channel == channel,
         delivery.c.slot == place.slot,
     )
-    return connection.execute(select(delivery).where(*mine).with_for_update()).first()
+    return connection.execute(select(delivery).where(*matches).with_for_update()).first()
 
 
-def _is_stale(found: Row[Any], attempt: int | None, key: str) -> bool:
-    """Whether it is an earlier attempt that failed: a later one is what counts."""
+def _is_stale(row: Row[Any], attempt: int | None, key: str) -> bool:
+    """True if an earlier attempt failed: only the latest counts."""
     if attempt is not None:
-        return bool(attempt != found.attempt)
-    return found.provider_key is not None and found.provider_key != key
+        return bool(attempt != row.attempt)
+    return row.provider_key is not None and row.provider_key != key
 
 
 def _fail(
     connection: Connection,
     vault: Vault,
-    found: Row[Any],
+    row: Row[Any],
     failure: Failure,
     now: float,
     receipt_wait: float,
 ) -> None:
-    """The provider took the message and gave it up later: the retry policy decides, as for any
-    failure.
+    """Apply the failure of a message that the provider had accepted: the retry policy decides, as
+    for any failure.
     """
     bounds = connection.execute(
-        select(run).where(run.c.edition == found.edition, run.c.channel == found.channel)
+        select(run).where(run.c.edition == row.edition, run.c.channel == row.channel)
     ).one()
-    over = _over(connection, bounds, now)
-    row = MarkedRow(
-        slot=found.slot,
-        address=found.address,
-        area=found.area,
-        attempt=found.attempt,
-        spent=found.spent,
-        uncertain=found.uncertain,
+    ended = _ended(connection, bounds, now)
+    marked = MarkedRow(
+        slot=row.slot,
+        address=row.address,
+        area=row.area,
+        attempt=row.attempt,
+        spent=row.spent,
+        uncertain=row.uncertain,
         sealed="",
         language="id",
         consented_at=0.0,
@@ -228,124 +228,113 @@ def _fail(
         emergency=bounds.lane == "emergency",
         receipt_wait=receipt_wait,
     )
-    decision = decide(row, failure, moment)
-    if over and decision.state == PENDING:
-        decision = decision._replace(state=_CLOSES[over], reason=over, due_at=0.0)
-    _move(connection, found, decision.state, _changes(found, decision, now))
-    meaning = consequence(row, failure, datetime.fromtimestamp(now, WIB).date().isoformat())
+    decision = decide(marked, failure, moment)
+    if ended and decision.state == PENDING:
+        decision = decision._replace(state=CLOSINGS[ended], reason=ended, due_at=0.0)
+    _move(connection, row, decision.state, _changes(row, decision, now))
+    meaning = consequence(marked, failure, datetime.fromtimestamp(now, WIB).date().isoformat())
     if meaning is not None:
-        meaning = replace(meaning, fall_back=meaning.fall_back and not over)
+        meaning = replace(meaning, fall_back=meaning.fall_back and not ended)
         address_effects.apply(
             connection,
             vault,
-            edition=found.edition,
-            channel=found.channel,
+            edition=row.edition,
+            channel=row.channel,
             results=1,
             consequences=[meaning],
         )
-    _hold_back(connection, found, failure, now)
+    _hold_back(connection, row, failure, now)
 
 
-def _over(connection: Connection, bounds: Row[Any], now: float) -> str:
-    """Why nothing more of this edition may leave, as a key of delivery.REASONS; empty while it
-    runs.
-    """
+def _ended(connection: Connection, bounds: Row[Any], now: float) -> str:
+    """Return why nothing more of this edition may leave, a key of CLOSINGS; empty while it may."""
     newest = connection.execute(
         select(edition.c.newest).where(edition.c.id == bounds.edition)
     ).scalar()
-    if bounds.state == "superseded" or not newest:
-        return "superseded"
-    if bounds.state == "stopped":
-        return "stopped"
-    return "expired" if bounds.expires_at is not None and bounds.expires_at <= now else ""
+    state = bounds.state if newest else "superseded"
+    return over(state, bounds.expires_at, now)
 
 
-def _changes(found: Row[Any], decision: Decision, now: float) -> dict[str, object]:
+def _changes(row: Row[Any], decision: Decision, now: float) -> dict[str, object]:
     return {
         "reason": decision.reason or None,
         "provider_code": decision.provider_code or None,
         "due_at": decision.due_at,
-        "spent": found.spent + decision.spend,
+        "spent": row.spent + decision.spend,
         "closed_at": None if decision.state == PENDING else now,
     }
 
 
-def _hold_back(connection: Connection, found: Row[Any], failure: Failure, now: float) -> None:
-    """What a failure means for the messages behind it: each told of one recipient, so several must
-    agree.
+def _hold_back(connection: Connection, row: Row[Any], failure: Failure, now: float) -> None:
+    """Pause or halt the messages behind a failure; as each failure concerns one recipient, several
+    must agree.
     """
     match failure:
         case Halted(about="sender"):
-            if channel_store.halt_channel(
-                connection, found.channel, failure.detail, failure.resume
-            ):
+            if channels.halt_channel(connection, row.channel, failure.detail, failure.resume):
                 log.error(
                     "channel_halted",
-                    channel=found.channel,
+                    channel=row.channel,
                     code=failure.code,
                     detail=failure.detail,
                 )
         case Halted() | Deferred() if is_suspect(failure):
-            report = Report(seen=Seen(address=found.address, at=now), outcome=failure)
-            weigh(connection, found.channel, [report], {}, later=True)
-        case Deferred(throttle=True, scope="channel", about="sender") if failure.retry_after:
-            channel_store.pause_channel(connection, found.channel, failure.retry_after)
+            report = SuspectOutcome(seen=SuspectReply(address=row.address, at=now), outcome=failure)
+            weigh(connection, row.channel, [report], {}, later=True)
+        case Deferred(about="sender") if rest := channel_rest(failure):
+            channels.pause_channel(connection, row.channel, rest)
         case Rejected(whole_edition=True):
-            _reject_edition(connection, found, failure, now)
+            _reject_edition(connection, row, failure, now)
 
 
-def _reject_edition(connection: Connection, found: Row[Any], failure: Rejected, now: float) -> None:
+def _reject_edition(connection: Connection, row: Row[Any], failure: Rejected, now: float) -> None:
     """Stop the edition once several addresses were refused for its template, with no success
     between.
     """
-    if (
-        rejected_by(
-            connection, found.channel, found.edition, failure, Seen(address=found.address, at=now)
-        )
-        < REJECTIONS
-    ):
+    seen = SuspectReply(address=row.address, at=now)
+    if not stops_edition(rejected_by(connection, row.channel, row.edition, failure, seen)):
         return
     why = f"{failure.code} {failure.detail}".strip()
-    if channel_store.pause_run(connection, found.edition, found.channel, why):
-        log.error("edition_stopped", edition=found.edition, channel=found.channel, reason=why)
+    if channels.pause_run(connection, row.edition, row.channel, why):
+        log.error("edition_stopped", edition=row.edition, channel=row.channel, reason=why)
 
 
 # --- rows and counters --------------------------------------------------------------------------
 
 
-def _move(connection: Connection, found: Row[Any], to: int, changes: dict[str, object]) -> None:
-    """Change a row's state together with the counters of its slice, and with what that means for
-    the run.
-    """
-    connection.execute(_where(found).values(state=to, **changes))
-    opened = int(to == PENDING) - int(found.state == PENDING)
+def _move(connection: Connection, row: Row[Any], to: int, changes: dict[str, object]) -> None:
+    """Change a row's state together with the counters of its slice and the state of the run."""
+    connection.execute(_where(row).values(state=to, **changes))
+    opened = int(to == PENDING) - int(row.state == PENDING)
     change = Counter({f"n_{STATES[to]}": 1, "open": opened})
-    change[f"n_{STATES[found.state]}"] -= 1
+    change[f"n_{STATES[row.state]}"] -= 1
     values: dict[str, object] = {name: slice_.c[name] + by for name, by in change.items() if by}
     if to == PENDING:
         values["due_at"] = 0
     if values:
-        connection.execute(update(slice_).where(_slice_of(found)).values(values))
+        connection.execute(update(slice_).where(_slice_of(row)).values(values))
     if opened > 0:
-        mine = (run.c.edition == found.edition) & (run.c.channel == found.channel)
-        # held first, so that nobody closes the run without seeing this row
-        connection.execute(select(run.c.state).where(mine).with_for_update())
+        matches = (run.c.edition == row.edition) & (run.c.channel == row.channel)
+        # locked first, so that nobody closes the run without this row
+        connection.execute(select(run.c.state).where(matches).with_for_update())
         connection.execute(
-            update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None)
+            update(run)
+            .where(matches, run.c.state == "done")
+            .values(state="running", finished_at=None)
         )
     elif opened < 0:
-        finish_run(connection, found.edition, found.channel)
+        finish_run(connection, row.edition, row.channel)
 
 
-def _where(found: Row[Any]) -> Update:
-    mine = (
-        delivery.c.edition == found.edition,
-        delivery.c.channel == found.channel,
-        delivery.c.slot == found.slot,
+def _where(row: Row[Any]) -> Update:
+    matches = (
+        delivery.c.edition == row.edition,
+        delivery.c.channel == row.channel,
+        delivery.c.slot == row.slot,
     )
-    return update(delivery).where(*mine)
+    return update(delivery).where(*matches)
 
 
-def _slice_of(found: Row[Any]) -> ColumnElement[bool]:
-    mine = (slice_.c.edition == found.edition, slice_.c.channel == found.channel)
-    return and_(*mine, slice_.c.after_slot < found.slot, slice_.c.last_slot >= found.slot)
+def _slice_of(row: Row[Any]) -> ColumnElement[bool]:
+    matches = (slice_.c.edition == row.edition, slice_.c.channel == row.channel)
+    return and_(*matches, slice_.c.after_slot < row.slot, slice_.c.last_slot >= row.slot)

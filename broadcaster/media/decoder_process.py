@@ -1,4 +1,4 @@
-"""Pictures decoded in a process of their own: bounded in memory and time, so that no upload takes
+"""Pictures decoded in a child process: limited in memory and time, so that no upload takes
 either from the web process.
 """
 
@@ -10,16 +10,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from broadcaster.domain.refusal_codes import PictureCode
 from broadcaster.media import images
 from broadcaster.media.images import BadPicture, Picture
 
 MIB = 1024 * 1024
-_TOO_COSTLY = "Gambar ini terlalu berat untuk diolah. Perkecil menjadi paling banyak 4.000 piksel sisi panjangnya, lalu pilih lagi."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bounds:
-    """What one picture may take; the largest that is accepted needs some 700 MiB and two seconds."""
+    """Limits for one picture; the largest accepted one needs about 700 MiB and two seconds."""
 
     memory_bytes: int = 1_200 * MIB
     cpu_seconds: int = 15
@@ -27,21 +27,21 @@ class Bounds:
 
 
 def read(data: bytes, bounds: Bounds | None = None) -> Picture:
-    """`media.read` in a child that is killed when it takes too much. Raises BadPicture. Waits: call
-    it in a thread.
+    """Apply `images.read` in a child that is killed when it exceeds the bounds. Raises
+    BadPicture. Blocks: call it in a thread.
     """
-    held = bounds or Bounds()
-    images.require_size(data)  # what is refused by its size alone needs no child
-    command = [sys.executable, "-m", __name__, str(held.memory_bytes), str(held.cpu_seconds)]
+    limits = bounds or Bounds()
+    images.require_size(data)  # a refusal by size alone needs no child
+    command = [sys.executable, "-m", __name__, str(limits.memory_bytes), str(limits.cpu_seconds)]
     try:
-        done = subprocess.run(  # noqa: S603  our own module
-            command, input=data, stdout=subprocess.PIPE, timeout=held.wall_seconds, check=False
+        result = subprocess.run(  # noqa: S603  our own module
+            command, input=data, stdout=subprocess.PIPE, timeout=limits.wall_seconds, check=False
         )
-    except subprocess.TimeoutExpired as late:
-        raise BadPicture(_TOO_COSTLY) from late
-    if done.returncode != 0 or not done.stdout:
-        raise BadPicture(_TOO_COSTLY)
-    return _unpacked(done.stdout)
+    except subprocess.TimeoutExpired as timeout:
+        raise BadPicture(PictureCode.PICTURE_TOO_COSTLY) from timeout
+    if result.returncode != 0 or not result.stdout:
+        raise BadPicture(PictureCode.PICTURE_TOO_COSTLY)
+    return _unpacked(result.stdout)
 
 
 def _packed(picture: Picture) -> bytes:
@@ -50,35 +50,40 @@ def _packed(picture: Picture) -> bytes:
     return json.dumps(head).encode() + b"\n" + b"".join(picture.files.values())
 
 
+def _refusal(refused: BadPicture) -> bytes:
+    answer = {"problem": refused.code, "parameters": refused.parameters}
+    return json.dumps(answer).encode() + b"\n"
+
+
 def _unpacked(answer: bytes) -> Picture:
-    head, _, bodies = answer.partition(b"\n")
-    told = json.loads(head)
-    if "problem" in told:
-        raise BadPicture(told["problem"])
+    header, _, bodies = answer.partition(b"\n")
+    summary = json.loads(header)
+    if "problem" in summary:
+        raise BadPicture(PictureCode(summary["problem"]), **summary["parameters"])
     files: dict[str, bytes] = {}
-    for name, size in told["sizes"].items():
+    for name, size in summary["sizes"].items():
         files[name], bodies = bodies[:size], bodies[size:]
-    return Picture(id=told["id"], width=told["width"], height=told["height"], files=files)
+    return Picture(id=summary["id"], width=summary["width"], height=summary["height"], files=files)
 
 
 def _bind(memory_bytes: int, cpu_seconds: int) -> None:
-    """Limit this process; where memory is short the kernel ends it before any other."""
+    """Limit this process; where memory is short, the kernel kills it before any other."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError):  # no Linux, or no right to it: the other bounds hold
+    with contextlib.suppress(OSError):  # not Linux, or not permitted: the other limits hold
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def main() -> None:
-    """Decode the picture on standard input; its sizes, or why it is refused, go to standard output."""
+    """Decode the picture on standard input; write its sizes, or the refusal, to standard output."""
     _bind(int(sys.argv[1]), int(sys.argv[2]))
     try:
         answer = _packed(images.read(sys.stdin.buffer.read()))
     except BadPicture as refused:
-        answer = json.dumps({"problem": str(refused)}).encode() + b"\n"
+        answer = _refusal(refused)
     except MemoryError:
-        answer = json.dumps({"problem": _TOO_COSTLY}).encode() + b"\n"
+        answer = _refusal(BadPicture(PictureCode.PICTURE_TOO_COSTLY))
     sys.stdout.buffer.write(answer)
 
 

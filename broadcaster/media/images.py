@@ -1,5 +1,5 @@
-"""Pictures that staff upload: told by content, decoded within bounds, written anew in the sizes
-that channels want. Pure.
+"""Images that staff upload: identified by content, decoded within bounds, and encoded anew in
+the sizes that channels need. Pure.
 """
 
 import hashlib
@@ -11,22 +11,25 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageCms
 
+from broadcaster.domain.refusal_codes import PictureCode
+from broadcaster.domain.refusals import Refusal
+
 UPLOAD_BYTES = 10 * 1024 * 1024
-"""Bytes of an upload; enforced while it is read (gallery.py), and as the cap of the routes that
-take one.
+"""Largest upload in bytes; enforced while it is read (media/library.py), and as the limit of the
+upload routes.
 """
 PIXELS = 40_000_000
-"""Width times height that are decoded at most; the head of the file tells before anything is
-unpacked.
-"""
+"""Most pixels that are decoded; the header of the file tells before anything is unpacked."""
 LEAST_SIDE = 64
-"""Pixels of the shorter side: what is smaller shows nothing."""
+"""Least pixels of the shorter side: a smaller picture shows nothing."""
 MOST_RATIO = 20
-"""Long side to short one: messengers refuse longer strips."""
+"""Largest ratio of the long side to the short one: messengers refuse longer strips."""
 MOST_SCANS = 100
-"""Passes of a progressive JPEG: cameras make ten; each of thousands would cost a whole decoding."""
+"""Most scans of a progressive JPEG: cameras make ten; each of thousands would cost a full
+decoding.
+"""
 MOST_PROFILE = 4 * 1024 * 1024
-"""Bytes of a colour profile that is read."""
+"""Largest colour profile that is read, in bytes."""
 QUALITY = 85
 
 VARIANTS: Mapping[str, tuple[int, int]] = {
@@ -35,7 +38,7 @@ VARIANTS: Mapping[str, tuple[int, int]] = {
     "layar": (1920, 1080),
     "kecil": (480, 480),
 }
-"""Name of each size and the box it fits into: pages and mail, messengers, screens, thumbnails.
+"""Bounding box (width, height) of each variant: pages and mail, messengers, screens, thumbnails.
 Nothing is ever enlarged.
 """
 _BOX = max(side for box in VARIANTS.values() for side in box)
@@ -46,21 +49,26 @@ _MAGIC = {
     "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
 }
 _TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
-}  # fmt: skip
-"""What each EXIF orientation asks for."""
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""Transposition for each EXIF orientation."""
 _ORIENTATION = 0x0112
 
 
-class BadPicture(Exception):
-    """The upload cannot be used; the message says why and what to do, in Indonesian."""
+class BadPicture(Refusal):
+    """The upload is not a usable picture."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Picture:
-    """A picture written anew: `files` by variant, each a JPEG; `id` names exactly these bytes;
-    width and height are of `web`.
+    """A re-encoded picture: `files` by variant, each a JPEG; `id` is derived from exactly these
+    bytes; width and height are those of `web`.
     """
 
     id: str
@@ -70,11 +78,12 @@ class Picture:
 
 
 def read(data: bytes) -> Picture:
-    """The picture in an upload, turned upright, on white, in sRGB, without any metadata. Raises
+    """Decode an upload into an upright picture on white, in sRGB, without any metadata. Raises
     BadPicture.
 
-    What was appended or hidden in the file is not copied: only pixels are. Takes up to two seconds
-    and 700 MB at the limit: picture_process.py calls it where that harms nobody.
+    Only pixels are copied, nothing that was appended to the file or hidden in it. Takes up to
+    two seconds and 700 MB at the limit: media/decoder_process.py calls it where that harms
+    nobody.
     """
     require_size(data)
     kind = kind_of(data)
@@ -85,65 +94,46 @@ def read(data: bytes) -> Picture:
     except (BadPicture, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as bomb:
-        raise BadPicture(_TOO_LARGE) from bomb
+        raise BadPicture(PictureCode.PICTURE_TOO_LARGE, limit=PIXELS // 1_000_000) from bomb
     except Exception as broken:  # a decoder may raise anything at all on a hostile or cut file
-        raise BadPicture(_BROKEN) from broken
+        raise BadPicture(PictureCode.PICTURE_BROKEN) from broken
 
 
 def require_size(data: bytes) -> None:
-    """Raises BadPicture for an upload that is too heavy to be looked at."""
+    """Raise BadPicture for an upload that is too heavy to examine."""
     if len(data) > UPLOAD_BYTES:
-        raise BadPicture(TOO_HEAVY)
+        raise BadPicture(PictureCode.PICTURE_TOO_HEAVY, limit=UPLOAD_BYTES // 1024**2)
 
 
 def kind_of(data: bytes) -> str:
-    """JPEG, PNG or WEBP by the first bytes, whatever the file is called. Raises BadPicture."""
+    """Detect JPEG, PNG or WEBP by the first bytes, whatever the file name. Raises BadPicture."""
     for kind, magic in _MAGIC.items():
         if magic.match(data):
             return kind
     if data.startswith((b"GIF87a", b"GIF89a")):
-        raise BadPicture(
-            "GIF tidak dapat dipakai. Simpan satu gambarnya sebagai JPEG atau PNG, lalu pilih lagi."
-        )
+        raise BadPicture(PictureCode.PICTURE_GIF)
     if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif"):
-        raise BadPicture(
-            "Foto HEIC atau AVIF belum dapat dibaca. Simpan atau kirim ulang sebagai JPEG, lalu pilih lagi."
-        )
-    raise BadPicture(
-        "Berkas ini bukan gambar JPEG, PNG, atau WebP. Simpan gambarnya sebagai JPEG atau PNG, lalu pilih lagi."
-    )
-
-
-TOO_HEAVY = f"Gambar lebih besar dari {UPLOAD_BYTES // 1024**2} MB. Perkecil, atau simpan sebagai JPEG, lalu pilih lagi."
-_BROKEN = (
-    "Gambar ini rusak atau terpotong. Buka di ponsel atau komputer, simpan ulang, lalu pilih lagi."
-)
-_TOO_LARGE = f"Gambar lebih dari {PIXELS // 1_000_000} juta piksel. Perkecil menjadi paling banyak 4.000 piksel sisi panjangnya."
+        raise BadPicture(PictureCode.PICTURE_HEIC)
+    raise BadPicture(PictureCode.PICTURE_UNKNOWN)
 
 
 def _require_sound(image: Image.Image, data: bytes) -> None:
-    """Refuse by the file's head alone, before a pixel is unpacked."""
+    """Refuse by the header of the file alone, before any pixel is unpacked. Raises BadPicture."""
     width, height = image.size
     if width * height > PIXELS:
-        raise BadPicture(_TOO_LARGE)
+        raise BadPicture(PictureCode.PICTURE_TOO_LARGE, limit=PIXELS // 1_000_000)
     if min(width, height) < LEAST_SIDE:
-        raise BadPicture(
-            f"Gambar terlalu kecil. Pilih gambar yang sisinya paling sedikit {LEAST_SIDE} piksel."
-        )
+        raise BadPicture(PictureCode.PICTURE_TOO_SMALL, limit=LEAST_SIDE)
     if max(width, height) > MOST_RATIO * min(width, height):
-        raise BadPicture("Gambar terlalu panjang dan sempit. Potong dulu, lalu pilih lagi.")
+        raise BadPicture(PictureCode.PICTURE_TOO_NARROW)
     if image.format in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
-        raise BadPicture(
-            "Gambar bergerak tidak dapat dipakai. Simpan satu gambarnya sebagai JPEG atau PNG, lalu pilih lagi."
-        )
+        raise BadPicture(PictureCode.PICTURE_MOVING)
     if image.format not in ("PNG", "WEBP") and data.count(b"\xff\xda") > MOST_SCANS:
-        raise BadPicture(
-            "Susunan JPEG ini tidak wajar. Buka gambarnya, simpan ulang, lalu pilih lagi."
-        )
+        raise BadPicture(PictureCode.PICTURE_SCANS)
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The pixels as people see them, in RGB, already within the largest box."""
+    """Return the upright pixels, in RGB, scaled down to the largest box."""
     small = _fitted(image.size, (_BOX, _BOX))
     image.draft(image.mode, small)  # a JPEG is decoded at half or a quarter where that is enough
     image.load()
@@ -162,7 +152,9 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _plain_mode(image: Image.Image) -> Image.Image:
-    """Modes in which resizing averages colours: no palette, no single bits, no 16 bits a sample."""
+    """Convert to a mode in which resizing averages colours: no palette, no single bits, no
+    16-bit samples.
+    """
     if image.mode.startswith(("I", "F")):
         return image.convert("I").point(lambda value: value / 256).convert("L")
     if image.mode in ("P", "PA") or "transparency" in image.info:
@@ -171,7 +163,7 @@ def _plain_mode(image: Image.Image) -> Image.Image:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """What is transparent shows paper."""
+    """Flatten transparency onto white."""
     if image.mode not in ("RGBA", "LA", "RGBa", "La"):
         return image
     clear = image.convert("RGBA")
@@ -181,9 +173,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """The same colours without the profile that explained them; one that cannot be read explained
-    nothing.
-    """
+    """Convert to sRGB by the embedded profile; an unreadable profile is ignored."""
     if profile and len(profile) <= MOST_PROFILE and image.mode in ("RGB", "CMYK"):
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -204,16 +194,16 @@ def _written(image: Image.Image) -> Picture:
 
 
 def _jpeg(image: Image.Image, size: tuple[int, int]) -> bytes:
-    # pasted into a fresh image: Pillow hands a comment on with the image it stood in
+    # pasted into a new image: Pillow would copy a comment along with the image
     fresh = Image.new("RGB", size)
     fresh.paste(image.resize(size, Image.Resampling.LANCZOS) if image.size != size else image)
     out = io.BytesIO()
-    # full colour resolution: much of what a city shows is writing on coloured ground
+    # full colour resolution: many pictures of a city are text on a coloured ground
     fresh.save(out, "JPEG", quality=QUALITY, subsampling="4:4:4", progressive=True, optimize=True)
     return out.getvalue()
 
 
 def _fitted(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
-    """The size within a box that keeps the shape; never larger than it is."""
+    """Scale a size down to fit a box, with the same aspect ratio; never up."""
     scale = min(box[0] / size[0], box[1] / size[1], 1.0)
     return max(1, math.floor(size[0] * scale + 0.5)), max(1, math.floor(size[1] * scale + 0.5))

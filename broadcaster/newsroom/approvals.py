@@ -1,22 +1,22 @@
-"""What a second person vouches for: words, places and pictures that are still the same when they go
-out. Pure.
-"""
+"""Approvals: content and audience bound by a hash that must still match at publication. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from broadcaster.domain.fields import Fields, InvalidAnnouncement, Problem
+from broadcaster.domain.fields import Fields
 from broadcaster.domain.lifecycle import NotAllowed
-from broadcaster.domain.rules import CheckedAnnouncement, bound_of
+from broadcaster.domain.refusal_codes import NewsroomCode, StepCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
+from broadcaster.domain.rules import CheckedAnnouncement, approval_hash
 from broadcaster.publishing.press import Press
 from broadcaster.store.announcements import Announcement
 from channels.base.pictures import own_id
 
 
 def examined(press: Press, form: Mapping[str, Any], now: datetime) -> CheckedAnnouncement:
-    """A form held against every rule, and against what can be vouched for. Raises
+    """Check a form against every rule, and that an approval of it can hold. Raises
     InvalidAnnouncement.
     """
     checked = press.examine(form, now)
@@ -25,34 +25,29 @@ def examined(press: Press, form: Mapping[str, Any], now: datetime) -> CheckedAnn
 
 
 def require_own_picture(press: Press, fields: Fields) -> None:
-    """Raises InvalidAnnouncement for a picture on a host that the city did not name: it may be
-    another one once approved.
+    """Raise InvalidAnnouncement for a picture on a host that the city did not name: it could be
+    replaced after approval.
     """
     image = fields.image or ""
     host = (urlsplit(image).hostname or "").rstrip(".")
-    known = any(host == one or host.endswith(f".{one}") for one in press.link_hosts)
+    known = any(host == own or host.endswith(f".{own}") for own in press.link_hosts)
     if image and not known and not own_id(image, press.site):
-        remedy = "Unggah gambarnya di sini, supaya yang terbit tetap gambar yang disetujui."
-        raise InvalidAnnouncement(
-            [Problem(field="image", reason="Gambar ini berada di situs lain.", remedy=remedy)]
-        )
+        raise InvalidAnnouncement([Problem(field="image", code=NewsroomCode.IMAGE_ELSEWHERE)])
 
 
 def still_bound(row: Announcement, checked: CheckedAnnouncement) -> str:
-    """The bound in force; raises NotAllowed where content or audience is no longer what was
+    """Return the bound in force; raises NotAllowed if content or audience is no longer what was
     submitted.
     """
-    current = bound_of(checked)
+    current = approval_hash(checked)
     if row.bound != current:
-        raise NotAllowed("Isi atau wilayahnya berubah sesudah diajukan. Ajukan lagi, lalu setujui.")
+        raise NotAllowed(StepCode.CHANGED_SINCE_SUBMITTED)
     return current
 
 
 def bound_anew(press: Press, form: Mapping[str, Any], now: datetime) -> str:
-    """What an edit does to review: bound to what stands there now, or to nothing where it is
-    incomplete.
-    """
+    """Return the bound of an edited form; empty if the form is incomplete."""
     try:
-        return bound_of(examined(press, form, now))
+        return approval_hash(examined(press, form, now))
     except InvalidAnnouncement:
         return ""

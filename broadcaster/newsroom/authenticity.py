@@ -1,9 +1,9 @@
-"""Whether a pasted text is an edition's own message, word for word, from its title to its code.
-Pure.
+"""Authenticity: match a pasted text against an edition's own messages, word for word, from title to
+code. Pure.
 
-A code proves that an edition exists, not that the text around the code is that edition's. Nothing
-is guessed from likeness, and nothing is put together: a word more, a number less, two lines
-exchanged or a heading left out, and the text is another one.
+A code proves that an edition exists, not that the text around the code is that edition's. Likeness
+counts for nothing and nothing is pieced together: with a word added, a number missing, two lines
+swapped or a heading left out, the text does not match.
 """
 
 import html
@@ -23,31 +23,31 @@ from channels.base.pairing import GUARD
 Words = tuple[str, ...]
 
 BARE_LIMIT = 200
-"""Characters of a code or of a link to it, at most."""
+"""Maximum characters of a bare code or of a link to it."""
 WORD_BYTES = 80
-"""Bytes that a word costs in memory, about."""
+"""Approximate bytes that a word takes in memory."""
 _BEFORE, _AFTER = ("header", "subject"), ("footer", "buttons")
-"""Parts of a message that people copy along with its text, or leave out."""
+"""Parts of a message that people may copy along with its text."""
 _ELSEWHERE = Area(code="0", name="Qxq", slug="qxq")
 _LONG_AGO = date(1998, 2, 13)
 _DATE = re.compile(r"\d{1,2} [a-z]{3,9} \d{4}", re.ASCII)
 _TAG = re.compile(r"</?[a-z][^<>]*>")
 _SEPARATOR = re.compile(r"[-–—•·|*_.:,;]+")
-"""Words that say nothing: bullets, dashes and the marks of emphasis."""
+"""Words without meaning: bullets, dashes and marks of emphasis."""
 _MARKS = re.compile(r"^[*_]+|[*_]+$|(?<=\w)[*_]+(?=[.,:;!?)]*$)")
 _PLAIN = re.compile(r"(?:kode|code|verifikasi|verification|[\s:.,*_-])*", re.ASCII)
-"""What may stand beside a bare code."""
+"""Text that may stand beside a bare code."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
-    """One line of a message in words; `pattern` where it differs from recipient to recipient."""
+class MessageLine:
+    """A line of a message as words; `pattern` if it differs from recipient to recipient."""
 
     words: Words
     pattern: re.Pattern[str] | None = None
 
     def lengths(self, words: Words, start: int) -> Iterator[int]:
-        """How many words from `start` on this line may be."""
+        """Yield the numbers of words from `start` on that this line may match."""
         count = len(self.words)
         if self.pattern is None:
             if words[start : start + count] == self.words:
@@ -59,18 +59,18 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Text:
-    """One message or shared text, line by line; whoever copies it takes at least the lines from
-    `title` to `code`.
+class MessageText:
+    """A message or shared text, line by line; a copy holds at least the lines from `title` to
+    `code`.
     """
 
-    lines: tuple[Line, ...]
+    lines: tuple[MessageLine, ...]
     title: int
     code: int
 
     def is_said_by(self, words: Words) -> bool:
-        """Whether these words are this text, with or without what stands before its title and
-        behind its code.
+        """True if these words match this text, with or without the lines before its title and after
+        its code.
         """
         return any(self._fits(words, first) for first in range(self.title + 1))
 
@@ -89,22 +89,22 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Official:
-    """What an edition says on every channel, in every language."""
+    """Texts of an edition on every channel, in every language."""
 
-    texts: tuple[Text, ...]
+    texts: tuple[MessageText, ...]
     hosts: frozenset[str]
-    """Every host that it sends people to; not those of a rumour that it quotes."""
+    """Hosts that the edition links to; not those of a rumour that it quotes."""
     site: Site
 
     @property
     def size(self) -> int:
-        """About how many bytes this holds in memory."""
+        """Return the approximate bytes that this holds in memory."""
         return WORD_BYTES * sum(len(line.words) + 1 for text in self.texts for line in text.lines)
 
     def says(self, text: str) -> bool:
-        """Whether a text is one of this edition's own, word for word."""
+        """True if a text is one of this edition's own, word for word."""
         words = words_of(text, self.site)
-        return any(one.is_said_by(words) for one in self.texts)
+        return any(official_text.is_said_by(words) for official_text in self.texts)
 
 
 def official(
@@ -115,8 +115,8 @@ def official(
     areas: Collection[Area],
     shared: Mapping[str, str],
 ) -> Official:
-    """All that an edition says; `areas` are all there are, `shared` the text that its page offers
-    for sharing, by language.
+    """Collect the texts of an edition; `areas` are all areas, `shared` the page's text for sharing,
+    by language.
     """
     bodies = [
         body
@@ -124,7 +124,9 @@ def official(
         for lang in edition.wordings
         for body in _messages(edition, channel, lang, site, areas)
     ]
-    bodies += [[Line(words=words) for words in _lines(text, site)] for text in shared.values()]
+    bodies += [
+        [MessageLine(words=words) for words in _lines(text, site)] for text in shared.values()
+    ]
     rumours = set(hyperlinks.hosts_in(edition.claim.claim)) if edition.claim is not None else set()
     return Official(
         texts=tuple(text for body in bodies if (text := _text(edition, body, site)) is not None),
@@ -136,7 +138,7 @@ def official(
 
 
 def is_bare(text: str, code: str, site: Site) -> bool:
-    """Whether a text is a code or our own link to it, and nothing else; what is long is neither."""
+    """True if a text is nothing but a code or our own link to it; a long text never is."""
     if len(text) > BARE_LIMIT:
         return False
     rest = re.sub(
@@ -148,15 +150,15 @@ def is_bare(text: str, code: str, site: Site) -> bool:
     rest = re.sub(
         rf"(?<!\S){re.escape(site.host)}/(?:p/|cek\?kode=)", " ", rest, flags=re.IGNORECASE
     )
-    rest, found = re.subn(
+    rest, matches = re.subn(
         rf"(?<![\w-]){re.escape(code)}(?:\?[\w=&.-]*)?(?![\w-])", " ", rest, flags=re.IGNORECASE
     )
-    return found > 0 and _PLAIN.fullmatch(rest.casefold()) is not None
+    return matches > 0 and _PLAIN.fullmatch(rest.casefold()) is not None
 
 
 def words_of(text: str, site: Site) -> Words:
-    """The words of a text as they are compared: without marks of emphasis; links to our site by
-    their page alone.
+    """Return the words of a text for comparison: without marks of emphasis; links to our site by
+    their path alone.
     """
     folded = unicodedata.normalize("NFC", text).casefold().replace(GUARD, "")
     return tuple(_word(word, site) for word in folded.split() if not _SEPARATOR.fullmatch(word))
@@ -170,13 +172,15 @@ def _word(word: str, site: Site) -> str:
     return "/berhenti" if path.startswith("/berhenti/") else path
 
 
-# --- what an edition says -----------------------------------------------------------------------------
+# --- texts of an edition --------------------------------------------------------------------------
 
 
 def _messages(
     edition: Edition, channel: PushChannel, lang: str, site: Site, areas: Collection[Area]
-) -> Iterator[list[Line]]:
-    """A message as it is copied; lines that tell of the recipient become patterns."""
+) -> Iterator[list[MessageLine]]:
+    """Yield the forms in which a message is copied; lines that depend on the recipient become
+    patterns.
+    """
     mine = sample_recipient(edition, "")
     yours = msgspec.structs.replace(
         mine, address="1", area=_ELSEWHERE, since=_LONG_AGO, token="b" * 32, address_key="b" * 16
@@ -188,15 +192,17 @@ def _messages(
     for before in (_BEFORE, ()):
         chosen = [name for name in (*before, "text", *_AFTER) if name in parts]
         ours, theirs = ("\n".join(part[name] for name in chosen) for part in (parts, other))
-        for one, two in ((ours, theirs), (_looks(ours), _looks(theirs))):
-            pairs = zip(_lines(one, site), _lines(two, site), strict=True)
+        for left, right in ((ours, theirs), (_looks(ours), _looks(theirs))):
+            pairs = zip(_lines(left, site), _lines(right, site), strict=True)
             yield [_line(a, b, mine.area, areas, site) for a, b in pairs]
 
 
-def _line(mine: Words, yours: Words, area: Area, areas: Collection[Area], site: Site) -> Line:
+def _line(
+    mine: Words, yours: Words, area: Area, areas: Collection[Area], site: Site
+) -> MessageLine:
     if mine == yours:
-        return Line(words=mine)
-    names = "|".join(re.escape(" ".join(words_of(one.full_name, site))) for one in areas)
+        return MessageLine(words=mine)
+    names = "|".join(re.escape(" ".join(words_of(each.full_name, site))) for each in areas)
     own = " ".join(words_of(area.full_name, site))
     pieces = re.split(rf"({re.escape(own)}|{_DATE.pattern})", " ".join(mine))
     slots = {True: rf"(?:{names})", False: _DATE.pattern}
@@ -204,11 +210,11 @@ def _line(mine: Words, yours: Words, area: Area, areas: Collection[Area], site: 
         slots[piece == own] if number % 2 else re.escape(piece)
         for number, piece in enumerate(pieces)
     )
-    return Line(words=mine, pattern=re.compile(pattern, re.ASCII))
+    return MessageLine(words=mine, pattern=re.compile(pattern, re.ASCII))
 
 
-def _text(edition: Edition, lines: Sequence[Line], site: Site) -> Text | None:
-    """The lines with the places of title and code; None where it has no code to be found by."""
+def _text(edition: Edition, lines: Sequence[MessageLine], site: Site) -> MessageText | None:
+    """Return the lines with the positions of title and code; None without a code to find it by."""
     titles = {
         words_of(wording.title, site)
         for wording in (*edition.wordings.values(), *edition.overrides.values())
@@ -224,7 +230,7 @@ def _text(edition: Edition, lines: Sequence[Line], site: Site) -> Text | None:
         if at >= title and any(code in word for word in line.words)
     )
     last = next(named, None)
-    return Text(lines=tuple(lines), title=title, code=last) if last is not None else None
+    return MessageText(lines=tuple(lines), title=title, code=last) if last is not None else None
 
 
 def _holds(line: Words, words: Words) -> bool:
@@ -232,7 +238,7 @@ def _holds(line: Words, words: Words) -> bool:
 
 
 def _looks(text: str) -> str:
-    """What is written with tags as it looks without them; what is struck through stays marked."""
+    """Return marked-up text as it is displayed, without tags; struck-through text stays marked."""
     return html.unescape(_TAG.sub("", re.sub(r"</?s>", "~", text)))
 
 
@@ -240,12 +246,12 @@ def _lines(text: str, site: Site) -> list[Words]:
     return [words for line in text.splitlines() if (words := words_of(line, site))]
 
 
-def _named(lines: Iterable[Line]) -> Iterator[str]:
+def _named(lines: Iterable[MessageLine]) -> Iterator[str]:
     for line in lines:
         yield from hyperlinks.hosts_in(" ".join(line.words))
 
 
 def _hosts(edition: Edition) -> set[str]:
-    """The hosts of what an edition refers to by itself."""
+    """Return the hosts of the edition's own link and evidence."""
     links = [edition.link or "", *(edition.claim.evidence if edition.claim is not None else ())]
     return {hyperlinks.host_of(link) for link in links if link}

@@ -1,30 +1,27 @@
-"""The desk: who acts on an announcement, when and from where, and whether it is theirs to act on."""
+"""The desk: the person who acts on an announcement, and checks of their jurisdiction."""
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster.domain.actor import Actor, require
+from broadcaster.domain.actor import StaffActor, require
 from broadcaster.domain.lifecycle import NotAllowed, Role
+from broadcaster.domain.refusal_codes import StepCode
 from broadcaster.domain.rules import CheckedAnnouncement
 from broadcaster.publishing.press import Press
 from broadcaster.publishing.transitions import held
 from broadcaster.staff import second_person
-from broadcaster.store import audit
 from broadcaster.store.announcements import Announcement
 
 HOLD = timedelta(seconds=30)
-"""Between approval and publication of what is no emergency: time to call it back."""
+"""Time between approval and publication of routine news, in which it can be called back."""
 OWN_STATES = ("draft", "returned")
-"""States in which nobody is asked to approve it: its author may mend whatever was chosen by
-mistake.
-"""
+"""States in which nobody is asked to approve it: its author may correct any choice."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk(Actor):
+class Desk(StaffActor):
     """An actor in the newsroom; `hold` can be shorter in tests."""
 
     press: Press
@@ -32,7 +29,7 @@ class Desk(Actor):
 
 
 def require_steering(connection: Connection, desk: Desk, announcement_id: str) -> None:
-    """Raises NotAllowed unless the person may pause, resume, stop and repeat this announcement's
+    """Raise NotAllowed unless the person may pause, resume, stop and retry this announcement's
     sending.
     """
     require(desk, "steer")
@@ -40,13 +37,13 @@ def require_steering(connection: Connection, desk: Desk, announcement_id: str) -
 
 
 def acting_role(desk: Desk) -> Role:
-    """The role in which the person acts: approvers write as approvers."""
+    """Return the role in which the person acts: approvers write as approvers."""
     return "approver" if desk.account.may("approve") else "author"
 
 
 def require_access(desk: Desk, row: Announcement) -> None:
-    """Raises NotAllowed unless the announcement is this person's to touch: within what they hold
-    for, or still their own draft.
+    """Raise NotAllowed unless the announcement lies within the person's duties, or is still their
+    own draft.
     """
     if not desk.account.may("approve"):
         require(desk, "write")
@@ -55,25 +52,14 @@ def require_access(desk: Desk, row: Announcement) -> None:
 
 
 def require_jurisdiction(desk: Desk, row: Announcement) -> None:
-    """Raises NotAllowed unless the announcement's agency and areas are within the person's."""
+    """Raise NotAllowed unless the announcement's agency and areas are within the person's."""
     codes = second_person.codes_of(row.fields, desk.press.tree)
     if not desk.account.covers(row.fields.agency or desk.press.site.city, codes):
-        raise NotAllowed(_NOT_YOURS)
+        raise NotAllowed(StepCode.NOT_YOURS)
 
 
 def require_cover(desk: Desk, checked: CheckedAnnouncement) -> None:
-    """Raises NotAllowed unless the announcement lies within what the person holds for."""
+    """Raise NotAllowed unless the checked announcement lies within the person's jurisdiction."""
     agency = checked.fields.agency or desk.press.site.city
     if not desk.account.covers(agency, [area.code for area in checked.areas]):
-        raise NotAllowed(_NOT_YOURS)
-
-
-_NOT_YOURS = "Perangkat daerah atau wilayah pengumuman ini di luar tugas Anda. Minta orang yang bertugas di sana."
-
-
-def note(connection: Connection, desk: Desk, act: str, row: Announcement, **more: Any) -> None:
-    """Into the audit log: who, what, from where, and the state after."""
-    detail = {"code": row.code, "state": row.state, "from": desk.place, **more}
-    audit.append(
-        connection, at=desk.now, actor=desk.account.actor, act=act, subject=row.id, detail=detail
-    )
+        raise NotAllowed(StepCode.NOT_YOURS)

@@ -1,9 +1,8 @@
-"""The newsroom: drafts, review by a second person, the hold before an announcement goes out, and
-what follows publication.
+"""Drafts: forms stored as typed, restored, duplicated and archived.
 
-Each function with a Connection is one transaction, to be run through `Database.write`. What an
-announcement may be, and who may move it, stands in announcements.py; here stands who of the staff
-that is, and what they leave behind.
+Each function with a Connection is one transaction, to be run through `Database.write`. The rules of
+an announcement and of its moves are in domain/rules.py and domain/lifecycle.py; here they are
+applied to staff.
 """
 
 from collections.abc import Mapping
@@ -13,15 +12,16 @@ from typing import Any
 from sqlalchemy import Connection
 
 from broadcaster.domain.actor import require
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.codes import draw_code
-from broadcaster.domain.fields import Fields, changed, read_leniently
+from broadcaster.domain.fields import Fields, audited_changes, read_leniently
 from broadcaster.domain.lifecycle import NotAllowed, may
+from broadcaster.domain.refusal_codes import StepCode
 from broadcaster.newsroom.approvals import bound_anew
 from broadcaster.newsroom.desk import (
     OWN_STATES,
     Desk,
     acting_role,
-    note,
     require_access,
     require_jurisdiction,
 )
@@ -35,13 +35,10 @@ from broadcaster.newsroom.forms import (
 )
 from broadcaster.newsroom.reviewers import ask_reviewers
 from broadcaster.publishing import transitions
-from broadcaster.publishing.transitions import held, moved
-from broadcaster.store import announcements as rows
-from broadcaster.store import drafts
+from broadcaster.publishing.transitions import held, moved, row_details
+from broadcaster.store import announcements, audit, drafts
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import VersionAct
-
-# --- drafts -------------------------------------------------------------------------------------------
 
 
 def save(
@@ -58,7 +55,7 @@ def save(
     """Store a form as it stands, complete or not; an approval is void. Raises NotAllowed, Outdated,
     InvalidAnnouncement.
 
-    `apart`: what stood there stays a version of its own, however little it differs.
+    `apart`: the previous text stays a version of its own, however small the change.
     """
     require(desk, "write")
     text = form_text(form)
@@ -71,7 +68,7 @@ def save(
     if version is not None and version != row.version:
         raise Outdated
     if desk.account.actor in drafts.returners(connection, row.id):
-        raise NotAllowed("Anda mengembalikan pengumuman ini, jadi orang lain yang memperbaikinya.")
+        raise NotAllowed(StepCode.RETURNED_BY_YOU)
     require_access(desk, row)
     if row.state not in OWN_STATES:
         require_jurisdiction(desk, replace(row, fields=fields))
@@ -83,15 +80,12 @@ def save(
         "approved",
         "scheduled",
     ):
-        note(
-            connection,
-            desk,
-            "edit",
-            row,
-            was=before.state,
-            number=row.version,
-            **changed(before.fields, fields),
-        )
+        details = {
+            "was": before.state,
+            "number": row.version,
+            **audited_changes(before.fields, fields),
+        }
+        audit.append(connection, desk, Act.EDIT, row.id, **row_details(row), **details)
     if before.state in ("approved", "scheduled") and row.bound:
         ask_reviewers(connection, desk, row, desk.press.check(fields, desk.now))
     return row
@@ -115,9 +109,11 @@ def _begin(
         form=text,
         version=1,
     )
-    stored = rows.insert_announcement(connection, row, lambda: draw_code(desk.press.code_prefix))
+    stored = announcements.insert_announcement(
+        connection, row, lambda: draw_code(desk.press.code_prefix)
+    )
     keep_version(connection, desk, stored, form, "edit")
-    note(connection, desk, "create", stored)
+    audit.append(connection, desk, Act.CREATE, stored.id, **row_details(stored))
     return stored
 
 
@@ -129,12 +125,12 @@ def restore(
     *,
     version: int | None = None,
 ) -> Announcement:
-    """Put an earlier version back as the newest one; `version` is the newest that was seen. Raises
-    NotAllowed, Outdated.
+    """Store an earlier version as the newest one; `version` is the newest that the person saw.
+    Raises NotAllowed, Outdated.
     """
     earlier = drafts.version(connection, announcement_id, number)
     if earlier is None:
-        raise NotAllowed("Versi ini tidak ada.")
+        raise NotAllowed(StepCode.NO_VERSION)
     return save(
         connection,
         desk,
@@ -148,8 +144,8 @@ def restore(
 def duplicate(
     connection: Connection, desk: Desk, announcement_id: str, *, training: bool = False
 ) -> Announcement:
-    """A new draft with the same words and areas, without times; that of an exercise is one. Raises
-    NotAllowed.
+    """Create a draft with the same words and areas, without times; the copy of an exercise is an
+    exercise. Raises NotAllowed.
     """
     row = held(connection, announcement_id)
     timeless = {
@@ -158,26 +154,17 @@ def duplicate(
         if name not in ("effective", "expires", "publish_at")
     }
     copy = save(connection, desk, timeless, training=training or row.training)
-    rows.carry_blanks(connection, copy.id, row.blanks)
+    announcements.carry_blanks(connection, copy.id, row.blanks)
     return replace(copy, blanks=row.blanks)
 
 
 def archive(connection: Connection, desk: Desk, announcement_id: str) -> Announcement:
-    """Put away what is over or will never be published. Raises NotAllowed."""
+    """Archive an announcement that is over or will never be published. Raises NotAllowed."""
     row = held(connection, announcement_id)
     require_access(desk, row)
     row = moved(connection, row, "archive", acting_role(desk), desk.now)
-    note(connection, desk, "archive", row)
+    audit.append(connection, desk, Act.ARCHIVE, row.id, **row_details(row))
     return row
-
-
-# --- four eyes ----------------------------------------------------------------------------------------
-
-
-# --- publishing ---------------------------------------------------------------------------------------
-
-
-# --- pieces -------------------------------------------------------------------------------------------
 
 
 _UNAPPROVED: Mapping[str, Any] = {
@@ -186,4 +173,4 @@ _UNAPPROVED: Mapping[str, Any] = {
     "release_at": None,
     "publish_at": None,
 }
-"""What an edit does to approval."""
+"""Columns by which an edit voids an approval."""

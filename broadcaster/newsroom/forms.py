@@ -1,4 +1,4 @@
-"""Stored forms: what was typed, complete or not, and the versions it leaves behind."""
+"""Stored forms: announcements as typed, complete or not, and their versions."""
 
 import json
 from collections.abc import Mapping
@@ -7,51 +7,44 @@ from typing import Any
 from sqlalchemy import Connection
 
 from broadcaster.domain import lifecycle
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import NewsroomCode, StepCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.newsroom.desk import Desk
 from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.drafts import Version, VersionAct
+from broadcaster.store.drafts import DraftVersion, VersionAct
 
 FORM_BYTES = 64 * 1024
-"""Bytes of a form as JSON: the longest announcement in three languages, and its channels' own
-words, are half of it.
+"""Maximum bytes of a form as JSON: twice the longest announcement in three languages with its
+channels' own words.
 """
 EDITABLE: tuple[lifecycle.State, ...] = ("draft", "returned", "review", "approved", "scheduled")
 """States in which the form may be changed; each change voids review and approval."""
 Form = Mapping[str, Any]
-"""What was typed: the names of `Fields`, each value as the page sends it (texts, lists, mappings)."""
+"""A form as typed: the names of `Fields`, each value as the page sends it (texts, lists,
+mappings).
+"""
 
 
 class Outdated(NotAllowed):
-    """Somebody else, or another tab, changed it meanwhile."""
+    """The form was changed meanwhile, by another person or in another tab."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "Pengumuman ini sudah diubah di tempat lain. Muat ulang, lalu ulangi perubahan Anda."
-        )
+        super().__init__(StepCode.OUTDATED)
 
 
 def form_text(form: Form) -> str:
-    """A form as it is stored; raises InvalidAnnouncement when it is too long."""
+    """Return a form as it is stored; raises InvalidAnnouncement if it is too long."""
     text = json.dumps(form, ensure_ascii=False, sort_keys=True)
     if len(text.encode()) > FORM_BYTES:
-        raise InvalidAnnouncement(
-            [
-                Problem(
-                    field="body",
-                    reason="Terlalu panjang untuk disimpan.",
-                    remedy="Persingkat isinya.",
-                )
-            ]
-        )
+        raise InvalidAnnouncement([Problem(field="body", code=NewsroomCode.FORM_TOO_LONG)])
     return text
 
 
 def form_of(row: Announcement) -> dict[str, Any]:
-    """What the composer shows: the form as typed, else the fields of what came another way, or was
-    corrected since.
+    """Return the form for the composer: as typed, or else from the fields if it came another way or
+    was corrected since.
     """
     return (
         dict(json.loads(row.form))
@@ -70,7 +63,7 @@ def keep_version(
     apart: bool = False,
 ) -> bool:
     """Store the form as a version; `apart` keeps it from being folded into the one before."""
-    version = Version(
+    version = DraftVersion(
         announcement=row.id,
         number=row.version,
         at=desk.at,
@@ -82,11 +75,11 @@ def keep_version(
 
 
 def keep_original(connection: Connection, row: Announcement) -> None:
-    """Keep what came another way than by the composer, before it is written over there for the
-    first time.
+    """Store an announcement that came another way as a version, before the composer first changes
+    it.
     """
     if drafts.newest(connection, row.id) is None:
-        original = Version(
+        original = DraftVersion(
             announcement=row.id,
             number=row.version,
             at=row.created_at,

@@ -1,18 +1,17 @@
-"""Telling staff that something waits for them: by each channel that reaches them, until it took it
-or time is over.
+"""Notifications to staff: sent on each channel that reaches the person, until it is accepted or too
+old.
 
-Nudges are written in the transaction of what happened (store/nudges.py); a worker of each lane
-sends them, those of emergencies in its own lane, so that no slow provider of everyday news stands
-in front of them. Whoever must act is told once by each way: a worker that is killed in the middle
-of a try, or a provider that takes a message without answering, may double one. What needs nobody
-any more is dropped unsent. An exercise is marked "[LATIHAN]" and told to the staff who take part,
-or it would not exercise the call; no resident ever hears of it.
+Nudges are written in the transaction of the event (store/nudges.py); a worker of each lane sends
+them, those of emergencies in their own lane, so that a slow provider of everyday news never delays
+them. Each person is notified once per channel; a worker killed mid-send, or a provider that accepts
+a message without answering, may duplicate one. Nudges that nobody needs any more are dropped
+unsent. Those of an exercise are marked "[LATIHAN]" and sent to the staff taking part, since the
+call is part of the exercise; no resident ever hears of it.
 """
 
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy import Connection
@@ -20,25 +19,22 @@ from sqlalchemy import Connection
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account
 from broadcaster.domain.retry_policy import bounded
+from broadcaster.newsroom.notification_words import note_for
 from broadcaster.publishing import hold_ups
-from broadcaster.runtime.i18n import words
-from broadcaster.staff.contact import able, tell, ways
-from broadcaster.store import accounts, announcements, audit, drafts, former_mails, nudges
+from broadcaster.staff.contact import addresses_of, can_reach, send
+from broadcaster.store import accounts, announcements, drafts, former_mails, nudges
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.audit import Entry
 from broadcaster.store.channels import channel_states
 from broadcaster.store.custody import is_held
 from broadcaster.store.nudges import Ending, Nudge
 from channels.base.contract import Deferred, Halted, Outcome, Receipt
-from channels.base.rendering import fill, moment_text, one_line
 from channels.base.staff_messages import Note
 
 log = structlog.get_logger(__name__)
 
-LEVELS = {"info": "Info", "important": "Penting", "emergency": "Darurat"}
 WARNINGS = (*nudges.ABOUT_ACCOUNTS, "break_glass")
-"""Reasons of which people are told where they were told before, too: whoever changed their address
-keeps nothing from them.
+"""Reasons also sent to former addresses: changing a person's address must not hide these
+from them.
 """
 ALIVE = {
     "returned": ("returned",),
@@ -53,27 +49,12 @@ ALIVE = {
 """States of the announcement in which a nudge still asks for something; "published" after a
 rejected correction.
 """
-PAGES = {
-    "review": "/periksa",
-    "correction": "/ralat",
-    "withdrawal": "/cabut",
-    "returned": "/tulis",
-    "missed": "/periksa",
-    "lapsed": "/periksa",
-}
-"""The page on which the person acts, below the announcement's: by what is proposed, else by the
-reason.
-"""
-ASKING = ("review", "missed")
-"""Reasons that may be about a proposed correction or withdrawal."""
-PLACES = {"held_up": "pengiriman", "resumed": "pengiriman", "expired": "pengiriman"}
-"""Where that page is not below the announcement's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
-    """A nudge ready to be sent: its ways are channels (numbered: an address from before) and the
-    person's address at each.
+    """A nudge ready to be sent: `ways` maps channels (numbered: a former address) to the person's
+    addresses.
     """
 
     nudge: Nudge
@@ -82,10 +63,10 @@ class Letter:
 
 
 def former_ways(connection: Connection, app: App, nudge: Nudge, person: Account) -> dict[str, str]:
-    """Where else this person is warned: mail addresses that were theirs until a day ago, each by a
-    number behind the channel.
+    """Return the person's mail addresses of the last day that warnings also go to, by channel and
+    number.
     """
-    if nudge.reason not in WARNINGS or not able(app, accounts.MAIL):
+    if nudge.reason not in WARNINGS or not can_reach(app, accounts.MAIL):
         return {}
     before = former_mails.lately(connection, app.vault, person.id, nudge.at)
     numbers = {mail: number for number, mail in before.items() if mail != person.email}
@@ -93,20 +74,20 @@ def former_ways(connection: Connection, app: App, nudge: Nudge, person: Account)
 
 
 async def send_due(app: App, *, urgent: bool) -> int:
-    """Send what is due of emergencies, or of all else; how many nudges were looked at."""
+    """Send the due nudges of emergencies, or all others; return how many were examined."""
     now = app.clock().timestamp()
     if await app.database.read(is_held) or not await app.database.read(
         nudges.due, now, urgent=urgent
     ):
         return 0
-    taken, letters = await app.database.write(take, app, now, urgent=urgent)
+    count, letters = await app.database.write(take, app, now, urgent=urgent)
     await asyncio.gather(*(_send(app, letter) for letter in letters))
-    return taken
+    return count
 
 
 def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple[int, list[Letter]]:
-    """Claim what is due: how many, and the letters of those that still have a reason. The others
-    end here.
+    """Claim due nudges; return their number and the letters of those that still have a reason. The
+    others end here.
     """
     claimed, letters = nudges.claim(connection, now, urgent=urgent), []
     shut = {
@@ -125,12 +106,12 @@ def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple
         before = former_ways(connection, app, nudge, person)
         open_ways = {
             name: to
-            for name, to in {**ways(app, person), **before}.items()
+            for name, to in {**addresses_of(app, person), **before}.items()
             if name not in nudge.settled
         }
         open_ways = _passable(open_ways, shut) or open_ways
         if open_ways:
-            note = _note(connection, app, nudge, about, person, moved=bool(before))
+            note = note_for(connection, app, nudge, about, person, moved=bool(before))
             letters.append(Letter(nudge=nudge, note=note, ways=open_ways))
         else:
             nudges.end(
@@ -143,12 +124,12 @@ def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple
 
 
 def _passable(ways: Mapping[str, str], shut: Collection[str]) -> dict[str, str]:
-    """The ways by channels that are open: by the others nothing gets through just now."""
+    """Return the ways by open channels; the others get nothing through just now."""
     return {name: to for name, to in ways.items() if name.partition(".")[0] not in shut}
 
 
 def _subject(connection: Connection, nudge: Nudge) -> Announcement | Account | None:
-    """The announcement, or the account, of which it tells."""
+    """Return the announcement or account that the nudge is about."""
     if nudge.reason in nudges.ABOUT_ACCOUNTS:
         return next(iter(accounts.acting(connection, nudge.announcement)), None)
     return announcements.find(connection, nudge.announcement)
@@ -157,10 +138,9 @@ def _subject(connection: Connection, nudge: Nudge) -> Announcement | Account | N
 def _asks(
     connection: Connection, nudge: Nudge, row: Announcement | Account, person: Account
 ) -> bool:
-    """Whether the nudge still asks for something, and this person can still do it."""
-    if isinstance(
-        row, Account
-    ):  # who is told was decided when it was done: nobody's role may be taken away meanwhile
+    """True if the nudge still asks for something that this person can still do."""
+    if isinstance(row, Account):
+        # recipients were fixed at the time of the act: losing a role since hides nothing from them
         return person.disabled_at is None or (
             nudge.reason != "codes_stopped" and person.id == row.id
         )
@@ -174,9 +154,8 @@ def _asks(
         return False
     if nudge.reason == "missed" and row.published_at is not None:
         waiting = drafts.proposed(connection, row.id)
-        return (
-            waiting is not None and waiting.release_at is None and waiting.at <= nudge.at
-        )  # neither approved again nor another
+        # neither approved again nor replaced by another proposal
+        return waiting is not None and waiting.release_at is None and waiting.at <= nudge.at
     return row.state in ALIVE[nudge.reason]
 
 
@@ -192,200 +171,14 @@ def _give_up(connection: Connection, nudge: Nudge) -> None:
     nudges.end(connection, nudge.id, "told" if nudge.told else "given_up")
 
 
-# --- the words ----------------------------------------------------------------------------------------
-
-
-def _note(
-    connection: Connection,
-    app: App,
-    nudge: Nudge,
-    about: Announcement | Account,
-    person: Account,
-    *,
-    moved: bool,
-) -> Note:
-    """What this person reads: what happened, and the page where they act. Nothing in it opens
-    anything by itself.
-
-    `moved`: it goes to an address from before as well.
-    """
-    if isinstance(about, Account):
-        text = _of_account(connection, app, nudge, about, person)
-    else:
-        text = _of_news(connection, app, nudge, about, person)
-    subject, _, body = text.partition("\n")
-    if moved:
-        body = f"{body.strip()}\n\n{words('id')('staff.nudge.moved')}"
-    return Note(
-        key=f"redaksi.{nudge.id}.{int(nudge.at)}", subject=subject.strip(), text=body.strip()
-    )
-
-
-def _of_account(
-    connection: Connection, app: App, nudge: Nudge, about: Account, person: Account
-) -> str:
-    """What was done to whose account, by whom and when."""
-    t, site = words("id"), app.site.base_url.rstrip("/")
-    if nudge.reason == "codes_stopped":
-        own = {
-            "person": one_line(person.full_name),
-            "account_page": f"{site}/redaksi/akun",
-            "site": app.site,
-            "training": False,
-        }
-        return fill("nudge/codes_stopped.id.txt", own)
-    entries = [
-        entry
-        for entry in audit.about(connection, about.actor)
-        if entry.act == nudge.reason and entry.at == nudge.at
-    ]
-    doer = entries[-1].actor if entries else ""
-    own_words = {"cli": "Perintah di server", "oidc": "Akun Pemkot", "": "Seseorang"}
-    by = "oidc" if entries and entries[-1].detail.get("way") == "oidc" else doer
-    return fill(
-        "nudge/account.id.txt",
-        {
-            "person": one_line(person.full_name),
-            "act": nudge.reason,
-            "name": one_line(about.full_name),
-            "login": about.name,
-            "own": person.id == about.id,
-            "who": own_words.get(by) or one_line(_named(connection, by)),
-            "when": moment_text(datetime.fromtimestamp(nudge.at, UTC)),
-            "roles": ", ".join(t(f"staff.role.{role}") for role in about.roles),
-            "changed": ", ".join(_changed(entries[-1]))
-            if nudge.reason == "account_change" and entries
-            else "",
-            "namesakes": ", ".join(
-                f"{one_line(one.full_name)} ({one.name})"
-                for one in accounts.namesakes(connection, about)
-            ),
-            "page": f"{site}/redaksi/pengguna/{about.id}" if person.may("manage") else "",
-            "account_page": f"{site}/redaksi/akun",
-            "site": app.site,
-        },
-    )
-
-
-def _changed(entry: Entry) -> list[str]:
-    """What of an account was changed, in words; with a name the one before."""
-    t, before = words("id"), entry.detail.get("before", {})
-    known = [
-        name
-        for name in ("full_name", "roles", "agencies", "areas", "mail")
-        if name in entry.detail.get("after", {})
-    ]
-    was = {"full_name": f" (dahulu {one_line(str(before.get('full_name', '')))})"}
-    return [t(f"staff.audit.key.{name}") + was.get(name, "") for name in known]
-
-
-def _of_news(
-    connection: Connection, app: App, nudge: Nudge, row: Announcement, person: Account
-) -> str:
-    """What waits, or what became of it."""
-    change, who, why = _story(connection, nudge, row)
-    if nudge.reason in PLACES:
-        why = hold_ups.story(connection, app, row.id)
-    site = app.site.base_url.rstrip("/")
-    below = PAGES.get(change if nudge.reason in ASKING and change else nudge.reason, "")
-    areas = [
-        area.label for area in (app.tree.get(name) for name in row.fields.areas) if area is not None
-    ]
-    return fill(
-        f"nudge/{nudge.reason}.id.txt",
-        {
-            "person": one_line(person.full_name),
-            "title": one_line(row.title),
-            "level": LEVELS[row.fields.level],
-            "emergency": row.fields.level == "emergency",
-            "training": row.training,
-            "areas": ", ".join(areas),
-            "change": change,
-            "who": who,
-            "why": why,
-            "page": f"{site}/redaksi/{PLACES.get(nudge.reason, 'pengumuman')}/{row.id}{below}",
-            "account_page": f"{site}/redaksi/akun",
-            "site": app.site,
-        },
-    )
-
-
-def _story(connection: Connection, nudge: Nudge, row: Announcement) -> tuple[str, str, str]:
-    """(kind of proposal or "", who did it by name, why) behind a nudge."""
-    waiting = (
-        drafts.proposed(connection, row.id)
-        if nudge.reason in ASKING and row.state != "review"
-        else None
-    )
-    if waiting is not None:
-        why = (
-            _lapse_of(connection, row, waiting.change)
-            if nudge.reason == "missed"
-            else waiting.reason
-        )
-        return waiting.change, _named(connection, waiting.actor), why
-    if nudge.reason == "break_glass":
-        broke = [entry for entry in audit.about(connection, row.id) if entry.act == "break_glass"]
-        return (
-            ("", _named(connection, broke[-1].actor), str(broke[-1].detail.get("reason", "")))
-            if broke
-            else ("", "", "")
-        )
-    if nudge.reason == "late":
-        return "", "", _how_late(connection, row)
-    if nudge.reason == "rejected" and row.state != "rejected":
-        refused = [
-            entry for entry in audit.about(connection, row.id) if entry.act.startswith("refuse_")
-        ]
-        last = refused[-1] if refused else None
-        return (
-            (last.act.removeprefix("refuse_"), "", str(last.detail.get("reason", "")))
-            if last
-            else ("correction", "", "")
-        )
-    return "", _named(connection, row.submitted_by) if nudge.reason == "review" else "", row.note
-
-
-def _lapse_of(connection: Connection, row: Announcement, change: str) -> str:
-    """Why an approved proposal did not go out."""
-    entry = next(
-        (
-            entry
-            for entry in reversed(audit.about(connection, row.id))
-            if entry.act == f"lapse_{change}"
-        ),
-        None,
-    )
-    return str(entry.detail.get("why", "")) if entry is not None else ""
-
-
-def _how_late(connection: Connection, row: Announcement) -> str:
-    """When it should have gone out, and when it did."""
-    entry = next(
-        (entry for entry in reversed(audit.about(connection, row.id)) if entry.act == "late"), None
-    )
-    if entry is None:
-        return ""
-    planned, went = (
-        datetime.fromisoformat(str(entry.detail["planned"])),
-        datetime.fromtimestamp(entry.at, UTC),
-    )
-    return f"Jadwalnya {moment_text(planned)}, terbit {moment_text(went)}: {entry.detail['minutes']} menit kemudian."
-
-
-def _named(connection: Connection, actor: str) -> str:
-    found = accounts.acting(connection, actor)
-    return found[0].full_name if found else actor.partition(":")[2] or actor
-
-
-# --- sending ------------------------------------------------------------------------------------------
+# --- sending --------------------------------------------------------------------------------------
 
 
 async def _send(app: App, letter: Letter) -> None:
-    """One letter by all its ways at once, and what came of it."""
+    """Send on every channel and record the outcomes."""
     channels = ((way.partition(".")[0], address) for way, address in letter.ways.items())
     outcomes = await asyncio.gather(
-        *(tell(app, channel, address, letter.note) for channel, address in channels)
+        *(send(app, channel, address, letter.note) for channel, address in channels)
     )
     await app.database.write(
         _record,
@@ -398,14 +191,14 @@ async def _send(app: App, letter: Letter) -> None:
 def _record(
     connection: Connection, now: float, nudge: Nudge, outcomes: Mapping[str, Outcome]
 ) -> None:
-    """Note what each way said: what took it or never will needs no more tries; the rest is tried
+    """Record each channel's outcome: accepted or refused for good is settled; the rest is tried
     again.
     """
     settled = {
         *nudge.settled,
         *(name for name, outcome in outcomes.items() if not isinstance(outcome, Deferred | Halted)),
     }
-    told = any(isinstance(outcome, Receipt) for outcome in outcomes.values())
+    accepted = any(isinstance(outcome, Receipt) for outcome in outcomes.values())
     waiting = {
         name: outcome
         for name, outcome in outcomes.items()
@@ -416,9 +209,9 @@ def _record(
         for name, outcome in outcomes.items()
         if not isinstance(outcome, Receipt)
     )
-    nudges.settle(connection, nudge.id, settled, told_at=now if told else None)
+    nudges.settle(connection, nudge.id, settled, told_at=now if accepted else None)
     if not waiting:
-        ending: Ending = "told" if told or nudge.told else "unreachable"
+        ending: Ending = "told" if accepted or nudge.told else "unreachable"
         nudges.end(connection, nudge.id, ending, problem)
         return
     asked = [outcome for outcome in map(bounded, waiting.values()) if isinstance(outcome, Deferred)]
@@ -427,5 +220,5 @@ def _record(
 
 
 def _problem(channel: str, outcome: Outcome) -> str:
-    """A failure by its name and the provider's code; its detail may hold an address."""
+    """Return a failure by its name and the provider's code; its detail may hold an address."""
     return f"{channel} {type(outcome).__name__} {getattr(outcome, 'code', '')}".strip()

@@ -1,5 +1,5 @@
-"""What residents will see of an announcement, by the functions that the workers and feeds use; also
-of one not finished yet.
+"""Previews of an announcement, complete or not, rendered by the same functions as the workers and
+feeds use.
 """
 
 import asyncio
@@ -30,15 +30,15 @@ from channels.base.rendering import clean
 T = TypeVar("T")
 
 LETTER = 10_000
-"""A channel that takes more than this, in its own counting, carries letters."""
+"""A channel whose limit exceeds this, in its own counting, carries letters."""
 PLACEHOLDERS = {"title": "Judul pengumuman", "body": "Isi pengumuman."}
-"""What stands in previews where nothing is written yet."""
+"""Stand-ins for words that are not written yet."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pushed:
-    """One push channel's message: its parts as the recipient gets them, and how long the text is in
-    the platform's counting.
+class PushPreview:
+    """A push channel's message: its parts as the recipient gets them, and the text's length in the
+    platform's counting.
     """
 
     name: str
@@ -49,22 +49,22 @@ class Pushed:
     open: bool
     adjusted: bool
     marks: str
-    """How the text says what is bold (see `contract.Limits`)."""
+    """Markup by which the text marks what is bold (see `contract.Limits`)."""
 
     @property
     def lengthy(self) -> bool:
-        """Whether this is a letter rather than a message on a phone."""
+        """True if this is a letter rather than a message on a phone."""
         return self.limit > LETTER
 
     @property
     def near(self) -> bool:
-        """From nine tenths of the limit on."""
+        """True from nine tenths of the limit on."""
         return self.used * 10 >= self.limit * 9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pulled:
-    """The entry of a pull channel: what readers of its JSON find."""
+class PullPreview:
+    """The entry of a pull channel, as in its JSON document."""
 
     name: str
     label: str
@@ -74,61 +74,61 @@ class Pulled:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Previews:
-    """All channels; push channels with the shortest messages first."""
+    """Previews on all channels; push channels with the shortest messages first."""
 
     edition: Edition
-    pushed: tuple[Pushed, ...]
-    pulled: tuple[Pulled, ...]
+    pushed: tuple[PushPreview, ...]
+    pulled: tuple[PullPreview, ...]
 
 
 _drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
-"""Drawn beside the event loop, one at a time: a text made of nothing but brackets takes seconds,
-and only its writer waits.
+"""Single-threaded executor beside the event loop: a text of nothing but brackets takes seconds, and
+only its writer waits.
 """
 
 
 async def beside(act: Callable[[], T]) -> T:
-    """Do what looks at a whole form beside the event loop, after what else does."""
+    """Run a function that reads a whole form beside the event loop, one at a time."""
     return await asyncio.get_running_loop().run_in_executor(_drawer, act)
 
 
 def look(
     app: App, form: Mapping[str, Any], *, announcement: str, code: str, lang: str = "id"
 ) -> Previews:
-    """Previews of a form as it stands, complete or not; `announcement` and `code` are its id and
-    code, or stand-ins.
+    """Preview a form as it stands, complete or not; `announcement` and `code` are its id and code,
+    or stand-ins.
     """
     return of_edition(app, draft_edition(app, form, announcement=announcement, code=code), lang)
 
 
 def of_edition(app: App, edition: Edition, lang: str = "id") -> Previews:
-    """Previews of an edition, on the channels that it goes by."""
+    """Preview an edition on the channels that it uses."""
     pushed = sorted(
         (_pushed(app, channel, edition, lang) for channel in app.push.values()),
-        key=lambda one: one.limit,
+        key=lambda preview: preview.limit,
     )
     pulled = tuple(_pulled(channel, edition, lang) for channel in app.pull.values())
     return Previews(
         edition=edition,
         pushed=tuple(pushed),
-        pulled=tuple(one for one in pulled if one is not None),
+        pulled=tuple(preview for preview in pulled if preview is not None),
     )
 
 
 def draft_edition(app: App, form: Mapping[str, Any], *, announcement: str, code: str) -> Edition:
-    """The edition that this form would become if what is missing stayed out."""
+    """Return the edition that this form would become, with stand-ins for refused words."""
     fields, problems = read_leniently(form)
     fields = fields.model_copy(update=_typed(form, {problem.field for problem in problems}))
     edition = editions.freeze(
         _leniently(app, fields), site=app.site, announcement=announcement, code=code, at=app.clock()
     )
-    # one row by its key, and only where a picture of ours is named: publishing says how large it is, so the preview does
+    # publishing adds the size of our own pictures, so the preview does too: one row by its key
     return app.database.read_now(media.measured, edition, app.site) if edition.image else edition
 
 
 def _typed(form: Mapping[str, Any], broken: Collection[str]) -> dict[str, str]:
-    """What stands for words that are refused: the words themselves, too long as they are; where
-    there are none, a placeholder.
+    """Return stand-ins for refused words: the words as typed, too long as they are, or else a
+    placeholder.
     """
     typed = {
         name: clean(str(form.get(name) or "")).strip()
@@ -146,16 +146,16 @@ def _typed(form: Mapping[str, Any], broken: Collection[str]) -> dict[str, str]:
 
 
 def _leniently(app: App, fields: Fields) -> CheckedAnnouncement:
-    """As it stands; where no area is chosen yet, for the city."""
-    known = rules.as_it_stands(fields, tree=app.tree, topics=app.settings.topics)
+    """Return the fields as they stand; for the whole city if no area is chosen yet."""
+    known = rules.resolve_names(fields, tree=app.tree, topics=app.settings.topics)
     return known if known.areas else replace(known, areas=(app.tree.city,))
 
 
-# --- one channel --------------------------------------------------------------------------------------
+# --- one channel ----------------------------------------------------------------------------------
 
 
 def sample_recipient(edition: Edition, address: str) -> Recipient:
-    """Somebody in the edition's first area."""
+    """Return a made-up recipient in the edition's first area."""
     return Recipient(
         delivery="0.0.1",
         attempt=1,
@@ -170,15 +170,15 @@ def sample_recipient(edition: Edition, address: str) -> Recipient:
 def message_parts(
     channel: PushChannel, edition: Edition, lang: str, recipient: Recipient
 ) -> Mapping[str, str]:
-    """What one recipient will see, by part."""
+    """Return the message that one recipient sees, by part."""
     return channel.preview(
         channel.personalise(channel.render(edition.on(channel.name), lang), recipient)
     )
 
 
 def document_parts(channel: PullChannel, edition: Edition, lang: str) -> Mapping[str, str]:
-    """What a pull channel serves of the edition's first area, by path; a screen speaks Indonesian
-    alone.
+    """Return the documents that a pull channel serves for the edition's first area, by path;
+    screens speak Indonesian alone.
     """
     area: Area = edition.areas[0]
     query = {} if lang == "id" else {"bahasa": lang}
@@ -196,11 +196,11 @@ def document_parts(channel: PullChannel, edition: Edition, lang: str) -> Mapping
     }
 
 
-def _pushed(app: App, channel: PushChannel, edition: Edition, lang: str) -> Pushed:
+def _pushed(app: App, channel: PushChannel, edition: Edition, lang: str) -> PushPreview:
     parts = message_parts(channel, edition, lang, sample_recipient(edition, ""))
     limits = channel.limits
     text = max((part for name, part in parts.items() if name != "html"), key=len, default="")
-    return Pushed(
+    return PushPreview(
         name=channel.name,
         label=channel.label,
         parts=parts,
@@ -212,13 +212,17 @@ def _pushed(app: App, channel: PushChannel, edition: Edition, lang: str) -> Push
     )
 
 
-def _pulled(channel: PullChannel, edition: Edition, lang: str) -> Pulled | None:
-    """The first entry of the channel's JSON document, which says what its other documents say."""
+def _pulled(channel: PullChannel, edition: Edition, lang: str) -> PullPreview | None:
+    """Return the first entry of the channel's JSON document, which says the same as its other
+    documents.
+    """
     for text in document_parts(channel, edition, lang).values():
         if text.startswith("{"):
             items = json.loads(text).get("items") or [{}]
             adjusted = channel.name in edition.overrides
-            return Pulled(name=channel.name, label=channel.label, entry=items[0], adjusted=adjusted)
+            return PullPreview(
+                name=channel.name, label=channel.label, entry=items[0], adjusted=adjusted
+            )
     return None
 
 
@@ -226,8 +230,8 @@ _MARKS = {"title": "qjudulq", "summary": "qringkasanq", "body": "qisiq"}
 
 
 def words_said(app: App, name: str, edition: Edition) -> frozenset[str]:
-    """Which of title, summary and body this channel says of such an edition: a trial with words
-    that nobody else uses.
+    """Return which of title, summary and body this channel uses for such an edition, found by
+    rendering marker words.
     """
     trial = msgspec.structs.replace(edition, wordings={"id": Wording(**_MARKS)}, overrides={})
     if name in app.pull:
@@ -240,7 +244,7 @@ def words_said(app: App, name: str, edition: Edition) -> frozenset[str]:
 
 
 def measured(text: str, measure: str) -> int:
-    """The length of a text in a platform's own counting."""
+    """Return the length of a text in a platform's own counting."""
     if measure == "utf-16 units":
         return len(text.encode("utf-16-le")) // 2
     return len(text.encode()) if measure == "bytes" else len(text)

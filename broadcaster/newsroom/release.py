@@ -1,39 +1,42 @@
-"""The end of the hold: what was approved goes out, if it and its approval still stand at that
-moment.
+"""Release at the end of the hold: approved announcements are published if their approval still
+stands.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from broadcaster.domain.actor import require
-from broadcaster.domain.fields import InvalidAnnouncement
+from broadcaster.domain.actor import NamedActor, require
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed, OwnWork
+from broadcaster.domain.refusal_codes import StepCode
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.newsroom.approvals import examined, still_bound
 from broadcaster.newsroom.desk import (
     Desk,
     acting_role,
-    note,
     require_access,
     require_cover,
 )
 from broadcaster.newsroom.forms import Outdated, form_of
 from broadcaster.newsroom.review import judged
 from broadcaster.publishing import lateness, placeholder_check, publications, reasons, schedule
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.publishing.schedule import DUE_AT_ONCE
 from broadcaster.publishing.transitions import held, moved
+from broadcaster.runtime.refusal_words import indonesian
 from broadcaster.staff import second_person
 from broadcaster.store import accounts, announcements, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
 
 
-def publish_held(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
-    """Publish every approved announcement whose hold is over, each once; what no longer holds waits
+def publish_held(
+    connection: Connection, press: Press, *, now: datetime
+) -> list[StoredAnnouncement]:
+    """Publish every approved announcement whose hold is over, each once; those no longer valid wait
     for a person.
     """
-    published: list[Stored] = []
+    published: list[StoredAnnouncement] = []
     for row in announcements.released(connection, now.timestamp(), DUE_AT_ONCE):
         if why := second_person.lapsed(connection, row, tree=press.tree, city=press.site.city):
             schedule.lapse(connection, press, row, why, now)
@@ -45,12 +48,17 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
         try:
             placeholder_check.require_filled(connection, row.fields, row.blanks)
             still_bound(row, press.check(row.fields, now))
-        except (InvalidAnnouncement, NotAllowed) as refused:
-            _call_back(connection, row, f"Tidak jadi terbit. {' '.join(str(refused).split())}", now)
+        except (InvalidAnnouncement, NotAllowed) as error:
+            why = " ".join(indonesian(error).split())
+            _call_back(connection, row, f"Tidak jadi terbit. {why}", now)
         else:
             published.append(
                 publications.publish_stored(
-                    connection, press, row.id, actor=row.approved_by, now=now, role="clock"
+                    connection,
+                    press,
+                    row.id,
+                    actor=NamedActor(name=row.approved_by, now=now),
+                    role="clock",
                 )
             )
             lateness.tell_late(connection, row, planned, now)
@@ -60,12 +68,12 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
 def _call_back(connection: Connection, row: Announcement, why: str, now: datetime) -> None:
     row = moved(connection, row, "call_back", "approver", now, release_at=None, note=why)
     lateness.tell_missed(connection, row, now)
-    audit.append(
-        connection, at=now, actor="clock", act="call_back", subject=row.id, detail={"why": why}
-    )
+    audit.append(connection, NamedActor.clock(now), Act.CALL_BACK, row.id, why=why)
 
 
-def publish_approved(connection: Connection, desk: Desk, announcement_id: str) -> Stored:
+def publish_approved(
+    connection: Connection, desk: Desk, announcement_id: str
+) -> StoredAnnouncement:
     """Publish an approved announcement now, without waiting for its hold or after a missed
     schedule. Raises NotAllowed.
     """
@@ -73,16 +81,12 @@ def publish_approved(connection: Connection, desk: Desk, announcement_id: str) -
     still_bound(row, checked)
     editors = drafts.editors(connection, row.id) | {row.submitted_by}
     if desk.account.actor in editors:
-        raise OwnWork(
-            "Penyusun tidak dapat menerbitkan pengumumannya sendiri. Minta orang lain memeriksanya."
-        )
+        raise OwnWork(StepCode.OWN_PUBLICATION)
     second_person.require_independent(connection, desk.account, editors, desk.now)
-    return publications.publish_stored(
-        connection, desk.press, row.id, actor=desk.account.actor, now=desk.now, role="approver"
-    )
+    return publications.publish_stored(connection, desk.press, row.id, actor=desk, role="approver")
 
 
-def unschedule(connection: Connection, desk: Desk, announcement_id: str) -> Stored:
+def unschedule(connection: Connection, desk: Desk, announcement_id: str) -> StoredAnnouncement:
     """Take an announcement off the schedule; it stays approved and waits for a person. Raises
     NotAllowed.
     """
@@ -92,8 +96,7 @@ def unschedule(connection: Connection, desk: Desk, announcement_id: str) -> Stor
         connection,
         desk.press,
         announcement_id,
-        actor=desk.account.actor,
-        now=desk.now,
+        actor=desk,
         role=acting_role(desk),
     )
 
@@ -106,31 +109,27 @@ def break_glass(
     reason: str,
     allowed: bool,
     version: int | None = None,
-) -> Stored:
-    """One person publishes an emergency alone, where the city allows it: every pengelola is
-    alarmed.
+) -> StoredAnnouncement:
+    """Publish an emergency alone, where the city allows it; every administrator is alarmed.
 
-    `version`: what this person saw. Raises NotAllowed, Outdated.
+    `version`: the version that this person saw. Raises NotAllowed, Outdated.
     """
     if not allowed:
-        raise NotAllowed(
-            "Satu orang tidak dapat menerbitkan sendiri di sini. Minta penyetuju memeriksanya."
-        )
+        raise NotAllowed(StepCode.ALONE_NOT_ALLOWED)
     why = reasons.read(reason)
     row = held(connection, announcement_id)
     if version is not None and version != row.version:
         raise Outdated
     checked = examined(desk.press, form_of(row), desk.now)
     if checked.fields.level != "emergency":
-        raise NotAllowed("Hanya peringatan darurat yang dapat diterbitkan oleh satu orang.")
+        raise NotAllowed(StepCode.ALONE_EMERGENCY_ONLY)
     require(desk, "write")
     require_cover(desk, checked)
     alone = publications.publish(
         connection,
         desk.press,
         checked,
-        actor=desk.account.actor,
-        now=desk.now,
+        actor=desk,
         announcement_id=row.id,
         role="breaker",
     )
@@ -138,10 +137,11 @@ def break_glass(
     others = second_person.watchers(connection, {desk.account.actor})
     nudges.add(
         connection,
-        {one.id: one for one in (*alarmed, *others)}.values(),
+        {person.id: person for person in (*alarmed, *others)}.values(),
         row.id,
         "break_glass",
         desk.at,
     )
-    note(connection, desk, "break_glass", replace(row, state=alone.status), reason=why)
+    details = {"code": row.code, "state": alone.status, "reason": why}
+    audit.append(connection, desk, Act.BREAK_GLASS, row.id, **details)
     return alone

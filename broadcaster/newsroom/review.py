@@ -1,36 +1,41 @@
-"""Review by a second person: submitted, approved, returned, rejected, called back within the hold."""
+"""Review by a second person: submit, approve, return, reject, call back within the hold."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 from sqlalchemy import Connection
 
 from broadcaster.domain import lifecycle
 from broadcaster.domain.actor import require
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed, OwnWork, may
-from broadcaster.domain.rules import CheckedAnnouncement, bound_of
+from broadcaster.domain.refusal_codes import StepCode
+from broadcaster.domain.rules import CheckedAnnouncement, approval_hash
 from broadcaster.newsroom.approvals import examined, still_bound
 from broadcaster.newsroom.desk import (
     Desk,
     acting_role,
-    note,
     require_access,
     require_cover,
 )
 from broadcaster.newsroom.forms import Outdated, form_of, keep_version
 from broadcaster.newsroom.reviewers import ask_reviewers
 from broadcaster.publishing import press, publications, reasons
-from broadcaster.publishing.press import Stored
-from broadcaster.publishing.transitions import held, moved
+from broadcaster.publishing.press import StoredAnnouncement
+from broadcaster.publishing.transitions import held, moved, row_details
 from broadcaster.staff import second_person
-from broadcaster.store import accounts, drafts, nudges
+from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
+
+_ACTS: Mapping[lifecycle.Action, Act] = {"send_back": Act.SEND_BACK, "reject": Act.REJECT}
 
 
 def submit(
     connection: Connection, desk: Desk, announcement_id: str, *, version: int | None = None
 ) -> Announcement:
-    """Ask a second person: what is bound now is what they approve. Raises InvalidAnnouncement with
-    everything to mend.
+    """Ask a second person to approve what is bound now. Raises NotAllowed, Outdated, or
+    InvalidAnnouncement with every problem.
     """
     require(desk, "write")
     row = held(connection, announcement_id)
@@ -46,7 +51,7 @@ def submit(
         "author",
         desk.now,
         fields=checked.fields,
-        bound=bound_of(checked),
+        bound=approval_hash(checked),
         note="",
         submitted_by=desk.account.actor,
         submitted_at=desk.at,
@@ -54,7 +59,7 @@ def submit(
     )
     keep_version(connection, desk, row, form_of(row), "submit")
     ask_reviewers(connection, desk, row, checked)
-    note(connection, desk, "submit", row, content=row.bound)
+    audit.append(connection, desk, Act.SUBMIT, row.id, **row_details(row), content=row.bound)
     return row
 
 
@@ -66,11 +71,11 @@ def approve(
     seen: str,
     version: int,
     read: bool = False,
-) -> Stored:
-    """Approve what was seen (its `bound`): routine news after the hold, a schedule at its time, an
-    emergency at once.
+) -> StoredAnnouncement:
+    """Approve the content whose bound is `seen`: routine news goes out after the hold, scheduled
+    news at its time, an emergency at once.
 
-    `read`: the person said that text and area of an emergency were read. Raises NotAllowed,
+    `read`: the person confirmed having read text and area of an emergency. Raises NotAllowed,
     Outdated, InvalidAnnouncement.
     """
     desk, row, checked = judged(connection, desk, announcement_id)
@@ -89,25 +94,31 @@ def approve(
     )
     second_person.require_independent(connection, desk.account, editors, desk.now)
     if checked.fields.level == "emergency" and not read:
-        raise NotAllowed("Baca isi dan wilayahnya, lalu nyatakan bahwa Anda sudah membacanya.")
+        raise NotAllowed(StepCode.NOT_READ)
     approved = {"approved_by": desk.account.actor, "approved_at": desk.at, "note": ""}
     at_once = checked.fields.level == "emergency"
     release = None if at_once or checked.fields.publish_at else (desk.now + desk.hold).timestamp()
     row = moved(connection, row, "approve", "approver", desk.now, **approved, release_at=release)
-    note(connection, desk, "approve", row, content=row.bound)
+    audit.append(connection, desk, Act.APPROVE, row.id, **row_details(row), content=row.bound)
+    return _after_approval(connection, desk, row, checked)
+
+
+def _after_approval(
+    connection: Connection, desk: Desk, row: Announcement, checked: CheckedAnnouncement
+) -> StoredAnnouncement:
+    """Schedule an approved announcement, publish an emergency, or leave the rest to its hold."""
     if checked.fields.publish_at is not None:
         return publications.schedule(
             connection,
             desk.press,
             checked,
-            actor=desk.account.actor,
-            now=desk.now,
+            actor=desk,
             announcement_id=row.id,
             role="approver",
         )
-    if at_once:
+    if checked.fields.level == "emergency":
         return publications.publish_stored(
-            connection, desk.press, row.id, actor=desk.account.actor, now=desk.now, role="approver"
+            connection, desk.press, row.id, actor=desk, role="approver"
         )
     return press.stored_as(desk.press, row)
 
@@ -119,8 +130,8 @@ def _rehearse(
     *,
     seen: str,
     checked: CheckedAnnouncement,
-) -> Stored:
-    """The end of an exercise: approved, by its author too, and sent to nobody."""
+) -> StoredAnnouncement:
+    """End an exercise: approved, even by its author, and sent to nobody."""
     lifecycle.approve(
         row.state,
         editors=(),
@@ -138,7 +149,7 @@ def _rehearse(
         note="Latihan selesai. Tidak ada yang dikirim.",
         **approved,
     )
-    note(connection, desk, "rehearse", row)
+    audit.append(connection, desk, Act.REHEARSE, row.id, **row_details(row))
     return press.stored_as(desk.press, row)
 
 
@@ -156,14 +167,14 @@ def call_back(connection: Connection, desk: Desk, announcement_id: str) -> Annou
         approved_by="",
         approved_at=None,
     )
-    note(connection, desk, "call_back", row)
+    audit.append(connection, desk, Act.CALL_BACK, row.id, **row_details(row))
     return row
 
 
 def send_back(
     connection: Connection, desk: Desk, announcement_id: str, reason: str
 ) -> Announcement:
-    """Return it to its author, who reads why. Raises NotAllowed, InvalidAnnouncement."""
+    """Return it to its author, who reads the reason. Raises NotAllowed, InvalidAnnouncement."""
     return _decide(connection, desk, announcement_id, "send_back", reason)
 
 
@@ -173,34 +184,36 @@ def reject(connection: Connection, desk: Desk, announcement_id: str, reason: str
 
 
 def _decide(
-    connection: Connection, desk: Desk, announcement_id: str, act: lifecycle.Act, reason: str
+    connection: Connection,
+    desk: Desk,
+    announcement_id: str,
+    action: Literal["send_back", "reject"],
+    reason: str,
 ) -> Announcement:
     require(desk, "approve")
     why = reasons.read(reason)
     row = held(connection, announcement_id)
     require_access(desk, row)
     if desk.account.actor in drafts.editors(connection, row.id) and not row.training:
-        raise OwnWork(
-            "Penyusun tidak dapat memutuskan pengumumannya sendiri. Minta orang lain memeriksanya."
-        )
+        raise OwnWork(StepCode.OWN_DECISION)
     row = moved(
-        connection, row, act, "approver", desk.now, note=why, bound="", version=row.version + 1
+        connection, row, action, "approver", desk.now, note=why, bound="", version=row.version + 1
     )
-    if act == "send_back":
+    if action == "send_back":
         keep_version(connection, desk, row, form_of(row), "send_back")
     author = accounts.acting(connection, row.submitted_by)
     nudges.add(
-        connection, author, row.id, "returned" if act == "send_back" else "rejected", desk.at
+        connection, author, row.id, "returned" if action == "send_back" else "rejected", desk.at
     )
-    note(connection, desk, act, row, reason=why)
+    audit.append(connection, desk, _ACTS[action], row.id, **row_details(row), reason=why)
     return row
 
 
 def judged(
     connection: Connection, desk: Desk, announcement_id: str
 ) -> tuple[Desk, Announcement, CheckedAnnouncement]:
-    """The announcement, held, as it may be published now, before somebody who may judge it; a
-    missed schedule is none.
+    """Return the announcement, locked and checked for publication now, for a person who may judge
+    it; a missed schedule is dropped.
     """
     desk = replace(desk, account=second_person.as_of_now(connection, desk.account))
     require(desk, "approve")

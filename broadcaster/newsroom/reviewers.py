@@ -1,4 +1,4 @@
-"""Reviewers: the people who may approve an announcement, and asking them."""
+"""Reviewers: the people who may approve an announcement, and their notification."""
 
 from collections.abc import Collection
 
@@ -23,6 +23,6 @@ def ask_reviewers(
 def judges(
     connection: Connection, desk: Desk, checked: CheckedAnnouncement, editors: Collection[str]
 ) -> list[Account]:
-    """Everyone who may approve it."""
+    """Return everyone who may approve the announcement."""
     agency = checked.fields.agency or desk.press.site.city
     return second_person.able(connection, agency, [area.code for area in checked.areas], editors)

@@ -1,4 +1,4 @@
-"""Templates of notices that come again: kept from an announcement, used for a new draft, renamed,
+"""Templates of recurring notices: kept from an announcement, used for a new draft, renamed,
 deleted. Each act is audited.
 
 Each function with a Connection is one transaction, to be run through `Database.write`.
@@ -10,27 +10,29 @@ from typing import Any
 from sqlalchemy import Connection
 
 from broadcaster.domain.actor import require
-from broadcaster.domain.fields import InvalidAnnouncement, Problem, piled
+from broadcaster.domain.audit_acts import Act
+from broadcaster.domain.fields import piled
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import NewsroomCode, StepCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Parameter, Problem
 from broadcaster.newsroom import drafts, forms
 from broadcaster.newsroom.desk import Desk
 from broadcaster.newsroom.forms import Form
 from broadcaster.publishing.transitions import held
-from broadcaster.store import announcements, audit
-from broadcaster.store import templates as store
+from broadcaster.store import announcements, audit, templates
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.templates import NameTaken, Template
 from channels.base.legibility import has_letter
 from channels.base.rendering import one_line
 
 NAME_LIMIT = 60
-"""Code points of a template's name."""
+"""Maximum code points of a template's name."""
 MOST = 200
-"""Templates that a city keeps at most: a list that people can still read."""
+"""Maximum templates of a city: a list that people can still read."""
 FINISHED = ("approved", "scheduled")
-"""States of words that a second person found fit: what stands in brackets there is no blank."""
+"""States of words that a second person approved: brackets in them are no blanks."""
 TIMES = ("effective", "expires", "publish_at")
-"""What a template leaves open: it comes again on another day."""
+"""Fields that a template leaves open: the next use is on another day."""
 
 
 def keep(connection: Connection, desk: Desk, announcement_id: str, name: str) -> Template:
@@ -43,97 +45,97 @@ def keep(connection: Connection, desk: Desk, announcement_id: str, name: str) ->
         timeless(forms.form_of(source)),
         source.state in FINISHED or source.published_at is not None,
     )
-    if len(store.everything(connection)) >= MOST:
-        raise NotAllowed(f"Sudah ada {MOST} templat. Hapus yang tidak dipakai lagi.")
-    wanted = read_name(name)
+    if len(templates.everything(connection)) >= MOST:
+        raise NotAllowed(StepCode.TEMPLATES_FULL, limit=MOST)
+    new_name = read_name(name)
     try:
-        identity = store.add(
-            connection, wanted, form, actor=desk.account.actor, at=desk.at, finished=finished
+        identity = templates.add(
+            connection, new_name, form, actor=desk.account.actor, at=desk.at, finished=finished
         )
-    except NameTaken as taken:
-        raise _taken(wanted) from taken
-    kept = _found(connection, identity)
-    _note(connection, desk, "keep_template", kept, announcement=announcement_id)
-    return kept
+    except NameTaken as error:
+        raise _taken(new_name) from error
+    template = _find(connection, identity)
+    audit.append(
+        connection,
+        desk,
+        Act.KEEP_TEMPLATE,
+        template.subject,
+        name=template.name,
+        announcement=announcement_id,
+    )
+    return template
 
 
 def use(connection: Connection, desk: Desk, template_id: int) -> Announcement:
-    """A new draft with the template's words and areas, and no times. Raises NotAllowed."""
+    """Create a draft with the template's words and areas, and no times. Raises NotAllowed."""
     require(desk, "write")
-    found = _found(connection, template_id)
-    row = drafts.save(connection, desk, timeless(found.form))
-    blanks = store.blanks_text(found.blanks)
+    template = _find(connection, template_id)
+    row = drafts.save(connection, desk, timeless(template.form))
+    blanks = templates.blanks_text(template.blanks)
     announcements.carry_blanks(connection, row.id, blanks)
-    _note(connection, desk, "use_template", found, announcement=row.id)
+    audit.append(
+        connection,
+        desk,
+        Act.USE_TEMPLATE,
+        template.subject,
+        name=template.name,
+        announcement=row.id,
+    )
     return replace(row, blanks=blanks)
 
 
 def rename(connection: Connection, desk: Desk, template_id: int, name: str) -> Template:
-    """Call it something else. Raises NotAllowed, InvalidAnnouncement (field "name")."""
+    """Rename a template. Raises NotAllowed, InvalidAnnouncement (field "name")."""
     require(desk, "write")
-    before, wanted = _found(connection, template_id), read_name(name)
-    if wanted == before.name:
+    before, new_name = _find(connection, template_id), read_name(name)
+    if new_name == before.name:
         return before
     try:
-        store.rename(connection, template_id, wanted, actor=desk.account.actor, at=desk.at)
-    except NameTaken as taken:
-        raise _taken(wanted) from taken
-    after = _found(connection, template_id)
-    _note(connection, desk, "rename_template", after, was=before.name)
+        templates.rename(connection, template_id, new_name, actor=desk.account.actor, at=desk.at)
+    except NameTaken as error:
+        raise _taken(new_name) from error
+    after = _find(connection, template_id)
+    audit.append(
+        connection, desk, Act.RENAME_TEMPLATE, after.subject, name=after.name, was=before.name
+    )
     return after
 
 
 def delete(connection: Connection, desk: Desk, template_id: int) -> None:
-    """Do away with it; drafts made from it stay. Raises NotAllowed."""
+    """Delete a template; drafts made from it stay. Raises NotAllowed."""
     require(desk, "write")
-    found = _found(connection, template_id)
-    store.remove(connection, template_id)
-    _note(connection, desk, "delete_template", found)
+    template = _find(connection, template_id)
+    templates.remove(connection, template_id)
+    audit.append(connection, desk, Act.DELETE_TEMPLATE, template.subject, name=template.name)
 
 
 def timeless(form: Form) -> dict[str, Any]:
-    """A form without its times."""
+    """Return a form without its times."""
     return {name: value for name, value in form.items() if name not in TIMES}
 
 
 def read_name(text: str) -> str:
-    """A name on one line. Raises InvalidAnnouncement."""
+    """Return a name on one line. Raises InvalidAnnouncement."""
     name = one_line(text)
     if not has_letter(name):
-        raise _refused(
-            "Templat belum bernama.", "Beri nama yang mudah dikenali, misalnya Posyandu bulanan."
-        )
+        raise _refused(NewsroomCode.TEMPLATE_NAME_MISSING)
     if len(name) > NAME_LIMIT:
-        raise _refused(
-            f"Nama terlalu panjang: {len(name)} karakter.", f"Paling banyak {NAME_LIMIT}."
-        )
+        raise _refused(NewsroomCode.TEMPLATE_NAME_TOO_LONG, length=len(name), limit=NAME_LIMIT)
     if (unreadable := piled("name", text)) is not None:
         raise InvalidAnnouncement([unreadable])
     return name
 
 
 def _taken(name: str) -> InvalidAnnouncement:
-    return _refused(f'Nama "{name}" sudah dipakai templat lain.', "Pilih nama lain.")
+    return _refused(NewsroomCode.TEMPLATE_NAME_TAKEN, name=name)
 
 
-def _refused(reason: str, remedy: str) -> InvalidAnnouncement:
-    return InvalidAnnouncement([Problem(field="name", reason=reason, remedy=remedy)])
+def _refused(code: NewsroomCode, **parameters: Parameter) -> InvalidAnnouncement:
+    return InvalidAnnouncement([Problem(field="name", code=code, parameters=parameters)])
 
 
-def _found(connection: Connection, template_id: int) -> Template:
-    found = store.find(connection, template_id)
-    if found is None:
-        raise NotAllowed("Templat ini sudah tidak ada.")
-    return found
-
-
-def _note(connection: Connection, desk: Desk, act: str, template: Template, **more: Any) -> None:
-    detail = {"name": template.name, "from": desk.place, **more}
-    audit.append(
-        connection,
-        at=desk.now,
-        actor=desk.account.actor,
-        act=act,
-        subject=f"template:{template.id}",
-        detail=detail,
-    )
+def _find(connection: Connection, template_id: int) -> Template:
+    template = templates.find(connection, template_id)
+    if template is None:
+        raise NotAllowed(StepCode.NO_TEMPLATE)
+    return template

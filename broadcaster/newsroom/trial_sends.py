@@ -1,8 +1,8 @@
-"""A draft sent to the person who writes it, and to nobody else: as residents will get it, marked
-"[UJI]", by the channels' send.
+"""Trial sends: a draft sent to its writer alone, as residents will get it, marked "[UJI]", by the
+channels' own send.
 
-It is no edition: nothing of it stands in a ledger, no resident gets it, and its links to stop or
-confirm belong to nobody.
+A trial is no edition: it has no ledger row, no resident gets it, and its links to stop or confirm
+belong to nobody.
 """
 
 import asyncio
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 import msgspec
 import structlog
-from sqlalchemy import Connection
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account
 from broadcaster.domain.actor import require
+from broadcaster.domain.audit_acts import Act
 from broadcaster.newsroom import forms, previews
 from broadcaster.newsroom.desk import Desk
-from broadcaster.runtime.logs import told as said_without_values
-from broadcaster.staff.contact import can_tell, ways
+from broadcaster.runtime.logs import describe_error
+from broadcaster.staff.contact import addresses_of, can_notify
 from broadcaster.store import audit
 from broadcaster.store.accounts import REACHED_BY
 from broadcaster.store.announcements import Announcement
@@ -40,12 +40,12 @@ log = structlog.get_logger(__name__)
 
 MARK = "[UJI]"
 SEND_SECONDS = 20.0
-"""How long one channel may take."""
+"""Seconds that one channel may take."""
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one channel; `problem` is the failure by its name and the provider's code, ""
-    where it was taken.
+class TrialOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Outcome on one channel; `problem` is the failure's name and the provider's code, "" if it was
+    accepted.
     """
 
     name: str
@@ -53,42 +53,51 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tried:
-    """One channel as its person sees it: where it went, or why not. `attempt` None: it was not
-    tried, for want of an address.
+class TrialChannel:
+    """Trial on one channel as its person sees it. `attempt` is None if it was not tried for want of
+    an address.
     """
 
     name: str
     label: str
     address: str
-    attempt: Attempt | None
+    attempt: TrialOutcome | None
 
     @property
     def sent(self) -> bool:
-        """Whether the provider took it."""
+        """True if the provider accepted it."""
         return self.attempt is not None and not self.attempt.problem
 
 
-async def send(app: App, desk: Desk, row: Announcement) -> list[Attempt]:
-    """Send the stored form to its writer by each channel that reaches them. Raises NotAllowed
+async def send(app: App, desk: Desk, row: Announcement) -> list[TrialOutcome]:
+    """Send the stored form to its writer on each channel that reaches them. Raises NotAllowed
     without the right to write.
     """
     require(desk, "write")
     edition = trial_edition(app, row)
-    places = ways(app, desk.account)
+    places = addresses_of(app, desk.account)
     reached = [name for name in _able(app) if places.get(name)]
     attempts = await asyncio.gather(
         *(_attempt(app, name, places[name], edition) for name in reached)
     )
-    await app.database.write(_note, desk, row, [one.name for one in attempts if not one.problem])
+    sent = sorted(attempt.name for attempt in attempts if not attempt.problem)
+    await app.database.write(
+        audit.append,
+        desk,
+        Act.TEST_SEND,
+        row.id,
+        code=row.code,
+        version=row.version,
+        sent=sent,
+    )
     return list(attempts)
 
 
-def tried(app: App, account: Account, attempts: Collection[Attempt]) -> list[Tried]:
-    """Every channel by which this person could be reached, with what became of it."""
-    places, by_name = ways(app, account), {attempt.name: attempt for attempt in attempts}
+def tried(app: App, account: Account, attempts: Collection[TrialOutcome]) -> list[TrialChannel]:
+    """Return every channel that could reach this person, with its outcome."""
+    places, by_name = addresses_of(app, account), {attempt.name: attempt for attempt in attempts}
     return [
-        Tried(
+        TrialChannel(
             name=name,
             label=app.push[name].label,
             address=places.get(name, ""),
@@ -99,8 +108,8 @@ def tried(app: App, account: Account, attempts: Collection[Attempt]) -> list[Tri
 
 
 def trial_edition(app: App, row: Announcement) -> Edition:
-    """What stands in the draft, marked in every title; a key of its own, so that mail programs
-    never take two for one.
+    """Return the draft as an edition, marked in every title; it has its own key, so that mail
+    programs never merge two.
     """
     edition = previews.draft_edition(
         app, forms.form_of(row), announcement=f"uji{secrets.token_hex(14)}", code=row.code
@@ -118,20 +127,20 @@ def _marked(wordings: Mapping[str, Wording]) -> dict[str, Wording]:
 
 
 def _able(app: App) -> list[str]:
-    return [name for name in REACHED_BY if name in app.push and can_tell(app, name)]
+    return [name for name in REACHED_BY if name in app.push and can_notify(app, name)]
 
 
-async def _attempt(app: App, name: str, address: str, edition: Edition) -> Attempt:
+async def _attempt(app: App, name: str, address: str, edition: Edition) -> TrialOutcome:
     outcome = await _outcome(app, name, address, edition)
     if isinstance(outcome, Receipt):
-        return Attempt(name=name)
-    return Attempt(
+        return TrialOutcome(name=name)
+    return TrialOutcome(
         name=name, problem=f"{type(outcome).__name__} {getattr(outcome, 'code', '')}".strip()
     )
 
 
 async def _outcome(app: App, name: str, address: str, edition: Edition) -> Outcome:
-    """Render, personalise and send as a worker does; whatever goes wrong is an outcome."""
+    """Render, personalise and send as a worker does; every error becomes an outcome."""
     channel = app.push[name]
     if await app.database.read(is_held):
         return Halted(code="not at home")
@@ -145,19 +154,7 @@ async def _outcome(app: App, name: str, address: str, edition: Edition) -> Outco
         return Refused(reason="address_dead", code="address")
     except TimeoutError:
         return Deferred(code="slow", uncertain=True)
-    except Exception as error:  # noqa: BLE001  the other channels still get theirs, and the page says which did not
-        log.error("trial_failed", channel=name, error=said_without_values(error))
+    except Exception as error:  # noqa: BLE001  other channels go on
+        log.error("trial_failed", channel=name, error=describe_error(error))
         return Deferred(code=type(error).__name__)
     return Deferred(code="unwritten")
-
-
-def _note(connection: Connection, desk: Desk, row: Announcement, sent: Collection[str]) -> None:
-    detail = {"code": row.code, "version": row.version, "from": desk.place, "sent": sorted(sent)}
-    audit.append(
-        connection,
-        at=desk.now,
-        actor=desk.account.actor,
-        act="test_send",
-        subject=row.id,
-        detail=detail,
-    )

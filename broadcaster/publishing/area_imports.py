@@ -1,4 +1,4 @@
-"""Imports of areas: the tree replaced or outlines added, audited in the same transaction."""
+"""Imports of areas: replace the tree or add outlines, audited in the same transaction."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,15 +6,17 @@ from typing import Any
 from sqlalchemy import Connection
 
 from broadcaster.app import App
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.store import audit
 from subscribers import areas
 
 
-async def import_areas(app: App, document: Mapping[str, Any], *, file: str, actor: str) -> bool:
-    """Replace the tree of areas, or add outlines from GeoJSON; whether it was the tree. Raises
+async def import_areas(app: App, document: Mapping[str, Any], *, file: str, actor: Actor) -> bool:
+    """Replace the tree of areas, or add outlines from GeoJSON; True if it was the tree. Raises
     BadAreas.
 
-    `file` is the SHA-256 of what was given.
+    `file` is the SHA-256 of the given file.
     """
     outlines = document.get("type") == "FeatureCollection"
 
@@ -24,11 +26,9 @@ async def import_areas(app: App, document: Mapping[str, Any], *, file: str, acto
             if outlines
             else areas.replace_tree(connection, document)
         )
-        detail = {"file": file, "count": len(tree.outlines) if outlines else len(tree.all())}
-        act = "areas_outline" if outlines else "areas_replace"
-        audit.append(
-            connection, at=app.clock(), actor=actor, act=act, subject="areas", detail=detail
-        )
+        count = len(tree.outlines) if outlines else len(tree.all())
+        act = Act.AREAS_OUTLINE if outlines else Act.AREAS_REPLACE
+        audit.append(connection, actor, act, "areas", file=file, count=count)
 
     await app.database.write(transaction)
     return not outlines

@@ -1,4 +1,4 @@
-"""Corrections and withdrawals: the next edition, to everyone whom the earlier ones may have
+"""Corrections and withdrawals: the next edition, sent to everyone whom earlier ones may have
 reached.
 """
 
@@ -7,17 +7,19 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from broadcaster.domain import editions
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
-from broadcaster.domain.lifecycle import Act, NotAllowed, Role, may
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
+from broadcaster.domain.lifecycle import Action, NotAllowed, Role, may
+from broadcaster.domain.refusal_codes import NewsroomCode, StepCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.domain.rules import CheckedAnnouncement, content_hash
 from broadcaster.publishing import reasons
-from broadcaster.publishing.issue import audit_detail, issue_edition
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.issue import edition_details, issue_edition
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.publishing.transitions import held, moved
-from broadcaster.store import announcements as rows
-from broadcaster.store import audit
+from broadcaster.store import announcements, audit
 from broadcaster.store.announcements import Announcement, EditionRow
-from channels.base.rendering import moment_text
+from channels.base.contract import Edition
 
 
 def correct(
@@ -27,23 +29,58 @@ def correct(
     checked: CheckedAnnouncement,
     *,
     reason: str,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     role: Role = "grant",
-) -> Stored:
-    """Publish the next edition, to everyone the earlier ones may have reached too. Raises
+) -> StoredAnnouncement:
+    """Publish the next edition, to everyone whom earlier ones may have reached too. Raises
     NotAllowed, InvalidAnnouncement.
     """
     reason = reasons.read_public(connection, reason, link_hosts=press.allowed_hosts)
-    if checked.fields.publish_at is not None:
-        problem = Problem(
-            field="publish_at", reason="Ralat terbit sekarang juga.", remedy="Hapus publish_at."
-        )
-        raise InvalidAnnouncement([problem])
+    _refuse_schedule(checked)
     row, previous = _published(connection, announcement_id, "correct", role)
     if checked.fields == row.fields:
-        raise NotAllowed("Isi ralat sama dengan yang sudah terbit. Ubah dulu yang salah.")
-    frozen = editions.freeze(
+        raise NotAllowed(StepCode.SAME_AS_PUBLISHED)
+    frozen = _freeze(press, row, checked, previous, reason=reason, now=actor.now)
+    chosen = _joined(tuple(previous.channels.split()), checked.fields.channels)
+    row = moved(connection, row, "correct", role, actor.now, fields=checked.fields)
+    superseded = announcements.supersede_runs(connection, row.id, "Digantikan ralat.")
+    going = tuple(
+        name for name in press.push_channels if not chosen or name in chosen or name in superseded
+    )
+    stored = issue_edition(
+        connection,
+        press,
+        row,
+        frozen,
+        chosen=chosen,
+        going=going,
+        now=actor.now,
+        follows=previous.id,
+    )
+    content = content_hash(checked.fields, [area.code for area in checked.areas])
+    details = {"role": role, "reason": reason, "content": content}
+    audit.append(connection, actor, Act.CORRECT, row.id, **edition_details(stored), **details)
+    return stored
+
+
+def _refuse_schedule(checked: CheckedAnnouncement) -> None:
+    """Raise InvalidAnnouncement for a correction with a time of publication of its own."""
+    if checked.fields.publish_at is not None:
+        problem = Problem(field="publish_at", code=NewsroomCode.CORRECTION_SCHEDULED)
+        raise InvalidAnnouncement([problem])
+
+
+def _freeze(
+    press: Press,
+    row: Announcement,
+    checked: CheckedAnnouncement,
+    previous: EditionRow,
+    *,
+    reason: str,
+    now: datetime,
+) -> Edition:
+    """Freeze the edition that corrects the previous one."""
+    return editions.freeze(
         checked,
         site=press.site,
         announcement=row.id,
@@ -55,19 +92,6 @@ def correct(
         first=previous.edition.first_published_at,
         urgent=previous.edition.emergency,
     )
-    chosen = _joined(tuple(previous.channels.split()), checked.fields.channels)
-    row = moved(connection, row, "correct", role, now, fields=checked.fields)
-    went = rows.supersede_runs(connection, row.id, "Digantikan ralat.")
-    going = tuple(
-        name for name in press.push_channels if not chosen or name in chosen or name in went
-    )
-    stored = issue_edition(
-        connection, press, row, frozen, chosen=chosen, going=going, now=now, follows=previous.id
-    )
-    content = content_hash(checked.fields, [area.code for area in checked.areas])
-    detail = audit_detail(stored, role=role, reason=reason, content=content)
-    audit.append(connection, at=now, actor=actor, act="correct", subject=row.id, detail=detail)
-    return stored
 
 
 def withdraw(
@@ -76,19 +100,18 @@ def withdraw(
     announcement_id: str,
     *,
     reason: str,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     role: Role = "grant",
-) -> Stored:
-    """Publish the edition that takes the announcement back, to everyone it may have reached. Raises
+) -> StoredAnnouncement:
+    """Publish the edition that withdraws the announcement, to everyone it may have reached. Raises
     NotAllowed.
     """
     reason = reasons.read_public(connection, reason, link_hosts=press.allowed_hosts)
     row, previous = _published(connection, announcement_id, "withdraw", role)
-    frozen = editions.withdrawal(previous.edition, reason=reason, at=now)
-    row = moved(connection, row, "withdraw", role, now)
-    went = rows.supersede_runs(connection, row.id, "Pengumuman dicabut.")
-    going = tuple(name for name in press.push_channels if name in went)
+    frozen = editions.withdrawal(previous.edition, reason=reason, at=actor.now)
+    row = moved(connection, row, "withdraw", role, actor.now)
+    superseded = announcements.supersede_runs(connection, row.id, "Pengumuman dicabut.")
+    going = tuple(name for name in press.push_channels if name in superseded)
     stored = issue_edition(
         connection,
         press,
@@ -96,37 +119,30 @@ def withdraw(
         frozen,
         chosen=tuple(previous.channels.split()),
         going=going,
-        now=now,
+        now=actor.now,
         follows=previous.id,
     )
-    audit.append(
-        connection,
-        at=now,
-        actor=actor,
-        act="withdraw",
-        subject=row.id,
-        detail=audit_detail(stored, role=role, reason=reason),
-    )
+    details = {"role": role, "reason": reason}
+    audit.append(connection, actor, Act.WITHDRAW, row.id, **edition_details(stored), **details)
     return stored
 
 
 def _published(
-    connection: Connection, announcement_id: str, act: Act, role: Role
+    connection: Connection, announcement_id: str, action: Action, role: Role
 ) -> tuple[Announcement, EditionRow]:
-    """The announcement, held, with its newest edition; raises NotAllowed when there is none or it
-    was taken back.
+    """Return the announcement, locked, with its newest edition; raises NotAllowed if there is none
+    or it was withdrawn.
     """
     row = held(connection, announcement_id)
-    may(row.state, act, role)
-    previous = rows.newest_edition(connection, announcement_id)
+    may(row.state, action, role)
+    previous = announcements.newest_edition(connection, announcement_id)
     if previous is None:
-        raise NotAllowed("Pengumuman ini belum pernah terbit.")
+        raise NotAllowed(StepCode.NEVER_PUBLISHED)
     if previous.withdrawn:
-        at = moment_text(previous.edition.published_at)
-        raise NotAllowed(f"Pengumuman ini sudah dicabut pada {at}.")
+        raise NotAllowed(StepCode.WITHDRAWN, at=previous.edition.published_at)
     return row, previous
 
 
 def _joined(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
-    """The channels of a correction: never fewer than before; none named means all."""
+    """Return the channels of a correction: never fewer than before; an empty tuple means all."""
     return tuple(dict.fromkeys(before + after)) if before and after else ()

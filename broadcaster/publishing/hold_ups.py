@@ -1,86 +1,94 @@
-"""Emergencies that must wait: noticed by the sweeper, told once to their people, and once more when
-they go on or expired.
+"""Hold-ups of emergencies: noticed by the sweeper, reported once to the people in charge, and again
+when they resume or expire.
 
-A channel that is closed, or a wait of known length, is told at once; what may pass by itself (a
-server that does not answer) only after a minute. It is over once nothing of it was seen for a
-minute, so that a try in between is no all-clear.
+A closed channel, or a wait of known length, is reported at once; a problem that may pass by itself
+(a server that does not answer) only after a minute. A hold-up is over once it has not been observed
+for a minute, so that a retry in between is no all-clear.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from sqlalchemy import Connection
 
 from broadcaster.app import App
 from broadcaster.delivery import status, waiting_words
-from broadcaster.domain.waiting import Hold, Shut
+from broadcaster.domain.actor import NamedActor
+from broadcaster.domain.audit_acts import Act
+from broadcaster.domain.waiting import ChannelWait, ClosedChannel
 from broadcaster.publishing import lateness
 from broadcaster.runtime.i18n import words
-from broadcaster.store import announcements as rows
-from broadcaster.store import audit, ledger, nudges, tier
-from broadcaster.store import hold_ups as store
+from broadcaster.store import announcements, audit, hold_ups, ledger, nudges, tier
 from broadcaster.store.channels import ChannelState, channel_states
 from broadcaster.store.custody import is_held
 from broadcaster.store.database import now
 from broadcaster.store.hold_ups import HoldUp
 from broadcaster.store.ledger import Progress
-from channels.base.rendering import full_moment_text
+from channels.base.moments import full_moment_text
 
 PATIENCE = 60.0
-"""Seconds that something may wait that will perhaps pass by itself; a known wait longer than this
-is told at once.
+"""Seconds before a problem that may pass by itself is reported; a known wait longer than this is
+reported at once.
 """
 CALM = 60.0
-"""Seconds for which nothing may have been seen of it before it is over."""
+"""Seconds without observing a hold-up after which it is over."""
 SHARE = 0.01
-"""Part of a channel's messages that must be told to come again later at the same time: one busy
-mailbox is no hold-up.
+"""Fraction of a channel's messages that must be deferred at the same time: one busy mailbox is no
+hold-up.
 """
+HoldUpNews = Literal["held_up", "resumed", "expired"]
+"""Kinds of news about a hold-up."""
+_ACTS: Mapping[HoldUpNews, Act] = {
+    "held_up": Act.HELD_UP,
+    "resumed": Act.RESUMED,
+    "expired": Act.EXPIRED,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sight:
-    """One emergency as it stands: what holds it up, channels on which messages are open, and those
-    that have none yet.
+class HoldUpState:
+    """State of one emergency: its holds, channels with open messages, and channels that are still
+    preparing theirs.
     """
 
-    holds: Sequence[Hold] = ()
+    holds: Sequence[ChannelWait] = ()
     busy: frozenset[str] = frozenset()
     preparing: frozenset[str] = frozenset()
 
 
 async def look(app: App) -> None:
-    """See which emergencies wait, and have their people told."""
+    """Check every emergency for hold-ups, and notify the people in charge."""
     seen, standing = await app.database.read(_look, app)
     if standing or any(sight.holds for sight in seen.values()):
         await app.database.write(record, app, seen)
 
 
-def _look(connection: Connection, app: App) -> tuple[dict[str, Sight], list[HoldUp]]:
+def _look(connection: Connection, app: App) -> tuple[dict[str, HoldUpState], list[HoldUp]]:
     return {
-        name: _of(connection, app, name) for name in store.emergencies(connection)
-    }, store.standing(connection)
+        name: _of(connection, app, name) for name in hold_ups.emergencies(connection)
+    }, hold_ups.standing(connection)
 
 
-def _of(connection: Connection, app: App, announcement: str) -> Sight:
-    """What holds an announcement up; a person who paused it knows."""
-    shown = status.overview(connection, announcement, app.site, app.causes)
-    if shown is None:
-        return Sight()
-    found = shown.holds
-    if any(hold.cause == "stopped" for hold in found) and _paused_by_person(
+def _of(connection: Connection, app: App, announcement: str) -> HoldUpState:
+    """Return the state of an announcement, without channels paused by a person, who knows of it."""
+    overview = status.overview(connection, announcement, app.site, app.causes)
+    if overview is None:
+        return HoldUpState()
+    holds = overview.holds
+    if any(hold.cause == "stopped" for hold in holds) and _paused_by_person(
         connection, announcement
     ):
-        found = [hold for hold in found if hold.cause != "stopped"]
-    counts, states = shown.progress.deliveries, shown.progress.states
-    found = [
+        holds = [hold for hold in holds if hold.cause != "stopped"]
+    counts, states = overview.progress.deliveries, overview.progress.states
+    holds = [
         hold
-        for hold in found
+        for hold in holds
         if hold.cause != "later" or hold.count >= SHARE * sum(counts[hold.channel].values())
     ]
-    return Sight(
-        holds=found,
+    return HoldUpState(
+        holds=holds,
         busy=frozenset(name for name, rows in counts.items() if rows["pending"] or rows["sending"]),
         preparing=frozenset(name for name, state in states.items() if state == "preparing"),
     )
@@ -90,21 +98,24 @@ def _paused_by_person(connection: Connection, announcement: str) -> bool:
     acts = [
         entry.act
         for entry in audit.about(connection, announcement)
-        if entry.act in ("pause", "resume")
+        if entry.act in (Act.PAUSE, Act.RESUME)
     ]
-    return bool(acts) and acts[-1] == "pause"
+    return bool(acts) and acts[-1] == Act.PAUSE
 
 
-def record(connection: Connection, app: App, seen: Mapping[str, Sight]) -> None:
-    """Note what was seen (by announcement), tell what must be told, and end what is over."""
+def record(connection: Connection, app: App, seen: Mapping[str, HoldUpState]) -> None:
+    """Record the observed states (by announcement), notify where due, and end what is over."""
     wall = now(connection)
-    known = {(one.announcement, one.hold.channel): one for one in store.standing(connection)}
+    known = {
+        (hold_up.announcement, hold_up.hold.channel): hold_up
+        for hold_up in hold_ups.standing(connection)
+    }
     for announcement, sight in seen.items():
         for hold in sight.holds:
             if (before := known.get((announcement, hold.channel))) is not None:
-                store.see(connection, before, hold, wall)
+                hold_ups.mark_continuing(connection, before, hold, wall)
             else:
-                store.begin(connection, announcement, hold, wall)
+                hold_ups.begin(connection, announcement, hold, wall)
     waits = {
         (announcement, hold.channel) for announcement, sight in seen.items() for hold in sight.holds
     }
@@ -116,60 +127,68 @@ def record(connection: Connection, app: App, seen: Mapping[str, Sight]) -> None:
         for announcement, sight in seen.items()
         for channel in sight.preparing
     }
-    for one in store.standing(connection):
-        place = (one.announcement, one.hold.channel)
+    for hold_up in hold_ups.standing(connection):
+        place = (hold_up.announcement, hold_up.hold.channel)
         if place in waits:
-            if one.told_at is None and (_is_sure(one.hold, wall) or wall - one.since >= PATIENCE):
-                store.tell(connection, one, wall)
-                _tell(connection, app, one, "held_up")
+            if hold_up.told_at is None and (
+                _is_sure(hold_up.hold, wall) or wall - hold_up.since >= PATIENCE
+            ):
+                hold_ups.mark_notified(connection, hold_up, wall)
+                _tell(connection, app, hold_up, "held_up")
         elif place in preparing:
-            continue  # another edition takes its place: whether that one waits is seen once its messages are there
-        elif place not in busy or wall - one.seen_at >= CALM:
-            store.end(connection, one, wall)
-            if one.told_at is not None and (ending := _ending(connection, one)) is not None:
-                _tell(connection, app, one, ending)
+            # another edition takes its place: its own holds show once its messages are there
+            continue
+        elif place not in busy or wall - hold_up.seen_at >= CALM:
+            hold_ups.end(connection, hold_up, wall)
+            if hold_up.told_at is not None and (ending := _ending(connection, hold_up)) is not None:
+                _tell(connection, app, hold_up, ending)
 
 
-def _ending(connection: Connection, one: HoldUp) -> nudges.Reason | None:
-    """How it ended, as its people are told; None where a person stopped it or left the channel out
-    of a correction: they know.
+def _ending(connection: Connection, hold_up: HoldUp) -> HoldUpNews | None:
+    """Return how a hold-up ended; None if a person stopped the sending or left the channel out of a
+    correction: they know.
     """
-    sending = ledger.progress(connection, one.announcement)
-    if _expired(sending, one):
+    sending = ledger.progress(connection, hold_up.announcement)
+    if _expired(sending, hold_up):
         return "expired"
-    return "resumed" if sending.states.get(one.hold.channel) in ("running", "done") else None
+    return "resumed" if sending.states.get(hold_up.hold.channel) in ("running", "done") else None
 
 
-def _expired(sending: Progress, one: HoldUp) -> int:
-    """Messages whose time was over before they could leave."""
-    return sending.deliveries.get(one.hold.channel, {}).get("expired", 0)
+def _expired(sending: Progress, hold_up: HoldUp) -> int:
+    """Return the number of messages that expired before they could leave."""
+    return sending.deliveries.get(hold_up.hold.channel, {}).get("expired", 0)
 
 
-def _is_sure(hold: Hold, wall: float) -> bool:
-    """Check whether it will not pass by itself soon."""
+def _is_sure(hold: ChannelWait, wall: float) -> bool:
+    """True if it will not pass by itself soon."""
     closed = hold.cause in ("halted", "probing", "stopped")
     return closed or (hold.cause in ("limited", "tier") and (hold.until or wall) - wall > PATIENCE)
 
 
-def _tell(connection: Connection, app: App, one: HoldUp, reason: nudges.Reason) -> None:
-    row, at = rows.find(connection, one.announcement), app.clock()
+def _tell(connection: Connection, app: App, hold_up: HoldUp, reason: HoldUpNews) -> None:
+    row, at = announcements.find(connection, hold_up.announcement), app.clock()
     if row is None:
         return
     nudges.add(connection, lateness.people_of(connection, row), row.id, reason, at.timestamp())
-    detail = {
-        "code": row.code,
-        "channel": one.hold.channel,
-        "cause": one.hold.cause,
-        "count": one.hold.count,
-    }
-    audit.append(connection, at=at, actor="clock", act=reason, subject=row.id, detail=detail)
+    audit.append(
+        connection,
+        NamedActor.clock(at),
+        _ACTS[reason],
+        row.id,
+        code=row.code,
+        channel=hold_up.hold.channel,
+        cause=hold_up.hold.cause,
+        count=hold_up.hold.count,
+    )
 
 
-def shut(connection: Connection, app: App, names: Iterable[str], *, emergency: bool) -> list[Shut]:
-    """Which of these channels would let an announcement wait, were it published now."""
+def shut(
+    connection: Connection, app: App, names: Iterable[str], *, emergency: bool
+) -> list[ClosedChannel]:
+    """Return those of the channels that would hold up an announcement published now."""
     if is_held(connection):
-        return [Shut(label=app.push[name].label, cause="moved") for name in names]
-    states, wall, found = channel_states(connection), now(connection), []
+        return [ClosedChannel(label=app.push[name].label, cause="moved") for name in names]
+    states, wall, closed = channel_states(connection), now(connection), []
     for name in names:
         state, channel = states.get(name, ChannelState()), app.push[name]
         cause = waiting_words.closed(status.current(state, wall), emergency=emergency)
@@ -181,41 +200,40 @@ def shut(connection: Connection, app: App, names: Iterable[str], *, emergency: b
         ):
             cause, until = "tier", free_at
         if cause is not None:
-            found.append(Shut(label=channel.label, cause=cause, until=until))
-    return found
+            closed.append(ClosedChannel(label=channel.label, cause=cause, until=until))
+    return closed
 
 
-# --- in words -------------------------------------------------------------------------------------------
+# --- in words -------------------------------------------------------------------------------------
 
 
-def told(connection: Connection) -> list[HoldUp]:
-    """What stands and was told: the newsroom's first page shows it."""
-    return [one for one in store.standing(connection) if one.told_at is not None]
+def reported(connection: Connection) -> list[HoldUp]:
+    """Return the standing hold-ups that were reported, for the newsroom's first page."""
+    return [hold_up for hold_up in hold_ups.standing(connection) if hold_up.told_at is not None]
 
 
 def stands(connection: Connection, announcement: str) -> bool:
-    """Check whether an announcement still waits."""
-    return any(one.announcement == announcement for one in told(connection))
+    """True if an announcement has a reported hold-up."""
+    return any(hold_up.announcement == announcement for hold_up in reported(connection))
 
 
 def story(connection: Connection, app: App, announcement: str) -> str:
-    """What waits and what can be done, then what goes on again, a line each."""
+    """Describe the holds with their remedies and those that are over, one per line."""
     t, lines, sending = words("id"), [], ledger.progress(connection, announcement)
-    for one in store.of(connection, announcement):
-        label = app.labels.get(one.hold.channel, one.hold.channel)
-        if one.told_at is None:
+    for hold_up in hold_ups.of(connection, announcement):
+        label = app.labels.get(hold_up.hold.channel, hold_up.hold.channel)
+        if hold_up.told_at is None:
             continue
-        if one.over_at is not None and (count := _expired(sending, one)):
+        if hold_up.over_at is not None and (count := _expired(sending, hold_up)):
             lines.append(t("staff.wait.expired", channel=label, n=count))
-        elif one.over_at is None:
-            lines.append(
-                f"{waiting_words.sentence(one.hold, label, t)} {waiting_words.remedy(one.hold, t)}"
-            )
+        elif hold_up.over_at is None:
+            waits = waiting_words.sentence(hold_up.hold, label, t)
+            lines.append(f"{waits} {waiting_words.remedy(hold_up.hold, t)}")
         else:
             since, over = (
-                full_moment_text(datetime.fromtimestamp(at, UTC)) for at in (one.since, one.over_at)
+                full_moment_text(datetime.fromtimestamp(at, UTC))
+                for at in (hold_up.since, hold_up.over_at)
             )
             lines.append(t("staff.wait.over", channel=label, since=since, over=over))
-    return "\n".join(
-        dict.fromkeys(lines)
-    )  # two hold-ups of a channel may have ended in the same words
+    # two hold-ups of a channel may have ended in the same words
+    return "\n".join(dict.fromkeys(lines))

@@ -1,6 +1,4 @@
-"""Issuing an edition: measured, signed and stored with its runs, in the transaction of the act
-behind it.
-"""
+"""Issuing an edition: measured, signed and stored with its runs, in the transaction of its act."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -9,11 +7,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from broadcaster.domain import editions
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import Role
 from broadcaster.domain.rules import CheckedAnnouncement, content_hash
-from broadcaster.publishing.press import Press, Stored, stored_as
-from broadcaster.store import announcements as rows
-from broadcaster.store import audit, media
+from broadcaster.publishing.press import Press, StoredAnnouncement, stored_as
+from broadcaster.store import announcements, audit, media
 from broadcaster.store.announcements import Announcement
 from channels.base.contract import Edition
 
@@ -24,15 +23,14 @@ def release(
     row: Announcement,
     checked: CheckedAnnouncement,
     *,
-    actor: str,
+    actor: Actor,
     role: Role,
-    now: datetime,
-) -> Stored:
-    """Publish the first edition and write it into the audit log."""
-    stored = first_edition(connection, press, row, checked, now)
+) -> StoredAnnouncement:
+    """Publish the first edition and audit it."""
+    stored = first_edition(connection, press, row, checked, actor.now)
     bound = content_hash(checked.fields, [area.code for area in checked.areas])
-    detail = audit_detail(stored, role=role, content=bound)
-    audit.append(connection, at=now, actor=actor, act="publish", subject=row.id, detail=detail)
+    details = {"role": role, "content": bound}
+    audit.append(connection, actor, Act.PUBLISH, row.id, **edition_details(stored), **details)
     return stored
 
 
@@ -42,8 +40,8 @@ def first_edition(
     row: Announcement,
     checked: CheckedAnnouncement,
     now: datetime,
-) -> Stored:
-    """The first edition and its runs."""
+) -> StoredAnnouncement:
+    """Issue the first edition with its runs."""
     frozen = editions.freeze(checked, site=press.site, announcement=row.id, code=row.code, at=now)
     chosen = checked.fields.channels
     going = tuple(name for name in press.push_channels if not chosen or name in chosen)
@@ -60,26 +58,25 @@ def issue_edition(
     going: tuple[str, ...],
     now: datetime,
     follows: int | None = None,
-) -> Stored:
+) -> StoredAnnouncement:
     """Sign and store an edition with its runs; `chosen` are the channels it names, `going` the push
-    channels it takes.
+    channels it uses.
     """
     frozen = media.measured(connection, frozen, press.site)
     concerned = press.tree.concerned(area.code for area in frozen.areas)
-    edition_id = rows.insert_edition(
+    edition_id = announcements.insert_edition(
         connection, frozen, signer=press.signer, channels=chosen, concerned=concerned, at=now
     )
-    lane = rows.open_runs(connection, edition_id, going, follows)
+    lane = announcements.open_runs(connection, edition_id, going, follows)
     stored = stored_as(press, row)
     return replace(stored, edition=edition_id, number=frozen.number, channels=going, lane=lane)
 
 
-def audit_detail(stored: Stored, **more: Any) -> dict[str, Any]:
-    """What the audit keeps of a publication."""
+def edition_details(stored: StoredAnnouncement) -> dict[str, Any]:
+    """Return the audit details of an issued edition."""
     return {
         "code": stored.code,
         "edition": stored.edition,
         "number": stored.number,
         "channels": stored.channels,
-        **more,
     }

@@ -1,6 +1,4 @@
-"""The press: what every publication needs of the city (map, key, names, open channels), and what it
-gives back.
-"""
+"""The press: settings of the city that every publication needs, and the stored result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +19,8 @@ from subscribers.areas import AreaTree
 
 @dataclass(frozen=True, kw_only=True)
 class Press:
-    """What every publication needs: the map, the key, the city's names, the channels that are open
-    now.
+    """Settings that every publication needs: areas, signing key, names of the city, open
+    channels.
     """
 
     tree: AreaTree
@@ -36,7 +34,7 @@ class Press:
 
     @classmethod
     def of(cls, app: App) -> "Press":
-        """The press of the running program."""
+        """Return the press of the running program."""
         return cls(
             tree=app.tree,
             signer=app.signer,
@@ -50,23 +48,27 @@ class Press:
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Every channel that an announcement may name."""
+        """Return every channel that an announcement may name."""
         return self.push_channels + self.pull_channels
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
-        """Where links may lead: our own site and the hosts that the city named; empty: anywhere."""
+        """Return the hosts that links may lead to: our own site and those the city named; empty:
+        any host.
+        """
         return (*self.link_hosts, hyperlinks.host_of(self.site.base_url)) if self.link_hosts else ()
 
     def check(self, fields: Fields, now: datetime) -> CheckedAnnouncement:
-        """Hold fields against the rules; raises InvalidAnnouncement."""
+        """Check fields against the rules; raises InvalidAnnouncement."""
         return rules.check(fields, **self._rules, now=now)
 
     def examine(
         self, raw: Mapping[str, Any], now: datetime, *, corrected: Announcement | None = None
     ) -> CheckedAnnouncement:
-        """Read fields and hold them against the rules, all refusals at once; raises
-        InvalidAnnouncement. `corrected`: of what.
+        """Read fields and check them against the rules, all refusals at once; raises
+        InvalidAnnouncement.
+
+        `corrected` is the announcement that the fields correct.
         """
         since = corrected.began if corrected is not None else None
         return rules.examine(raw, **self._rules, now=now, since=since)
@@ -82,8 +84,8 @@ class Press:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stored:
-    """What is safely stored; `edition` and `number` once it is published."""
+class StoredAnnouncement:
+    """An announcement that is safely stored; `edition` and `number` once it is published."""
 
     id: str
     code: str
@@ -92,10 +94,12 @@ class Stored:
     edition: int | None = None
     number: int | None = None
     channels: tuple[str, ...] = ()
-    """Push channels by which it goes; their lane is "emergency" or "routine"."""
+    """Push channels that it uses; their lane is "emergency" or "routine"."""
     lane: str = "routine"
 
 
-def stored_as(press: Press, row: Announcement) -> Stored:
-    """How a stored announcement is named to whoever asked for it."""
-    return Stored(id=row.id, code=row.code, url=press.site.permalink(row.code), status=row.state)
+def stored_as(press: Press, row: Announcement) -> StoredAnnouncement:
+    """Describe a stored announcement to the caller."""
+    return StoredAnnouncement(
+        id=row.id, code=row.code, url=press.site.permalink(row.code), status=row.state
+    )

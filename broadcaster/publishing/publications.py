@@ -1,5 +1,4 @@
-"""Publishing: freeze, sign, store and outbox in one transaction; scheduling, correcting and taking
-back.
+"""Publishing: freeze, sign, store and outbox in one transaction; also drafts and schedules.
 
 Each function with a Connection is one transaction, to be run through `Database.write`; it does
 nothing but SQL and pure work.
@@ -12,19 +11,22 @@ from sqlalchemy import Connection
 
 from broadcaster.app import App
 from broadcaster.domain import editions
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.codes import draw_code
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
-from broadcaster.domain.lifecycle import Act, Role, may
+from broadcaster.domain.lifecycle import Action, Role, may
+from broadcaster.domain.refusal_codes import NewsroomCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.domain.rules import CheckedAnnouncement
 from broadcaster.publishing import placeholder_check
 from broadcaster.publishing.issue import release
-from broadcaster.publishing.press import Press, Stored, stored_as
-from broadcaster.publishing.transitions import held, moved, new_id, note
-from broadcaster.store import announcements as rows
+from broadcaster.publishing.press import Press, StoredAnnouncement, stored_as
+from broadcaster.publishing.transitions import held, moved, new_id, row_details
+from broadcaster.store import announcements, audit
 from broadcaster.store.announcements import Announcement
 from channels.base.contract import Edition, Site
 
-# --- new and stored announcements -----------------------------------------------------------------------
+# --- new and stored announcements -----------------------------------------------------------------
 
 
 def save_draft(
@@ -32,11 +34,10 @@ def save_draft(
     press: Press,
     checked: CheckedAnnouncement,
     *,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     announcement_id: str | None = None,
     role: Role = "author",
-) -> Stored:
+) -> StoredAnnouncement:
     """Store a draft with its code, or change a stored announcement (which drops its approval).
     Raises NotAllowed.
     """
@@ -47,10 +48,9 @@ def save_draft(
         "edit",
         role=role,
         actor=actor,
-        now=now,
         announcement_id=announcement_id,
     )
-    note(connection, now, actor, "edit", row, role)
+    audit.append(connection, actor, Act.EDIT, row.id, **row_details(row), role=role)
     return stored_as(press, row)
 
 
@@ -59,17 +59,16 @@ def schedule(
     press: Press,
     checked: CheckedAnnouncement,
     *,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     announcement_id: str | None = None,
     role: Role = "grant",
-) -> Stored:
+) -> StoredAnnouncement:
     """Store an announcement to be published at its `publish_at`; no edition yet. Raises NotAllowed,
     InvalidAnnouncement.
     """
     if checked.fields.publish_at is None:
         raise InvalidAnnouncement(
-            [Problem(field="publish_at", reason="Belum diisi.", remedy="Tulis kapan akan terbit.")]
+            [Problem(field="publish_at", code=NewsroomCode.PUBLISH_AT_MISSING)]
         )
     row = _put(
         connection,
@@ -78,16 +77,15 @@ def schedule(
         "schedule",
         role=role,
         actor=actor,
-        now=now,
         announcement_id=announcement_id,
     )
-    note(
+    audit.append(
         connection,
-        now,
         actor,
-        "schedule",
-        row,
-        role,
+        Act.SCHEDULE,
+        row.id,
+        **row_details(row),
+        role=role,
         publish_at=checked.fields.publish_at.isoformat(),
     )
     return stored_as(press, row)
@@ -98,15 +96,14 @@ def unschedule(
     press: Press,
     announcement_id: str,
     *,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     role: Role,
-) -> Stored:
+) -> StoredAnnouncement:
     """Take an announcement off the schedule; it stays approved. Raises NotAllowed."""
     row = held(connection, announcement_id)
     fields = row.fields.model_copy(update={"publish_at": None})
-    row = moved(connection, row, "unschedule", role, now, fields=fields, publish_at=None)
-    note(connection, now, actor, "unschedule", row, role)
+    row = moved(connection, row, "unschedule", role, actor.now, fields=fields, publish_at=None)
+    audit.append(connection, actor, Act.UNSCHEDULE, row.id, **row_details(row), role=role)
     return stored_as(press, row)
 
 
@@ -115,13 +112,12 @@ def publish(
     press: Press,
     checked: CheckedAnnouncement,
     *,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     announcement_id: str | None = None,
     role: Role = "grant",
-) -> Stored:
-    """Publish at once, or schedule when `publish_at` is given: the whole promise in one
-    transaction. Raises NotAllowed.
+) -> StoredAnnouncement:
+    """Publish at once, or schedule if `publish_at` is given, in one transaction. Raises
+    NotAllowed.
     """
     if checked.fields.publish_at is not None:
         return schedule(
@@ -129,7 +125,6 @@ def publish(
             press,
             checked,
             actor=actor,
-            now=now,
             announcement_id=announcement_id,
             role=role,
         )
@@ -140,10 +135,9 @@ def publish(
         "publish",
         role=role,
         actor=actor,
-        now=now,
         announcement_id=announcement_id,
     )
-    return release(connection, press, row, checked, actor=actor, role=role, now=now)
+    return release(connection, press, row, checked, actor=actor, role=role)
 
 
 def publish_stored(
@@ -151,46 +145,42 @@ def publish_stored(
     press: Press,
     announcement_id: str,
     *,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     role: Role = "grant",
-) -> Stored:
-    """Publish a stored announcement now, once however often it is asked. Raises NotAllowed,
+) -> StoredAnnouncement:
+    """Publish a stored announcement now; only the first of repeated calls does. Raises NotAllowed,
     InvalidAnnouncement.
     """
     row = held(connection, announcement_id)
     may(row.state, "publish", role)
-    checked = press.check(row.fields.model_copy(update={"publish_at": None}), now)
+    checked = press.check(row.fields.model_copy(update={"publish_at": None}), actor.now)
     row = moved(
         connection,
         row,
         "publish",
         role,
-        now,
+        actor.now,
         fields=checked.fields,
-        published_at=now.timestamp(),
+        published_at=actor.at,
         note="",
     )
-    return release(connection, press, row, checked, actor=actor, role=role, now=now)
+    return release(connection, press, row, checked, actor=actor, role=role)
 
 
 async def publish_now(
     app: App,
     checked: CheckedAnnouncement,
     *,
-    actor: str,
+    actor: Actor,
     announcement_id: str | None = None,
     role: Role = "grant",
-) -> Stored:
-    """`publish`, then ring at once for every channel by which it goes; returns once it is safely
-    stored.
-    """
+) -> StoredAnnouncement:
+    """Run `publish`, then wake the workers of its channels; returns once it is safely stored."""
     stored = await app.database.write(
         publish,
         Press.of(app),
         checked,
         actor=actor,
-        now=app.clock(),
         announcement_id=announcement_id,
         role=role,
     )
@@ -198,73 +188,69 @@ async def publish_now(
     return stored
 
 
-async def ring(app: App, stored: Stored) -> None:
-    """Tell the workers, after the commit, that there is work; were the ring lost, the sweeper would
-    find it.
-    """
+async def ring(app: App, stored: StoredAnnouncement) -> None:
+    """Wake the workers after the commit; if the signal is lost, the sweeper finds the work."""
     for channel in stored.channels:
         await app.queue.ring(channel, stored.lane)
 
 
-# --- by the clock ---------------------------------------------------------------------------------------
-
-
-# --- after publishing -------------------------------------------------------------------------------------
+# --- after publishing -----------------------------------------------------------------------------
 
 
 def preview_edition(
     checked: CheckedAnnouncement, *, site: Site, now: datetime, prefix: str = "CMH"
 ) -> Edition:
-    """The edition that publishing now would freeze; its id and code are drawn but not stored."""
+    """Return the edition that publishing now would freeze; its id and code are drawn but not
+    stored.
+    """
     return editions.freeze(
         checked, site=site, announcement=new_id(now), code=draw_code(prefix), at=now
     )
 
 
-# --- pieces -----------------------------------------------------------------------------------------------
+# --- pieces ---------------------------------------------------------------------------------------
 
 
 def _put(
     connection: Connection,
     press: Press,
     checked: CheckedAnnouncement,
-    act: Act,
+    action: Action,
     *,
     role: Role,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     announcement_id: str | None,
 ) -> Announcement:
-    """The announcement with these fields in the state that follows `act`: a new one, or the stored
-    one changed.
+    """Store fields in the state that follows `action`: in a new announcement, or in the
+    stored one.
     """
-    fields, at = checked.fields, now.timestamp()
+    fields, at = checked.fields, actor.at
     values: dict[str, Any] = {
         "publish_at": fields.publish_at.timestamp() if fields.publish_at else None,
-        "published_at": at if act == "publish" else None,
+        "published_at": at if action == "publish" else None,
     }
     if announcement_id is not None:
         return moved(
             connection,
             held(connection, announcement_id),
-            act,
+            action,
             role,
-            now,
+            actor.now,
             fields=fields,
             note="",
             **values,
         )
-    state = may("draft", act, role)
-    placeholder_check.require_filled_step(connection, act, fields)
+    state = may("draft", action, role)
+    placeholder_check.require_filled_step(connection, action, fields)
     row = Announcement(
-        id=new_id(now),
+        id=new_id(actor.now),
         code="",
         state=state,
         fields=fields,
         created_at=at,
         updated_at=at,
-        created_by=actor,
+        created_by=actor.name,
         note="",
         **values,
     )
-    return rows.insert_announcement(connection, row, lambda: draw_code(press.code_prefix))
+    return announcements.insert_announcement(connection, row, lambda: draw_code(press.code_prefix))

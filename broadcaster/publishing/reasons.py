@@ -1,5 +1,5 @@
-"""Reasons: one sentence why somebody returns, rejects, corrects or withdraws; residents read those
-of the last two.
+"""Reasons: one sentence why an announcement is returned, rejected, corrected or withdrawn;
+residents read those of the last two.
 """
 
 from collections.abc import Collection
@@ -7,7 +7,9 @@ from collections.abc import Collection
 from sqlalchemy import Connection
 
 from broadcaster.domain import placeholders
-from broadcaster.domain.fields import InvalidAnnouncement, Problem, piled
+from broadcaster.domain.fields import piled
+from broadcaster.domain.refusal_codes import NewsroomCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.domain.rules import foreign_links
 from broadcaster.publishing import placeholder_check
 from channels.base import hyperlinks
@@ -15,26 +17,18 @@ from channels.base.legibility import has_letter
 from channels.base.rendering import one_line
 
 LIMIT = 300
-"""Code points of a reason."""
+"""Maximum code points of a reason."""
 
 
 def read(text: str) -> str:
-    """The reason on one line; raises InvalidAnnouncement."""
+    """Return the reason on one line; raises InvalidAnnouncement."""
     reason = one_line(text)
     if not has_letter(reason):
-        raise InvalidAnnouncement(
-            [
-                Problem(
-                    field="reason",
-                    reason="Belum diisi.",
-                    remedy="Tulis alasannya dalam satu kalimat.",
-                )
-            ]
-        )
+        raise InvalidAnnouncement([Problem(field="reason", code=NewsroomCode.REASON_MISSING)])
     if (over := len(reason) - LIMIT) > 0:
-        remedy = f"Persingkat menjadi {LIMIT} karakter."
+        sizes = {"over": over, "limit": LIMIT}
         raise InvalidAnnouncement(
-            [Problem(field="reason", reason=f"Kelebihan {over} karakter.", remedy=remedy)]
+            [Problem(field="reason", code=NewsroomCode.REASON_TOO_LONG, parameters=sizes)]
         )
     if (unreadable := piled("reason", text)) is not None:
         raise InvalidAnnouncement([unreadable])
@@ -42,8 +36,8 @@ def read(text: str) -> str:
 
 
 def read_public(connection: Connection, text: str, *, link_hosts: Collection[str]) -> str:
-    """The same for a reason that residents read: no blank of a template is left, no link leads to a
-    host that nobody named.
+    """Return a reason that residents read; also raises InvalidAnnouncement for a template's blank
+    or a link to a host not named.
     """
     reason = read(text)
     if held := placeholders.in_text(reason, placeholder_check.known(connection)):

@@ -1,5 +1,5 @@
-"""Transitions: an announcement held, moved by a conditional update, and the act written into the
-audit log.
+"""Transitions: an announcement locked, moved by a conditional update, and described for the audit
+log.
 """
 
 import secrets
@@ -9,54 +9,48 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster.domain.lifecycle import Act, NotAllowed, Role, may
+from broadcaster.domain.lifecycle import Action, NotAllowed, Role, may
+from broadcaster.domain.refusal_codes import StepCode
 from broadcaster.publishing import placeholder_check
-from broadcaster.store import announcements as rows
-from broadcaster.store import audit
+from broadcaster.store import announcements
 from broadcaster.store.announcements import Announcement
 
 
 def new_id(now: datetime) -> str:
-    """A fresh id of an announcement: 32 hex digits that sort by time (48 bits of milliseconds, 80
+    """Return a fresh announcement id: 32 hex digits that sort by time (48 bits of milliseconds, 80
     random bits).
     """
     return f"{int(now.timestamp() * 1000):012x}{secrets.token_hex(10)}"
 
 
 def held(connection: Connection, announcement_id: str) -> Announcement:
-    """The announcement, kept from other writers; raises NotAllowed when there is none."""
-    row = rows.locked(connection, announcement_id)
+    """Return the announcement, locked against other writers; raises NotAllowed if there is none."""
+    row = announcements.locked(connection, announcement_id)
     if row is None:
-        raise NotAllowed("Pengumuman ini tidak ada.")
+        raise NotAllowed(StepCode.NO_ANNOUNCEMENT)
     return row
 
 
 def moved(
-    connection: Connection, row: Announcement, act: Act, role: Role, now: datetime, **values: Any
+    connection: Connection,
+    row: Announcement,
+    action: Action,
+    role: Role,
+    now: datetime,
+    **values: Any,
 ) -> Announcement:
-    """The announcement after `act`, moved by a conditional update; raises NotAllowed."""
-    if row.training and act in ("publish", "schedule"):
-        raise NotAllowed("Pengumuman latihan ini tidak pernah dikirim.")
-    state = may(row.state, act, role)
+    """Return the announcement after `action`, moved by a conditional update; raises NotAllowed."""
+    if row.training and action in ("publish", "schedule"):
+        raise NotAllowed(StepCode.DRILL)
+    state = may(row.state, action, role)
     placeholder_check.require_filled_step(
-        connection, act, values.get("fields", row.fields), row.blanks
+        connection, action, values.get("fields", row.fields), row.blanks
     )
-    if not rows.move(connection, row, state, now.timestamp(), **values):
-        raise NotAllowed(
-            "Orang lain baru saja mengubah pengumuman ini. Muat ulang, lalu periksa lagi."
-        )
+    if not announcements.move(connection, row, state, now.timestamp(), **values):
+        raise NotAllowed(StepCode.CHANGED_BY_OTHER)
     return replace(row, state=state, updated_at=now.timestamp(), **values)
 
 
-def note(
-    connection: Connection,
-    now: datetime,
-    actor: str,
-    act: Act,
-    row: Announcement,
-    role: Role,
-    **more: Any,
-) -> None:
-    """Write an act into the audit log; the last of its transaction."""
-    detail = {"code": row.code, "state": row.state, "role": role, **more}
-    audit.append(connection, at=now, actor=actor, act=act, subject=row.id, detail=detail)
+def row_details(row: Announcement) -> dict[str, str]:
+    """Return the audit details of an announcement: its code, and its state after the act."""
+    return {"code": row.code, "state": row.state}

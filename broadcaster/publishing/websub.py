@@ -1,5 +1,5 @@
-"""WebSub hubs: told of every feed that a publication changed, after its commit, until they have
-taken it.
+"""WebSub hubs: notified of every feed that a publication changed, after its commit, until they
+accept it.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from broadcaster.app import App
-from broadcaster.store import hubs as store
+from broadcaster.store import hubs
 from broadcaster.store.custody import is_held
 from channels.base.contract import Area
 from channels.base.http import REQUEST_ERRORS, open_session
@@ -21,25 +21,25 @@ SETTLE_SECONDS = 2.0
 AT_ONCE = 50
 """Addresses named in one request."""
 WAITS = (5.0, 15.0, 60.0, 300.0, 600.0)
-"""Seconds before the next try at a hub that did not take it; the last one repeats, for a day."""
+"""Seconds before the next try at a hub that failed; the last one repeats, for a day."""
 log = structlog.get_logger(__name__)
 
 
 @runtime_checkable
-class Announced(Protocol):
-    """A pull channel whose documents name a hub."""
+class HubChannel(Protocol):
+    """Pull channel whose documents name a hub."""
 
     @property
     def hub(self) -> str:
-        """Its address; empty where there is none."""
+        """Address of the hub; empty if there is none."""
 
     def addresses(self, area: Area) -> Sequence[str]:
-        """The address of every document of an area that names the hub."""
+        """Return the address of every document of an area that names the hub."""
 
 
-class Hubs:
-    """What one process tells hubs; how often it failed lately is its own memory, what is owed
-    stands in the database.
+class HubNotifier:
+    """Notifier of hubs in one process; its failures are its own memory, the notifications owed are
+    in the database.
     """
 
     def __init__(self, app: App) -> None:
@@ -47,15 +47,13 @@ class Hubs:
         self._channels = [
             channel
             for channel in app.pull.values()
-            if isinstance(channel, Announced) and channel.hub
+            if isinstance(channel, HubChannel) and channel.hub
         ]
         self._failures = 0
         self._again_at = 0.0
 
     async def tell_due(self) -> bool:
-        """Tell every hub of what changed since it was last told; whether there was something to
-        tell.
-        """
+        """Notify every hub of changes since the last time; False if there was nothing to report."""
         now = self._app.clock().timestamp()
         if not self._channels or now < self._again_at:
             return False
@@ -70,8 +68,8 @@ class Hubs:
             self._failures += 1
         return True
 
-    async def _tell(self, channel: Announced, owed: Mapping[int, Sequence[str]]) -> bool:
-        """Name every changed document to a channel's hub; whether it took all of it."""
+    async def _tell(self, channel: HubChannel, owed: Mapping[int, Sequence[str]]) -> bool:
+        """Name every changed document to a channel's hub; True if it accepted all of them."""
         areas = [
             area
             for code in sorted({code for codes in owed.values() for code in codes})
@@ -106,7 +104,7 @@ class Hubs:
 
 @asynccontextmanager
 async def _session() -> AsyncIterator[aiohttp.ClientSession]:
-    """Connections of one round."""
+    """Open an HTTP session for one round."""
     session = open_session(connections=1)
     try:
         yield session
@@ -115,12 +113,12 @@ async def _session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 def _owed(connection: Connection, now: float) -> Mapping[int, Sequence[str]]:
-    """What hubs are to be told; nothing where this database is not at home, as its feeds are not
-    those they know.
+    """Return the areas owed to hubs, by edition; empty where this database is not at home, as hubs
+    do not know its feeds.
     """
-    return {} if is_held(connection) else store.owed(connection, now, settle=SETTLE_SECONDS)
+    return {} if is_held(connection) else hubs.unannounced(connection, now, settle=SETTLE_SECONDS)
 
 
 def _settled(connection: Connection, owed: Mapping[int, Sequence[str]], now: float) -> None:
-    store.note(connection, owed, now)
-    store.purge(connection, now)
+    hubs.note(connection, owed, now)
+    hubs.purge(connection, now)

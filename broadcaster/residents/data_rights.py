@@ -1,5 +1,5 @@
-"""One person's right to be forgotten: an address leaves every table, the inbox and the files of the
-database.
+"""The right to be forgotten: an address is erased from every table, the inbox and the database's
+files.
 """
 
 import asyncio
@@ -9,95 +9,103 @@ import msgspec
 from sqlalchemy import Connection
 
 from broadcaster.app import App
+from broadcaster.domain.actor import Actor
 from broadcaster.domain.inbox_events import decode, sealed_as
 from broadcaster.residents import register
-from broadcaster.store import erasing as store
-from broadcaster.store import inbox, remnants
+from broadcaster.store import erasing, inbox, remnants
 from broadcaster.store.erasing import Traits
 from channels.base.contract import AddressEvent, Event, InboundEvent, StatusEvent
 from subscribers import residents
-from subscribers import store as subscriber_store
 from subscribers.residents import AddressRow
+from subscribers.store import address, alias, consent, merged, strike, subscriber, subscription
 from subscribers.vault import SealBroken, Vault
 
 AT_ONCE = 500
-"""Receipts looked through in one reading."""
+"""Receipts examined in one reading."""
 TABLES = (
-    *store.TABLES, subscriber_store.address, subscriber_store.alias, subscriber_store.consent, subscriber_store.strike,
-    subscriber_store.subscription, subscriber_store.subscriber, subscriber_store.merged,
-)  # fmt: skip
+    *erasing.TABLES,
+    address,
+    alias,
+    consent,
+    strike,
+    subscription,
+    subscriber,
+    merged,
+)
 """Tables that rows are deleted from."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Erased:
-    """Whether the address was known, and whether the files of the database hold nothing of it any
-    more.
+class ErasureResult:
+    """Result of an erasure: `erased` if the address was known, `cleared` if the database's files
+    hold nothing of it any more.
     """
 
     erased: bool
     cleared: bool = False
 
 
-async def erase(app: App, channel: str, text: str, *, actor: str) -> Erased:
+async def erase(app: App, channel: str, text: str, *, actor: Actor) -> ErasureResult:
     """Erase an address as `parse_address` gives it; counts of deliveries stay.
 
-    The address goes last: whoever is interrupted can begin again.
+    The address goes last: an interrupted erasure can be repeated.
     """
     row = await app.database.read(residents.find, app.vault, channel, text)
-    return await erase_row(app, row, actor=actor) if row is not None else Erased(erased=False)
+    return (
+        await erase_row(app, row, actor=actor) if row is not None else ErasureResult(erased=False)
+    )
 
 
-async def erase_row(app: App, row: AddressRow, *, actor: str) -> Erased:
-    """Erase one address that was found, whether or not our key opens it."""
+async def erase_row(app: App, row: AddressRow, *, actor: Actor) -> ErasureResult:
+    """Erase one address row, whether or not our key opens it."""
     known = await app.database.read(_traits, row.id)
     if known is None:
-        return Erased(erased=False)
+        return ErasureResult(erased=False)
     await _forget_receipts(app, known)
-    if not await app.database.write(_forget, app, row.id, actor):
-        return Erased(erased=False)  # somebody else was quicker
+    if not await app.database.write(_forget, row.id, actor):
+        return ErasureResult(erased=False)  # another process erased it first
     cleared = await asyncio.to_thread(remnants.clear, app.database, TABLES)
-    return Erased(erased=True, cleared=cleared)
+    return ErasureResult(erased=True, cleared=cleared)
 
 
 def _traits(connection: Connection, address_id: int) -> Traits | None:
     row = residents.get(connection, address_id)
-    return store.traits(connection, row) if row is not None else None
+    return erasing.traits(connection, row) if row is not None else None
 
 
-def _forget(connection: Connection, app: App, address_id: int, actor: str) -> bool:
+def _forget(connection: Connection, address_id: int, actor: Actor) -> bool:
     row = residents.get(connection, address_id)
     if row is None:
         return False
-    store.erase(connection, row)
+    erasing.erase(connection, row)
     residents.erase_row(connection, row)
-    register.note_erasure(connection, app, row.id, channel=row.channel, actor=actor)
+    register.note_erasure(connection, row.id, channel=row.channel, actor=actor)
     return True
 
 
 async def _forget_receipts(app: App, known: Traits) -> None:
-    """Look through what waits in the inbox: its bodies are sealed, so nothing else tells whose they
-    are.
+    """Delete the person's receipts from the inbox: their bodies are sealed, so each must be opened
+    to tell.
     """
     after = 0
-    while page := await app.database.read(store.waiting, known.channel, after, AT_ONCE):
+    while page := await app.database.read(erasing.waiting, known.channel, after, AT_ONCE):
         after = page[-1].id
-        mine = [row.id for row in page if _concerns(app.vault, known, row.body)]
-        if mine:
-            await app.database.write(inbox.done, mine, app.clock().timestamp())
+        receipts = [row.id for row in page if _concerns(app.vault, known, row.body)]
+        if receipts:
+            await app.database.write(inbox.mark_applied, receipts, app.clock().timestamp())
 
 
 def _concerns(vault: Vault, known: Traits, body: bytes) -> bool:
     try:
         event: Event = decode(vault.open(sealed_as(known.channel), body))
     except (SealBroken, msgspec.MsgspecError, KeyError, TypeError, ValueError):
-        return False  # nobody can read it: it waits for its key
+        return False  # unreadable: it waits for its key
     match event:
         case StatusEvent():
             ids = (event.address, *event.aliases)
-            return store.concerns(
+            return erasing.concerns(
                 vault, known, ids=ids, provider_id=event.provider_id, delivery=event.delivery
             )
         case InboundEvent() | AddressEvent():
-            return store.concerns(vault, known, ids=(event.address, *event.aliases))
+            return erasing.concerns(vault, known, ids=(event.address, *event.aliases))
     return False

@@ -1,14 +1,13 @@
-"""What operators do to subscribers' data, each act together with its row of the audit log in one
-transaction.
-"""
+"""Operators' acts on subscribers' data, each in one transaction with its audit entry."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
 from broadcaster.app import App
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.store import audit
 from subscribers import importing, residents
 from subscribers.enrolment import Outcome
@@ -17,21 +16,26 @@ SUBJECT = "subscribers"
 
 
 async def import_rows(
-    app: App, rows: Sequence[importing.Row], *, file: str, actor: str
+    app: App, rows: Sequence[importing.Row], *, file: str, actor: Actor
 ) -> list[Outcome]:
-    """Take one chunk of a file in, which `file` names (its SHA-256); what became of each row."""
+    """Import one chunk of a file, named by its SHA-256 in `file`; return the outcome of
+    each row.
+    """
 
     def act(connection: Connection) -> list[Outcome]:
         done = importing.take_rows(connection, app.vault, app.tree, rows, app.clock().timestamp())
-        detail = {"file": file, "lines": f"{rows[0].line}-{rows[-1].line}", **Counter[str](done)}
-        _note(connection, app, actor, "subscribers_import", SUBJECT, detail)
+        lines = f"{rows[0].line}-{rows[-1].line}"
+        counts = Counter[str](done)
+        audit.append(
+            connection, actor, Act.SUBSCRIBERS_IMPORT, SUBJECT, file=file, lines=lines, **counts
+        )
         return done
 
     return await app.database.write(act) if rows else []
 
 
 async def try_rows(app: App, rows: Sequence[importing.Row]) -> list[Outcome]:
-    """What would become of each row of a chunk; nothing is stored."""
+    """Return the outcome that each row of a chunk would have; nothing is stored."""
 
     def act(connection: Connection) -> list[Outcome]:
         with connection.begin_nested() as trial:
@@ -44,33 +48,25 @@ async def try_rows(app: App, rows: Sequence[importing.Row]) -> list[Outcome]:
     return await app.database.write(act) if rows else []
 
 
-async def note_export(app: App, *, actor: str) -> None:
-    """Write down that everything is about to leave; call it before the first byte does."""
+async def note_export(app: App, *, actor: Actor) -> None:
+    """Audit an export of everything; call it before the first byte leaves."""
 
     def act(connection: Connection) -> None:
         addresses = sum(sum(states.values()) for states in residents.count(connection).values())
-        _note(connection, app, actor, "subscribers_export", SUBJECT, {"count": addresses})
+        audit.append(connection, actor, Act.SUBSCRIBERS_EXPORT, SUBJECT, count=addresses)
 
     await app.database.write(act)
 
 
-async def note_look(app: App, address_id: int, *, of: str, actor: str) -> None:
-    """Write down that somebody is about to see what is known of one address."""
+async def note_look(app: App, address_id: int, *, of: str, actor: Actor) -> None:
+    """Audit that a person is about to read the data of one address."""
     await app.database.write(
-        _note, app, actor, "read-addresses", f"address:{address_id}", {"of": of}
+        audit.append, actor, Act.READ_ADDRESSES, f"address:{address_id}", of=of
     )
 
 
-def note_erasure(
-    connection: Connection, app: App, address_id: int, *, channel: str, actor: str
-) -> None:
-    """Write down that an address was erased, in the same transaction; what is told of it is its
+def note_erasure(connection: Connection, address_id: int, *, channel: str, actor: Actor) -> None:
+    """Audit an erasure, in the same transaction; the entry names the address by its
     number alone.
     """
-    _note(connection, app, actor, "subscriber_erase", f"address:{address_id}", {"channel": channel})
-
-
-def _note(
-    connection: Connection, app: App, actor: str, act: str, subject: str, detail: Mapping[str, Any]
-) -> None:
-    audit.append(connection, at=app.clock(), actor=actor, act=act, subject=subject, detail=detail)
+    audit.append(connection, actor, Act.SUBSCRIBER_ERASE, f"address:{address_id}", channel=channel)

@@ -1,265 +1,63 @@
-"""The only reader of the environment: settings of the program and, by prefix, of each channel
-module.
+"""Settings of the program and, by prefix, of each channel module; the only reader of the
+environment.
 """
 
 import importlib
 import json
 import os
 import pkgutil
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 import channels
-from broadcaster.domain.accounts import read_role_mapping
-from broadcaster.domain.setting_values import Hosts, Phones, Proxies
+from broadcaster.domain.setting_values import check_log_level
 from broadcaster.runtime.misspelt_settings import Spelling
-from broadcaster.store.s3 import Location
-from channels.base.contract import PullChannel, PushChannel, Site, Topic
-from channels.base.settings import ChannelSettings, Items
+from broadcaster.runtime.settings import OIDC, PREFIX, Settings, variable
+from channels.base.contract import PullChannel, PushChannel
+from channels.base.settings import ChannelSettings
 
-PREFIX = "BROADCASTER_"
-OIDC = "OIDC_"
-"""Settings of single sign-on bear this prefix alone."""
-
-TOPICS: tuple[Topic, ...] = tuple(
-    Topic(slug=slug, labels={"id": indonesian, "en": english})
-    for slug, indonesian, english in (
-        ("gangguan-layanan", "Gangguan layanan", "Service disruption"),
-        ("kesehatan", "Kesehatan", "Health"),
-        ("bansos", "Bansos", "Social assistance"),
-        ("acara", "Acara", "Events"),
-        ("lowongan", "Lowongan", "Job openings"),
-        ("cuaca", "Cuaca", "Weather"),
-        ("keamanan", "Keamanan", "Safety"),
-        ("lainnya", "Lainnya", "Other"),
-    )
-)
+LOG_LEVEL = f"{PREFIX}LOG_LEVEL"
 
 
 class BadSettings(Exception):
-    """The settings cannot be used; the message names every one that is missing or wrong, and what
-    to do.
-    """
-
-
-class Settings(BaseModel):
-    """Settings of the program; field `data_dir` is the variable BROADCASTER_DATA_DIR."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    data_dir: Path = Field(
-        default=Path("data"),
-        description="Folder of the SQLite file, the embedded Valkey and the secret key.",
-    )
-    database_url: str = Field(
-        default="",
-        description="postgresql://user:password@host/name; empty: SQLite in the data folder.",
-    )
-    redis_url: str = Field(
-        default="", description="redis://host:6379/0; empty: the embedded Valkey."
-    )
-    base_url: str = Field(
-        default="",
-        description="The address residents see; empty: this machine, at the web server's port.",
-    )
-    secret_key: str = Field(
-        default="",
-        description="32 bytes, base64 or hex; empty: made and kept (0600) in the data folder.",
-    )
-    channels: Items = Field(
-        default=(), description="Channels that are open; empty: all that are configured."
-    )
-    host: str = Field(default="127.0.0.1", description="Where the web server listens.")
-    port: int = Field(default=8000, ge=0, le=65535, description="The web server's port.")
-    trusted_proxies: Proxies = Field(
-        default=("127.0.0.1", "::1"),
-        description="Addresses or networks whose X-Forwarded-For is believed.",
-    )
-    lease: float = Field(
-        default=30.0,
-        ge=1,
-        le=600,
-        description="Seconds a worker may hold a slice without renewing.",
-    )
-    instance: str = Field(
-        default="",
-        description="Name of this installation, where its disk has no lasting numbers: a copy must have another name.",
-    )
-    city: str = Field(default="Kota Cimahi", description="The city's name in messages.")
-    sender: str = Field(default="Info Kota Cimahi", description="The sender's name in messages.")
-    domain: str = Field(
-        default="",
-        description="Domain in Message-IDs, List-Ids and feed ids; empty: the base URL's host.",
-    )
-    code_prefix: str = Field(
-        default="CMH",
-        pattern="^[A-Z]{2,4}$",
-        description="First letters of the verification codes.",
-    )
-    break_glass: bool = Field(
-        default=False,
-        description="Whether one person alone may publish an emergency; alarms every pengelola.",
-    )
-    link_hosts: Hosts = Field(
-        default=(), description="Hosts that links may name, with their subdomains; empty: any."
-    )
-    phones: Phones = Field(
-        default=(),
-        description="The city's own telephone numbers; others are pointed out. Empty: none is.",
-    )
-    media_url: str = Field(
-        default="",
-        repr=False,
-        description="s3://key:secret@host/bucket?region=..&tls=.. for pictures; empty: the data folder.",
-    )
-    simulated: bool = Field(
-        default=False, description="Set by `broadcaster demo`: marks each message [SIMULASI]."
-    )
-    simulation_url: str = Field(
-        default="", description="Set by `broadcaster demo`: where the stand-in providers answer."
-    )
-    oidc_issuer: str = Field(
-        default="", description="Single sign-on: the provider's address (OIDC_ISSUER)."
-    )
-    oidc_client_id: str = Field(
-        default="", description="Single sign-on: who we are there (OIDC_CLIENT_ID)."
-    )
-    oidc_client_secret: str = Field(
-        default="", repr=False, description="Single sign-on: our secret (OIDC_CLIENT_SECRET)."
-    )
-    oidc_scope: str = Field(
-        default="openid profile email", description="Single sign-on: what we ask for (OIDC_SCOPE)."
-    )
-    oidc_role_claim: str = Field(
-        default="roles", description="Single sign-on: the claim that names roles (OIDC_ROLE_CLAIM)."
-    )
-    oidc_role_separator: Literal["", "space", "comma"] = Field(
-        default="",
-        description="Single sign-on: what cuts a text claim into values; empty: it is one (OIDC_ROLE_SEPARATOR).",
-    )
-    oidc_roles: str = Field(
-        default="",
-        description="Single sign-on: value=role pairs; empty: our words but pengelola (OIDC_ROLES).",
-    )
-
-    @field_validator("base_url")
-    @classmethod
-    def _absolute(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("harus diawali http:// atau https://")
-        return value.rstrip("/")
-
-    @field_validator("redis_url")
-    @classmethod
-    def _redis(cls, value: str) -> str:
-        if value and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("harus diawali redis://, rediss:// atau unix://")
-        return value
-
-    @field_validator("media_url")
-    @classmethod
-    def _media(cls, value: str) -> str:
-        Location.of(value) if value else None
-        return value
-
-    @field_validator("oidc_issuer")
-    @classmethod
-    def _provider(cls, value: str) -> str:
-        loopback = value.startswith("http://") and urlsplit(value).hostname in (
-            "127.0.0.1",
-            "localhost",
-            "::1",
-        )
-        if value and not loopback and not value.startswith("https://"):
-            raise ValueError("harus diawali https://")
-        return value
-
-    @field_validator("oidc_scope")
-    @classmethod
-    def _scope(cls, value: str) -> str:
-        scopes = value.replace(",", " ").split()
-        if "openid" not in scopes:
-            raise ValueError("harus memuat openid, misalnya: openid profile email roles")
-        if not all(re.fullmatch(r"[!#-\[\]-~]+", scope) for scope in scopes):
-            raise ValueError("berisi huruf atau tanda yang tidak boleh")
-        return " ".join(scopes)
-
-    @field_validator("oidc_roles")
-    @classmethod
-    def _roles(cls, value: str) -> str:
-        read_role_mapping(value)
-        return value
-
-    @model_validator(mode="before")
-    @classmethod
-    def _own_address(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return (
-            values
-            if values.get("base_url")
-            else {**values, "base_url": f"http://127.0.0.1:{values.get('port', 8000)}"}
-        )
-
-    @property
-    def database(self) -> str:
-        """The database URL in force."""
-        return self.database_url or f"sqlite:///{(self.data_dir / 'siaran.db').resolve()}"
-
-    @property
-    def site(self) -> Site:
-        """The city as channels and pages name it."""
-        host = self.base_url.split("://", 1)[1].split("/", 1)[0].split(":", 1)[0]
-        return Site(
-            base_url=self.base_url,
-            city=self.city,
-            sender=self.sender,
-            domain=self.domain or host,
-            simulated=self.simulated,
-        )
-
-    @property
-    def topics(self) -> tuple[Topic, ...]:
-        """The city's categories."""
-        return TOPICS
-
-
-def variable(name: str) -> str:
-    """The environment variable of a field of Settings."""
-    return name.upper() if name.startswith(OIDC.lower()) else PREFIX + name.upper()
+    """The settings are not usable; the message names every missing or wrong one, and the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """The settings together with each channel module and its own settings."""
+    """Settings, with each channel module and its own settings."""
 
     settings: Settings
     variables: Mapping[str, str] = field(repr=False)
     modules: Mapping[str, ModuleType]
     channel_settings: Mapping[str, ChannelSettings]
     unknown: tuple[str, ...] = ()
-    """A sentence for each variable that has one of our first words and is no setting."""
+    """A sentence for each variable that shares a prefix with our settings but is none of them."""
 
     def is_open(self, name: str) -> bool:
-        """Whether announcements go out by this channel: it is chosen, and all it requires is set."""
+        """True if announcements go out by this channel: it is selected, and its required
+        settings are present.
+        """
         chosen = self.settings.channels
         return (not chosen or name in chosen) and not self.channel_settings[name].missing()
 
 
 SIMULATION = "simulation.json"
-"""File in the data folder of a demo: the settings under which it runs, so that every command in
-that folder joins it.
+"""File in the data folder of a demo with its settings, so that every command in that folder
+joins it.
 """
 
 
 def simulation(data_dir: Path) -> dict[str, str]:
-    """The variables of the demo that lives in this folder; empty for a real one."""
+    """Read the variables of the demo in this folder; empty for a real installation. Raises
+    BadSettings for a damaged file.
+    """
     path = data_dir / SIMULATION
     if not path.exists():
         return {}
@@ -272,34 +70,41 @@ def simulation(data_dir: Path) -> dict[str, str]:
 
 
 def data_folder(environ: Mapping[str, str] | None = None) -> Path:
-    """BROADCASTER_DATA_DIR, else ./data."""
+    """Return BROADCASTER_DATA_DIR, or ./data."""
     given = (os.environ if environ is None else environ).get(f"{PREFIX}DATA_DIR")
     return Path(given or Settings.model_fields["data_dir"].default)
 
 
+def log_level() -> str:
+    """Read the log level of the environment, "" for the default; raises BadSettings."""
+    try:
+        return check_log_level(os.environ.get(LOG_LEVEL, ""))
+    except ValueError as error:
+        raise BadSettings(f"{LOG_LEVEL}: {error}.") from error
+
+
+def set_log_level(level: str) -> None:
+    """Set the log level of this process and of its children."""
+    os.environ[LOG_LEVEL] = level
+
+
 def environment() -> dict[str, str]:
-    """This process's variables, to hand on to children."""
+    """Copy this process's variables, to pass on to children."""
     return dict(os.environ)
 
 
 def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
-    """All settings from `environ` (default: the process's); raises BadSettings naming everything
-    wrong at once.
+    """Read all settings from `environ` (default: that of the process); raises BadSettings with
+    every error at once.
     """
-    variables = dict(os.environ if environ is None else environ)
-    variables |= simulation(Path(overrides.get("data_dir") or data_folder(variables)))
-    own = {
-        k.removeprefix(PREFIX).lower(): v
-        for k, v in variables.items()
-        if k.startswith(PREFIX) and v != ""
-    }
-    own |= {k.lower(): v for k, v in variables.items() if k.startswith(OIDC) and v != ""}
+    variables = _variables(environ, overrides)
+    own = _own(variables)
     problems: list[str] = []
     try:
         settings = Settings.model_validate({**own, **overrides})
     except ValidationError as error:
         problems += _sentences("", error)
-        # so that what is wrong with the channels is told in the same breath
+        # go on, so that errors of the channels are reported too
         settings = Settings.model_validate({"channels": own.get("channels", "")})
     modules = channel_modules()
     per_channel: dict[str, ChannelSettings] = {}
@@ -323,8 +128,39 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
     )
 
 
+def read_settings() -> Settings:
+    """Read the program's own settings from this process's variables, without those of the
+    channels; raises BadSettings.
+    """
+    try:
+        return Settings.model_validate(_own(_variables(None, {})))
+    except ValidationError as error:
+        raise BadSettings("\n".join(_sentences("", error))) from error
+
+
+def _variables(environ: Mapping[str, str] | None, overrides: Mapping[str, Any]) -> dict[str, str]:
+    """Collect all variables, including those of a demo in the data folder."""
+    variables = dict(os.environ if environ is None else environ)
+    return variables | simulation(Path(overrides.get("data_dir") or data_folder(variables)))
+
+
+def _own(variables: Mapping[str, str]) -> dict[str, str]:
+    """Collect the values of Settings, by field; an empty variable counts as absent."""
+    own = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in variables.items()
+        if name.startswith(PREFIX) and value != ""
+    }
+    sign_on = {
+        name.lower(): value
+        for name, value in variables.items()
+        if name.startswith(OIDC) and value != ""
+    }
+    return own | sign_on
+
+
 def _known(modules: Mapping[str, ModuleType]) -> frozenset[str]:
-    """Every variable that is read."""
+    """Names of all known variables."""
     own = (variable(name) for name in Settings.model_fields)
     return frozenset(own).union(*(module.Settings.variables() for module in modules.values()))
 
@@ -343,7 +179,7 @@ def _mixed(
     modules: Mapping[str, ModuleType],
     per_channel: Mapping[str, ChannelSettings],
 ) -> list[str]:
-    """A simulation whose page publishes for anyone must never reach a real provider."""
+    """Refuse real providers in a simulation, whose page lets anyone publish."""
     real = [
         name
         for name, channel in per_channel.items()
@@ -354,7 +190,8 @@ def _mixed(
     ]
     return (
         [
-            f"{PREFIX}SIMULATED terisi, padahal kanal ini asli: {', '.join(real)}. Kosongkan salah satunya."
+            f"{PREFIX}SIMULATED terisi, padahal kanal ini asli: {', '.join(real)}. "
+            "Kosongkan salah satunya."
         ]
         if real
         else []
@@ -387,17 +224,19 @@ def _missing(settings: Settings, per_channel: Mapping[str, ChannelSettings]) -> 
 
 
 def _sentences(prefix: str, error: ValidationError) -> list[str]:
-    """Each thing that is wrong; `prefix` is that of a channel, "" for the program's own settings."""
-    named = [("_".join(str(part) for part in found["loc"]), found) for found in error.errors()]
+    """Describe each error; `prefix` is that of a channel, "" for the program's own settings."""
+    named = [("_".join(str(part) for part in detail["loc"]), detail) for detail in error.errors()]
     return [
-        f"{prefix + name.upper() if prefix else variable(name)}: {_sentence(found)}."
-        for name, found in named
+        f"{prefix + name.upper() if prefix else variable(name)}: {_sentence(detail)}."
+        for name, detail in named
     ]
 
 
-def _sentence(found: ErrorDetails) -> str:
-    """What a value should be; pydantic's own words where it is none of the kinds our settings have."""
-    limits = found.get("ctx", {})
+def _sentence(detail: ErrorDetails) -> str:
+    """Describe the expected value; pydantic's own message for error types that our settings do
+    not have.
+    """
+    limits = detail.get("ctx", {})
     words = {
         "int_parsing": "harus bilangan bulat",
         "float_parsing": "harus bilangan",
@@ -408,18 +247,18 @@ def _sentence(found: ErrorDetails) -> str:
         "string_pattern_mismatch": f"harus cocok dengan {limits.get('pattern')}",
         "value_error": str(limits.get("error")),
     }
-    return words.get(found["type"], found["msg"])
+    return words.get(detail["type"], detail["msg"])
 
 
 def channel_modules() -> dict[str, ModuleType]:
-    """Every channel there is: each module directly in `channels`, by name."""
+    """Import every channel: each module directly in `channels`, by name."""
     names = sorted(m.name for m in pkgutil.iter_modules(channels.__path__) if not m.ispkg)
     return {name: importlib.import_module(f"channels.{name}") for name in names}
 
 
 def open_channels(loaded: Loaded) -> tuple[dict[str, PushChannel], dict[str, PullChannel]]:
-    """Every channel, built from its settings: push and pull. Those without credentials still
-    render.
+    """Build every channel from its settings: push and pull. Channels without credentials can
+    still render.
     """
     push: dict[str, PushChannel] = {}
     pull: dict[str, PullChannel] = {}

@@ -1,4 +1,4 @@
-"""CSV that people open in a spreadsheet."""
+"""CSV for people who open it in a spreadsheet."""
 
 import csv
 import io
@@ -8,7 +8,9 @@ from subscribers.spreadsheet import guarded
 
 
 def line(values: Iterable[str], *, delimiter: str = ",") -> str:
-    """One line of CSV; what a spreadsheet would take for a formula begins with an apostrophe."""
+    """Format one line of CSV; an apostrophe precedes values that a spreadsheet would take for a
+    formula.
+    """
     out = io.StringIO()
     csv.writer(out, delimiter=delimiter, lineterminator="\r\n").writerow(
         [guarded(value) for value in values]

@@ -1,12 +1,12 @@
-"""Where a database is at home: a copy that wakes elsewhere, or an older state of it, sends nothing
-until a person says so.
+"""Custody of a database: a copy that starts elsewhere, or an older state of it, sends nothing
+until a person adopts it.
 
-A SQLite file is known by its number on its disk and by the machine, a PostgreSQL database by the
-numbers that its server gave it: a restart, a reboot, another host name, another container on the
-same volume change none of these. A mark that rises while the program runs stands in the database
-and beside it: a database with a lower mark than its folder is an older state of it. A copy from
-which nothing was published and nothing is due begins a life of its own, unless its folder saw a
-later state of it.
+A SQLite file is identified by its inode on its disk and by the machine, a PostgreSQL database by
+the numbers that its server assigned: a restart, a reboot, another host name or another container
+on the same volume changes none of these. A mark that rises while the program runs is stored in
+the database and beside it: a database with a lower mark than its folder is an older state. A
+copy from which nothing was published and nothing is due starts a life of its own, unless its
+folder saw a later state of it.
 """
 
 import hashlib
@@ -15,42 +15,49 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import structlog
 from sqlalchemy import Connection, make_url
 
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
-from broadcaster.runtime.config import Settings
-from broadcaster.store import audit, ledger
-from broadcaster.store import custody as store
-from broadcaster.store.custody import Custody, Waiting
+from broadcaster.domain.refusal_codes import SendingCode
+from broadcaster.runtime.settings import Settings
+from broadcaster.store import audit, custody, ledger
+from broadcaster.store.custody import Custody, HeldSendings
 from broadcaster.store.database import Database, is_sqlite, now
-from channels.base.rendering import full_moment_text
+from channels.base.moments import full_moment_text
 
 log = structlog.get_logger(__name__)
 
 FILE = "database.mark"
-"""The mark's file in the data folder."""
+"""Name of the mark's file in the data folder."""
 MARK_SECONDS = 60.0
-"""Pause between two marks: an older state of the database younger than this may pass unnoticed."""
+"""Seconds between two marks: an older state of the database that is younger than this may go
+unnoticed.
+"""
 MACHINE_ID = Path("/etc/machine-id")
 CONTAINERS = (Path("/.dockerenv"), Path("/run/.containerenv"))
-"""Files that say that this is a container: its machine's number, if it has one, changes with each."""
+"""Files that indicate a container, whose machine id, if any, changes with each new one."""
 Because = Literal["moved", "older"]
 REASONS: dict[str, str] = {
     "moved": "Basis data ini disalin, dipindahkan atau dipulihkan ke tempat lain",
-    "older": "Basis data ini lebih lama daripada yang terakhir berjalan di sini (cadangan yang dipulihkan)",
+    "older": (
+        "Basis data ini lebih lama daripada yang terakhir berjalan di sini "
+        "(cadangan yang dipulihkan)"
+    ),
 }
 REMEDY = "Pastikan pemasangan yang lama sudah berhenti, lalu jalankan di server: broadcaster adopt"
 STOPPED = "Tidak dikirim lagi: basis data dipindahkan atau dipulihkan."
-"""Why waiting messages were stopped with the adoption."""
+"""Reason stored with waiting messages that the adoption stopped."""
 
 
 class Home(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a database lives: `name` is the operator's, `machine` a hash, `file` and `disk` as the
-    system numbers them.
+    """Place of a database: `name` is set by the operator, `machine` is a hash, `file` and `disk`
+    are numbers of the system.
     """
 
     identity: str = ""
@@ -61,46 +68,46 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
-    """That nothing is sent, since when and why."""
+class CustodyHold:
+    """The reason that nothing is sent, and since when."""
 
     since: datetime
     because: str
 
     @property
     def sentence(self) -> str:
-        """What an operator reads."""
+        """Explanation for an operator."""
         why = REASONS.get(self.because, REASONS["moved"])
         return f"{why}: tidak ada pesan yang dikirim sejak {full_moment_text(self.since)}."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """Where a database is at home (as it is written down), whether it is held, and whether that is
-    yet to be written down.
+class CustodyVerdict:
+    """Result of the custody check: the home as stored (JSON), the reason for holding if any, and
+    whether either is still to be stored.
     """
 
     home: str
-    held: Held | None = None
+    held: CustodyHold | None = None
     news: bool = False
 
 
-# --- who is asked -----------------------------------------------------------------------------------------
+# --- the place --------------------------------------------------------------------------------
 
 
 def here(connection: Connection, settings: Settings) -> Home:
-    """Where this database is now."""
+    """Identify the current place of this database."""
     if not is_sqlite(connection):
-        return Home(name=settings.instance, file=store.place(connection))
+        return Home(name=settings.instance, file=custody.place(connection))
     path = make_url(settings.database).database or ""
-    numbers, disk = os.stat(path), os.statvfs(path)  # noqa: PTH116  the disk's number has no other way
+    numbers, disk = os.stat(path), os.statvfs(path)  # noqa: PTH116  as os.statvfs
     return Home(
         name=settings.instance, machine=machine(), file=str(numbers.st_ino), disk=str(disk.f_fsid)
     )
 
 
 def machine(machine_id: Path = MACHINE_ID, containers: tuple[Path, ...] = CONTAINERS) -> str:
-    """A hash of this machine's number; empty where it has none of its own."""
+    """Hash the machine id; "" if there is none or this is a container."""
     if any(path.exists() for path in containers):
         return ""
     try:
@@ -111,10 +118,10 @@ def machine(machine_id: Path = MACHINE_ID, containers: tuple[Path, ...] = CONTAI
 
 
 def is_elsewhere(was: Home, here: Home) -> bool:
-    """Check whether a database woke in another place than where it last ran (pure). What is not
-    known is no difference.
+    """True if a database starts in another place than where it last ran (pure). An unknown value
+    is no difference.
 
-    Where the operator names the installation, the name alone counts. A disk may get another number
+    If the operator names the installation, only the name counts. A disk may get another number
     on the same machine.
     """
     if was.name and here.name:
@@ -125,12 +132,12 @@ def is_elsewhere(was: Home, here: Home) -> bool:
     return was.disk != here.disk and same_machine is None
 
 
-# --- at the start, and while it runs ----------------------------------------------------------------------
+# --- at the start, and while it runs ----------------------------------------------------------
 
 
-async def check(database: Database, settings: Settings) -> Held | None:
-    """Hold everything back where this database is a copy or an older state; to be asked before
-    anything is sent.
+async def check(database: Database, settings: Settings) -> CustodyHold | None:
+    """Hold everything back if this database is a copy or an older state; call it before anything
+    is sent.
     """
     if settings.simulated:
         return None  # nothing leaves anyway
@@ -140,58 +147,57 @@ async def check(database: Database, settings: Settings) -> Held | None:
     return verdict.held
 
 
-def judged(connection: Connection, settings: Settings) -> Verdict:
-    """Whether this database is at home; nothing is changed."""
-    return _judged(store.read(connection), connection, settings)
+def judged(connection: Connection, settings: Settings) -> CustodyVerdict:
+    """Judge whether this database is at its home, without changing anything."""
+    return _judged(custody.read(connection), connection, settings)
 
 
-def settled(connection: Connection, settings: Settings) -> Verdict:
-    """Write down where a new database is at home, or hold one that is not."""
-    known = store.locked(connection)
+def settled(connection: Connection, settings: Settings) -> CustodyVerdict:
+    """Store the home of a new database, or hold one that is not at its home."""
+    known = custody.locked(connection)
     verdict = _judged(known, connection, settings)
     if not verdict.news:
         return verdict
     if verdict.held is not None:
-        store.hold(connection, verdict.held.because, verdict.held.since.timestamp())
+        custody.hold(connection, verdict.held.because, verdict.held.since.timestamp())
     else:
-        store.settle(connection, verdict.home, known.mark if known is not None else 0)
+        custody.settle(connection, verdict.home, known.mark if known is not None else 0)
     return verdict
 
 
-def _judged(known: Custody | None, connection: Connection, settings: Settings) -> Verdict:
-    found = here(connection, settings)
+def _judged(known: Custody | None, connection: Connection, settings: Settings) -> CustodyVerdict:
+    place = here(connection, settings)
     if known is None:
-        return Verdict(home=_written(found, secrets.token_hex(8)), news=True)
+        return CustodyVerdict(home=_written(place, secrets.token_hex(8)), news=True)
     if (away := _held(known)) is not None:
-        return Verdict(home=known.home, held=away)
+        return CustodyVerdict(home=known.home, held=away)
     was = msgspec.json.decode(known.home, type=Home)
-    because = _because(was, found, known.mark, settings)
+    because = _because(was, place, known.mark, settings)
     if (
         because is not None
         and not _ran_on(was, known.mark, settings)
-        and not store.may_send(connection)
+        and not custody.may_send(connection)
     ):
-        return Verdict(
-            home=_written(found, secrets.token_hex(8)), news=True
-        )  # nothing can leave twice: it begins here
+        # nothing can be sent twice: a new life begins here
+        return CustodyVerdict(home=_written(place, secrets.token_hex(8)), news=True)
     if because is not None:
-        return Verdict(
+        return CustodyVerdict(
             home=known.home,
-            held=Held(since=datetime.fromtimestamp(now(connection), UTC), because=because),
+            held=CustodyHold(since=datetime.fromtimestamp(now(connection), UTC), because=because),
             news=True,
         )
-    merged = _written(_merged(was, found), was.identity)
-    return Verdict(home=merged, news=merged != known.home)
+    merged = _written(_merged(was, place), was.identity)
+    return CustodyVerdict(home=merged, news=merged != known.home)
 
 
-def held(connection: Connection) -> Held | None:
-    """Since when and why nothing is sent; None where it is."""
-    return _held(store.read(connection))
+def held(connection: Connection) -> CustodyHold | None:
+    """Return the reason that nothing is sent; None if sending is allowed."""
+    return _held(custody.read(connection))
 
 
 async def keep_mark(database: Database, settings: Settings) -> None:
-    """Count the mark up, in the database first and then beside it; hold everything back where it is
-    behind.
+    """Raise the mark, in the database first and then beside it; hold everything back if the
+    database is not at its home.
     """
     if settings.simulated:
         return
@@ -203,29 +209,29 @@ async def keep_mark(database: Database, settings: Settings) -> None:
 
 
 def _raised(connection: Connection) -> tuple[str, int]:
-    known = store.locked(connection)
+    known = custody.locked(connection)
     identity = msgspec.json.decode(known.home, type=Home).identity if known is not None else ""
-    return identity, store.raise_mark(connection)
+    return identity, custody.raise_mark(connection)
 
 
-def _because(was: Home, found: Home, mark: int, settings: Settings) -> Because | None:
-    if is_elsewhere(was, found):
+def _because(was: Home, place: Home, mark: int, settings: Settings) -> Because | None:
+    if is_elsewhere(was, place):
         return "moved"
     return "older" if _ran_on(was, mark, settings) else None
 
 
 def _ran_on(was: Home, mark: int, settings: Settings) -> bool:
-    """Check whether a later state of this database ran in the data folder."""
+    """True if a later state of this database ran in the data folder."""
     return read_mark(settings.data_dir, was.identity) > mark
 
 
-def _merged(was: Home, found: Home) -> Home:
-    """What is known now, and what was known before of what is not."""
+def _merged(was: Home, place: Home) -> Home:
+    """Merge the current place with earlier values for what is unknown now."""
     return Home(
-        name=found.name or was.name,
-        machine=found.machine or was.machine,
-        file=found.file,
-        disk=found.disk,
+        name=place.name or was.name,
+        machine=place.machine or was.machine,
+        file=place.file,
+        disk=place.disk,
     )
 
 
@@ -233,17 +239,19 @@ def _written(home: Home, identity: str) -> str:
     return msgspec.json.encode(msgspec.structs.replace(home, identity=identity)).decode()
 
 
-def _held(known: Custody | None) -> Held | None:
+def _held(known: Custody | None) -> CustodyHold | None:
     if known is None or known.held_at is None:
         return None
-    return Held(since=datetime.fromtimestamp(known.held_at, UTC), because=known.held_because)
+    return CustodyHold(since=datetime.fromtimestamp(known.held_at, UTC), because=known.held_because)
 
 
-# --- the mark beside the database -------------------------------------------------------------------------
+# --- the mark beside the database -------------------------------------------------------------
 
 
 def read_mark(folder: Path, identity: str) -> int:
-    """The highest mark that this folder saw of a database; 0 where it saw none, or another's."""
+    """Read the highest mark of a database that this folder saw; 0 if none, or that of another
+    database.
+    """
     try:
         whose, _, mark = (folder / FILE).read_text().strip().partition(" ")
     except (OSError, UnicodeDecodeError):
@@ -252,8 +260,8 @@ def read_mark(folder: Path, identity: str) -> int:
 
 
 def write_mark(folder: Path, identity: str, mark: int) -> None:
-    """Keep the mark, whole or not at all; one that cannot be kept only makes an older state harder
-    to notice.
+    """Write the mark atomically; a failure is only logged, as it merely makes an older state
+    harder to notice.
     """
     fresh = folder / f"{FILE}.{os.getpid()}"
     try:
@@ -266,59 +274,64 @@ def write_mark(folder: Path, identity: str, mark: int) -> None:
         log.warning("mark_not_kept", error=error.strerror)
 
 
-# --- a person decides -------------------------------------------------------------------------------------
+# --- adoption ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Adopted:
-    """What was adopted: why it was held, what waited, and whether that was stopped."""
+    """Result of an adoption: the reason for the hold, the waiting messages, and whether they
+    were stopped.
+    """
 
     because: str
-    waiting: Waiting
+    waiting: HeldSendings
     stopped: bool
     identity: str
     mark: int
 
 
 def adopt(
-    connection: Connection, settings: Settings, *, actor: str, at: datetime, stop: bool | None
+    connection: Connection, settings: Settings, *, actor: Actor, stop: bool | None
 ) -> Adopted:
-    """Make this the database's home and send again; `stop`: what waits is stopped (None: nothing
-    may wait). Raises NotAllowed.
+    """Make this the home of the database and resume sending; `stop`: stop waiting messages
+    (None: there must be none). Raises NotAllowed.
     """
-    known = store.locked(connection)
+    known = custody.locked(connection)
     if known is None or known.held_at is None:
-        raise NotAllowed("Basis data ini sudah di tempatnya: tidak ada yang ditahan.")
-    waits, was = store.waiting(connection), msgspec.json.decode(known.home, type=Home)
+        raise NotAllowed(SendingCode.DATABASE_AT_HOME)
+    waits, was = custody.waiting(connection), msgspec.json.decode(known.home, type=Home)
     if waits.announcements and stop is None:
-        choices = "Pilih: --waiting stop (hentikan) atau --waiting send (kirim)."
-        raise NotAllowed(f"{_told(waits)} Sebagian mungkin sudah sampai. {choices}")
+        raise NotAllowed(SendingCode.MESSAGES_WAIT, waiting=_describe_waiting(waits))
     for announcement in waits.announcements if stop else ():
         ledger.cancel(connection, announcement, STOPPED)
     mark = max(known.mark, read_mark(settings.data_dir, was.identity)) + 1
-    identity = secrets.token_hex(
-        8
-    )  # marks of its earlier life, on whichever machine, count no more
-    store.settle(connection, _written(here(connection, settings), identity), mark)
-    detail: dict[str, Any] = {
-        "because": known.held_because,
-        "count": waits.messages,
-        "stopped": bool(stop),
-    }
-    audit.append(connection, at=at, actor=actor, act="adopt", subject="database", detail=detail)
+    identity = secrets.token_hex(8)  # marks of its earlier life no longer count, on any machine
+    custody.settle(connection, _written(here(connection, settings), identity), mark)
+    audit.append(
+        connection,
+        actor,
+        Act.ADOPT,
+        "database",
+        because=known.held_because,
+        count=waits.messages,
+        stopped=bool(stop),
+    )
     return Adopted(
         because=known.held_because, waiting=waits, stopped=bool(stop), identity=identity, mark=mark
     )
 
 
-def told(connection: Connection) -> str:
-    """What waits, in words."""
-    return _told(store.waiting(connection))
+def describe_waiting(connection: Connection) -> str:
+    """Describe the waiting messages."""
+    return _describe_waiting(custody.waiting(connection))
 
 
-def _told(waits: Waiting) -> str:
+def _describe_waiting(waits: HeldSendings) -> str:
     planned = f" {waits.schedules} jadwal menunggu waktunya." if waits.schedules else ""
     if not waits.announcements or waits.since is None:
         return f"Tidak ada pesan yang menunggu.{planned}"
     since = full_moment_text(datetime.fromtimestamp(waits.since, UTC))
-    return f"{waits.messages} pesan dari {len(waits.announcements)} pengumuman menunggu, yang paling lama sejak {since}.{planned}"
+    return (
+        f"{waits.messages} pesan dari {len(waits.announcements)} pengumuman menunggu, "
+        f"yang paling lama sejak {since}.{planned}"
+    )

@@ -1,17 +1,19 @@
-"""Open files of this process: as many as the system grants, as each connection is one."""
+"""Limit of open files of this process: raised to what the system grants, as each connection
+takes one.
+"""
 
 import contextlib
 
 MOST = 65_536
-"""More than we ever hold; some systems say that there is no limit, and refuse to be asked for none."""
+"""Upper bound of the limit; some systems report no limit, but refuse a request for none."""
 WANTED = 4_352
-"""Enough for every connection that the web server holds (web/admission.py), its backlog and what
-else it opens.
+"""Enough for every connection of the web server (web/base/admission.py), its backlog and its
+other files.
 """
 
 
 def file_limit() -> tuple[int, int]:
-    """Open files allowed now, and at most after raising."""
+    """Return the current limit of open files, and the highest possible one."""
     try:
         import resource  # noqa: PLC0415  not on Windows
     except ImportError:
@@ -22,14 +24,13 @@ def file_limit() -> tuple[int, int]:
 
 
 def raise_file_limit() -> int:
-    """Allow as many open files as the system grants; returns how many."""
+    """Raise the limit as far as the system allows; returns the new limit."""
     now, most = file_limit()
     if most > now:
         import resource  # noqa: PLC0415  not on Windows
 
-        with contextlib.suppress(
-            OSError, ValueError
-        ):  # macOS grants less than it says: what we have must do
+        # macOS may grant less than it reports: keep the current limit then
+        with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(
                 resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
             )

@@ -1,26 +1,25 @@
-"""The words people read: gettext catalogues in `words/<lang>/*.po`, compiled in memory when first
-asked for.
-"""
+"""Translations: gettext catalogues in `words/<lang>/*.po`, compiled in memory on first use."""
 
 import gettext
 import io
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
 
 FOLDER = Path(__file__).resolve().parents[1] / "words"
 LANGUAGES = ("id", "en")
-"""Languages of pages; the first is the source and the default."""
+"""Languages of the pages; the first is the source and the default."""
 
 
 class Words:
-    """All words of one language; call it with a key and the values of its {placeholders}."""
+    """Texts of one language; call with a key and the values of its {placeholders}."""
 
-    def __init__(self, lang: str, catalogues: tuple[Catalog, ...]) -> None:
+    def __init__(self, lang: str, catalogues: tuple["Catalog", ...]) -> None:
+        from babel.messages.mofile import write_mo  # noqa: PLC0415  quick start
+
         self.lang = lang
         self.keys = frozenset(
             _key(message.id) for catalogue in catalogues for message in catalogue if message.id
@@ -41,8 +40,8 @@ class Words:
             self._translations = translations
 
     def __call__(self, key: str, /, **values: object) -> str:
-        """The text of `key`; a whole number `n` chooses the plural. Raises KeyError for an unknown
-        key or a missing value.
+        """Format the text of `key`; an integer `n` selects the plural. Raises KeyError for an
+        unknown key or a missing value.
         """
         if key not in self.keys:
             raise KeyError(f"no words for {key!r} in {self.lang!r}")
@@ -51,9 +50,11 @@ class Words:
             text = self._translations.ngettext(key, key, count)
         else:
             text = self._translations.gettext(key)
-        return text.format_map({name: self._shown(value) for name, value in values.items()})
+        return text.format_map({name: self._formatted(value) for name, value in values.items()})
 
-    def _shown(self, value: object) -> object:
+    def _formatted(self, value: object) -> object:
+        from babel.numbers import format_decimal  # noqa: PLC0415  quick start
+
         return format_decimal(value, locale=self.lang) if isinstance(value, int) else value
 
 
@@ -63,11 +64,13 @@ def _key(identity: object) -> str:
 
 @cache
 def words(lang: str) -> Words:
-    """The words of a language, Indonesian where we have no such language."""
+    """Load the texts of a language, Indonesian for an unknown one."""
     chosen = lang if lang in LANGUAGES else LANGUAGES[0]
     return Words(chosen, tuple(_read(path) for path in sorted((FOLDER / chosen).glob("*.po"))))
 
 
-def _read(path: Path) -> Catalog:
+def _read(path: Path) -> "Catalog":
+    from babel.messages.pofile import read_po  # noqa: PLC0415  quick start
+
     with path.open("rb") as file:
         return read_po(file, locale=path.parent.name, abort_invalid=True)

@@ -1,5 +1,5 @@
-"""The alarm of the inbox: what residents and providers said must not lie there unapplied. Every
-process looks, also the web's.
+"""Inbox alarm: messages of residents and events of providers must not stay unapplied. Every
+process checks, also those of the web.
 """
 
 from collections.abc import Mapping
@@ -19,46 +19,48 @@ LIMITS: Mapping[int, float] = {
     inbox.STATUSES: 60.0,
     inbox.POSTPONED: 60.0,
 }
-"""Seconds for which each may be due; what matches nothing of ours may wait for its eight days."""
+"""Seconds that each kind may be overdue; events that match nothing of ours may wait for eight
+days.
+"""
 LOOK_SECONDS = 2.0
-"""Pause between looks of one process."""
+"""Seconds between checks of one process."""
 REPEAT_SECONDS = 60.0
-"""Pause between two alarms of one process."""
+"""Seconds between two alarms of one process."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Late:
-    """What waits too long: which kind, and for how many seconds."""
+class OverdueEvents:
+    """Overdue events of one kind, and for how many seconds."""
 
     kind: str
     seconds: float
 
 
-def late(connection: Connection, now: float) -> list[Late]:
-    """Look for what is due for too long, the most urgent kind first."""
+def find_overdue(connection: Connection, now: float) -> list[OverdueEvents]:
+    """Find overdue events, the most urgent kind first."""
     since = {priority: inbox.oldest(connection, priority) for priority in LIMITS}
     waits = {priority: now - due_at for priority, due_at in since.items() if due_at is not None}
     return [
-        Late(kind=inbox.KINDS[p], seconds=seconds)
+        OverdueEvents(kind=inbox.KINDS[p], seconds=seconds)
         for p, seconds in waits.items()
         if seconds > LIMITS[p]
     ]
 
 
 class InboxAlarm:
-    """One process's alarm in the log, raised again each minute while it lasts."""
+    """Alarm of one process in the log, repeated each minute while it lasts."""
 
     def __init__(self) -> None:
         self._look_at = 0.0
         self._raise_at = 0.0
 
     async def look(self, database: Database, now: float) -> None:
-        """Log what waits too long; most calls come too soon after the last look and cost nothing."""
+        """Log overdue events; most calls come too soon after the last check and cost nothing."""
         if self._look_at - LOOK_SECONDS <= now < self._look_at:
             return
         self._look_at = now + LOOK_SECONDS
-        found = await database.read(late, now)
-        if found and not self._raise_at - REPEAT_SECONDS <= now < self._raise_at:
+        overdue = await database.read(find_overdue, now)
+        if overdue and not self._raise_at - REPEAT_SECONDS <= now < self._raise_at:
             self._raise_at = now + REPEAT_SECONDS
-            for each in found:
-                log.error("inbox_late", kind=each.kind, seconds=round(each.seconds, 1))
+            for events in overdue:
+                log.error("inbox_late", kind=events.kind, seconds=round(events.seconds, 1))

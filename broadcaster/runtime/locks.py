@@ -1,5 +1,5 @@
-"""Locks of one machine: one `demo` or `run` for each data folder, and file locks that prove which
-workers live.
+"""Locks of one machine: a single `demo` or `run` per data folder, and file locks that prove
+which workers are alive.
 """
 
 import fcntl
@@ -11,12 +11,12 @@ from typing import Self
 
 
 class CannotStart(Exception):
-    """A part of the program cannot start; the message says why and what to do."""
+    """A part of the program cannot start; the message gives the reason and the remedy."""
 
 
 class DataFolder:
-    """The data folder, for one `demo` or `run` at a time: `with DataFolder(path) as folder`. Raises
-    CannotStart.
+    """Lock on the data folder, for one `demo` or `run` at a time: `with DataFolder(path) as
+    folder`. Raises CannotStart.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,7 +31,10 @@ class DataFolder:
         except BlockingIOError:
             holder = os.read(lock, 20).decode(errors="replace").strip() or "lain"
             os.close(lock)
-            remedy = "Hentikan itu, atau pilih folder lain (BROADCASTER_DATA_DIR, atau --data untuk demo)."
+            remedy = (
+                "Hentikan itu, atau pilih folder lain "
+                "(BROADCASTER_DATA_DIR, atau --data untuk demo)."
+            )
             raise CannotStart(
                 f"Folder data {self.path} sedang dipakai oleh proses {holder}. {remedy}"
             ) from None
@@ -52,21 +55,21 @@ class DataFolder:
 
 
 class WorkerLock:
-    """A file lock that proves that the holder of leases named `owner` lives: taken at once, held
-    until `release` or death.
+    """A file lock that proves that the holder of leases named `owner` is alive: taken on
+    creation, held until `release` or death.
     """
 
     def __init__(self, folder: Path, owner: str) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = _lock_path(folder, owner)
         fresh = self.path.with_suffix(".new")
-        # locked before it bears its name: nobody can ever see it free while its owner lives
+        # locked before it gets its name: nobody ever finds it free while its owner lives
         self._lock: int | None = os.open(fresh, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         fresh.rename(self.path)
 
     def release(self) -> None:
-        """Let go: from now on the owner counts as dead."""
+        """Release the lock: from now on the owner counts as dead."""
         if self._lock is not None:
             self.path.unlink(missing_ok=True)
             os.close(self._lock)
@@ -85,7 +88,7 @@ class WorkerLock:
 
 
 def is_dead(folder: Path, owner: str) -> bool:
-    """Whether the process that took leases as `owner` is gone: its lock is free, or there is none."""
+    """True if the process that took leases as `owner` has ended: its lock is free or missing."""
     try:
         lock = os.open(_lock_path(folder, owner), os.O_RDONLY)
     except FileNotFoundError:
@@ -100,7 +103,7 @@ def is_dead(folder: Path, owner: str) -> bool:
 
 
 def forget_dead(folder: Path) -> int:
-    """Remove the locks that dead processes left; returns how many."""
+    """Remove the locks of dead processes; returns how many."""
     dead = (
         [path for path in folder.glob("*.lock") if is_dead(folder, path.stem)]
         if folder.exists()

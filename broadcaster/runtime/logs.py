@@ -1,4 +1,4 @@
-"""Logging of the serving processes: one line an event on standard error, no address, no secret."""
+"""Logging: one line per event on standard error, without addresses or secrets."""
 
 import logging
 import sys
@@ -9,13 +9,15 @@ from pathlib import Path
 import structlog
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The folder of our packages."""
+"""Parent folder of our packages."""
+_LEVELS = {name.lower(): number for name, number in logging.getLevelNamesMapping().items()}
 
 
-def configure(*, quiet: bool = False) -> None:
-    """Set structlog up: key=value lines in a terminal, JSON otherwise; libraries (`quiet`: all)
-    only from warning on.
+def configure(*, quiet: bool = False, level: str = "") -> None:
+    """Set up structlog: key=value lines in a terminal, JSON otherwise; libraries log from
+    warning on. `level` applies to our own events; default: info, or warning if `quiet`.
     """
+    least = _LEVELS[level or ("warning" if quiet else "info")]
     renderer: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer(colors=True)
         if sys.stderr.isatty()
@@ -28,21 +30,21 @@ def configure(*, quiet: bool = False) -> None:
             structlog.processors.format_exc_info,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.WARNING if quiet else logging.INFO
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+        level=max(least, logging.WARNING),
+        stream=sys.stderr,
+        format="%(levelname)s %(name)s %(message)s",
     )
     for chatty in ("arq", "httpx", "aiosmtplib", "telegram"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
 
-def told(error: BaseException) -> str:
-    """What an error was and where in our code it arose; never its message, which may quote an
-    address.
+def describe_error(error: BaseException) -> str:
+    """Describe an error by its type and its place in our code; never by its message, which may
+    quote an address.
     """
     return ", ".join(dict.fromkeys(_places(error)))
 

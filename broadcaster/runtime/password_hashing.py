@@ -1,9 +1,10 @@
-"""Looking at passwords: one thread of low priority behind a short queue, so that it takes nothing
-from feeds, screens or hooks.
+"""Password hashing: one low-priority thread behind a short queue, so that it takes nothing from
+feeds, screens or webhooks.
 
-Argon2 takes a core and 64 MiB for some 50 ms on purpose. Whoever is known (signed in, or in a
-browser of theirs) has places of their own in the queue and goes first; strangers share the rest,
-and among them who has tried least goes first: a full queue turns away whoever has tried most.
+Argon2 takes a core and 64 MiB for about 50 ms on purpose. Known people (signed in, or in a
+browser that they have used before) have places of their own in the queue and go first; strangers
+share the rest, and those with the fewest attempts go first: a full queue rejects the one with
+the most.
 """
 
 import asyncio
@@ -18,24 +19,22 @@ from typing import TypeVar
 T = TypeVar("T")
 
 KNOWN_PLACES, STRANGER_PLACES = 8, 8
-"""How many may wait, beside the one being looked at: about half a second of work for each kind."""
+"""Places in the queue, besides the running one: about half a second of work for each kind."""
 RETRY_SECONDS = 2
-"""After so long the queue has moved on."""
+"""Seconds after which the queue has advanced."""
 NICENESS = 5
-"""How far the thread steps back behind the rest of the process (Linux: priorities are a thread's
-own).
-"""
+"""Niceness of the thread above that of the process (on Linux each thread has its own priority)."""
 KNOWN = -1
-"""`rank` of who is known; strangers have the number of their tries, 0 or more."""
+"""`rank` of known people; that of strangers is the number of their attempts, 0 or more."""
 
 
 class Busy(Exception):
-    """Too many passwords wait to be looked at; try again in RETRY_SECONDS."""
+    """Too many passwords wait to be hashed; try again in RETRY_SECONDS."""
 
 
 @dataclass(order=True, slots=True)
-class _Place:
-    """A place in the queue: lower ranks first, then who came first."""
+class _QueuePlace:
+    """A place in the queue: lower ranks first, then by arrival."""
 
     rank: int
     number: int
@@ -43,18 +42,16 @@ class _Place:
 
 
 class PasswordHasher:
-    """The only road to Argon2 in a process that serves: one thread, and a bounded queue before it."""
+    """The only way to Argon2 in a serving process: one thread behind a bounded queue."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="password", initializer=_step_back)
         self._busy = False
-        self._places: list[_Place] = []
+        self._places: list[_QueuePlace] = []
         self._count = 0
 
     async def run(self, act: Callable[[], T], *, rank: int = KNOWN) -> T:
-        """Run `act` when it is this caller's turn; raises Busy where there is no place left, or a
-        lower rank needs it.
-        """
+        """Run `act` in turn; raises Busy if no place is left, or if a lower rank takes it."""
         await self._turn(rank)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, act)
@@ -63,7 +60,7 @@ class PasswordHasher:
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn."""
+        """Number of callers waiting for their turn."""
         return len(self._places)
 
     def close(self) -> None:
@@ -76,7 +73,7 @@ class PasswordHasher:
             self._busy = True
             return
         self._count += 1
-        place = _Place(rank, self._count, asyncio.get_running_loop().create_future())
+        place = _QueuePlace(rank, self._count, asyncio.get_running_loop().create_future())
         self._places.append(place)
         self._make_room(known=rank == KNOWN)
         try:
@@ -89,7 +86,7 @@ class PasswordHasher:
             raise
 
     def _make_room(self, *, known: bool) -> None:
-        """Turn the last of this kind away where more wait than may."""
+        """Reject the last caller of this kind if too many wait."""
         kind = [place for place in self._places if (place.rank == KNOWN) == known]
         if len(kind) > (KNOWN_PLACES if known else STRANGER_PLACES):
             last = max(kind)
@@ -97,7 +94,7 @@ class PasswordHasher:
             last.turn.set_exception(Busy())
 
     def _pass_on(self) -> None:
-        """Give the thread to the next in the queue."""
+        """Hand the thread to the next caller in the queue."""
         self._places = [place for place in self._places if not place.turn.done()]
         self._busy = bool(self._places)
         if self._places:
@@ -107,9 +104,8 @@ class PasswordHasher:
 
 
 def _step_back() -> None:
-    """Lower this thread's priority; the threads that Argon2 starts inherit it."""
-    with contextlib.suppress(
-        OSError, AttributeError
-    ):  # Windows has no such call, a container may forbid it: only slower then
+    """Lower the priority of this thread; threads that Argon2 starts inherit it."""
+    # Windows has no such call, a container may forbid it: it is only slower then
+    with contextlib.suppress(OSError, AttributeError):
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)

@@ -1,5 +1,5 @@
-"""What one machine runs by itself: the embedded Valkey, child processes that die with their parent,
-locks on the data folder.
+"""Child processes of one machine: they die with their parent, are restarted when they end, and
+their output is passed on.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import Self
 
 GRACE = 10.0
-"""Seconds a child has between SIGTERM and SIGKILL."""
+"""Seconds between SIGTERM and SIGKILL."""
 FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
-"""Seconds before a dead child starts again: doubled each time, back to the first once it has lived
-for a minute.
+"""Seconds before a dead child is restarted: doubled each time, back to the first after it ran
+for LIVED seconds.
 """
 LIVED = 60.0
 POLL = 0.05
@@ -29,12 +29,12 @@ Process = subprocess.Popen[bytes]
 
 
 def to_stderr(line: str) -> None:
-    """Print one line where the operator looks."""
+    """Print one line for the operator."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
 
 
-# --- processes that die with their parent --------------------------------------------------------
+# --- processes that die with their parent -----------------------------------------------------
 
 _BY_SIGNAL = """
 import ctypes, os, signal, sys
@@ -58,8 +58,8 @@ os._exit(code if code >= 0 else 128 - code)
 
 
 def tied(command: Sequence[str], *, platform: str = sys.platform) -> list[str]:
-    """`command` in a starter that ends it with this process, even by SIGKILL; on macOS it watches
-    the pipe on its stdin.
+    """Wrap `command` in a starter that ends it with this process, even by SIGKILL; on macOS the
+    starter watches the pipe on its stdin.
 
     On Linux the kernel watches the starting thread: start children from the main thread.
     """
@@ -68,7 +68,7 @@ def tied(command: Sequence[str], *, platform: str = sys.platform) -> list[str]:
 
 
 def program(*arguments: str) -> tuple[str, ...]:
-    """The command that runs this program again with other arguments."""
+    """Build the command that runs this program with other arguments."""
     return (sys.executable, "-m", "broadcaster", *arguments)
 
 
@@ -78,7 +78,7 @@ def spawn(
     output: int = subprocess.DEVNULL,
 ) -> Process:
     """Start a child that dies with this process."""
-    # a session of its own: Ctrl-C reaches only the parent, which ends its children in order
+    # a session of its own: Ctrl-C reaches only the parent, which stops its children in order
     return subprocess.Popen(  # noqa: S603  our own programs
         tied(command),
         stdin=subprocess.PIPE,
@@ -90,14 +90,14 @@ def spawn(
 
 
 async def ended(process: Process) -> int:
-    """Wait for the child's end; returns its exit code, negative for a signal."""
-    while (code := process.poll()) is None:  # noqa: ASYNC110  event loops differ in how they report a child's end
+    """Wait for the child to end; returns its exit code, negative for a signal."""
+    while (code := process.poll()) is None:  # noqa: ASYNC110  loops report it differently
         await asyncio.sleep(POLL)
     return code
 
 
 async def end(process: Process, grace: float = GRACE) -> None:
-    """SIGTERM, then SIGKILL to it and all it started."""
+    """Send SIGTERM, then SIGKILL to the process and its children after `grace` seconds."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
@@ -121,8 +121,8 @@ class _Child:
 
 
 class Children:
-    """Child processes of one machine: restarted when they die, ended with this block, their output
-    told line by line.
+    """Child processes of one machine: restarted when they die, stopped with this block, their
+    output passed on line by line.
     """
 
     def __init__(self, *, say: Say = to_stderr, grace: float = GRACE) -> None:
@@ -144,8 +144,8 @@ class Children:
     def start(
         self, name: str, command: Sequence[str], *, environ: Mapping[str, str] | None = None
     ) -> None:
-        """Start a child and keep it alive; `environ` None = this process's. Call it from the main
-        thread.
+        """Start a child and keep it running; `environ` None: that of this process. Call it from
+        the main thread.
         """
         if name in self._children:
             raise ValueError(f"two children named {name}")
@@ -155,7 +155,7 @@ class Children:
         child.task = asyncio.create_task(self._keep(child), name=f"child-{name}")
 
     def pids(self) -> dict[str, int]:
-        """The process ids of the living children, by name."""
+        """Process ids of the running children, by name."""
         return {
             c.name: c.process.pid
             for c in self._children.values()
@@ -163,7 +163,7 @@ class Children:
         }
 
     async def stop(self) -> None:
-        """End every child, all at once: SIGTERM, and SIGKILL for those that remain."""
+        """Stop all children at once: SIGTERM, then SIGKILL for those that remain."""
         children = list(self._children.values())
         self._children.clear()
         for child in children:
@@ -208,8 +208,5 @@ def _tell(process: Process, name: str, say: Say) -> None:
 
 
 def ending(code: int) -> str:
-    """Words for an exit code."""
+    """Describe an exit code."""
     return f"sinyal {signal.Signals(-code).name}" if code < 0 else f"kode {code}"
-
-
-# --- the embedded Valkey ------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-"""The secret key from which all others are derived: read, made only together with an empty
-database, and bound to that one.
+"""Secret key, from which all other keys are derived: read, created only together with an empty
+database, and bound to that database.
 """
 
 import base64
@@ -16,43 +16,48 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Connection
 
 from broadcaster.domain.signatures import Signer
-from broadcaster.runtime.config import PREFIX, BadSettings, Settings
-from broadcaster.store import key_binding as store
-from broadcaster.store import respelling
+from broadcaster.runtime.config import BadSettings
+from broadcaster.runtime.settings import PREFIX, Settings
+from broadcaster.store import key_binding, respelling
 from broadcaster.store.database import Database
 from subscribers.vault import Vault
 
 KEY_BYTES = 32
 VARIABLE = f"{PREFIX}SECRET_KEY"
 FILE = "secret.key"
-"""The key's file in the data folder."""
+"""Name of the key's file in the data folder."""
 FORM = f"harus {KEY_BYTES} byte dalam base64"
-AGAIN = "Pakai kunci yang dahulu, dari cadangan; hanya untuk pemasangan baru buat satu: openssl rand -base64 32"
+AGAIN = (
+    "Pakai kunci yang dahulu, dari cadangan; hanya untuk pemasangan baru buat satu: "
+    "openssl rand -base64 32"
+)
 RESTORE = (
-    "Pulihkan kunci dari cadangan: isi {variable} atau letakkan berkasnya di {path}; semua mesin memakai kunci yang sama. "
-    "Tanpa kunci itu alamat warga dan kode dua langkah staf tidak dapat dibaca lagi, dan tautan serta tanda tangan lama tidak "
-    "berlaku. Kalau memang hendak mulai dari awal, pakai basis data dan folder data yang kosong."
+    "Pulihkan kunci dari cadangan: isi {variable} atau letakkan berkasnya di {path}; "
+    "semua mesin memakai kunci yang sama. "
+    "Tanpa kunci itu alamat warga dan kode dua langkah staf tidak dapat dibaca lagi, "
+    "dan tautan serta tanda tangan lama tidak berlaku. "
+    "Kalau memang hendak mulai dari awal, pakai basis data dan folder data yang kosong."
 )
 
 
 class WrongKey(BadSettings):
-    """The key is not that of the database, or is gone: restore it; nothing was changed and no other
-    key was made.
+    """The key is missing, or belongs to another database: restore it. Nothing was changed and no
+    new key was created.
     """
 
 
 def derive(secret: bytes, purpose: str) -> bytes:
-    """A 32-byte key of its own for each purpose (HKDF-SHA256)."""
+    """Derive a separate 32-byte key for each purpose (HKDF-SHA256)."""
     return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose.encode()).derive(
         secret
     )
 
 
-# --- reading and making -------------------------------------------------------------------------
+# --- reading and making -----------------------------------------------------------------------
 
 
 def read(settings: Settings) -> bytes | None:
-    """The 32-byte key that is set, else the one in its file; None where there is neither. Raises
+    """Read the 32-byte key from the setting, or from its file; None if there is neither. Raises
     BadSettings.
     """
     if settings.secret_key:
@@ -64,7 +69,8 @@ def read(settings: Settings) -> bytes | None:
         return None
     except OSError as error:
         raise BadSettings(
-            f"{path}: tidak dapat dibaca ({error.strerror}). Beri akun layanan ini izin bacanya, atau isi {VARIABLE}."
+            f"{path}: tidak dapat dibaca ({error.strerror}). "
+            f"Beri akun layanan ini izin bacanya, atau isi {VARIABLE}."
         ) from error
     except UnicodeDecodeError as error:
         raise BadSettings(f"{path}: {FORM}. Pulihkan berkasnya dari cadangan.") from error
@@ -74,8 +80,8 @@ def read(settings: Settings) -> bytes | None:
 
 
 def decode(text: str, where: str) -> bytes:
-    """The key of its text: base64 with or without padding, of either alphabet, or hex; white space
-    means nothing.
+    """Decode a key: base64 with or without padding, of either alphabet, or hex; whitespace is
+    ignored. Raises BadSettings.
     """
     compact = "".join(text.split())
     if re.fullmatch(f"[0-9A-Fa-f]{{{2 * KEY_BYTES}}}", compact):
@@ -91,13 +97,13 @@ def decode(text: str, where: str) -> bytes:
 
 
 def place(settings: Settings) -> str:
-    """The setting or file that the key comes from."""
+    """Name the setting or file that the key comes from."""
     return VARIABLE if settings.secret_key else str(settings.data_dir / FILE)
 
 
 def make(settings: Settings) -> bytes:
-    """Keep a fresh key (0600) in the data folder; of several processes that do so at once, one
-    wins. Raises BadSettings.
+    """Create a key file (0600) in the data folder; if several processes do so at once, one wins.
+    Raises BadSettings.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = settings.data_dir / FILE
@@ -111,7 +117,7 @@ def make(settings: Settings) -> bytes:
 
 
 def _write(path: Path) -> None:
-    """Write a fresh key, whole or not at all, unless there is one."""
+    """Write a new key atomically, unless there is one."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
@@ -124,14 +130,14 @@ def _write(path: Path) -> None:
         fresh.unlink()
 
 
-# --- one key, one database ----------------------------------------------------------------------
+# --- one key, one database --------------------------------------------------------------------
 
 
 def bound(connection: Connection, settings: Settings) -> bytes | None:
-    """The key, where the database is bound to it; None where it is bound to none yet. Raises
+    """Return the key if the database is bound to it; None if it is bound to none yet. Raises
     WrongKey.
     """
-    fingerprint = store.fingerprint(connection)
+    fingerprint = key_binding.fingerprint(connection)
     if fingerprint is None:
         return None
     key = read(settings)
@@ -143,24 +149,24 @@ def bound(connection: Connection, settings: Settings) -> bytes | None:
 
 
 def bind(connection: Connection, settings: Settings) -> bytes:
-    """Bind the database to the key, which opens what is sealed in it; an empty one may get a new
+    """Bind the database to the key that opens its sealed data; an empty database may get a new
     key. Raises WrongKey.
 
-    One transaction at a time: where two machines start at once, the second finds the first one's
-    fingerprint and makes no key.
+    One transaction at a time: if two machines start at once, the second finds the first one's
+    fingerprint and creates no key.
     """
-    store.lock(connection)
+    key_binding.lock(connection)
     key = bound(connection, settings)
     if key is None:
         key = verified(connection, settings)
         if key is None:
             key = make(settings)
-        store.bind(connection, derive(key, "fingerprint"))
+        key_binding.bind(connection, derive(key, "fingerprint"))
     return key
 
 
 async def unlock(database: Database, settings: Settings) -> bytes:
-    """The key that a migrated database belongs to, bound to it now where it belonged to none.
+    """Return the key of a migrated database, binding the database if it was bound to none.
     Raises WrongKey.
     """
     key = await database.read(bound, settings)
@@ -168,12 +174,12 @@ async def unlock(database: Database, settings: Settings) -> bytes:
 
 
 def verified(connection: Connection, settings: Settings) -> bytes | None:
-    """The key, tried on what the database holds, whatever its version; None: no key and no data.
-    Raises WrongKey.
+    """Return the key after trying it on the data, at any schema version; None: no key and no
+    data. Raises WrongKey.
     """
     key = read(settings)
     if key is None:
-        if store.holds_data(connection):
+        if key_binding.holds_data(connection):
             raise _lost(settings)
         return None
     if not fits(connection, key):
@@ -182,22 +188,24 @@ def verified(connection: Connection, settings: Settings) -> bytes | None:
 
 
 def examine(connection: Connection, settings: Settings) -> bytes | None:
-    """The key of a database of whatever version: by its fingerprint, else `verified`. Raises
-    WrongKey; changes nothing.
+    """Return the key of a database at any schema version: by its fingerprint, or else
+    `verified`. Raises WrongKey; changes nothing.
     """
-    key = bound(connection, settings) if store.can_be_bound(connection) else None
+    key = bound(connection, settings) if key_binding.can_be_bound(connection) else None
     return key if key is not None else verified(connection, settings)
 
 
 def fits(connection: Connection, key: bytes) -> bool:
-    """Whether the key opens most of the oldest seals and signed the oldest editions; True where
-    there are none.
+    """True if the key opens most of the oldest seals and signed most of the oldest editions, or
+    if there are none.
 
-    Most, as single rows may be damaged; the oldest, as a wrong key may have sealed what came later.
+    Most, as single rows may be damaged; the oldest, as a wrong key may have sealed later ones.
     """
     vault, signer = Vault(derive(key, "addresses")), Signer.from_seed(derive(key, "editions"))
-    proofs = [vault.opens(purpose, sealed) for purpose, sealed in store.oldest_seals(connection)]
-    proofs += [key_id == signer.key_id for key_id in store.oldest_key_ids(connection)]
+    proofs = [
+        vault.opens(purpose, sealed) for purpose, sealed in key_binding.oldest_seals(connection)
+    ]
+    proofs += [key_id == signer.key_id for key_id in key_binding.oldest_key_ids(connection)]
     return not proofs or 2 * sum(proofs) > len(proofs)
 
 
@@ -217,14 +225,14 @@ def _restore(settings: Settings) -> str:
     return RESTORE.format(variable=VARIABLE, path=(settings.data_dir / FILE).absolute())
 
 
-# --- the database's tables ----------------------------------------------------------------------
+# --- the database's tables --------------------------------------------------------------------
 
 
 def prepare(settings: Settings) -> list[str]:
-    """Bring the database to this version's tables and bind it to its key; names of the migrations
-    applied. Raises WrongKey.
+    """Migrate the database and bind it to its key; returns the names of the applied migrations.
+    Raises WrongKey.
     """
-    from broadcaster.store.migrate import migrate  # noqa: PLC0415  costs 10 MB that web and workers do not need
+    from broadcaster.store.migrate import migrate  # noqa: PLC0415  costs 10 MB of memory
 
     database = Database(settings.database)
     try:

@@ -1,6 +1,4 @@
-"""Faults of the disk in words: a folder or a database file that cannot be used, and what to do.
-Pure.
-"""
+"""Storage faults in words: an unusable folder or database file, and the remedy. Pure."""
 
 import errno
 import sqlite3
@@ -38,8 +36,10 @@ _BY_SQLITE = {
 }
 
 
-def told(error: BaseException | None) -> tuple[str, str] | None:
-    """Reason and remedy of an error of the disk, or of SQLite upon it; None for any other."""
+def explain_fault(error: BaseException | None) -> tuple[str, str] | None:
+    """Describe an error of the disk, or of SQLite on it, as reason and remedy; None for any
+    other.
+    """
     if isinstance(error, sqlite3.Error):
         known = _BY_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         return (

@@ -1,4 +1,4 @@
-"""Ending a task for certain."""
+"""Cancellation of tasks that may swallow it."""
 
 import asyncio
 from typing import Any
@@ -7,10 +7,10 @@ AGAIN_SECONDS = 0.1
 
 
 async def end(task: asyncio.Task[Any]) -> None:
-    """Cancel a task until it has ended; its result, or what it raised, is dropped.
+    """Cancel a task until it has ended; its result or exception is dropped.
 
-    Once is not enough: a client library that is just losing its connection may take the
-    cancellation for its own time-out.
+    Once is not enough: a client library that is just losing its connection may mistake the
+    cancellation for its own timeout.
     """
     while not task.done():
         task.cancel()

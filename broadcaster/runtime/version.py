@@ -1,4 +1,4 @@
-"""The version of the program that runs."""
+"""Version of the running program."""
 
 from functools import cache
 from importlib import metadata
@@ -6,7 +6,7 @@ from importlib import metadata
 
 @cache
 def version() -> str:
-    """The installed version; "0" when run from a folder that was never installed."""
+    """Return the installed version; "0" when run from a folder that was never installed."""
     try:
         return metadata.version("siaran-cimahi")
     except metadata.PackageNotFoundError:

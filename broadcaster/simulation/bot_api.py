@@ -1,5 +1,5 @@
-"""A stand-in Bot API: the real protocol on loopback, with phones that can be looked into, faults,
-and updates to our webhook.
+"""Stand-in for Telegram's Bot API on loopback, with readable inboxes, fault injection and updates
+posted to our webhook.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ import msgspec
 from aiohttp import web
 
 from broadcaster.simulation.bot_requests import (
+    BotRefusal,
     Fields,
-    Refusal,
     checked,
     copy_of,
     fields_of,
@@ -25,13 +25,13 @@ from broadcaster.simulation.bot_requests import (
 )
 from broadcaster.simulation.faults import Faults
 
-INBOX = 20  # messages that a phone keeps
+INBOX = 20  # messages kept per chat
 DELETABLE_SECONDS = 48 * 3600.0
-"""How old a message may be that the bot deletes."""
+"""Maximum age of a message that the bot may delete."""
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 # reason: the name of a header
 NOT_MODIFIED = (
-    "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a "
-    "current content and reply markup of the message"
+    "Bad Request: message is not modified: specified new message content and reply markup "
+    "are exactly the same as a current content and reply markup of the message"
 )
 BOT = {
     "id": 110112,
@@ -41,11 +41,10 @@ BOT = {
 }
 
 
-class Shown(msgspec.Struct, kw_only=True):
-    """A message as a phone shows it: parsed `text`, `photo` where its picture came from; `parts`
-    are what was received.
+class ChatMessage(msgspec.Struct, kw_only=True):
+    """Message as a phone displays it: parsed `text`, `photo` the URL of its picture.
 
-    `at` is when it came, in epoch seconds.
+    `parts` are the text, buttons and flags as received, `at` the arrival in epoch seconds.
     """
 
     message_id: int
@@ -60,11 +59,11 @@ class Shown(msgspec.Struct, kw_only=True):
 
 
 class BotApi:
-    """One bot's server: serve `app`, look into `inbox(chat)`, `counts` and, with `record`, every
+    """Server of one bot: serve `app`; results are in `inbox(chat)`, `counts` and, with `record`,
     `accepted` (chat, HTML).
 
-    An empty `token` takes any; `faults` may change at any time; of more than `phones` chats, and in
-    a chat of more than `inbox_size` messages, the oldest are forgotten.
+    An empty `token` accepts any; `faults` may change at any time. The newest `phones` chats are
+    kept, and the newest `inbox_size` messages of each.
     """
 
     def __init__(
@@ -87,9 +86,9 @@ class BotApi:
         self.webhook: dict[str, str] = {"url": "", "secret_token": ""}
         self.last_error = ""
         self.blocked: set[int] = set()
-        self._scripts: dict[int, Callable[[], Refusal]] = {}
-        self._inboxes: dict[int, deque[Shown]] = {}
-        self._ids = itertools.count(time.time_ns() // 1_000_000)  # a later start uses none again
+        self._scripts: dict[int, Callable[[], BotRefusal]] = {}
+        self._inboxes: dict[int, deque[ChatMessage]] = {}
+        self._ids = itertools.count(time.time_ns() // 1_000_000)  # unique across restarts
         self._session: aiohttp.ClientSession | None = None
         self._methods: dict[str, Callable[[Fields], Any]] = {
             "getme": lambda _: BOT,
@@ -107,38 +106,38 @@ class BotApi:
 
     @property
     def app(self) -> web.Application:
-        """A fresh application around this server."""
+        """New application that serves this bot."""
         app = web.Application(client_max_size=1 << 20)
         app.router.add_route("*", "/bot{token}/{method}", self._handle)
         app.on_cleanup.append(self._cleanup)
         return app
 
-    def inbox(self, chat_id: int) -> list[Shown]:
-        """The newest messages of a phone, oldest first."""
+    def inbox(self, chat_id: int) -> list[ChatMessage]:
+        """Return the newest messages of a chat, oldest first."""
         return list(self._inboxes.get(chat_id, ()))
 
     def script(self, chat_id: int, status: int, description: str, **parameters: int) -> None:
-        """From now on whatever is sent to this chat is answered so, e.g. 400, "Bad Request: chat
+        """Answer every further request for this chat with an error, e.g. 400, "Bad Request: chat
         not found".
         """
-        self._scripts[chat_id] = lambda: Refusal(status, description, **parameters)
+        self._scripts[chat_id] = lambda: BotRefusal(status, description, **parameters)
 
     def forget(self) -> None:
-        """Empty inboxes, counts and records."""
+        """Clear inboxes, counts and records."""
         self._inboxes.clear()
         self.counts.clear()
         self.accepted.clear()
 
-    # --- what a resident does: each tells our webhook and returns its HTTP status ------------------
+    # --- actions of a resident: each posts to our webhook and returns its HTTP status -------------
 
     async def writes(self, chat_id: int, text: str) -> int:
-        """A resident types `text`, e.g. /berhenti."""
+        """Send `text` as a resident, e.g. /berhenti."""
         return await self.post(
             {"message": _message(chat_id, next(self._ids), text, _person(chat_id))}
         )
 
-    async def presses(self, chat_id: int, data: str) -> int:
-        """A resident presses a button that carries `data`."""
+    async def click(self, chat_id: int, data: str) -> int:
+        """Click a button that carries `data` as a resident."""
         query = {
             "id": f"q{next(self._ids)}",
             "from": _person(chat_id),
@@ -150,17 +149,20 @@ class BotApi:
         )
 
     async def blocks(self, chat_id: int) -> int:
-        """A resident blocks the bot: from now on every message is refused."""
+        """Block the bot as a resident; every further message is refused."""
         self.blocked.add(chat_id)
         return await self.post(_membership(chat_id, "member", "kicked"))
 
     async def unblocks(self, chat_id: int) -> int:
-        """A resident lets the bot in again."""
+        """Unblock the bot as a resident."""
         self.blocked.discard(chat_id)
         return await self.post(_membership(chat_id, "kicked", "member"))
 
     async def post(self, update: Mapping[str, Any], *, update_id: int | None = None) -> int:
-        """Hand an update to our webhook; 0 when none is set or it does not answer."""
+        """Post an update to our webhook and return its HTTP status.
+
+        Returns 0 if no webhook is set or it does not answer.
+        """
         if not self.webhook["url"]:
             return 0
         self._session = self._session or aiohttp.ClientSession(
@@ -185,7 +187,7 @@ class BotApi:
             return 0
 
     async def aclose(self) -> None:
-        """Close the connection to our webhook."""
+        """Close the HTTP session to our webhook."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -201,12 +203,12 @@ class BotApi:
             if self.faults.latency_ms:
                 await asyncio.sleep(self.faults.latency_ms / 1000)
             if self.token and request.match_info["token"] != self.token:
-                raise Refusal(401, "Unauthorized")
+                raise BotRefusal(401, "Unauthorized")
             method = self._methods.get(request.match_info["method"].lower())
             if method is None:
-                raise Refusal(404, "Not Found")
+                raise BotRefusal(404, "Not Found")
             result = method(await fields_of(request))
-        except Refusal as refusal:
+        except BotRefusal as refusal:
             self.counts[f"refused {refusal.status}"] += 1
             return _json(refusal.answer, refusal.status)
         if self.faults.cutting() and request.transport is not None:
@@ -215,46 +217,46 @@ class BotApi:
         return _json({"ok": True, "result": result}, 200)
 
     def _admit(self, chat_id: int) -> None:
-        """Raises what stands between a chat and its message."""
+        """Raise BotRefusal if the chat cannot receive a message."""
         if chat_id in self._scripts:
             raise self._scripts[chat_id]()
         if self.faults.broken():
-            raise Refusal(502, "Bad Gateway")
+            raise BotRefusal(502, "Bad Gateway")
         if self.faults.limited():
-            raise Refusal(429, "Too Many Requests: retry after 1", retry_after=1)
+            raise BotRefusal(429, "Too Many Requests: retry after 1", retry_after=1)
         if chat_id in self.blocked or self.faults.blocks(str(chat_id)):
-            raise Refusal(403, "Forbidden: bot was blocked by the user")
+            raise BotRefusal(403, "Forbidden: bot was blocked by the user")
 
     def _send(self, fields: Fields) -> dict[str, Any]:
         chat_id = number(fields, "chat_id")
         self._admit(chat_id)
         parts = received_parts(fields)
-        shown = Shown(
+        message = ChatMessage(
             message_id=next(self._ids),
             text=checked(fields),
             parts=parts,
             photo=parts.get("photo", ""),
         )
-        self._inbox_of(chat_id).append(shown)
+        self._inbox_of(chat_id).append(message)
         self.counts["accepted"] += 1
         if self.record:
-            self.accepted.append((chat_id, shown.parts["text"]))
-        return _sent(chat_id, shown)
+            self.accepted.append((chat_id, message.parts["text"]))
+        return _sent(chat_id, message)
 
     def _send_photo(self, fields: Fields) -> dict[str, Any]:
         if not fields.get("photo"):
-            raise Refusal(400, "Bad Request: there is no photo in the request")
+            raise BotRefusal(400, "Bad Request: there is no photo in the request")
         return self._send(fields)
 
     def _edit_text(self, fields: Fields) -> dict[str, Any]:
         if self._find(fields, "message to edit not found").photo:
-            raise Refusal(400, "Bad Request: there is no text in the message to edit")
+            raise BotRefusal(400, "Bad Request: there is no text in the message to edit")
         return self._edit(fields)
 
     def _edit_caption(self, fields: Fields) -> dict[str, Any]:
         old = self._find(fields, "message to edit not found")
         if not old.photo:
-            raise Refusal(400, "Bad Request: there is no caption in the message to edit")
+            raise BotRefusal(400, "Bad Request: there is no caption in the message to edit")
         return self._edit(fields)
 
     def _edit(self, fields: Fields) -> dict[str, Any]:
@@ -268,7 +270,7 @@ class BotApi:
             parts["buttons"],
             photo,
         ):
-            raise Refusal(400, NOT_MODIFIED)
+            raise BotRefusal(400, NOT_MODIFIED)
         old.text, old.parts, old.photo, old.edited = text, parts, photo, True
         self.counts["edited"] += 1
         return _sent(chat_id, old)
@@ -276,21 +278,21 @@ class BotApi:
     def _delete(self, fields: Fields) -> bool:
         chat_id = number(fields, "chat_id")
         self._admit(chat_id)
-        shown = self._find(fields, "message to delete not found")
-        if time.time() - shown.at > DELETABLE_SECONDS:
-            raise Refusal(400, "Bad Request: message can't be deleted for everyone")
-        self._inboxes[chat_id].remove(shown)
+        message = self._find(fields, "message to delete not found")
+        if time.time() - message.at > DELETABLE_SECONDS:
+            raise BotRefusal(400, "Bad Request: message can't be deleted for everyone")
+        self._inboxes[chat_id].remove(message)
         self.counts["deleted"] += 1
         return True
 
-    def _find(self, fields: Fields, otherwise: str) -> Shown:
+    def _find(self, fields: Fields, otherwise: str) -> ChatMessage:
         wanted = number(fields, "message_id")
-        for shown in self._inboxes.get(number(fields, "chat_id"), ()):
-            if shown.message_id == wanted:
-                return shown
-        raise Refusal(400, f"Bad Request: {otherwise}")
+        for message in self._inboxes.get(number(fields, "chat_id"), ()):
+            if message.message_id == wanted:
+                return message
+        raise BotRefusal(400, f"Bad Request: {otherwise}")
 
-    def _inbox_of(self, chat_id: int) -> deque[Shown]:
+    def _inbox_of(self, chat_id: int) -> deque[ChatMessage]:
         inbox = self._inboxes.get(chat_id)
         if inbox is None:
             if len(self._inboxes) >= self.phones:
@@ -355,15 +357,13 @@ def _message(chat_id: int, message_id: int, text: str, sender: Mapping[str, Any]
     }
 
 
-def _sent(chat_id: int, shown: Shown) -> dict[str, Any]:
-    """What the server says of a message of ours: a picture comes with the id of the server's own
-    copy.
-    """
-    message = _message(chat_id, shown.message_id, shown.text, BOT)
-    if shown.photo:
+def _sent(chat_id: int, sent: ChatMessage) -> dict[str, Any]:
+    """Return the Message object of the response; a picture has the file id of the server's copy."""
+    message = _message(chat_id, sent.message_id, sent.text, BOT)
+    if sent.photo:
         copy = {
-            "file_id": copy_of(shown.photo),
-            "file_unique_id": str(shown.message_id),
+            "file_id": copy_of(sent.photo),
+            "file_unique_id": str(sent.message_id),
             "width": 1280,
             "height": 853,
         }

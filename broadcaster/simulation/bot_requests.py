@@ -1,5 +1,5 @@
-"""What a request to the stand-in Bot API says: its words, buttons and picture, refused where the
-real server refuses.
+"""Parsing of requests to the stand-in Bot API: text, buttons and picture, refused where the real
+server refuses.
 """
 
 import re
@@ -21,8 +21,8 @@ Fields = Mapping[str, Any]
 _COPY = "AgACsimulasi"
 
 
-class Refusal(Exception):
-    """An answer with ok=false."""
+class BotRefusal(Exception):
+    """Error response with ok=false."""
 
     def __init__(self, status: int, description: str, **parameters: int) -> None:
         super().__init__(description)
@@ -32,35 +32,33 @@ class Refusal(Exception):
             self.answer["parameters"] = parameters
 
 
-# --- what a request says --------------------------------------------------------------------------
+# --- content of a request -------------------------------------------------------------------------
 
 
 def received_parts(fields: Fields) -> dict[str, str]:
-    """Words, buttons, sound and picture of a message or an edit, shaped like the channel's preview;
-    an edit is silent.
+    """Return text, buttons, silence and picture of a message or edit, shaped like the channel's
+    preview; edits are silent.
     """
     silent = text_of(fields.get("disable_notification", "")) == "true" or "message_id" in fields
     text, _, photo = _content(fields)
     parts = {
-        "text": _kept(text),
+        "text": _interned(text),
         "buttons": _buttons(text_of(fields.get("reply_markup", ""))),
         "silent": "ya" if silent else "tidak",
     }
-    shown = {
+    pictures = {
         "photo": _source(photo),
         "link_preview": _preview(text_of(fields.get("link_preview_options", ""))),
     }
-    return parts | {name: url for name, url in shown.items() if url}
+    return parts | {name: url for name, url in pictures.items() if url}
 
 
 def _content(fields: Fields) -> tuple[str, str, str]:
-    """The words as they were sent, how they are written ("HTML" or ""), and the picture as it was
-    named.
-    """
+    """Return text, parse mode ("HTML" or "") and picture of a request, as sent."""
     media = _object(text_of(fields.get("media", "")))
     text = fields.get("text", fields.get("caption", media.get("caption", "")))
-    written = media.get("parse_mode", fields.get("parse_mode", ""))
-    return text_of(text), text_of(written), text_of(media.get("media", fields.get("photo", "")))
+    parse_mode = media.get("parse_mode", fields.get("parse_mode", ""))
+    return text_of(text), text_of(parse_mode), text_of(media.get("media", fields.get("photo", "")))
 
 
 @lru_cache(maxsize=256)
@@ -68,22 +66,22 @@ def _object(text: str) -> Mapping[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any]) if text else {}
     except msgspec.DecodeError as error:
-        raise Refusal(400, "Bad Request: can't parse JSON object") from error
+        raise BotRefusal(400, "Bad Request: can't parse JSON object") from error
 
 
 def _preview(options: str) -> str:
-    """The link whose preview is shown."""
-    found = _object(options)
-    return "" if found.get("is_disabled") else text_of(found.get("url", ""))
+    """Return the link whose preview is displayed; "" if previews are disabled."""
+    preview = _object(options)
+    return "" if preview.get("is_disabled") else text_of(preview.get("url", ""))
 
 
 def copy_of(url: str) -> str:
-    """The id of our copy of a picture: it says of which, so that nothing has to be remembered."""
+    """Return the file id of the server's copy of a picture; the id encodes the URL."""
     return _COPY + url.encode().hex()
 
 
 def _source(photo: str) -> str:
-    """Where a picture came from, by its address or the id of our copy; refuses anything else."""
+    """Return the URL of a picture given by URL or file id. Raises BotRefusal for anything else."""
     try:
         url = (
             bytes.fromhex(photo.removeprefix(_COPY)).decode() if photo.startswith(_COPY) else photo
@@ -94,18 +92,18 @@ def _source(photo: str) -> str:
     except ValueError:
         sound = False
     if not sound:
-        raise Refusal(400, "Bad Request: wrong file identifier/HTTP URL specified")
+        raise BotRefusal(400, "Bad Request: wrong file identifier/HTTP URL specified")
     return url
 
 
 @lru_cache(maxsize=256)
-def _kept(text: str) -> str:
-    """The same object for equal texts: a thousand phones then share one."""
+def _interned(text: str) -> str:
+    """Return one shared object for equal texts, so that all inboxes hold the same one."""
     return text
 
 
 async def fields_of(request: web.Request) -> Fields:
-    """The parameters, sent as JSON, as a form or in the query."""
+    """Read the parameters from JSON, a form or the query string. Raises BotRefusal."""
     body = await request.read()
     if not body:
         return request.query
@@ -114,20 +112,20 @@ async def fields_of(request: web.Request) -> Fields:
             return msgspec.json.decode(body, type=dict[str, Any])
         return dict(parse_qsl(body.decode(), keep_blank_values=True))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refusal(400, "Bad Request: can't parse the request") from error
+        raise BotRefusal(400, "Bad Request: can't parse the request") from error
 
 
 def text_of(value: Any) -> str:
-    """A parameter as text: nested values and flags may come as JSON or as a string of JSON."""
+    """Return a parameter as text; nested values and flags may be JSON or a string of JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def number(fields: Fields, name: str) -> int:
-    """A whole number, such as chat_id; refuses a request without it."""
+    """Return an integer parameter, such as chat_id; raises BotRefusal if it is missing."""
     try:
         return int(fields[name])
     except (KeyError, ValueError, TypeError) as error:
-        raise Refusal(
+        raise BotRefusal(
             400,
             "Bad Request: chat_id is empty"
             if name == "chat_id"
@@ -137,47 +135,47 @@ def number(fields: Fields, name: str) -> int:
 
 @lru_cache(maxsize=256)
 def _buttons(markup: str) -> str:
-    """The inline buttons, one "[label] target" a line; refuses what the real server refuses."""
+    """Return the inline buttons, one "[label] target" a line. Raises BotRefusal."""
     try:
         rows = msgspec.json.decode(markup)["inline_keyboard"] if markup else []
         return "\n".join(f"[{button['text']}] {_target(button)}" for row in rows for button in row)
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
-        raise Refusal(400, "Bad Request: can't parse reply keyboard markup JSON object") from error
+        raise BotRefusal(
+            400, "Bad Request: can't parse reply keyboard markup JSON object"
+        ) from error
 
 
 def _target(button: Mapping[str, str]) -> str:
     if "url" not in button:
         if len(button["callback_data"].encode()) > 64:
-            raise Refusal(400, "Bad Request: BUTTON_DATA_INVALID")
+            raise BotRefusal(400, "Bad Request: BUTTON_DATA_INVALID")
         return button["callback_data"]
     address = urlsplit(button["url"])
     if address.scheme not in {"http", "https", "tg"} or not address.netloc:
-        raise Refusal(400, "Bad Request: BUTTON_URL_INVALID")
+        raise BotRefusal(400, "Bad Request: BUTTON_URL_INVALID")
     return button["url"]
 
 
 def checked(fields: Fields) -> str:
-    """The parsed words of a message; refuses an empty or too long text, a too long caption and bad
-    HTML.
-    """
-    text, written, photo = _content(fields)
+    """Parse the text of a message. Raises BotRefusal if it is empty, too long or bad HTML."""
+    text, parse_mode, photo = _content(fields)
     captioned = bool(photo) or "caption" in fields
-    shown, entities = parse_html(text) if written == "HTML" else (text.strip(), 0)
-    if not shown and not captioned:
-        raise Refusal(400, "Bad Request: message text is empty")
-    if utf16(shown) > (CAPTION_LIMIT if captioned else TEXT_LIMIT):
-        raise Refusal(
+    parsed, entities = parse_html(text) if parse_mode == "HTML" else (text.strip(), 0)
+    if not parsed and not captioned:
+        raise BotRefusal(400, "Bad Request: message text is empty")
+    if utf16(parsed) > (CAPTION_LIMIT if captioned else TEXT_LIMIT):
+        raise BotRefusal(
             400,
             "Bad Request: message caption is too long"
             if captioned
             else "Bad Request: message is too long",
         )
     if entities > ENTITY_LIMIT:
-        raise Refusal(400, "Bad Request: entities too long")
-    return shown
+        raise BotRefusal(400, "Bad Request: entities too long")
+    return parsed
 
 
-# --- HTML as messages may hold it -----------------------------------------------------------------
+# --- HTML that messages may contain ---------------------------------------------------------------
 
 _NAMES = {
     "b",
@@ -198,21 +196,22 @@ _NAMES = {
 }
 _ATTRIBUTES = r"""(?:\s+[^\s=<>"']+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s<>"']+))?)*"""
 _PIECE = re.compile(
-    rf"<(?P<end>/?)(?P<name>[a-zA-Z-]*){_ATTRIBUTES}\s*>|(?P<bad><)|(?P<entity>&(?:lt|gt|amp|quot|#\d+|#x[0-9a-fA-F]+);)|[^<&]+|&"
+    rf"<(?P<end>/?)(?P<name>[a-zA-Z-]*){_ATTRIBUTES}\s*>|(?P<bad><)|"
+    r"(?P<entity>&(?:lt|gt|amp|quot|#\d+|#x[0-9a-fA-F]+);)|[^<&]+|&"
 )
 
 
 @lru_cache(maxsize=256)
 def parse_html(text: str) -> tuple[str, int]:
-    """The text that is shown, and its number of entities; refuses what the real server refuses."""
-    shown: list[str] = []
+    """Return the displayed text and its number of entities; raises BotRefusal for invalid HTML."""
+    pieces: list[str] = []
     stack: list[str] = []
     entities = 0
     for piece in _PIECE.finditer(text):
         if piece["bad"]:
             raise _unparsable("Unclosed start tag", text, piece.start())
         if piece["name"] is None:
-            shown.append(unescape(piece[0]) if piece["entity"] else piece[0])
+            pieces.append(unescape(piece[0]) if piece["entity"] else piece[0])
         elif piece["end"]:
             _close(stack, piece["name"].lower(), text, piece.start())
         elif piece["name"].lower() not in _NAMES:
@@ -224,7 +223,7 @@ def parse_html(text: str) -> tuple[str, int]:
         raise _unparsable(
             f'Can\'t find end tag corresponding to start tag "{stack[-1]}"', text, len(text)
         )
-    return "".join(shown).strip(), entities
+    return "".join(pieces).strip(), entities
 
 
 def _close(stack: list[str], name: str, text: str, at: int) -> None:
@@ -237,7 +236,7 @@ def _close(stack: list[str], name: str, text: str, at: int) -> None:
         )
 
 
-def _unparsable(why: str, text: str, at: int) -> Refusal:
-    return Refusal(
+def _unparsable(why: str, text: str, at: int) -> BotRefusal:
+    return BotRefusal(
         400, f"Bad Request: can't parse entities: {why} at byte offset {len(text[:at].encode())}"
     )

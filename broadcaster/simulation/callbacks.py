@@ -1,5 +1,5 @@
-"""Signed webhooks of a stand-in provider: delayed, in batches, from a bounded queue, repeated until
-they are taken.
+"""Signed webhooks of a stand-in provider: delayed, batched, from a bounded queue, retried until
+accepted.
 """
 
 import asyncio
@@ -18,17 +18,16 @@ BATCH = 250
 QUEUE_LIMIT = 200_000
 TICK = 0.05
 TRIES = 6
-"""The last try comes about 15 s after the first."""
+"""Number of attempts; the last comes about 15 s after the first."""
 
-Item = dict[str, Any]
-Envelope = Callable[[Sequence[Item]], dict[str, Any]]
+WebhookItem = dict[str, Any]
+Envelope = Callable[[Sequence[WebhookItem]], dict[str, Any]]
 
 
 class Callbacks:
-    """The webhooks on their way to `url`, signed with `secret`; `envelope` wraps the items of one
-    POST.
+    """Queue of webhooks to `url`, signed with `secret`; `envelope` wraps the items of one POST.
 
-    `posted` and `dropped` count items. Without a URL nothing is kept.
+    `posted` and `dropped` count items. Without a URL nothing is queued.
     """
 
     def __init__(
@@ -40,12 +39,12 @@ class Callbacks:
         self._secret = secret.encode()
         self._envelope = envelope
         self._limit = limit
-        self._waiting: list[tuple[float, int, Item]] = []
+        self._waiting: list[tuple[float, int, WebhookItem]] = []
         self._number = itertools.count()
         self._underway = 0
 
-    def later(self, delay: float, item: Item) -> None:
-        """Post `item` in `delay` seconds or soon after; dropped when too much waits already."""
+    def later(self, delay: float, item: WebhookItem) -> None:
+        """Post `item` after `delay` seconds; drop it when the queue is full."""
         if not self.url:
             return
         if len(self._waiting) >= self._limit:
@@ -55,11 +54,11 @@ class Callbacks:
 
     @property
     def waiting(self) -> int:
-        """How many items are not posted yet."""
+        """Number of items that are not posted yet."""
         return len(self._waiting) + self._underway
 
     async def run(self) -> None:
-        """Post what is due, for ever."""
+        """Post items as they fall due, until cancelled."""
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(
             timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
@@ -72,14 +71,14 @@ class Callbacks:
                 else:
                     await asyncio.sleep(TICK)
 
-    def _due(self) -> list[Item]:
+    def _due(self) -> list[WebhookItem]:
         now = time.monotonic()
-        batch: list[Item] = []
+        batch: list[WebhookItem] = []
         while self._waiting and self._waiting[0][0] <= now and len(batch) < BATCH:
             batch.append(heapq.heappop(self._waiting)[2])
         return batch
 
-    async def _post(self, session: aiohttp.ClientSession, batch: Sequence[Item]) -> None:
+    async def _post(self, session: aiohttp.ClientSession, batch: Sequence[WebhookItem]) -> None:
         body = msgspec.json.encode(self._envelope(batch))
         signature = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={signature}"}

@@ -1,5 +1,5 @@
-"""The sample city: residents, twelve weeks of news and drafts to publish, stored by the same
-functions as the real thing.
+"""Sample city of the demo: residents, twelve weeks of news and drafts to publish, stored through
+the same functions as production data.
 """
 
 import itertools
@@ -11,27 +11,28 @@ from babel.numbers import format_decimal
 from sqlalchemy import Connection, func, select
 
 from broadcaster.app import App
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.fields import Fields
 from broadcaster.domain.signatures import decode
 from broadcaster.publishing import publications, schedule
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.simulation import news, residents
-from broadcaster.simulation.news import Item
+from broadcaster.simulation.news import NewsItem
 from broadcaster.simulation.staff import add_staff, add_templates
-from broadcaster.store import announcements as rows
+from broadcaster.store import announcements
 from broadcaster.store.tables import announcement, edition
 from subscribers import importing
 from subscribers.store import subscriber
 
 ACTOR = "simulasi"
-"""Who wrote the history; drafts bear their key too: `simulasi:air`."""
+"""Author of the sample history; drafts append their key: `simulasi:air`."""
 CHUNK = 5_000
-"""Residents stored in one transaction."""
+"""Number of residents stored per transaction."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seeded:
-    """What the sample city holds."""
+    """Counts of the sample city's contents."""
 
     kelurahan: int
     residents: int
@@ -40,7 +41,7 @@ class Seeded:
 
     @property
     def sentence(self) -> str:
-        """For the greeting: "15 kelurahan, 12.480 warga contoh, ..."."""
+        """Summary for the start-up message: "15 kelurahan, 12.480 warga contoh, ..."."""
         counts = (
             (self.kelurahan, "kelurahan"),
             (self.residents, "warga contoh"),
@@ -52,8 +53,9 @@ class Seeded:
 
 
 async def seed(app: App, *, fast: bool = False) -> Seeded:
-    """Store what is missing of the sample city, `fast` without its history; what an earlier start
-    left is taken up.
+    """Store whatever the sample city still lacks; with `fast`, leave out its history.
+
+    Data of an earlier start is kept.
     """
     now = app.clock()
     if not await app.database.read(_count_residents):
@@ -68,39 +70,42 @@ async def seed(app: App, *, fast: bool = False) -> Seeded:
 
 
 def add_drafts(connection: Connection, press: Press, now: datetime) -> None:
-    """Store each draft that is missing or has been published, and bring those of earlier days up to
-    date.
-    """
+    """Store each draft that is missing or already published, and update drafts of earlier days."""
     waiting = _drafts(connection)
     for item in news.drafts(now):
         checked = press.check(Fields.read(item.raw), now)
         stored = waiting.get(item.key)
-        known = rows.find(connection, stored) if stored else None
+        known = announcements.find(connection, stored) if stored else None
         if known is None or known.fields != checked.fields:
             publications.save_draft(
                 connection,
                 press,
                 checked,
-                actor=f"{ACTOR}:{item.key}",
-                now=now,
+                actor=NamedActor(name=f"{ACTOR}:{item.key}", now=now),
                 announcement_id=stored,
             )
 
 
-def publish_draft(connection: Connection, press: Press, key: str, now: datetime) -> Stored | None:
-    """Publish the draft of this key, dated from `now`; None when it is out already."""
+def publish_draft(
+    connection: Connection, press: Press, key: str, now: datetime
+) -> StoredAnnouncement | None:
+    """Publish the draft with this key, dated from `now`; None if it is already published."""
     waiting = _drafts(connection)
     item = next((item for item in news.drafts(now) if item.key == key), None)
     if item is None or key not in waiting:
         return None
     checked = press.check(Fields.read(item.raw), now)
     return publications.publish(
-        connection, press, checked, actor=ACTOR, now=now, announcement_id=waiting[key]
+        connection,
+        press,
+        checked,
+        actor=NamedActor(name=ACTOR, now=now),
+        announcement_id=waiting[key],
     )
 
 
 def announcements_of(connection: Connection) -> Mapping[str, str]:
-    """The newest announcement made from each draft, by key: its id."""
+    """Return the id of the newest announcement made from each draft, by the draft's key."""
     keyed = select(announcement.c.created_by, announcement.c.id).where(
         announcement.c.created_by.startswith(f"{ACTOR}:")
     )
@@ -111,12 +116,12 @@ def announcements_of(connection: Connection) -> Mapping[str, str]:
 
 
 def _drafts(connection: Connection) -> dict[str, str]:
-    found = announcements_of(connection)
+    newest = announcements_of(connection)
     states = select(announcement.c.id).where(
-        announcement.c.id.in_(found.values()), announcement.c.state == "draft"
+        announcement.c.id.in_(newest.values()), announcement.c.state == "draft"
     )
     waiting = set(connection.execute(states).scalars())
-    return {key: identity for key, identity in found.items() if identity in waiting}
+    return {key: identity for key, identity in newest.items() if identity in waiting}
 
 
 async def _add_residents(app: App, now: datetime) -> None:
@@ -134,16 +139,18 @@ async def _add_residents(app: App, now: datetime) -> None:
 
 
 def _add_history(connection: Connection, press: Press, now: datetime) -> None:
-    """Editions without runs: what was sent weeks ago is not sent again."""
+    """Publish past editions without delivery runs, so that nothing is sent again."""
     past = replace(press, push_channels=())
     for item in news.history(now):
         _publish_past(connection, past, item)
 
 
-def _publish_past(connection: Connection, press: Press, item: Item) -> None:
+def _publish_past(connection: Connection, press: Press, item: NewsItem) -> None:
     if item.published_at is not None:
         checked = press.check(Fields.read(item.raw), item.published_at)
-        publications.publish(connection, press, checked, actor=ACTOR, now=item.published_at)
+        publications.publish(
+            connection, press, checked, actor=NamedActor(name=ACTOR, now=item.published_at)
+        )
 
 
 def _count_residents(connection: Connection) -> int:

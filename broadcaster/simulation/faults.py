@@ -1,6 +1,4 @@
-"""Faults that a stand-in provider plays on request: repeatable, whichever way the requests
-interleave.
-"""
+"""Faults that a stand-in provider injects on request, reproducible in any order of requests."""
 
 import random
 from dataclasses import dataclass, field, fields
@@ -9,11 +7,9 @@ from hashlib import blake2b
 
 @dataclass(kw_only=True)
 class Faults:
-    """What goes wrong, and how often; shares are 0 to 1 of all requests, `blocked` and `greylist`
-    of all addresses.
+    """Fault rates: shares from 0 to 1 of all requests; `blocked` and `greylist` of all addresses.
 
-    One `seed` gives one series of draws; whether an address is blocked or greylisted never changes
-    under one seed.
+    A `seed` fixes the series of draws, and whether an address is blocked or greylisted.
     """
 
     latency_ms: float = 0.0
@@ -29,29 +25,27 @@ class Faults:
         self._random = random.Random(self.seed)  # noqa: S311 # reason: repeatable faults, no secret
 
     def limited(self) -> bool:
-        """Whether this request is answered with "too many requests"."""
+        """True if this request is answered with "too many requests"."""
         return self._drawn(self.rate_429)
 
     def broken(self) -> bool:
-        """Whether this request is answered with a server error."""
+        """True if this request is answered with a server error."""
         return self._drawn(self.rate_5xx)
 
     def cutting(self) -> bool:
-        """Whether this request is accepted and its connection dropped before the answer."""
+        """True if this request is accepted but its connection dropped before the response."""
         return self._drawn(self.cut)
 
     def blocks(self, address: str) -> bool:
-        """Whether this address takes nothing, ever."""
+        """True if this address rejects every message."""
         return self._place(address, "blocked") < self.blocked
 
     def greylists(self, address: str) -> bool:
-        """Whether this address's server asks to come again later."""
+        """True if this address's server asks the sender to retry later."""
         return self._place(address, "greylist") < self.greylist
 
     def change(self, **values: float) -> None:
-        """Set faults by name, e.g. from sliders; raises ValueError for an unknown name or a value
-        out of range.
-        """
+        """Set faults by name. Raises ValueError for an unknown name or a value out of range."""
         known = {each.name for each in fields(self)} - {"_random", "seed"}
         for name, value in values.items():
             if name not in known:
@@ -61,8 +55,8 @@ class Faults:
         for name, value in values.items():
             setattr(self, name, float(value))
 
-    def shown(self) -> dict[str, float]:
-        """The faults by name, without the seed."""
+    def as_dict(self) -> dict[str, float]:
+        """Return the faults by name, without the seed."""
         return {
             each.name: getattr(self, each.name)
             for each in fields(self)

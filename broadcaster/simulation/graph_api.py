@@ -1,4 +1,4 @@
-"""A stand-in for Meta's Graph API on loopback: takes messages as the real one does, and answers by
+"""Stand-in for Meta's Graph API on loopback: accepts messages as the real one does and reports by
 webhook.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from broadcaster.simulation.callbacks import Callbacks, Item
+from broadcaster.simulation.callbacks import Callbacks, WebhookItem
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_templates import (
     PRODUCT,
@@ -34,7 +34,7 @@ DISPLAY_NUMBER = "+62 811-0000-0112"
 STATUS_DELAYS = {"sent": 0.1, "delivered": 0.4, "read": 1.5}
 """Seconds from acceptance to each status."""
 READERS = 0.7
-"""Share of addresses that read what they get."""
+"""Share of addresses that read their messages."""
 
 _ADDRESS = re.compile(r"\d{8,15}")
 _SCOPED = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")
@@ -58,7 +58,7 @@ _REQUEST = msgspec.json.Decoder(_Request)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Received:
-    """A message in the inbox of a watched address, by the parts its owner sees."""
+    """Message in the inbox of a watched address, by the parts its owner sees."""
 
     id: str
     callback: str
@@ -68,12 +68,12 @@ class Received:
 
 @dataclass(kw_only=True)
 class GraphApi:
-    """One number of one account. Statuses and what residents write are posted to `callback_url`,
-    signed with `app_secret`.
+    """Server of one phone number of one account. Statuses and residents' messages are posted to
+    `callback_url`, signed with `app_secret`.
 
-    Totals are always counted; of watched addresses the last `inbox_size` messages are kept, with
-    `record` also `pairs` of (address, callback data). Blocked addresses fail by webhook as they
-    really do, at once where there is none.
+    Totals are always counted. The last `inbox_size` messages of watched addresses are kept; with
+    `record`, also `pairs` of (address, callback data). Blocked addresses fail by webhook as with
+    the real API, or immediately if there is no `callback_url`.
     """
 
     token: str
@@ -105,34 +105,34 @@ class GraphApi:
         self.app.router.add_get("/{version}/{node}", self._number)
         self.app.cleanup_ctx.append(self._posting)
 
-    # --- for the people in the simulation ---
+    # --- residents of the simulation ---
 
     def watch(self, *addresses: str) -> None:
-        """Keep the last messages of these addresses."""
+        """Keep the last messages to these addresses."""
         for address in addresses:
             self._inboxes.setdefault(address, deque(maxlen=self.inbox_size))
 
     def inbox(self, address: str) -> list[Received]:
-        """The last messages of a watched address, oldest first."""
+        """Return the last messages to a watched address, oldest first."""
         return list(self._inboxes.get(address, ()))
 
     def write(self, address: str, text: str) -> None:
-        """The owner of `address` writes to the city."""
+        """Send a text to the city as the owner of `address`."""
         self._inbound(address, {"type": "text", "text": {"body": text}})
 
-    def press(self, address: str, text: str, payload: str) -> None:
-        """The owner of `address` presses a template's quick reply button."""
+    def click(self, address: str, text: str, payload: str) -> None:
+        """Click a template's quick reply button as the owner of `address`."""
         self._inbound(address, {"type": "button", "button": {"text": text, "payload": payload}})
 
     def choose(self, address: str, title: str, identifier: str) -> None:
-        """The owner of `address` presses a button of an answer."""
+        """Click a button of an interactive message as the owner of `address`."""
         reply = {"type": "button_reply", "button_reply": {"id": identifier, "title": title}}
         self._inbound(address, {"type": "interactive", "interactive": reply})
 
-    def _inbound(self, address: str, said: Mapping[str, Any]) -> None:
+    def _inbound(self, address: str, content: Mapping[str, Any]) -> None:
         number = self.callbacks.posted + self.callbacks.waiting
         identifier = wamid(address, f"in:{number}:{time.monotonic_ns()}")
-        message = {"from": address, "id": identifier, "timestamp": str(int(time.time())), **said}
+        message = {"from": address, "id": identifier, "timestamp": str(int(time.time())), **content}
         self.callbacks.later(
             0, {"messages": message, "contacts": {"wa_id": address, "user_id": scoped_id(address)}}
         )
@@ -181,7 +181,7 @@ class GraphApi:
         return self._accept(message, address, parts, bytes(content))
 
     def _check(self, kind: str, content: bytes) -> dict[str, str]:
-        """The parts people see; the same content is read once, however many people it goes to."""
+        """Return the parts that recipients see, cached by content. Raises ApiError."""
         key = kind.encode() + content
         known = self._checked.get(key)
         if known is None:
@@ -246,7 +246,7 @@ class GraphApi:
     def _announce(self, address: str, message: _Request, identifier: str, *, blocked: bool) -> None:
         if not self.callbacks.url:
             return
-        status: Item = {
+        status: WebhookItem = {
             "id": identifier,
             "recipient_id": address,
             "recipient_user_id": scoped_id(address),
@@ -265,8 +265,8 @@ class GraphApi:
             if state != "read" or _share(address) < READERS:
                 self.callbacks.later(delay, {"statuses": {**status, "status": state}})
 
-    def _envelope(self, items: Sequence[Item]) -> dict[str, Any]:
-        """One webhook for many statuses and messages, as Meta batches them."""
+    def _envelope(self, items: Sequence[WebhookItem]) -> dict[str, Any]:
+        """Wrap statuses and messages into one webhook, batched as Meta does."""
         metadata = {
             "display_phone_number": re.sub(r"\D", "", DISPLAY_NUMBER),
             "phone_number_id": self.phone_id,
@@ -302,7 +302,7 @@ class GraphApi:
         )
 
     async def _list_templates(self, request: web.Request) -> web.StreamResponse:
-        """Pages by number: `after` is where the next one begins."""
+        """List the templates in pages; the `after` cursor is the offset of the next page."""
         try:
             self._authorise(request, self.account_id)
         except ApiError as error:
@@ -315,7 +315,7 @@ class GraphApi:
         return _json({"data": known[begin : begin + limit], "paging": paging})
 
     async def _add_template(self, request: web.Request) -> web.StreamResponse:
-        """A template is approved as soon as it is submitted."""
+        """Add a template, approved at once."""
         try:
             self._authorise(request, self.account_id)
             template = msgspec.json.decode(await request.read(), type=dict[str, Any])
@@ -345,8 +345,8 @@ class GraphApi:
 
 
 def wamid(address: str, seed: str) -> str:
-    """Make a message id as the API does: base64 of a structure that holds the other party's number
-    in clear.
+    """Return a message id built as Meta's are: base64 of a structure that holds the other party's
+    phone number in the clear.
     """
     number, mark = (
         address.encode(),
@@ -365,7 +365,7 @@ def wamid(address: str, seed: str) -> str:
 
 @functools.lru_cache(maxsize=65_536)
 def scoped_id(address: str) -> str:
-    """The business-scoped id of a number; such an id is its own."""
+    """Return the business-scoped id of a number; an id is returned unchanged."""
     return address if "." in address else f"ID.{int.from_bytes(_digest(address), 'big')}"
 
 

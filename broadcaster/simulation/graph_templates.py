@@ -1,5 +1,5 @@
-"""What the stand-in Graph API knows of contents: its approved templates, what a person sees of a
-request, what it refuses.
+"""Message content in the stand-in Graph API: approved templates, checks, and the text that a
+recipient sees.
 """
 
 import re
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 PRODUCT = "whatsapp"
-"""The word by which the protocol names itself."""
+"""Value of `messaging_product` in the protocol."""
 BODY_LIMIT = 1024
 HEADER_LIMIT = 60
 TEXT_LIMIT = 4096
@@ -17,7 +17,7 @@ _ILLEGAL = re.compile(r"[\n\t]| {5,}")
 
 
 class ApiError(Exception):
-    """An error the API answers with: HTTP status and Graph code."""
+    """Error response of the API, with HTTP status and Graph error code."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class ApiError(Exception):
         self.headers = headers
 
     def body(self) -> dict[str, Any]:
-        """`error` as the API writes it."""
+        """Return the `error` object of the response."""
         return {
             "message": f"(#{self.code}) {self}",
             "type": "OAuthException",
@@ -48,13 +48,13 @@ Registry = dict[tuple[str, str], Mapping[str, Any]]
 
 
 def registry(templates: Sequence[Mapping[str, Any]]) -> Registry:
-    """The templates by name and language."""
+    """Index templates by name and language."""
     return {(template["name"], template["language"]): template for template in templates}
 
 
 def check_template(template: Mapping[str, Any]) -> None:
-    """Whether a template may be approved: its name, lengths, samples, and no variable at either
-    end; raises ApiError.
+    """Raise ApiError unless the template may be approved: name, lifetime, lengths, samples, and no
+    variable at either end of a text.
     """
     if not re.fullmatch(r"[a-z0-9_]{1,512}", template["name"]):
         raise ApiError(100, "Invalid parameter: name")
@@ -72,8 +72,9 @@ def check_template(template: Mapping[str, Any]) -> None:
 
 
 def received_parts(request: Mapping[str, Any], templates: Registry) -> dict[str, str]:
-    """What the person sees of a request, by part, with each parameter as `parameter.<name>`; raises
-    ApiError as the API would.
+    """Return the parts of a message that its recipient sees, and each `parameter.<name>`.
+
+    Raises ApiError where the real API would.
     """
     if request.get("type") == "template":
         return _template_parts(request["template"], templates)
@@ -90,21 +91,21 @@ def _template_parts(message: Mapping[str, Any], templates: Registry) -> dict[str
     if template is None:
         raise ApiError(132001, "Template name does not exist in the translation", status=404)
     sent = list(message.get("components", []))
-    shown: dict[str, str] = {}
+    parts: dict[str, str] = {}
     values: dict[str, str] = {}
     for component in template["components"]:
         kind = component["type"].lower()
         if kind == "buttons":
-            shown["buttons"] = _buttons(
+            parts["buttons"] = _buttons(
                 component["buttons"], [c for c in sent if c["type"] == "button"]
             )
             continue
         own = _values(component["text"], next((c for c in sent if c["type"] == kind), {}))
         values |= own
-        shown["text" if kind == "body" else kind] = _filled(component["text"], own)
-    if _utf16(shown["text"]) > BODY_LIMIT or _utf16(shown.get("header", "")) > HEADER_LIMIT:
+        parts["text" if kind == "body" else kind] = _filled(component["text"], own)
+    if _utf16(parts["text"]) > BODY_LIMIT or _utf16(parts.get("header", "")) > HEADER_LIMIT:
         raise ApiError(132005, "Translated text too long")
-    return shown | {f"parameter.{name}": value for name, value in values.items()}
+    return parts | {f"parameter.{name}": value for name, value in values.items()}
 
 
 def _values(text: str, component: Mapping[str, Any]) -> dict[str, str]:
@@ -115,7 +116,8 @@ def _values(text: str, component: Mapping[str, Any]) -> dict[str, str]:
     if any(not value or _ILLEGAL.search(value) for value in given.values()):
         raise ApiError(
             132018,
-            "Param text cannot be empty or have new-line/tab characters or more than 4 consecutive spaces",
+            "Param text cannot be empty or have new-line/tab characters "
+            "or more than 4 consecutive spaces",
         )
     return given
 
@@ -150,7 +152,7 @@ def _interactive_parts(interactive: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
-    return _VARIABLE.sub(lambda found: values[found[1]], text)
+    return _VARIABLE.sub(lambda match: values[match[1]], text)
 
 
 def _utf16(text: str) -> int:

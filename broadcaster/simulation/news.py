@@ -1,4 +1,4 @@
-"""The sample city's news, dated around today: the same every time for the same day."""
+"""Sample news of the demo city, dated relative to today; the same day gives the same news."""
 
 import re
 from collections.abc import Mapping
@@ -10,44 +10,43 @@ from typing import Any
 
 import yaml
 
-from channels.base.rendering import WIB, day
+from channels.base.moments import WIB, day
 
 FILE = Path(__file__).with_name("news.yaml")
 _OWN = ("key", "at", "from", "until", "en")
 _TEXTS = ("title", "summary", "body")
 _BROKEN = re.compile(r"(?<!\n)\n(?!\n|- |\d+\. |$)")
-"""A line break within a paragraph of the file, which is none for readers."""
+"""Line break inside a paragraph of the YAML file; rendered as a space."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
-    """One piece of news: `raw` are the fields of an announcement, `published_at` when it was
-    published (None: a draft).
-    """
+class NewsItem:
+    """News item: `raw` holds the fields of an announcement, `published_at` is None for a draft."""
 
     key: str
     published_at: datetime | None
     raw: Mapping[str, Any]
 
 
-def history(now: datetime) -> list[Item]:
-    """The last twelve weeks, oldest first, clarifications among them."""
+def history(now: datetime) -> list[NewsItem]:
+    """Return the last twelve weeks of announcements and clarifications, oldest first."""
     items = [_item(entry, now) for entry in (*_news()["history"], *_news()["clarifications"])]
     return sorted(items, key=lambda item: item.published_at or now)
 
 
-def drafts(now: datetime) -> list[Item]:
-    """What waits to be published by the visitor of the demo."""
+def drafts(now: datetime) -> list[NewsItem]:
+    """Return the drafts that a visitor of the demo may publish."""
     return [_item(entry, now) for entry in _news()["drafts"]]
 
 
 @cache
 def _news() -> dict[str, list[dict[str, Any]]]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return dict(yaml.load(FILE.read_text(encoding="utf-8"), Loader=loader))  # noqa: S506  a safe loader, in C where there is one
+    text = FILE.read_text(encoding="utf-8")
+    return dict(yaml.load(text, Loader=loader))  # noqa: S506  safe, in C where available
 
 
-def _item(entry: Mapping[str, Any], now: datetime) -> Item:
+def _item(entry: Mapping[str, Any], now: datetime) -> NewsItem:
     today = now.astimezone(WIB)
     published = None
     if "at" in entry:
@@ -65,11 +64,11 @@ def _item(entry: Mapping[str, Any], now: datetime) -> Item:
         raw["translations"] = {
             "en": {**entry["en"], **_dated(entry["en"], begins or base, ends or base, "en")}
         }
-    return Item(key=entry.get("key", ""), published_at=published, raw=raw)
+    return NewsItem(key=entry.get("key", ""), published_at=published, raw=raw)
 
 
 def _moment(spec: str | None, base: datetime) -> datetime | None:
-    """`+2 08.00`: two days later at eight; `+0 +3`: three hours from `base`."""
+    """Parse an offset from `base`: `+2 08.00` is 08.00 two days later, `+0 +3` in three hours."""
     if spec is None:
         return None
     days, clock = spec.split()
@@ -101,7 +100,7 @@ def _filled(text: str, names: Mapping[str, str]) -> str:
 
 
 def _short(moment: datetime, lang: str) -> str:
-    """ "Rabu 25 Nov"."""
+    """Format a date like "Rabu 25 Nov"."""
     weekday, rest = day(moment, lang).split(", ")
     number, month, _year = rest.split()
     return f"{weekday if lang == 'id' else weekday[:3]} {number} {month[:3]}"

@@ -1,23 +1,20 @@
-"""Free ports of loopback for servers that are started a moment later, or again."""
+"""Free loopback ports for servers that are started a moment later, or restarted."""
 
 import random
 import socket
 
 LOOPBACK = "127.0.0.1"
 CANDIDATES = range(10_240, 32_768)
-"""Below the ports that Linux (32768), macOS and Windows (49152) give to outgoing connections and to
-servers that ask for any.
-"""
+"""Ports below the ephemeral ranges of Linux (from 32768), macOS and Windows (from 49152)."""
 TRIES = 100
 
 _random = random.SystemRandom()
 _given: set[int] = set()
-"""Ports that this process was given before: their servers may not have begun to listen."""
+"""Ports already handed out by this process; their servers may not listen yet."""
 
 
 def free_port(candidates: range = CANDIDATES) -> int:
-    """A port on which nobody listens, and which no connection takes by chance before it is used;
-    never the same again.
+    """Return an unused port outside the ephemeral range, never the same one twice.
 
     Raises OSError when none is found.
     """
@@ -33,5 +30,6 @@ def free_port(candidates: range = CANDIDATES) -> int:
             _given.add(port)
             return port
     raise OSError(
-        f"no free port of {LOOPBACK} in {TRIES} tries between {candidates.start} and {candidates.stop - 1}"
+        f"no free port of {LOOPBACK} in {TRIES} tries "
+        f"between {candidates.start} and {candidates.stop - 1}"
     )

@@ -1,5 +1,5 @@
-"""The process of stand-in providers: Graph API, Bot API and SMTP on loopback, with phones to look
-into and faults to set.
+"""Process of the stand-in providers: Graph API, Bot API and SMTP on loopback, with readable inboxes
+and adjustable faults.
 """
 
 import asyncio
@@ -17,7 +17,8 @@ import structlog
 from aiohttp import web
 
 from broadcaster.newsroom.trial_sends import MARK
-from broadcaster.runtime.config import PREFIX, Loaded
+from broadcaster.runtime.config import Loaded
+from broadcaster.runtime.settings import PREFIX
 from broadcaster.simulation import serving, smtp
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.faults import Faults
@@ -27,8 +28,8 @@ from broadcaster.simulation.staff import PEOPLE
 from channels import email, telegram, whatsapp
 
 GRAPH, BOT = "/graph", "/bot-api"
-"""Where each API begins on the one HTTP port."""
-EVERYWHERE = "0.0.0.0"  # noqa: S104  between containers only: their network is their own
+"""Path prefixes of the APIs on their shared HTTP port."""
+EVERYWHERE = "0.0.0.0"  # noqa: S104  only for containers, on their private network
 T = TypeVar("T")
 
 SEEN_LIMIT = 300_000
@@ -38,7 +39,7 @@ _CODE = re.compile(r"\b[A-Z]{2,4}-[0-9A-Z]{4}-[0-9A-Z]{2}\b")
 
 
 def demo_variables(*, http_port: int, smtp_port: int) -> dict[str, str]:
-    """The channels' settings under which everything goes to the stand-ins; secrets are drawn anew."""
+    """Return channel settings that direct all traffic to the stand-ins, with fresh secrets."""
     base = f"http://{serving.HOST}:{http_port}"
     return {
         f"{PREFIX}SIMULATION_URL": base,
@@ -61,9 +62,7 @@ def demo_variables(*, http_port: int, smtp_port: int) -> dict[str, str]:
 
 
 async def serve(loaded: Loaded, stop: asyncio.Event) -> None:
-    """Run the providers that these settings name until `stop` is set; beside real ones there is
-    nothing to do.
-    """
+    """Run the stand-in providers until `stop` is set; only wait if the settings name real ones."""
     if not loaded.settings.simulated:
         log.info("no_stand_ins", why="credentials of real providers are set")
         await stop.wait()
@@ -74,11 +73,10 @@ async def serve(loaded: Loaded, stop: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def running(loaded: Loaded) -> AsyncIterator["Providers"]:
-    """The providers, answering on the ports of BROADCASTER_SIMULATION_URL and EMAIL_URL. Raises
-    OSError when one is taken.
+    """Run the providers on the ports of BROADCASTER_SIMULATION_URL and EMAIL_URL.
 
-    Where these name another host (compose), HTTP is served to all containers, and mail goes to the
-    catcher that is there.
+    If these name another host (compose), HTTP is served to all containers, and mail goes to the
+    mail catcher on that host. Raises OSError when a port is taken.
     """
     providers = Providers(loaded)
     http, mail = (
@@ -94,29 +92,29 @@ async def running(loaded: Loaded) -> AsyncIterator["Providers"]:
 
 
 def _settings(loaded: Loaded, name: str, kind: type[T]) -> T:
-    found = loaded.channel_settings[name]
-    if not isinstance(found, kind):
+    settings = loaded.channel_settings[name]
+    if not isinstance(settings, kind):
         raise TypeError(f"no settings of {name}")
-    return found
+    return settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Typed:
-    """What a resident wrote: `after` is the last message on the phone before it."""
+class TypedMessage:
+    """Text that a resident typed; `after` is the id of the last message before it."""
 
     text: str
     after: str
 
 
 class Doubles:
-    """Counts what arrived more than once, of the last SEEN_LIMIT messages."""
+    """Counter of messages that arrived more than once among the last SEEN_LIMIT."""
 
     def __init__(self) -> None:
         self.count = 0
         self._seen: dict[int, None] = {}
 
     def take(self, arrivals: Iterable[tuple[object, ...]]) -> None:
-        """Look at new arrivals; each names receiver and message."""
+        """Count the duplicates among new arrivals, each (recipient, message)."""
         for arrival in arrivals:
             mark = hash(arrival)
             self.count += mark in self._seen
@@ -126,7 +124,7 @@ class Doubles:
 
 
 class Providers:
-    """Three providers under one set of faults, and what the people of the demo see and do."""
+    """Three providers with one set of faults, and the demo residents' phones and inboxes."""
 
     def __init__(self, loaded: Loaded) -> None:
         self.people = neighbours()
@@ -148,15 +146,15 @@ class Providers:
         self.bot = BotApi(token=bot.token, faults=self.faults, record=True)
         self.bot.webhook = {"url": f"{hook}/{CHAT}", "secret_token": bot.webhook_secret}
         self.mail = smtp.SmtpStandIn(faults=self.faults, record=True, watch=self._watched())
-        self._typed: dict[tuple[str, str], list[Typed]] = {}
+        self._typed: dict[tuple[str, str], list[TypedMessage]] = {}
         self._chats, self._mails = Doubles(), Doubles()
 
     def _watched(self) -> list[str]:
-        """Addresses whose mail is kept: the neighbours', and those of staff whom nudges reach."""
+        """Return the addresses whose mail is kept: the neighbours' and the staff's."""
         return [*(person.mail for person in self.people.values()), *self.staff]
 
     def app(self) -> web.Application:
-        """Both APIs and the controls on one port."""
+        """Return an application with both APIs and the controls of the simulation."""
         app = web.Application()
         app.add_subapp(GRAPH, self.graph.app)
         app.add_subapp(BOT, self.bot.app)
@@ -172,7 +170,10 @@ class Providers:
         return app
 
     def state(self, area: str) -> dict[str, Any]:
-        """Phones and inbox of the neighbour in `area`, faults and counters. Raises KeyError."""
+        """Return phones and inbox of the neighbour in `area`, faults and counters.
+
+        Raises KeyError for an unknown area.
+        """
         person = self.people[area]
         self._drain()
         return {
@@ -181,7 +182,7 @@ class Providers:
             CHAT: self._chat(person),
             MAIL: [_listed(mail) for mail in self.mail.inbox(person.mail)],
             "staff": self._letters(),
-            "faults": self.faults.shown(),
+            "faults": self.faults.as_dict(),
             "counters": {
                 PHONE: {
                     "taken": self.graph.accepted,
@@ -196,14 +197,15 @@ class Providers:
         }
 
     def _letters(self) -> list[dict[str, Any]]:
-        """What reached staff by mail, the oldest first."""
-        kept = [
+        """Return the mail that staff received, oldest first."""
+        mails = [
             (mail, name)
             for address, name in self.staff.items()
             for mail in self.mail.inbox(address)
         ]
         return [
-            {**_listed(mail), "to": name} for mail, name in sorted(kept, key=lambda one: one[0].at)
+            {**_listed(mail), "to": name}
+            for mail, name in sorted(mails, key=lambda pair: pair[0].at)
         ]
 
     def _phone(self, person: Neighbour) -> list[dict[str, Any]]:
@@ -223,24 +225,26 @@ class Providers:
         return _with_typed(messages, self._typed.get((CHAT, person.area), ()))
 
     async def writes(self, area: str, channel: str, text: str, payload: str = "") -> None:
-        """The neighbour writes `text`, or presses the button of that name. Raises KeyError."""
+        """Send `text` as the neighbour in `area`, or click the button with this label and
+        `payload`. Raises KeyError for an unknown area.
+        """
         person = self.people[area]
-        shown = self._phone(person) if channel == PHONE else self._chat(person)
-        after = next((message["id"] for message in reversed(shown) if not message["mine"]), "")
-        self._typed.setdefault((channel, area), []).append(Typed(text=text, after=after))
+        messages = self._phone(person) if channel == PHONE else self._chat(person)
+        after = next((message["id"] for message in reversed(messages) if not message["mine"]), "")
+        self._typed.setdefault((channel, area), []).append(TypedMessage(text=text, after=after))
         del self._typed[channel, area][:-10]
         if channel == PHONE and payload:
-            self.graph.press(person.phone, text, payload)
+            self.graph.click(person.phone, text, payload)
         elif channel == PHONE:
             self.graph.write(person.phone, text)
         elif payload:
-            await self.bot.presses(person.chat, payload)
+            await self.bot.click(person.chat, payload)
         else:
             await self.bot.writes(person.chat, text)
 
     def _drain(self) -> None:
         chats, self.bot.accepted = self.bot.accepted, []
-        # only announcements bear a code; an answer, or a draft that somebody sends to themselves, may well come twice
+        # Only announcements bear a code: replies and trial sends may legitimately repeat.
         self._chats.take(
             (chat, text) for chat, text in chats if _CODE.search(text) and MARK not in text
         )
@@ -277,19 +281,19 @@ class Providers:
             self.faults.change(**msgspec.json.decode(await request.read(), type=dict[str, float]))
         except (ValueError, msgspec.MsgspecError) as error:
             raise web.HTTPBadRequest(text=str(error)) from error
-        return _json(self.faults.shown())
+        return _json(self.faults.as_dict())
 
     async def _type(self, request: web.Request) -> web.Response:
         try:
-            said = msgspec.json.decode(await request.read(), type=Said)
-            await self.writes(said.area, said.channel, said.text, said.payload)
+            entry = msgspec.json.decode(await request.read(), type=ResidentInput)
+            await self.writes(entry.area, entry.channel, entry.text, entry.payload)
         except (KeyError, msgspec.MsgspecError) as error:
             raise web.HTTPBadRequest(text="unreadable") from error
         return _json({})
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What the controls ask a neighbour to write or press."""
+class ResidentInput(msgspec.Struct, frozen=True, kw_only=True):
+    """Text that a neighbour types, or the button they click, as posted by the controls."""
 
     area: str
     channel: str
@@ -318,24 +322,26 @@ def _listed(mail: smtp.Mail) -> dict[str, Any]:
     }
 
 
-def _with_typed(messages: Sequence[dict[str, Any]], typed: Iterable[Typed]) -> list[dict[str, Any]]:
-    """The phone's messages with what its owner wrote, each after what stood last then; lost ones go
-    first.
-    """
-    waiting = list(typed)
+def _with_typed(
+    messages: Sequence[dict[str, Any]], typed: Iterable[TypedMessage]
+) -> list[dict[str, Any]]:
+    """Insert each typed text after the message that preceded it; first if that one is gone."""
+    texts = list(typed)
     known = {message["id"] for message in messages}
-    shown = [_own(said, at) for at, said in enumerate(waiting) if said.after not in known]
+    merged = [_own(entry, at) for at, entry in enumerate(texts) if entry.after not in known]
     for message in messages:
-        shown.append(message)
-        shown += [_own(said, at) for at, said in enumerate(waiting) if said.after == message["id"]]
-    return shown
+        merged.append(message)
+        merged += [
+            _own(entry, at) for at, entry in enumerate(texts) if entry.after == message["id"]
+        ]
+    return merged
 
 
-def _own(said: Typed, number: int) -> dict[str, Any]:
+def _own(entry: TypedMessage, number: int) -> dict[str, Any]:
     return {
-        "id": f"own-{said.after}-{number}",
+        "id": f"own-{entry.after}-{number}",
         "mine": True,
-        "parts": {"text": said.text},
+        "parts": {"text": entry.text},
         "edited": False,
     }
 

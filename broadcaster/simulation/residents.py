@@ -1,8 +1,8 @@
-"""The sample city's residents: 12,480 made-up people, the same each time, with addresses that
+"""Residents of the sample city: 12,480 fictitious people, the same each time, with addresses that
 belong to nobody.
 
-Numbers begin with +62 860, a range that no Indonesian operator has; mail addresses end in
-`.example`, which never exists; chat ids lie far above any that is given out.
+Phone numbers begin with +62 860, a range assigned to no Indonesian operator; mail addresses end in
+the reserved `.example`; chat ids lie far above any that Telegram has issued.
 """
 
 import csv
@@ -20,21 +20,21 @@ SEED = 3277
 PHONE, CHAT, MAIL = "whatsapp", "telegram", "email"
 
 SHARES = {
-    "melong": 118, "cibeureum": 108, "utama": 58, "leuwigajah": 84, "cibeber": 56, "baros": 44, "cigugur-tengah": 86,
-    "karangmekar": 32, "setiamanah": 44, "padasuka": 72, "kelurahan-cimahi": 24, "pasirkaliki": 34, "cibabat": 104,
-    "citeureup": 72, "cipageran": 84,
+    "melong": 118, "cibeureum": 108, "utama": 58, "leuwigajah": 84, "cibeber": 56, "baros": 44,
+    "cigugur-tengah": 86, "karangmekar": 32, "setiamanah": 44, "padasuka": 72,
+    "kelurahan-cimahi": 24, "pasirkaliki": 34, "cibabat": 104, "citeureup": 72, "cipageran": 84,
 }  # fmt: skip
-"""Made-up shares of the residents of each kelurahan, per thousand and a bit."""
+"""Fictitious weights of the kelurahan in the population; they sum to about 1,000."""
 
 _FIRST = (  # noqa: SIM905  names read best side by side
-    "Ani Asep Ayu Bayu Cecep Dadan Dedi Dewi Dian Eka Elis Endang Euis Fitri Gilang Hana Hendra Iis Imas Indra Ira "
-    "Jajang Kartika Lestari Lilis Maman Mira Nani Neng Nina Nunung Oman Putri Rahmat Ratna Rina Rudi Sari Siti Sri "
-    "Tatang Tika Ujang Wati Wawan Yanti Yayan Yuli Yusuf Zahra"
+    "Ani Asep Ayu Bayu Cecep Dadan Dedi Dewi Dian Eka Elis Endang Euis Fitri Gilang Hana Hendra "
+    "Iis Imas Indra Ira Jajang Kartika Lestari Lilis Maman Mira Nani Neng Nina Nunung Oman Putri "
+    "Rahmat Ratna Rina Rudi Sari Siti Sri Tatang Tika Ujang Wati Wawan Yanti Yayan Yuli Yusuf Zahra"
 ).split()
 _LAST = (  # noqa: SIM905  the same
-    "Aditya Anggraeni Firmansyah Gunawan Handayani Hidayat Iskandar Kurnia Kusuma Lesmana Mulyani Nugraha Permana "
-    "Pratama Purnama Rahayu Ramdani Rosdiana Saputra Setiawan Sopandi Sulastri Supriatna Suryana Wahyuni Wibowo "
-    "Wijaya Wulandari"
+    "Aditya Anggraeni Firmansyah Gunawan Handayani Hidayat Iskandar Kurnia Kusuma Lesmana Mulyani "
+    "Nugraha Permana Pratama Purnama Rahayu Ramdani Rosdiana Saputra Setiawan Sopandi Sulastri "
+    "Supriatna Suryana Wahyuni Wibowo Wijaya Wulandari"
 ).split()
 _MAIL_HOSTS = ("surat.example", "pos.example", "warga.example", "kantor.example")
 _TOPICS = ("gangguan-layanan", "kesehatan", "bansos", "acara", "lowongan", "cuaca", "keamanan")
@@ -54,9 +54,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbour:
-    """A resident whose phones and inbox can be looked into: one of each kelurahan, subscribed to it
-    alone.
-    """
+    """Resident whose phones and inbox the demo shows: one per kelurahan, subscribed to it alone."""
 
     name: str
     area: str
@@ -66,35 +64,35 @@ class Neighbour:
 
 
 def phone(number: int) -> str:
-    """The made-up phone number of a resident, E.164 digits."""
+    """Return the fictitious phone number of a resident as E.164 digits."""
     return f"62860{number:08}"
 
 
 def spaced(digits: str) -> str:
-    """A number as people write it: "+62 860-0000-0012"."""
+    """Format a number as people write it: "+62 860-0000-0012"."""
     return f"+{digits[:2]} {digits[2:5]}-{digits[5:9]}-{digits[9:]}"
 
 
 def chat(number: int) -> int:
-    """The made-up chat id of a resident."""
+    """Return the fictitious chat id of a resident."""
     return 4_000_000_000_000_000 + number
 
 
 def neighbours() -> dict[str, Neighbour]:
-    """One resident of each kelurahan, by its slug."""
-    found = {}
+    """Return one resident of each kelurahan, by the kelurahan's slug."""
+    by_area = {}
     for number, area in enumerate(SHARES):
         name = f"{_FIRST[number * 7 % len(_FIRST)]} {_LAST[number * 5 % len(_LAST)]}"
         mail = f"{name.lower().replace(' ', '.')}@warga.example"
-        found[area] = Neighbour(
+        by_area[area] = Neighbour(
             name=name, area=area, phone=phone(number), chat=chat(number), mail=mail
         )
-    return found
+    return by_area
 
 
 def rows(tree: AreaTree, now: datetime) -> Iterator[tuple[str, ...]]:
-    """The rows of an import, in COLUMNS: first the neighbours, each by three channels, then
-    everybody else.
+    """Yield import rows in the order of COLUMNS: the neighbours on three channels each, then the
+    other residents.
     """
     for number, neighbour in enumerate(neighbours().values()):
         for channel, address in (
@@ -120,7 +118,7 @@ def rows(tree: AreaTree, now: datetime) -> Iterator[tuple[str, ...]]:
 
 
 def csv_text(tree: AreaTree, now: datetime) -> str:
-    """The rows as the file that `broadcaster subscribers import` reads."""
+    """Return the rows as a CSV file for `broadcaster subscribers import`."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -1,4 +1,4 @@
-"""Serving a stand-in provider: on loopback, or between the containers of one machine."""
+"""HTTP server of a stand-in provider, on loopback or between the containers of one machine."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,8 +10,9 @@ HOST = "127.0.0.1"
 
 @asynccontextmanager
 async def running(app: web.Application, port: int = 0, *, host: str = HOST) -> AsyncIterator[str]:
-    """Serve `app` on `host`; yields its URL, no slash at the end. Raises OSError when `port` is
-    taken (0: any free one).
+    """Serve `app` on `host` and yield its URL without a trailing slash.
+
+    Port 0 picks any free one. Raises OSError when `port` is taken.
     """
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
     await runner.setup()

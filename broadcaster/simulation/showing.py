@@ -1,6 +1,4 @@
-"""What the phones of the simulation show: received parts as bubbles, in each messenger's own
-markup, always safe. Pure.
-"""
+"""Chat bubbles of the simulated phones: received parts rendered as safe HTML. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -33,12 +31,12 @@ _MARKS = (("*", "strong"), ("_", "em"), ("~", "s"))
 _WEB = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)*_~]|(?<![\w.+-])\w[\w.+-]*@[\w.-]+\w")
 _PLACE = "\x00"
-"""Stands for an address while the marks around it are read."""
+"""Placeholder for an address while the surrounding markup is parsed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Button:
-    """A button below a bubble: it opens `url`, or sends `payload`."""
+    """Button below a bubble: opens `url`, or sends `payload`."""
 
     label: str
     url: str = ""
@@ -47,7 +45,7 @@ class Button:
 
 @dataclass(frozen=True, kw_only=True)
 class Bubble:
-    """One message on a phone; `mine`: the phone's owner wrote it."""
+    """Message on a phone; `mine` if the phone's owner wrote it."""
 
     id: str
     mine: bool
@@ -59,11 +57,11 @@ class Bubble:
     edited: bool = False
     silent: bool = False
     picture: str = ""
-    """Path of a picture of our own site above the text."""
+    """Path of a picture on this site, placed above the text."""
 
 
 def bubbles(channel: str, messages: Sequence[Mapping[str, Any]]) -> list[Bubble]:
-    """The messages of a phone as the providers' process tells them, oldest first."""
+    """Render the messages that the stand-in providers report for a phone, oldest first."""
     return [_bubble(channel, message) for message in messages]
 
 
@@ -85,16 +83,15 @@ def _bubble(channel: str, message: Mapping[str, Any]) -> Bubble:
 
 
 def picture_path(url: str) -> str:
-    """The path of one of our own pictures, whatever name our host goes by; empty for any other
-    address.
-    """
-    found = FILE.search(url)
-    return found[0] if found and url.endswith(found[0]) else ""
+    """Return the path of a picture on this site, under any host name; "" for other addresses."""
+    match = FILE.search(url)
+    return match[0] if match and url.endswith(match[0]) else ""
 
 
 def phone_markup(text: str) -> Markup:
-    """WhatsApp's *bold*, _italic_ and ~struck~, and web addresses as links; within addresses no
-    mark counts.
+    """Render WhatsApp's *bold*, _italic_ and ~strikethrough~, and link web addresses.
+
+    Marks inside an address are left as they are.
     """
     addresses = _ADDRESS.findall(text)
     safe = _escaped(_ADDRESS.sub(_PLACE, text.replace(_PLACE, "")))
@@ -117,7 +114,7 @@ def _escaped(text: str) -> str:
 
 
 def chat_markup(html: str) -> Markup:
-    """Telegram's HTML, with nothing in it that Telegram does not know; web addresses as links."""
+    """Reduce HTML to the tags that Telegram supports; links open in a new tab."""
     clean = nh3.clean(
         html,
         tags=_TAGS,
@@ -129,10 +126,10 @@ def chat_markup(html: str) -> Markup:
 
 
 def buttons(channel: str, lines: str) -> list[Button]:
-    """The buttons of a message, one a line: `label: target` or, in chats, `[label] target`."""
+    """Parse the buttons of a message, one a line: `label: target`, in chats `[label] target`."""
     shape = re.compile(r"(.+?): (.*)" if channel == PHONE else r"\[(.+?)\] (.*)")
-    found = [match for line in lines.splitlines() if (match := shape.fullmatch(line))]
-    return [_button(match[1], match[2]) for match in found]
+    matches = [match for line in lines.splitlines() if (match := shape.fullmatch(line))]
+    return [_button(match[1], match[2]) for match in matches]
 
 
 def _button(label: str, target: str) -> Button:

@@ -1,5 +1,5 @@
-"""The sample city's staff, an author, an approver who also manages, and the disaster agency's
-officer; and their templates.
+"""Staff of the sample city (an author, an approver who is also administrator, an officer of the
+disaster agency) and their announcement templates.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account
 from broadcaster.store import accounts, templates
 
-PASSWORD = "cimahi-demo"  # noqa: S105  printed on the demo's own sign-in page; no provider is ever reached from there
+PASSWORD = "cimahi-demo"  # noqa: S105  shown on the demo's sign-in page; reaches no provider
 
 PEOPLE = (
     Account(
@@ -35,7 +35,7 @@ PEOPLE = (
 
 
 def add_staff(connection: Connection, at: float) -> None:
-    """Store them, unless there is staff already."""
+    """Store the sample staff unless any account exists."""
     if accounts.exists(connection):
         return
     hashed = credentials.hash_password(PASSWORD)
@@ -47,8 +47,12 @@ TEMPLATES: Mapping[str, Mapping[str, Any]] = {
     "Posyandu bulanan": {
         "title": "Posyandu RW .. Cibabat, (hari) 08.00-11.00",
         "summary": "Bawa balita dan buku KIA ke posyandu.",
-        "body": "Posyandu RW .. buka pada **(hari, tanggal)**, pukul 08.00 sampai 11.00 WIB, di (tempat).\n\n"
-        "- Timbang dan ukur balita\n- Imunisasi lanjutan\n- Vitamin A\n\nBawa buku KIA. Tidak dipungut biaya.",
+        "body": (
+            "Posyandu RW .. buka pada **(hari, tanggal)**, pukul 08.00 sampai 11.00 WIB, "
+            "di (tempat).\n\n"
+            "- Timbang dan ukur balita\n- Imunisasi lanjutan\n- Vitamin A\n\n"
+            "Bawa buku KIA. Tidak dipungut biaya."
+        ),
         "areas": ["cibabat"],
         "category": "kesehatan",
         "agency": "Puskesmas Cibabat",
@@ -56,8 +60,11 @@ TEMPLATES: Mapping[str, Mapping[str, Any]] = {
     "Air PDAM mati terencana": {
         "title": "Air PDAM mati di (wilayah), (hari) 08.00-14.00",
         "summary": "Tampung air secukupnya sebelum pukul 07.00.",
-        "body": "Perumda Tirta memperbaiki pipa di (jalan) pada **(hari, tanggal)**, pukul 08.00 sampai 14.00 WIB.\n\n"
-        "Tampung air secukupnya. Truk tangki gratis tersedia di kantor kelurahan.",
+        "body": (
+            "Perumda Tirta memperbaiki pipa di (jalan) pada **(hari, tanggal)**, "
+            "pukul 08.00 sampai 14.00 WIB.\n\n"
+            "Tampung air secukupnya. Truk tangki gratis tersedia di kantor kelurahan."
+        ),
         "areas": ["cibabat", "pasirkaliki"],
         "category": "gangguan-layanan",
         "agency": "Perumda Tirta",
@@ -66,8 +73,12 @@ TEMPLATES: Mapping[str, Mapping[str, Any]] = {
     "Peringatan hujan lebat": {
         "title": "Waspada hujan lebat sampai (jam) WIB",
         "summary": "Jauhi tepi sungai dan pohon besar. Darurat: 112.",
-        "body": "BMKG memperkirakan hujan lebat disertai angin kencang di Kota Cimahi sampai pukul (jam) WIB.\n\n"
-        "- Jauhi tepi sungai dan lereng\n- Jangan berteduh di bawah pohon\n- Simpan surat penting di tempat tinggi",
+        "body": (
+            "BMKG memperkirakan hujan lebat disertai angin kencang di Kota Cimahi "
+            "sampai pukul (jam) WIB.\n\n"
+            "- Jauhi tepi sungai dan lereng\n- Jangan berteduh di bawah pohon\n"
+            "- Simpan surat penting di tempat tinggi"
+        ),
         "areas": ["cimahi"],
         "category": "cuaca",
         "agency": "BPBD",
@@ -75,11 +86,11 @@ TEMPLATES: Mapping[str, Mapping[str, Any]] = {
         "kind": "alert",
     },
 }
-"""What comes again, by name; times are filled in each time."""
+"""Announcement templates by name; authors fill in places and times."""
 
 
 def add_templates(connection: Connection, at: float) -> None:
-    """Store them, unless there are templates already."""
+    """Store the sample templates unless any template exists."""
     if templates.everything(connection):
         return
     for name, form in TEMPLATES.items():

@@ -1,28 +1,35 @@
-"""Nobody changes accounts unseen: what was done to one is told to every other administrator, and to
-whose account it is.
-"""
+"""Alerts about changed accounts, to every other administrator and to the person concerned."""
+
+from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.audit_acts import Act
 from broadcaster.staff import second_person
 from broadcaster.store import nudges
 from broadcaster.store.nudges import AccountReason
 
 POWERS = frozenset({"roles", "agencies", "areas", "mail"})
-"""What of a person decides on what they may do, and on whom warnings reach."""
-TOLD = POWERS | {"full_name"}
-"""What of a person others are told of when it is changed: also by which name they know them."""
+"""Fields of an account that decide what its person may do and where alerts reach them."""
+ALERTED = POWERS | {"full_name"}
+"""Fields whose change others are alerted of: also the name by which they know the person."""
+REASONS: Mapping[Act, AccountReason] = {
+    Act.ACCOUNT_ADD: "account_add",
+    Act.ACCOUNT_CHANGE: "account_change",
+    Act.ACCOUNT_ROLES: "account_roles",
+    Act.ACCOUNT_DISABLE: "account_disable",
+    Act.ACCOUNT_ENABLE: "account_enable",
+    Act.PASSWORD_RESET: "password_reset",
+    Act.SECOND_FACTOR_REMOVED: "second_factor_removed",
+}
+"""Acts that people are alerted of, with the reason that the alert carries."""
 
 
-def tell(
-    connection: Connection, act: AccountReason, person: Account, *, by: str, at: float
-) -> None:
-    """Have everybody told who must know that somebody (`by`, an actor) did this to a person's
-    account.
-    """
-    apart = {by, person.actor} if act == "account_add" else {by}
-    people = {one.id: one for one in second_person.watchers(connection, apart)}
-    if act != "account_add" and person.actor != by:
+def queue(connection: Connection, act: Act, person: Account, *, by: str, at: float) -> None:
+    """Queue alerts that `by` (an actor) did this act on a person's account."""
+    apart = {by, person.actor} if act == Act.ACCOUNT_ADD else {by}
+    people = {account.id: account for account in second_person.watchers(connection, apart)}
+    if act != Act.ACCOUNT_ADD and person.actor != by:
         people[person.id] = person
-    nudges.add(connection, people.values(), person.actor, act, at)
+    nudges.add(connection, people.values(), person.actor, REASONS[act], at)

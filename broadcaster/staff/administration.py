@@ -1,14 +1,13 @@
-"""Who works here, as a pengelola or the command line decides: hired, changed, shut out, given a new
-password. All is audited.
+"""Administration of accounts, by a pengelola or the command line: add, change, disable, reset.
+Every act is audited.
 
-Each function with a Connection is one transaction, to be run through `Database.write`. What a
-person does with their own account stands in own_account.py.
+Each function with a Connection is one transaction, to be run through `Database.write`. Changes that
+people make to their own account are in own_account.py.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -21,46 +20,28 @@ from broadcaster.domain.accounts import (
     read_mail,
     read_roles,
 )
+from broadcaster.domain.actor import COMMAND, Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.independence import Control
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import AccountCode
 from broadcaster.staff import account_alerts
 from broadcaster.store import accounts, audit, code_guard, controls, former_mails, sessions
-from broadcaster.store.nudges import AccountReason
-from subscribers.areas import AreaTree, UnknownArea
+from subscribers.areas import AreaTree
 from subscribers.vault import Vault, identity
 
-AccountAct = AccountReason | Literal["sessions_end"]
-"""What is done to accounts, as the audit names it."""
+_WITHOUT_CONTROL = (Act.SESSIONS_END, Act.ACCOUNT_DISABLE)
+"""Acts that give the actor no means to use the account."""
 
 
 class NoAccount(LookupError):
-    """There is no such account."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Keeper:
-    """Who acts, and when; `account` None: the command line, whose user has every right over the
-    database anyway.
-    """
-
-    now: datetime
-    account: Account | None = None
-
-    @property
-    def actor(self) -> str:
-        """How the audit names them."""
-        return self.account.actor if self.account is not None else "cli"
-
-    @property
-    def at(self) -> float:
-        """Epoch seconds."""
-        return self.now.timestamp()
+    """No account has this id."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Particulars:
-    """What a pengelola decides of a person; no agencies or areas named: every one. `mail`: where
-    nudges go.
+    """Fields of an account that a pengelola sets. Empty `agencies` or `areas` mean all of them;
+    `mail` is the notification address.
     """
 
     full_name: str
@@ -70,7 +51,7 @@ class Particulars:
     mail: str = ""
 
     def of(self, account: Account) -> Account:
-        """The account with these particulars."""
+        """Return the account with these particulars."""
         return replace(
             account,
             full_name=self.full_name,
@@ -90,7 +71,7 @@ def read_particulars(
     areas: Iterable[str],
     mail: str,
 ) -> Particulars:
-    """Particulars as they were typed; raises BadAccount with the first that cannot be so."""
+    """Validate particulars as typed. Raises BadAccount for the first invalid field."""
     return Particulars(
         full_name=read_full_name(full_name),
         roles=read_roles(roles),
@@ -101,96 +82,90 @@ def read_particulars(
 
 
 def read_areas(tree: AreaTree, names: Iterable[str]) -> tuple[str, ...]:
-    """Codes of the areas named by slug or code, without those that lie within another; () for the
-    city. Raises BadAccount.
+    """Return the codes of areas named by slug or code, without those inside another; () for the
+    whole city. Raises BadAccount for an unknown area.
     """
-    found = set()
+    codes = set()
     for name in names:
         area = tree.get(name)
         if area is None:
-            raise BadAccount(str(UnknownArea(name, ())))
-        found.add(area.code)
-    if tree.city.code in found:
+            raise BadAccount(AccountCode.ACCOUNT_AREA_UNKNOWN, name=name)
+        codes.add(area.code)
+    if tree.city.code in codes:
         return ()
     return tuple(
-        sorted(code for code in found if not any(code.startswith(f"{other}.") for other in found))
+        sorted(code for code in codes if not any(code.startswith(f"{other}.") for other in codes))
     )
 
 
-def hire(
-    connection: Connection, keeper: Keeper, name: str, particulars: Particulars, *, hashed: str
+def add_account(
+    connection: Connection, actor: Actor, name: str, particulars: Particulars, *, hashed: str
 ) -> Account:
-    """Add a person, whose password others know and who must choose their own first. Raises
-    NotAllowed, BadAccount.
-    """
-    _require(keeper)
-    wanted = particulars.of(Account(id=0, name=name, full_name="", roles=(), must_change=True))
-    accounts.require_own_name(connection, wanted)
-    added = accounts.add(connection, wanted, password=hashed, at=keeper.at)
-    _note(connection, keeper, "account_add", added, before={}, after=told(added))
+    """Add an account whose initial password must be replaced. Raises NotAllowed, BadAccount."""
+    _require(actor)
+    account = particulars.of(Account(id=0, name=name, full_name="", roles=(), must_change=True))
+    accounts.require_own_name(connection, account)
+    added = accounts.add(connection, account, password=hashed, at=actor.at)
+    _record(connection, actor, Act.ACCOUNT_ADD, added, before={}, after=account_details(added))
     return added
 
 
 def change(
     connection: Connection,
-    keeper: Keeper,
+    actor: Actor,
     account_id: int,
     particulars: Particulars,
     *,
     vault: Vault,
 ) -> Account:
-    """Give a person another name, other roles or places. Raises NotAllowed, NoAccount, BadAccount,
-    LastAdmin.
-    """
-    _require(keeper)
-    before = _found(connection, account_id)
+    """Set the particulars of an account. Raises NotAllowed, NoAccount, BadAccount, LastAdmin."""
+    _require(actor)
+    before = _account(connection, account_id)
     after = particulars.of(before)
     if after == before:
         return before
     if after.full_name != before.full_name:
         accounts.require_own_name(connection, after)
     accounts.change(connection, after)
-    was, became = told(before), told(after)
+    was, became = account_details(before), account_details(after)
     if identity(after.email) != identity(before.email):
-        former_mails.keep(connection, vault, account_id, before.email, keeper.at)
+        former_mails.keep(connection, vault, account_id, before.email, actor.at)
         became["mail"] = masked_apart(before.email, after.email)
-    _note(connection, keeper, "account_change", after, before=was, after=became)
+    _record(connection, actor, Act.ACCOUNT_CHANGE, after, before=was, after=became)
     return after
 
 
-def disable(connection: Connection, keeper: Keeper, account_id: int) -> Account:
-    """Shut a person out, at once. Raises NotAllowed, NoAccount, LastAdmin."""
-    _require(keeper)
-    before = _found(connection, account_id)
+def disable(connection: Connection, actor: Actor, account_id: int) -> Account:
+    """Disable an account at once. Raises NotAllowed, NoAccount, LastAdmin."""
+    _require(actor)
+    before = _account(connection, account_id)
     if before.disabled_at is not None:
         return before
-    _require_other(
-        keeper, before, "Anda tidak dapat menonaktifkan akun Anda sendiri. Minta pengelola lain."
-    )
-    accounts.disable(connection, account_id, keeper.at)
-    _note(
+    _require_other(actor, before, AccountCode.OWN_ACCOUNT)
+    accounts.disable(connection, account_id, actor.at)
+    _record(
         connection,
-        keeper,
-        "account_disable",
+        actor,
+        Act.ACCOUNT_DISABLE,
         before,
         before={"active": True},
         after={"active": False},
     )
-    return replace(before, disabled_at=keeper.at)
+    return replace(before, disabled_at=actor.at)
 
 
-def enable(connection: Connection, keeper: Keeper, account_id: int) -> Account:
-    """Let a person in again. Raises NotAllowed, NoAccount, BadAccount."""
-    _require(keeper)
-    before = _found(connection, account_id)
+def enable(connection: Connection, actor: Actor, account_id: int) -> Account:
+    """Enable a disabled account. Raises NotAllowed, NoAccount, BadAccount."""
+    _require(actor)
+    before = _account(connection, account_id)
     if before.disabled_at is None:
         return before
     accounts.require_own_name(connection, before)
     accounts.enable(connection, account_id)
-    _note(
+    _record(
         connection,
-        keeper,
-        "account_enable",
+        actor,
+        Act.ACCOUNT_ENABLE,
         before,
         before={"active": False},
         after={"active": True},
@@ -199,50 +174,52 @@ def enable(connection: Connection, keeper: Keeper, account_id: int) -> Account:
 
 
 def reset_password(
-    connection: Connection, keeper: Keeper, account_id: int, *, hashed: str
+    connection: Connection, actor: Actor, account_id: int, *, hashed: str
 ) -> Account:
-    """Give a person a password that they must replace; all their sessions end. Raises NotAllowed,
-    NoAccount.
+    """Set a password that the person must replace, and end all their sessions.
+
+    Raises NotAllowed, NoAccount.
     """
-    _require(keeper)
-    person = _found(connection, account_id)
-    _require_other(keeper, person, "Ganti kata sandi Anda sendiri di halaman Akun saya.")
+    _require(actor)
+    person = _account(connection, account_id)
+    _require_other(actor, person, AccountCode.OWN_PASSWORD)
     accounts.set_password(connection, account_id, hashed, must_change=True)
-    code_guard.begin_anew(connection, account_id)  # who guessed codes knew the old password
+    code_guard.reset(connection, account_id)  # guesses required the old password
     ended = sessions.end_all(connection, account_id)
-    _note(connection, keeper, "password_reset", person, sessions=ended)
+    _record(connection, actor, Act.PASSWORD_RESET, person, sessions=ended)
     return person
 
 
-def remove_second_factor(connection: Connection, keeper: Keeper, account_id: int) -> Account:
-    """Let a person in without their second factor, say because the phone is lost. Raises
-    NotAllowed, NoAccount.
+def remove_second_factor(connection: Connection, actor: Actor, account_id: int) -> Account:
+    """Remove a person's second factor, e.g. after a lost phone, and end all their sessions.
+
+    Raises NotAllowed, NoAccount.
     """
-    _require(keeper)
-    person = _found(connection, account_id)
-    _require_other(keeper, person, "Matikan langkah kedua Anda sendiri di halaman Akun saya.")
+    _require(actor)
+    person = _account(connection, account_id)
+    _require_other(actor, person, AccountCode.OWN_FACTOR)
     if not person.secured:
         return person
     accounts.set_totp(connection, account_id, None, [])
     ended = sessions.end_all(connection, account_id)
     states = {"before": {"second_factor": True}, "after": {"second_factor": False}}
-    _note(connection, keeper, "second_factor_removed", person, **states, sessions=ended)
+    _record(connection, actor, Act.SECOND_FACTOR_REMOVED, person, **states, sessions=ended)
     return replace(person, secured=False)
 
 
-def end_sessions(connection: Connection, keeper: Keeper, account_id: int) -> int:
-    """Sign a person out everywhere; how many sessions that ended. Raises NotAllowed, NoAccount."""
-    _require(keeper)
-    person = _found(connection, account_id)
+def end_sessions(connection: Connection, actor: Actor, account_id: int) -> int:
+    """End all sessions of a person and return their number. Raises NotAllowed, NoAccount."""
+    _require(actor)
+    person = _account(connection, account_id)
     ended = sessions.end_all(connection, account_id)
     if ended:
-        _note(connection, keeper, "sessions_end", person, sessions=ended)
+        _record(connection, actor, Act.SESSIONS_END, person, sessions=ended)
     return ended
 
 
-def told(account: Account) -> dict[str, Any]:
-    """What the audit says of an account; a mail address only so that its owner can be told apart:
-    nothing is erased there.
+def account_details(account: Account) -> dict[str, Any]:
+    """Return an account's fields for the audit, with the mail address masked: audit entries are
+    never erased.
     """
     return {
         "full_name": account.full_name,
@@ -254,20 +231,20 @@ def told(account: Account) -> dict[str, Any]:
 
 
 def masked(mail: str) -> str:
-    """ "wa***@contoh.example"."""
+    """Mask an address: "wa***@contoh.example"."""
     name, at, domain = mail.rpartition("@")
     return f"{name[: min(2, len(name) // 2)]}***@{domain}" if at else ""
 
 
 def masked_apart(before: str, after: str) -> str:
-    """A new address masked, so that it is not taken for the one before."""
+    """Mask a new address, marked as another one if its mask equals the previous address's."""
     return f"{masked(after)} (alamat lain)" if masked(before) == masked(after) else masked(after)
 
 
 def differing(
     before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Of both, only what is not the same."""
+    """Return the differing entries of both mappings."""
     changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return (
         {k: before[k] for k in changed if k in before},
@@ -275,57 +252,49 @@ def differing(
     )
 
 
-def _require(keeper: Keeper) -> None:
-    if keeper.account is not None and not keeper.account.may("manage"):
-        raise NotAllowed("Hanya pengelola yang dapat mengatur akun.")
-    if keeper.account is not None and not keeper.account.everywhere:
-        raise NotAllowed(
-            "Akun hanya diatur oleh pengelola untuk seluruh kota. Minta pengelola lain."
-        )
+def _require(actor: Actor) -> None:
+    if actor.account is None and actor.name == COMMAND:
+        return  # the command line has full access to the database anyway
+    if actor.account is None or not actor.account.may("manage"):
+        raise NotAllowed(AccountCode.ADMIN_ONLY)
+    if not actor.account.everywhere:
+        raise NotAllowed(AccountCode.CITYWIDE_ADMIN_ONLY)
 
 
-def _require_other(keeper: Keeper, person: Account, refusal: str) -> None:
-    if keeper.account is not None and keeper.account.id == person.id:
-        raise NotAllowed(refusal)
+def _require_other(actor: Actor, person: Account, code: AccountCode) -> None:
+    if actor.account is not None and actor.account.id == person.id:
+        raise NotAllowed(code)
 
 
-def _found(connection: Connection, account_id: int) -> Account:
+def _account(connection: Connection, account_id: int) -> Account:
     person = accounts.by_id(connection, account_id)
     if person is None:
         raise NoAccount(account_id)
     return person
 
 
-def _note(
+def _record(
     connection: Connection,
-    keeper: Keeper,
-    act: AccountAct,
+    actor: Actor,
+    act: Act,
     person: Account,
     *,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
-    **more: Any,
+    **details: Any,
 ) -> None:
-    """Into the audit: what changed, as it was and as it is. `own`: somebody changed their own
-    account so; pages show it.
+    """Audit the changed fields, record who gained control of the account, and queue alerts.
+
+    The audit detail `own` marks a change to the actor's own account.
     """
     was, became = differing(before or {}, after or {})
-    detail = {"before": was, "after": became, **more} if was or became else dict(more)
-    own = keeper.account is not None and keeper.account.id == person.id
-    if own:
-        detail["own"] = True
-    powers = act != "account_change" or bool(set(became) & account_alerts.POWERS)
-    if (
-        act not in ("sessions_end", "account_disable")
-        and powers
-        and keeper.account is not None
-        and not own
-    ):
-        controls.record(
-            connection, Control(account=person.id, maker=keeper.account.id, at=keeper.at), act
-        )
-    if act != "sessions_end" and (powers or set(became) & account_alerts.TOLD):
-        account_alerts.tell(connection, act, person, by=keeper.actor, at=keeper.at)
-    audit.append(
-        connection, at=keeper.now, actor=keeper.actor, act=act, subject=person.actor, detail=detail
-    )
+    changes = {"before": was, "after": became} if was or became else {}
+    own = actor.account is not None and actor.account.id == person.id
+    powers = act != Act.ACCOUNT_CHANGE or bool(set(became) & account_alerts.POWERS)
+    if act not in _WITHOUT_CONTROL and powers and actor.account is not None and not own:
+        control = Control(account=person.id, maker=actor.account.id, at=actor.at)
+        controls.record(connection, control, act.value)
+    if act in account_alerts.REASONS and (powers or set(became) & account_alerts.ALERTED):
+        account_alerts.queue(connection, act, person, by=actor.name, at=actor.at)
+    owned = {"own": True} if own else {}
+    audit.append(connection, actor, act, person.actor, **changes, **details, **owned)

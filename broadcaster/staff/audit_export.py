@@ -1,5 +1,5 @@
-"""The audit log for others to keep: each row as a line of JSON or CSV, from which the chain can be
-computed again.
+"""Export of the audit log, one line of JSON or CSV per row, from which the hash chain can be
+recomputed.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -9,11 +9,13 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection
 
-from broadcaster.runtime.csv_safe import line as csv_line
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
+from broadcaster.runtime import csv_safe
 from broadcaster.store import audit, audit_lists
-from broadcaster.store.audit_lists import Line, Wanted
+from broadcaster.store.audit_lists import AuditFilter, AuditLine
 from broadcaster.store.database import Database
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 
 Form = Literal["csv", "jsonl"]
 COLUMNS = (
@@ -29,18 +31,18 @@ COLUMNS = (
     "previous",
     "digest",
 )
-"""Of the CSV: time in WIB; before, after and more as JSON; digests in hex."""
+"""Columns of the CSV: time in WIB; before, after and more as JSON; digests in hex."""
 
 
-def json_line(line: Line) -> str:
-    """A row as JSON: `detail` as it is in the chain, `at` in exact epoch seconds, `state_before`
-    where a state changed.
+def json_line(line: AuditLine) -> str:
+    """Return a row as JSON: `detail` as in the chain, `at` in exact epoch seconds, `state_before`
+    if the state changed.
 
     digest = SHA-256(previous, as bytes, followed by the JSON of at, actor, act, subject and detail,
     where detail is itself a string of JSON; all with sorted names and without spaces).
     """
     entry = line.entry
-    told = {
+    fields = {
         "id": entry.id,
         "at": entry.at,
         "time": time_text(entry.at),
@@ -52,13 +54,13 @@ def json_line(line: Line) -> str:
         "previous": line.previous,
         "digest": line.digest,
     }
-    return msgspec.json.encode(told).decode() + "\n"
+    return msgspec.json.encode(fields).decode() + "\n"
 
 
-def table_line(line: Line) -> str:
-    """A row as CSV, as COLUMNS names it."""
+def table_line(line: AuditLine) -> str:
+    """Return a row as CSV in the order of COLUMNS."""
     entry = line.entry
-    return csv_line(
+    return csv_safe.line(
         [
             str(entry.id),
             time_text(entry.at),
@@ -75,38 +77,29 @@ def table_line(line: Line) -> str:
     )
 
 
-async def exported(database: Database, wanted: Wanted, form: Form) -> AsyncIterator[str]:
-    """Every row that is wanted, the oldest first, some hundred at a time; however long the log is."""
-    written: Callable[[Line], str] = table_line if form == "csv" else json_line
+async def exported(database: Database, wanted: AuditFilter, form: Form) -> AsyncIterator[str]:
+    """Yield the selected rows as text, oldest first, some hundred rows at a time."""
+    format_line: Callable[[AuditLine], str] = table_line if form == "csv" else json_line
     if form == "csv":
-        yield csv_line(COLUMNS)
+        yield csv_safe.line(COLUMNS)
     after = 0
     while lines := await database.read(audit_lists.chunk, wanted, after):
         after = lines[-1].entry.id
-        yield "".join(written(line) for line in lines)
+        yield "".join(format_line(line) for line in lines)
 
 
-def note_export(
-    connection: Connection, *, now: datetime, actor: str, wanted: Wanted, form: Form
-) -> None:
-    """Who took a copy of which part of the log is itself in the log."""
-    asked = {
+def note_export(connection: Connection, actor: Actor, wanted: AuditFilter, form: Form) -> None:
+    """Audit the export of this part of the log."""
+    selection = {
         name: value
         for name in ("actor", "act", "subject", "since", "until")
         if (value := getattr(wanted, name))
     }
-    audit.append(
-        connection,
-        at=now,
-        actor=actor,
-        act="audit_export",
-        subject="audit",
-        detail={"form": form, "wanted": asked},
-    )
+    audit.append(connection, actor, Act.AUDIT_EXPORT, "audit", form=form, wanted=selection)
 
 
 def time_text(seconds: float) -> str:
-    """A moment in epoch seconds, to the second: "2026-11-25T07:43:00+07:00"."""
+    """Format epoch seconds in WIB, to the second: "2026-11-25T07:43:00+07:00"."""
     return datetime.fromtimestamp(seconds, UTC).astimezone(WIB).isoformat(timespec="seconds")
 
 

@@ -1,5 +1,5 @@
-"""Joining a person's own chat to their account: a one-time code on the account's page, sent to us
-from that chat.
+"""Linking of a person's own chat to their account by a one-time code that is displayed on the
+account page and sent from that chat.
 """
 
 import secrets
@@ -8,19 +8,21 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from broadcaster.domain.accounts import Account
-from broadcaster.domain.actor import Actor
+from broadcaster.domain.actor import StaffActor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.store import accounts, audit, chat_links
 from subscribers.vault import Vault
 
 HOLDS = timedelta(minutes=10)
-"""How long a code may be sent."""
+"""Lifetime of a code."""
 WORD = "staf-"
-"""What stands before a code in the chat's first message, so that it is none of residents' words."""
+"""Prefix of a code in the chat's first message, which sets it apart from residents' commands."""
 
 
-def begin(connection: Connection, actor: Actor, vault: Vault) -> str:
-    """A fresh word to send from the chat ("staf-" and 32 hex digits); the person's earlier one
-    holds no more.
+def begin(connection: Connection, actor: StaffActor, vault: Vault) -> str:
+    """Return a new code to send from the chat ("staf-" and 32 hex digits).
+
+    It replaces the person's earlier code.
     """
     code = secrets.token_hex(16)
     chat_links.put(
@@ -38,39 +40,26 @@ def link(
     code: str,
     now: datetime,
 ) -> Account | None:
-    """Join the chat that sent this code to its account, in the place of the one before; None where
-    the code does not hold.
+    """Link the chat that sent this code to its account, replacing an earlier chat.
+
+    Returns None if the code is invalid or the account disabled.
     """
     if channel not in accounts.REACHED_BY:
         return None
     identity = chat_links.take(connection, _digest(vault, code), now.timestamp())
-    found = accounts.by_id(connection, identity) if identity is not None else None
-    if found is None or found.disabled_at is not None:
+    account = accounts.by_id(connection, identity) if identity is not None else None
+    if account is None or account.disabled_at is not None:
         return None
-    accounts.reach(connection, found.id, channel, address)
-    audit.append(
-        connection,
-        at=now,
-        actor=found.actor,
-        act="link_chat",
-        subject=found.actor,
-        detail={"channel": channel},
-    )
-    return found
+    accounts.set_contact(connection, account.id, channel, address)
+    actor = StaffActor(account=account, now=now)
+    audit.append(connection, actor, Act.LINK_CHAT, actor.name, channel=channel)
+    return account
 
 
-def unlink(connection: Connection, actor: Actor, channel: str) -> None:
-    """Tell this person nothing more by this channel."""
-    accounts.reach(connection, actor.account.id, channel, "")
-    detail = {"channel": channel, "from": actor.place}
-    audit.append(
-        connection,
-        at=actor.now,
-        actor=actor.account.actor,
-        act="unlink_chat",
-        subject=actor.account.actor,
-        detail=detail,
-    )
+def unlink(connection: Connection, actor: StaffActor, channel: str) -> None:
+    """Remove the person's chat on this channel."""
+    accounts.set_contact(connection, actor.account.id, channel, "")
+    audit.append(connection, actor, Act.UNLINK_CHAT, actor.name, channel=channel)
 
 
 def _digest(vault: Vault, code: str) -> bytes:

@@ -1,8 +1,7 @@
-"""A mail address of one's own counts once a code that was sent there has come back.
+"""Verification of a person's own mail address by a code sent to it.
 
-Else whoever writes could have drafts, under the city's name, sent to any stranger: nobody approves
-a draft before it is tried. What is asked for stands nowhere until then: the page carries it,
-sealed.
+Without it an author could have drafts sent to any stranger in the city's name, since trial sends
+need no approval. The pending request is not stored: the page carries it, sealed.
 """
 
 import secrets
@@ -11,27 +10,28 @@ import msgspec
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import BadAccount
+from broadcaster.domain.actor import StaffActor
 from broadcaster.domain.credentials import new_password
+from broadcaster.domain.refusal_codes import AccountCode
 from broadcaster.staff import contact
-from broadcaster.staff.own_account import Owner
 from broadcaster.store.accounts import REACHED_BY
 from channels.base.contract import Receipt
 from channels.base.rendering import fill, one_line
-from channels.base.staff_messages import Inviting, Note
+from channels.base.staff_messages import InvitationChannel, Note
 from subscribers.vault import SealBroken, Vault
 
 HOLDS_SECONDS = 900.0
-"""How long a code may be typed."""
+"""Lifetime of a code."""
 _SEAL = "new mail"
 
 
 class NotSent(BadAccount):
-    """The code could not be sent just now: try again."""
+    """The code could not be sent at the moment: try again."""
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the page carries: whose address is to be which, since when (epoch seconds), and the code
-    that proves it.
+class VerificationRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Pending request carried by the page: account, new address, time (epoch seconds) and the code
+    that confirms it.
     """
 
     account: int
@@ -40,24 +40,27 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     mail: str
 
 
-async def send_code(app: App, owner: Owner, mail: str) -> bytes:
-    """Send a code to an address that `accounts.read_mail` gave; what the page carries until it
-    comes back. Raises NotSent.
+async def send_code(app: App, actor: StaffActor, mail: str) -> bytes:
+    """Send a code to an address validated by `accounts.read_mail`.
+
+    Returns the sealed request, which the page carries until the code is entered. Raises NotSent.
     """
     channel = next(
         (
             name
             for name in REACHED_BY
-            if contact.able(app, name) and not isinstance(app.push[name], Inviting)
+            if contact.can_reach(app, name) and not isinstance(app.push[name], InvitationChannel)
         ),
         None,
     )
     if channel is None:
-        raise NotSent("Email belum dibuka di sini, jadi alamatnya tidak dapat dikonfirmasi.")
-    asked = Asked(account=owner.account.id, at=owner.at, code=new_password()[:9], mail=mail)
+        raise NotSent(AccountCode.MAIL_CLOSED)
+    request = VerificationRequest(
+        account=actor.account.id, at=actor.at, code=new_password()[:9], mail=mail
+    )
     values = {
-        "person": one_line(owner.account.full_name),
-        "code": asked.code,
+        "person": one_line(actor.account.full_name),
+        "code": request.code,
         "site": app.site,
         "training": False,
     }
@@ -68,25 +71,23 @@ async def send_code(app: App, owner: Owner, mail: str) -> bytes:
     )
     subject, _, body = text.partition("\n")
     note = Note(key=f"alamat.{secrets.token_hex(8)}", subject=subject.strip(), text=body.strip())
-    if not isinstance(await contact.tell(app, channel, mail, note), Receipt):
-        raise NotSent("Kode belum dapat dikirim ke alamat itu. Periksa alamatnya, lalu coba lagi.")
-    return app.vault.seal(_SEAL, msgspec.json.encode(asked).decode())
+    if not isinstance(await contact.send(app, channel, mail, note), Receipt):
+        raise NotSent(AccountCode.MAIL_NOT_SENT)
+    return app.vault.seal(_SEAL, msgspec.json.encode(request).decode())
 
 
-def confirmed(vault: Vault, owner: Owner, sealed: bytes, code: str) -> str:
-    """The address whose code came back; raises BadAccount where it is wrong, too late, or somebody
-    else's.
+def confirmed(vault: Vault, actor: StaffActor, sealed: bytes, code: str) -> str:
+    """Return the address confirmed by this code.
+
+    Raises BadAccount if the code is wrong or expired, or the request another person's.
     """
     try:
-        asked = msgspec.json.decode(vault.open(_SEAL, sealed), type=Asked)
+        request = msgspec.json.decode(vault.open(_SEAL, sealed), type=VerificationRequest)
     except (SealBroken, msgspec.DecodeError) as error:
-        raise BadAccount(_AGAIN) from error
-    if asked.account != owner.account.id or not 0 <= owner.at - asked.at <= HOLDS_SECONDS:
-        raise BadAccount(_AGAIN)
+        raise BadAccount(AccountCode.MAIL_CODE_EXPIRED) from error
+    if request.account != actor.account.id or not 0 <= actor.at - request.at <= HOLDS_SECONDS:
+        raise BadAccount(AccountCode.MAIL_CODE_EXPIRED)
     given = "".join(character for character in code.lower() if character.isalnum())
-    if not secrets.compare_digest(given.encode(), asked.code.replace("-", "").encode()):
-        raise BadAccount("Kodenya salah. Ketik kode dari email yang baru kami kirim.")
-    return asked.mail
-
-
-_AGAIN = "Kode itu sudah kedaluwarsa. Simpan alamatnya sekali lagi."
+    if not secrets.compare_digest(given.encode(), request.code.replace("-", "").encode()):
+        raise BadAccount(AccountCode.MAIL_CODE_WRONG)
+    return request.mail

@@ -1,15 +1,15 @@
-"""OpenID Connect with the city's own sign-on: what is asked, and what must hold of each answer.
-Pure; `signon.py` asks.
+"""OpenID Connect with the city's identity provider: building requests and checking responses.
+
+Pure: oidc_client.py does the HTTP, oidc_claims.py reads the person from the claims.
 """
 
 import base64
 import hmac
 import ipaddress
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
@@ -21,29 +21,20 @@ from joserfc.jwk import JWKRegistry, KeySet
 from joserfc.jws import JWSRegistry
 
 ATTEMPT_SECONDS = 600.0
-"""How long a person may take at the provider."""
+"""Time that a person may take at the provider."""
 LEEWAY_SECONDS = 60
-"""How far the provider's clock may be from ours."""
+"""Tolerated difference between the provider's clock and ours."""
 ALGORITHMS = frozenset(
     {*(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512)), "Ed25519"}
 )
-"""Signatures that only the provider can make. With a shared secret, or without one at all, others
-could.
-"""
+"""Accepted signature algorithms: asymmetric ones only, so that nobody but the provider can sign."""
 KEY_TYPES = ("RSA", "EC", "OKP")
 KEYS_AT_MOST, SUBJECT_LONGEST = 32, 255
-_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z]){_LABEL}", re.ASCII | re.IGNORECASE)
-"""A host name of at least two labels, the last of which is no number: neither "false" nor "no"."""
-
-
-Separator = Literal["", "space", "comma"]
-"""What cuts a claim that is one text into values; "": nothing does."""
 
 
 class SignOnError(Exception):
-    """Nobody came in. `reason` is a word of ours for the log, with nothing of the provider's or the
-    person's in it.
+    """Sign-on failed. `reason` is for the log and quotes neither the person nor free text of the
+    provider.
     """
 
     words = "sso.refused"
@@ -55,44 +46,46 @@ class SignOnError(Exception):
 
 
 class Unavailable(SignOnError):
-    """The provider does not answer: try later, or come in by a local account."""
+    """The provider does not respond: try later, or sign in with a local account."""
 
     words = "sso.unavailable"
     status = 503
 
 
 class Misconfigured(SignOnError):
-    """The provider and our settings do not fit together: whoever runs this must mend it."""
+    """The provider and our settings do not match: the operator must correct them."""
 
     words = "sso.misconfigured"
     status = 503
 
 
 class Stale(SignOnError):
-    """What came back belongs to no sign-in that this browser has under way: begin anew."""
+    """The response belongs to no pending sign-in of this browser: start again."""
 
     words = "sso.stale"
 
 
 class Refused(SignOnError):
-    """What came back does not prove who this is: begin anew."""
+    """The response does not prove an identity: start again."""
 
 
 class Cancelled(SignOnError):
-    """The person, or the provider, stopped the sign-in there: begin anew, or come in by a local
-    account.
-    """
+    """The person or the provider cancelled the sign-in: start again, or use a local account."""
 
     words = "sso.cancelled"
 
 
 class UnknownKey(Refused):
-    """Signed with a key that we do not know: fetch the provider's keys once more."""
+    """The token is signed with an unknown key: fetch the provider's keys again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Discovery:
-    """What the provider says of itself. `by_post`: our secret goes into the form, not the header."""
+    """Discovery document of the provider.
+
+    `by_post`: the client secret is sent in the form, not in a header. `names_itself`: responses
+    carry the issuer (RFC 9207).
+    """
 
     issuer: str
     authorize: str
@@ -106,10 +99,8 @@ class Discovery:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Attempt:
-    """One sign-in under way in one browser: sealed into its cookie, never sent to the provider
-    whole. `at`: epoch seconds.
-    """
+class SignInAttempt:
+    """Pending sign-in of a browser, sealed into its cookie; `at` in epoch seconds."""
 
     state: str
     nonce: str
@@ -118,34 +109,22 @@ class Attempt:
     at: float
 
     @classmethod
-    def begin(cls, target: str, at: float) -> "Attempt":
-        """A new one, of three secrets that nobody can guess."""
+    def begin(cls, target: str, at: float) -> "SignInAttempt":
+        """Start an attempt with three random secrets."""
         state, nonce, verifier = (secrets.token_urlsafe(size) for size in (24, 24, 48))
         return cls(state=state, nonce=nonce, verifier=verifier, target=target, at=at)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Identity:
-    """Who the provider says this is; `values` are those of the claim that names roles."""
-
-    issuer: str
-    subject: str
-    name: str
-    full_name: str
-    email: str
-    values: tuple[str, ...]
-
-
-# --- the provider ---------------------------------------------------------------------------------------
+# --- the provider ---------------------------------------------------------------------------------
 
 
 def discovery_address(issuer: str) -> str:
-    """Where the provider describes itself."""
+    """Return the address of the provider's discovery document."""
     return issuer.rstrip("/") + "/.well-known/openid-configuration"
 
 
 def read_discovery(document: Any, issuer: str) -> Discovery:
-    """What the provider says of itself, looked over; raises Misconfigured."""
+    """Validate the provider's discovery document. Raises Misconfigured."""
     if not isinstance(document, dict):
         raise Misconfigured("discovery is no object")
     named = document.get("issuer")
@@ -178,28 +157,25 @@ def read_discovery(document: Any, issuer: str) -> Discovery:
 
 
 def read_keys(document: Any) -> KeySet:
-    """The provider's public keys; those of other kinds are left out. Raises Misconfigured when
-    there is none.
-    """
-    found = document.get("keys") if isinstance(document, dict) else None
+    """Import the provider's public signing keys. Raises Misconfigured if there are none."""
+    listed = document.get("keys") if isinstance(document, dict) else None
     keys = []
-    for one in found[:KEYS_AT_MOST] if isinstance(found, list) else ():
-        if isinstance(one, dict) and one.get("kty") in KEY_TYPES and one.get("use", "sig") == "sig":
+    for key in listed[:KEYS_AT_MOST] if isinstance(listed, list) else ():
+        if isinstance(key, dict) and key.get("kty") in KEY_TYPES and key.get("use", "sig") == "sig":
             try:
-                keys.append(JWKRegistry.import_key(one))
+                keys.append(JWKRegistry.import_key(key))
             except (JoseError, ValueError, KeyError, TypeError):
-                continue  # one that we cannot read does not spoil the others
+                continue  # an unreadable key does not invalidate the others
     if not keys:
         raise Misconfigured("no key")
     return KeySet(keys)
 
 
 def may_ask(address: str, issuer: str) -> bool:
-    """Whether we ourselves may fetch this: https, and no place within our own network other than
-    the issuer's host.
+    """True if the address may be fetched: https, and on no private address but the issuer's host.
 
-    A name that leads inside is found only when it is resolved (`signon.py`). Plain http serves
-    loopback alone.
+    Names that resolve to private addresses are rejected later, in oidc_client.py. Plain http is
+    accepted on loopback only.
     """
     try:
         url, own = urlsplit(address), urlsplit(issuer)
@@ -216,14 +192,12 @@ def may_ask(address: str, issuer: str) -> bool:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether a web address leads to this machine."""
+    """True if a web address names loopback."""
     return urlsplit(address).hostname in ("127.0.0.1", "::1", "localhost")
 
 
 def is_public(host: str) -> bool:
-    """False for an IP address that is not of the open internet; a name is True: what it leads to is
-    not known yet.
-    """
+    """True if an IP address is public; also True for a host name, which is not resolved here."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -232,21 +206,19 @@ def is_public(host: str) -> bool:
     return bool(inner.is_global) and not inner.is_multicast
 
 
-# --- what is asked ----------------------------------------------------------------------------------------
+# --- requests -------------------------------------------------------------------------------------
 
 
 def authorize_address(
     discovery: Discovery,
     client: str,
-    attempt: Attempt,
+    attempt: SignInAttempt,
     back: str,
     scope: str,
     *,
     anew: bool = False,
 ) -> str:
-    """Where the browser goes to sign in; `anew`: the provider is to ask who it is, even if it
-    knows.
-    """
+    """Return the address at which a browser signs in; `anew` demands a fresh authentication."""
     return str(
         prepare_grant_uri(
             discovery.authorize,
@@ -264,9 +236,9 @@ def authorize_address(
 
 
 def token_request(
-    discovery: Discovery, client: str, secret: str, attempt: Attempt, code: str, back: str
+    discovery: Discovery, client: str, secret: str, attempt: SignInAttempt, code: str, back: str
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Form and headers that trade a code for tokens."""
+    """Return form and headers of the request that exchanges a code for tokens."""
     form = {
         "grant_type": "authorization_code",
         "code": code,
@@ -280,7 +252,7 @@ def token_request(
 
 
 def sign_out_address(discovery: Discovery, client: str, hint: str, back: str) -> str:
-    """Where the browser goes to sign out at the provider too; "" when it has no such place."""
+    """Return the address at which a browser signs out at the provider; "" if it offers none."""
     if not discovery.end_session:
         return ""
     query = {"id_token_hint": hint, "client_id": client, "post_logout_redirect_uri": back}
@@ -288,13 +260,13 @@ def sign_out_address(discovery: Discovery, client: str, hint: str, back: str) ->
     return f"{discovery.end_session}{'&' if '?' in discovery.end_session else '?'}{joined}"
 
 
-# --- what comes back ----------------------------------------------------------------------------------------
+# --- responses ------------------------------------------------------------------------------------
 
 
-def check_state(attempt: Attempt | None, query: Mapping[str, str], at: float) -> Attempt:
-    """The attempt that this return belongs to; raises Stale when this browser has none such under
-    way.
-    """
+def check_state(
+    attempt: SignInAttempt | None, query: Mapping[str, str], at: float
+) -> SignInAttempt:
+    """Return the attempt that a response belongs to. Raises Stale if it is unknown or too old."""
     given = query.get("state", "")
     if (
         attempt is None
@@ -308,8 +280,9 @@ def check_state(attempt: Attempt | None, query: Mapping[str, str], at: float) ->
 
 
 def read_code(query: Mapping[str, str], discovery: Discovery) -> str:
-    """The code that came back; raises a SignOnError when none did, or another provider sent it (RFC
-    9207).
+    """Return the authorization code of a response.
+
+    Raises a SignOnError if there is none, or if another issuer sent it (RFC 9207).
     """
     sender = query.get("iss", "")
     if (sender or discovery.names_itself) and sender != discovery.issuer:
@@ -323,9 +296,7 @@ def read_code(query: Mapping[str, str], discovery: Discovery) -> str:
 
 
 def failed_at_provider(error: str) -> SignOnError:
-    """What an error code of RFC 6749 or OpenID Connect means for us; its description is never
-    shown.
-    """
+    """Map an error code of RFC 6749 or OpenID Connect to an exception, without its description."""
     if error in ("server_error", "temporarily_unavailable"):
         return Unavailable("provider has trouble")
     if error in (
@@ -345,19 +316,20 @@ def verify(
     discovery: Discovery,
     *,
     client: str,
-    attempt: Attempt,
+    attempt: SignInAttempt,
     access: str,
     now: float,
 ) -> Mapping[str, Any]:
-    """The claims of an id token that the provider signed for us, now, for this attempt; raises
-    Refused or UnknownKey.
+    """Return the claims of an id token after checking signature, audience, times and nonce.
+
+    Raises Refused or UnknownKey.
     """
     registry = JWSRegistry(algorithms=discovery.algorithms, strict_check_header=False)
     try:
-        read = jwt.decode(token, keys, registry=registry)
+        decoded = jwt.decode(token, keys, registry=registry)
         claims = CodeIDToken(
-            read.claims,
-            read.header,
+            decoded.claims,
+            decoded.header,
             {
                 "iss": {"essential": True, "value": discovery.issuer},
                 "aud": {"essential": True, "value": client},
@@ -372,105 +344,21 @@ def verify(
     except (JoseError, ValueError, TypeError) as error:
         raise Refused(f"token {getattr(error, 'error', '') or type(error).__name__}") from error
     if claims["iat"] < attempt.at - LEEWAY_SECONDS:
-        raise Refused("claim iat")  # older than the question
+        raise Refused("claim iat")  # issued before the request
     if not 0 < len(claims["sub"]) <= SUBJECT_LONGEST:
         raise Refused("claim sub")
     return dict(claims)
 
 
-def lacks(claims: Mapping[str, Any], role_claim: str) -> bool:
-    """Whether what we need to know of a person must be asked for at the userinfo endpoint."""
-    return claim(claims, role_claim) is None or not (
-        claims.get("name") or claims.get("preferred_username")
-    )
-
-
-def with_userinfo(claims: Mapping[str, Any], told: Any) -> Mapping[str, Any]:
-    """The claims with what userinfo adds; the signed ones win. Raises Refused when it tells of
-    another person.
-    """
-    if not isinstance(told, dict) or told.get("sub") != claims["sub"]:
-        raise Refused("userinfo of another person")
-    return {**told, **claims}
-
-
-def read_identity(
-    claims: Mapping[str, Any], role_claim: str, separator: Separator = ""
-) -> Identity:
-    """Who the claims tell of; `separator` cuts a claim that is one text, where whoever runs this
-    says that it is a list.
-    """
-    email = _text(claims, "email") if claims.get("email_verified", True) in (True, "true") else ""
-    name = _text(claims, "preferred_username") or email.partition("@")[0] or _text(claims, "name")
-    return Identity(
-        issuer=claims["iss"],
-        subject=claims["sub"],
-        name=name,
-        full_name=_text(claims, "name") or name,
-        email=email,
-        values=_values(claim(claims, role_claim), separator),
-    )
-
-
-def claim(claims: Mapping[str, Any], name: str) -> Any:
-    """A claim by its name; with dots also one within another, as in realm_access.roles. None when
-    there is none.
-    """
-    if name in claims:
-        return claims[name]
-    found: Any = claims
-    for part in name.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
-
-
-def _values(claimed: Any, separator: Separator) -> tuple[str, ...]:
-    """What a claim names: the texts of a list, the keys of an object that it grants, or a text as
-    one value.
-    """
-    if isinstance(claimed, str):
-        parts = {"": [claimed], "space": claimed.split(), "comma": claimed.split(",")}[separator]
-        return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
-    if isinstance(claimed, Mapping):
-        return tuple(
-            name for name, value in claimed.items() if isinstance(name, str) and _grants(value)
-        )
-    return (
-        tuple(one for one in claimed if isinstance(one, str)) if isinstance(claimed, list) else ()
-    )
-
-
-def _grants(value: Any) -> bool:
-    """Whether an object's key is granted by its value: true, or by organisations, as Zitadel writes
-    it ({id: domain}).
-    """
-    if isinstance(value, Mapping):
-        return bool(value) and all(
-            _is_organisation(identity, domain) for identity, domain in value.items()
-        )
-    return value is True
-
-
-def _is_organisation(identity: Any, domain: Any) -> bool:
-    if not isinstance(identity, str) or not isinstance(domain, str):
-        return False
-    return identity.isascii() and identity.isdecimal() and _DOMAIN.fullmatch(domain) is not None
-
-
-def _text(claims: Mapping[str, Any], name: str) -> str:
-    value = claims.get(name)
-    return " ".join(value.split())[:200] if isinstance(value, str) else ""
-
-
 def _strings(document: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    found = document.get(name)
-    return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list) else ()
+    values = document.get(name)
+    return tuple(v for v in values if isinstance(v, str)) if isinstance(values, list) else ()
 
 
 def _address(document: Mapping[str, Any], name: str, issuer: str, *, optional: bool = False) -> str:
-    found = document.get(name)
-    if found is None and optional:
+    address = document.get(name)
+    if address is None and optional:
         return ""
-    if not isinstance(found, str) or not may_ask(found, issuer):
+    if not isinstance(address, str) or not may_ask(address, issuer):
         raise Misconfigured(f"{name} is no address that may be used")
-    return found
+    return address

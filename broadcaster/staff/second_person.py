@@ -1,9 +1,7 @@
-"""The second person: who may decide on somebody else's work, at the moment of the decision and
-while it waits to be carried out.
+"""Four-eyes rule: eligibility of the second person, at the decision and until it is carried out.
 
-Each function with a Connection runs in the transaction that decides or publishes; the account is
-kept from other writers there, so that whoever is shut out meanwhile is shut out before or after,
-never in between.
+Functions with a Connection run in the transaction that decides or publishes. It locks the account,
+so that an account cannot be disabled between check and decision.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -15,32 +13,30 @@ from broadcaster.domain.accounts import Account
 from broadcaster.domain.fields import Fields
 from broadcaster.domain.independence import HOLD_SECONDS, bond
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import StepCode
 from broadcaster.domain.rules import named_areas
 from broadcaster.store import accounts, controls, tokens
 from broadcaster.store.announcements import Announcement
-from channels.base.rendering import moment_text
 from subscribers.areas import AreaTree
 
 
 class NotIndependent(NotAllowed):
-    """One person had both accounts in hand lately: nobody is their own second person."""
+    """The same person recently controlled both accounts and is no second person."""
 
 
 def as_of_now(connection: Connection, account: Account) -> Account:
-    """The account as it stands in this transaction; raises NotAllowed for one that is shut out or
-    gone.
-    """
-    current = accounts.kept(connection, account.id)
+    """Return the account as it is in this transaction. Raises NotAllowed if disabled or gone."""
+    current = accounts.locked(connection, account.id)
     if current is None or current.disabled_at is not None:
-        raise NotAllowed("Akun Anda sudah dinonaktifkan. Minta penyetuju lain.")
+        raise NotAllowed(StepCode.APPROVER_DISABLED)
     return current
 
 
 def require_independent(
     connection: Connection, approver: Account, writers: Collection[str], now: datetime
 ) -> None:
-    """Raises NotIndependent where an account of those who wrote it (actors) and the approver's were
-    in one hand lately.
+    """Raise NotIndependent if one person recently controlled both the approver's account and one of
+    the writers' (actors).
     """
     recent = controls.since(connection, now.timestamp() - HOLD_SECONDS)
     people = {
@@ -49,36 +45,34 @@ def require_independent(
     bound = bond(recent, approver.id, people) if recent else None
     if bound is None:
         return
-    writer = people[bound.writer].full_name
-    if bound.hand == bound.writer:
-        why = f"{writer}, yang menyusun ini, baru saja mengatur akun Anda."
-    elif bound.hand == approver.id:
-        why = f"Anda baru saja mengatur akun {writer}, yang menyusun ini."
-    else:
-        hand = accounts.by_id(connection, bound.hand)
-        who = hand.full_name if hand is not None else "Orang yang sama"
-        why = f"{who} baru saja mengatur akun Anda dan akun {writer}, yang menyusun ini."
-    until = moment_text(datetime.fromtimestamp(bound.until, UTC))
-    raise NotIndependent(f"{why} Minta penyetuju lain, atau tunggu sampai {until}.")
+    author = people[bound.writer].full_name
+    until = datetime.fromtimestamp(bound.until, UTC)
+    if bound.controller == bound.writer:
+        raise NotIndependent(StepCode.AUTHOR_CONTROLS_YOU, author=author, until=until)
+    if bound.controller == approver.id:
+        raise NotIndependent(StepCode.YOU_CONTROL_AUTHOR, author=author, until=until)
+    controller = accounts.by_id(connection, bound.controller)
+    if controller is None:
+        raise NotIndependent(StepCode.SAME_CONTROL_UNNAMED, author=author, until=until)
+    name = controller.full_name
+    raise NotIndependent(StepCode.SAME_CONTROL, controller=name, author=author, until=until)
 
 
 def barred(
     connection: Connection, approver: Account, writers: Collection[str], now: datetime
-) -> str:
-    """Say why somebody is no second person for those who wrote it; "" where they are."""
+) -> NotIndependent | None:
+    """Return why the approver is no second person for these writers; None if they are."""
     try:
         require_independent(connection, approver, writers, now)
     except NotIndependent as refused:
-        return str(refused)
-    return ""
+        return refused
+    return None
 
 
 def able(
     connection: Connection, agency: str, codes: Collection[str], but: Collection[str] = ()
 ) -> list[Account]:
-    """Everyone who may approve what is of this agency and these areas, without some (`but`,
-    actors).
-    """
+    """Return all who may approve for this agency and these areas, except `but` (actors)."""
     return _able(connection, [(agency, codes)], but)
 
 
@@ -90,9 +84,7 @@ def able_for_all(
     city: str,
     but: Collection[str] = (),
 ) -> list[Account]:
-    """Everyone who may approve each of these texts: what is published, and what a correction makes
-    of it.
-    """
+    """Return all who may approve every one of these texts, e.g. published and corrected."""
     return _able(
         connection, [(fields.agency or city, codes_of(fields, tree)) for fields in texts], but
     )
@@ -103,9 +95,9 @@ def _able(
 ) -> list[Account]:
     approvers = accounts.with_role(connection, "approver")
     return [
-        one
-        for one in approvers
-        if one.actor not in but and all(one.covers(*place) for place in places)
+        account
+        for account in approvers
+        if account.actor not in but and all(account.covers(*place) for place in places)
     ]
 
 
@@ -117,15 +109,16 @@ def lapsed(
     tree: AreaTree,
     city: str,
 ) -> str:
-    """Why what was approved, or granted, stands no longer, in words; "" while it does. `changed`:
-    as corrected.
+    """Return why an approval or a token's right has lapsed, in words; "" while it holds.
+
+    `changed` holds the corrected versions.
     """
     if not row.approved_by:
         kind, _, name = row.created_by.partition(":")
         gone = kind == "token" and not tokens.in_force(connection, name)
         return f"Token {name}, yang menjadwalkan ini, sudah dicabut." if gone else ""
-    found = accounts.acting(connection, row.approved_by)
-    approver = accounts.kept(connection, found[0].id) if found else None
+    approvers = accounts.acting(connection, row.approved_by)
+    approver = accounts.locked(connection, approvers[0].id) if approvers else None
     if approver is None or approver.disabled_at is not None:
         return "Akun yang menyetujui ini sudah dinonaktifkan."
     if not approver.may("approve"):
@@ -134,28 +127,35 @@ def lapsed(
         approver.covers(fields.agency or city, codes_of(fields, tree))
         for fields in (row.fields, *changed)
     ):
-        return f"Perangkat daerah atau wilayah pengumuman ini sudah di luar tugas {approver.full_name}, yang menyetujuinya."
+        return (
+            "Perangkat daerah atau wilayah pengumuman ini sudah di luar tugas "
+            f"{approver.full_name}, yang menyetujuinya."
+        )
     return ""
 
 
 def people_of(
     connection: Connection, row: Announcement, *, tree: AreaTree, city: str
 ) -> list[Account]:
-    """Its author, and everyone who may approve it."""
+    """Return the author of an announcement and all who may approve it."""
     author = accounts.acting(connection, row.submitted_by or row.created_by)
     judges = able(connection, row.fields.agency or city, codes_of(row.fields, tree))
     return list({person.id: person for person in (*author, *judges)}.values())
 
 
 def watchers(connection: Connection, but: Iterable[str]) -> list[Account]:
-    """Every administrator but some (actors); where that is nobody, every approver but them."""
+    """Return all administrators except `but` (actors), or all approvers if there are none."""
     apart = set(but)
-    admins = [one for one in accounts.with_role(connection, "admin") if one.actor not in apart]
+    admins = [
+        account for account in accounts.with_role(connection, "admin") if account.actor not in apart
+    ]
     return admins or [
-        one for one in accounts.with_role(connection, "approver") if one.actor not in apart
+        account
+        for account in accounts.with_role(connection, "approver")
+        if account.actor not in apart
     ]
 
 
 def codes_of(fields: Fields, tree: AreaTree) -> list[str]:
-    """Codes of the areas that fields name, as far as they are known."""
+    """Return the codes of the areas that fields name, without unknown areas."""
     return [area.code for area in named_areas(fields.areas, tree)]

@@ -1,4 +1,4 @@
-"""Rows of staff accounts: found, added, changed; the last pengelola stays."""
+"""Rows of staff accounts. At least one active administrator of the whole city always remains."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,20 +14,20 @@ from broadcaster.domain.accounts import (
     read_agencies,
 )
 from broadcaster.domain.confusables import full_name_skeleton, skeleton
+from broadcaster.domain.refusal_codes import AccountCode
 from broadcaster.store import code_guard
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import account, recovery_code, session
 
 _CHANGING_ROLES = 0x5349_4152_4143
-"""Advisory lock: one transaction at a time changes who is pengelola, or adds a name (SQLite has one
-writer anyway).
+"""Advisory lock: serialises changes of administrators and new names (SQLite has one writer anyway).
 """
 
 
 MAIL = "email"
-"""The channel whose address others may change, too."""
+"""The channel whose address other administrators may change too."""
 REACHED_BY = (MAIL, "telegram")
-"""Channels by which staff themselves are told something: each is a column of an account."""
+"""Channels by which staff are notified; each is a column of `account`."""
 
 
 class LastAdmin(BadAccount):
@@ -36,23 +36,21 @@ class LastAdmin(BadAccount):
     """
 
     def __init__(self) -> None:
-        super().__init__(
-            "Ini pengelola terakhir yang aktif untuk seluruh kota. Beri peran itu kepada orang lain dulu."
-        )
+        super().__init__(AccountCode.LAST_ADMIN)
 
 
 def find(connection: Connection, name: str) -> Account | None:
-    """The account that signs in with this name, disabled ones too."""
+    """Find an account, disabled ones included, by the name it signs in with."""
     return _one(connection, account.c.name == name)
 
 
 def by_id(connection: Connection, account_id: int) -> Account | None:
-    """The account with this id, disabled ones too."""
+    """Find an account, disabled ones included, by its id."""
     return _one(connection, account.c.id == account_id)
 
 
-def kept(connection: Connection, account_id: int) -> Account | None:
-    """The account with this id, kept from other writers until this transaction ends."""
+def locked(connection: Connection, account_id: int) -> Account | None:
+    """Find an account by its id and lock its row until this transaction ends."""
     row = connection.execute(
         select(account).where(account.c.id == account_id).with_for_update(read=True)
     ).one_or_none()
@@ -60,43 +58,50 @@ def kept(connection: Connection, account_id: int) -> Account | None:
 
 
 def by_subject(connection: Connection, issuer: str, subject: str) -> Account | None:
-    """The account that single sign-on knows as `subject`."""
+    """Find the account that single sign-on knows as `subject`."""
     return _one(connection, (account.c.issuer == issuer) & (account.c.subject == subject))
 
 
 def acting(connection: Connection, actor: str) -> list[Account]:
-    """The account behind an actor of the audit ("staff:rina"), if it is one of staff."""
+    """Return the staff account behind an actor of the audit log ("staff:rina"); [] for other
+    actors.
+    """
     kind, _, name = actor.partition(":")
-    found = find(connection, name) if kind == "staff" else None
-    return [found] if found is not None else []
+    staff = find(connection, name) if kind == "staff" else None
+    return [staff] if staff is not None else []
 
 
 def everyone(connection: Connection) -> list[Account]:
-    """All accounts by name, disabled ones last."""
+    """List all accounts by name, disabled ones last."""
     order = (account.c.disabled_at.is_not(None), account.c.name)
     return [_account(row) for row in connection.execute(select(account).order_by(*order))]
 
 
 def with_role(connection: Connection, role: AccountRole) -> list[Account]:
-    """All active accounts that have this role."""
-    return [one for one in everyone(connection) if role in one.roles and one.disabled_at is None]
+    """List the active accounts that have this role."""
+    return [
+        person
+        for person in everyone(connection)
+        if role in person.roles and person.disabled_at is None
+    ]
 
 
 def exists(connection: Connection) -> bool:
-    """Whether there is any account yet."""
+    """True if there is any account yet."""
     return connection.execute(select(account.c.id).limit(1)).first() is not None
 
 
 def secrets_of(connection: Connection, account_id: int) -> tuple[str, bytes | None, int]:
-    """(password hash, sealed second factor, last step used) of an account."""
+    """Return an account's (password hash, sealed second factor, last step used)."""
     columns = (account.c.password, account.c.totp, account.c.totp_step)
     row = connection.execute(select(*columns).where(account.c.id == account_id)).one()
     return row.password, row.totp, row.totp_step
 
 
 def add(connection: Connection, found: Account, *, password: str = "", at: float) -> Account:
-    """Store a new account, `password` already hashed; raises BadAccount when the name is taken, or
-    looks like one that is.
+    """Store a new account whose `password` is hashed already.
+
+    Raises BadAccount when the name is taken or looks like one that is.
     """
     _require_unlike(connection, found.name)
     values = {
@@ -111,7 +116,7 @@ def add(connection: Connection, found: Account, *, password: str = "", at: float
                 insert(account).values(values).returning(account.c.id)
             ).scalar_one()
     except IntegrityError as error:
-        raise BadAccount(f"Akun {found.name} sudah ada. Pakai nama pengguna lain.") from error
+        raise BadAccount(AccountCode.NAME_TAKEN, name=found.name) from error
     added = by_id(connection, int(identity))
     if added is None:
         raise LookupError("the account was not stored")
@@ -119,14 +124,14 @@ def add(connection: Connection, found: Account, *, password: str = "", at: float
 
 
 def change(connection: Connection, changed: Account) -> None:
-    """Store what a person is called, may do and is reached by; raises LastAdmin."""
+    """Store an account's name, roles, scope and contact details. Raises LastAdmin."""
     if "admin" not in changed.roles or not changed.everywhere:
-        _keep_an_admin(connection, changed.id)
+        _require_another_admin(connection, changed.id)
     connection.execute(update(account).where(account.c.id == changed.id).values(_columns(changed)))
 
 
-def reach(connection: Connection, account_id: int, channel: str, address: str) -> None:
-    """Store where a person is told by a channel; empty: not any more. Raises ValueError for a
+def set_contact(connection: Connection, account_id: int, channel: str, address: str) -> None:
+    """Set the address at which a channel notifies this person; "" for none. Raises ValueError for a
     channel without a column.
     """
     if channel not in REACHED_BY:
@@ -135,14 +140,14 @@ def reach(connection: Connection, account_id: int, channel: str, address: str) -
 
 
 def disable(connection: Connection, account_id: int, at: float) -> None:
-    """Let nobody in by this account any more, and end its sessions; raises LastAdmin."""
-    _keep_an_admin(connection, account_id)
+    """Disable the account and end its sessions. Raises LastAdmin."""
+    _require_another_admin(connection, account_id)
     connection.execute(update(account).where(account.c.id == account_id).values(disabled_at=at))
     connection.execute(delete(session).where(session.c.account == account_id))
 
 
 def enable(connection: Connection, account_id: int) -> None:
-    """Let the person in again."""
+    """Enable the account again."""
     connection.execute(update(account).where(account.c.id == account_id).values(disabled_at=None))
 
 
@@ -165,18 +170,16 @@ def set_totp(
     *,
     step: int = 0,
 ) -> None:
-    """Store a second factor with its recovery codes in the place of those before; None takes it
-    away.
-    """
+    """Replace the second factor and its recovery codes; None removes it."""
     connection.execute(
         update(account).where(account.c.id == account_id).values(totp=sealed, totp_step=step)
     )
-    code_guard.begin_anew(connection, account_id)
+    code_guard.reset(connection, account_id)
     set_recovery_codes(connection, account_id, digests)
 
 
 def set_recovery_codes(connection: Connection, account_id: int, digests: list[bytes]) -> None:
-    """Store recovery codes in the place of those before."""
+    """Replace the recovery codes."""
     connection.execute(delete(recovery_code).where(recovery_code.c.account == account_id))
     if digests:
         connection.execute(
@@ -185,13 +188,13 @@ def set_recovery_codes(connection: Connection, account_id: int, digests: list[by
 
 
 def use_totp_step(connection: Connection, account_id: int, step: int) -> bool:
-    """Spend a step of the second factor; False when it, or a later one, was spent before."""
+    """Spend a step of the second factor; False if it, or a later one, is spent already."""
     unspent = (account.c.id == account_id, account.c.totp_step < step)
     return connection.execute(update(account).where(*unspent).values(totp_step=step)).rowcount == 1
 
 
 def use_recovery_code(connection: Connection, account_id: int, digest: bytes, at: float) -> bool:
-    """Spend a recovery code; False when it is unknown or spent."""
+    """Spend a recovery code; False if it is unknown or spent."""
     unspent = (
         recovery_code.c.account == account_id,
         recovery_code.c.digest == digest,
@@ -203,7 +206,7 @@ def use_recovery_code(connection: Connection, account_id: int, digest: bytes, at
 
 
 def recovery_codes_left(connection: Connection, account_id: int) -> int:
-    """How many recovery codes are unspent."""
+    """Count the unspent recovery codes."""
     unspent = (recovery_code.c.account == account_id, recovery_code.c.used_at.is_(None))
     return int(
         connection.execute(
@@ -213,57 +216,59 @@ def recovery_codes_left(connection: Connection, account_id: int) -> int:
 
 
 def _require_unlike(connection: Connection, name: str) -> None:
-    """Raises BadAccount where another account's name cannot be told from this one."""
-    _one_at_a_time(connection)
+    """Raise BadAccount if the name is visually confusable with another account's."""
+    _serialise(connection)
     for other in connection.execute(select(account.c.name)).scalars():
         if other != name and skeleton(other) == skeleton(name):
-            raise BadAccount(
-                f"Nama pengguna {name} terlalu mirip dengan {other}, yang sudah ada. Pakai nama pengguna lain."
-            )
+            raise BadAccount(AccountCode.NAME_LOOKS_TAKEN, name=name, other=other)
 
 
 def namesakes(connection: Connection, person: Account) -> list[Account]:
-    """Other active accounts whose full name people cannot tell from this one's."""
+    """List the other active accounts whose full name is visually confusable with this one."""
     look = full_name_skeleton(person.full_name)
     others = [
-        one for one in everyone(connection) if one.disabled_at is None and one.name != person.name
+        other
+        for other in everyone(connection)
+        if other.disabled_at is None and other.name != person.name
     ]
-    return [one for one in others if full_name_skeleton(one.full_name) == look]
+    return [other for other in others if full_name_skeleton(other.full_name) == look]
 
 
 def require_own_name(connection: Connection, person: Account) -> None:
-    """Raises BadAccount where another active account is called the same, to the eye."""
-    _one_at_a_time(connection)
+    """Raise BadAccount if another active account has a visually confusable full name."""
+    _serialise(connection)
     for other in namesakes(connection, person):
         raise BadAccount(
-            f"Nama lengkap {person.full_name} sudah dipakai, atau terlalu mirip dengan, akun {other.name} ({other.full_name})."
-            " Tambahkan gelar atau tempat tugas agar keduanya dapat dibedakan."
+            AccountCode.FULL_NAME_TAKEN,
+            full_name=person.full_name,
+            other=other.name,
+            other_full_name=other.full_name,
         )
 
 
-def _one_at_a_time(connection: Connection) -> None:
+def _serialise(connection: Connection) -> None:
     if not is_sqlite(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CHANGING_ROLES})
 
 
-def _keep_an_admin(connection: Connection, leaving: int) -> None:
-    _one_at_a_time(connection)
-    left = [one.id for one in with_role(connection, "admin") if one.everywhere]
+def _require_another_admin(connection: Connection, leaving: int) -> None:
+    _serialise(connection)
+    left = [admin.id for admin in with_role(connection, "admin") if admin.everywhere]
     if left == [leaving]:
         raise LastAdmin
 
 
-def _columns(found: Account) -> Mapping[str, Any]:
+def _columns(person: Account) -> Mapping[str, Any]:
     return {
-        "name": found.name,
-        "full_name": found.full_name,
-        "roles": " ".join(found.roles),
-        "agencies": agencies_text(found.agencies),
-        "areas": " ".join(found.areas),
-        "issuer": found.issuer or None,
-        "subject": found.subject or None,
-        "email": found.email,
-        "telegram": found.telegram,
+        "name": person.name,
+        "full_name": person.full_name,
+        "roles": " ".join(person.roles),
+        "agencies": agencies_text(person.agencies),
+        "areas": " ".join(person.areas),
+        "issuer": person.issuer or None,
+        "subject": person.subject or None,
+        "email": person.email,
+        "telegram": person.telegram,
     }
 
 

@@ -1,5 +1,5 @@
-"""What an attempt means beyond its own row: suppression, strikes, aliases, moved addresses, the
-fallback to another address.
+"""Effects of attempts on addresses: suppression, strikes, aliases, moves, and the fallback to
+another address.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,14 +8,13 @@ from dataclasses import replace
 from sqlalchemy import Connection, func, literal, or_, select, update
 
 from broadcaster.domain.deliveries import PENDING, Consequence, Decision
-from broadcaster.store import erasing, twins
+from broadcaster.store import erasing, tables, twins
 from broadcaster.store.channels import count_results, suppress_or_hold
 from broadcaster.store.database import now
-from broadcaster.store.fanout import MAY_HAVE_REACHED, audience_of
 from broadcaster.store.outcomes import settle
+from broadcaster.store.recipients import MAY_HAVE_REACHED, audience_of
 from broadcaster.store.slices import Claim
 from broadcaster.store.tables import delivery, run, slice_
-from broadcaster.store.tables import edition as editions
 from subscribers import consent, residents
 from subscribers.audience import concerns, counted_under
 from subscribers.store import State, address, insert_new
@@ -32,13 +31,11 @@ def record(
     keep_ids: bool,
     results: int,
 ) -> list[tuple[str, int]]:
-    """Settle a group of attempts with all that they mean; returns (channel, address) pairs fallen
+    """Settle a group of attempts with all their effects; return the (channel, address) pairs fallen
     back to.
 
-    `results`: how many to count for the mass-suppression breaker.
-
-    Only the attempt that closes its row falls back: one that was fenced, or is recorded again, does
-    not.
+    `results`: how many to count for the mass-suppression breaker. Only the attempt that closes its
+    row falls back: a fenced or repeated one does not.
     """
     ended = settle(connection, vault, claim, decisions, keep_ids=keep_ids)
     meanings = [
@@ -63,7 +60,7 @@ def apply(
     results: int,
     consequences: Sequence[Consequence],
 ) -> list[tuple[str, int]]:
-    """Carry the consequences out, in the transaction that settles the rows; returns (channel,
+    """Apply the consequences, in the transaction that settles the rows; return the (channel,
     address) pairs fallen back to.
     """
     wall = now(connection)
@@ -84,16 +81,16 @@ def apply(
     if results or dead:
         count_results(connection, channel, results, len(dead))
     if consequences:
-        told = [(item.address, alias) for item in consequences for alias in item.aliases]
-        twins.follow(connection, residents.add_aliases(connection, vault, channel, told))
+        aliased = [(item.address, alias) for item in consequences for alias in item.aliases]
+        twins.follow(connection, residents.add_aliases(connection, vault, channel, aliased))
         consent.clear_strikes(connection, [item.address for item in consequences if item.succeeded])
         suppress_or_hold(connection, channel, dead, at=wall)
     return fallen
 
 
 def move(connection: Connection, vault: Vault, address: int, new: str) -> None:
-    """Give an address its new id, unless it has it; what the chat before numbered is not edited in
-    this one.
+    """Change an address's id unless it has it already; messages of the former chat are not edited
+    in the new one.
     """
     row = residents.get(connection, address)
     if row is not None and vault.address_lookup(row.channel, new) != bytes(row.lookup):
@@ -102,8 +99,8 @@ def move(connection: Connection, vault: Vault, address: int, new: str) -> None:
 
 
 def fall_back(connection: Connection, edition: int, closed: int) -> list[tuple[str, int]]:
-    """Give the edition to the subscriber's next address that has no delivery of it yet; [] when
-    there is none, or it is over.
+    """Give the edition to the subscriber's next address without a delivery of it; [] if there is
+    none or the run is over.
     """
     unexpired = or_(run.c.expires_at.is_(None), run.c.expires_at > now(connection))
     runs: Mapping[str, str] = {
@@ -124,14 +121,20 @@ def fall_back(connection: Connection, edition: int, closed: int) -> list[tuple[s
 
 
 def _area_of_reached(connection: Connection, edition: int, closed: int) -> str | None:
-    """The area under which an earlier edition may have reached an address; None: the first of which
-    this person is to hear.
+    """Return the area under which an earlier edition may have reached an address; None: the
+    person's first matching area.
     """
     row = residents.get(connection, closed)
     if row is None:
         return None
-    mine = select(editions.c.announcement).where(editions.c.id == edition).scalar_subquery()
-    earlier = select(editions.c.id).where(editions.c.announcement == mine, editions.c.id < edition)
+    mine = (
+        select(tables.edition.c.announcement)
+        .where(tables.edition.c.id == edition)
+        .scalar_subquery()
+    )
+    earlier = select(tables.edition.c.id).where(
+        tables.edition.c.announcement == mine, tables.edition.c.id < edition
+    )
     reached = (
         delivery.c.channel == row.channel,
         delivery.c.slot == row.slot,
@@ -143,11 +146,11 @@ def _area_of_reached(connection: Connection, edition: int, closed: int) -> str |
 
 
 def _add(connection: Connection, edition: int, to: int, area: str | None) -> bool:
-    """Add a row for an address that the edition concerns; False when it has one, or is none of its
-    audience.
+    """Add a row for an address that the edition concerns; False if it has one already or is not in
+    the audience.
 
-    Whoever may have read an earlier edition, counted under `area`, hears what became of it,
-    wherever that is now.
+    A person who may have read an earlier edition, counted under `area`, gets the later one wherever
+    it applies now.
     """
     audience = audience_of(connection, edition)
     counted = func.coalesce(counted_under(audience), area) if area else counted_under(audience)
@@ -183,6 +186,12 @@ def _add(connection: Connection, edition: int, to: int, area: str | None) -> boo
     )
     if connection.execute(add).rowcount != 1:
         return False
+    _count_added(connection, edition, to)
+    return True
+
+
+def _count_added(connection: Connection, edition: int, to: int) -> None:
+    """Count a new row of an address in its slice and its run."""
     place = connection.execute(
         select(address.c.channel, address.c.slot).where(address.c.id == to)
     ).one()
@@ -202,4 +211,3 @@ def _add(connection: Connection, edition: int, to: int, area: str | None) -> boo
     connection.execute(
         update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None)
     )
-    return True

@@ -1,11 +1,11 @@
 """Lists of announcements for staff: tabs with counts, search and filters, pages by cursor; fast
-over tens of thousands.
+with tens of thousands of rows.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select
 
@@ -16,7 +16,6 @@ from broadcaster.store.staff_tables import draft_version
 from broadcaster.store.tables import announcement, edition
 
 Tab = Literal["draft", "waiting", "scheduled", "published", "ended", "archived"]
-TABS: tuple[Tab, ...] = get_args(Tab)
 STATES_OF: Mapping[Tab, tuple[State, ...]] = {
     "draft": ("draft", "returned"),
     "waiting": ("review",),
@@ -27,12 +26,12 @@ STATES_OF: Mapping[Tab, tuple[State, ...]] = {
 }
 PAGE_SIZE = 25
 MAX_TERMS = 5
-"""Words of a search that count."""
+"""Terms of a search that are used; further ones are ignored."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """What the list shows; empty = no restriction. `since` <= last change < `until`, epoch seconds."""
+class AnnouncementFilter:
+    """Filter of the list; empty = no restriction. `since` <= last change < `until`, epoch s."""
 
     tab: Tab = "published"
     text: str = ""
@@ -46,7 +45,7 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
-    """One line of the list; times in epoch seconds."""
+    """A line of the list; times in epoch seconds."""
 
     id: str
     code: str
@@ -69,8 +68,10 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
-    """Some lines, last changed first; `following` is the cursor of the next page, "" at the end."""
+class AnnouncementPage:
+    """A page of lines, most recently changed first; `following` is the cursor of the next page, ""
+    at the end.
+    """
 
     items: tuple[Item, ...]
     following: str
@@ -84,13 +85,17 @@ _COLUMNS = (*_OF_ITSELF, _TAKEN_BACK.label("withdrawn"))
 
 
 def page(
-    connection: Connection, wanted: Wanted, *, before: str = "", limit: int = PAGE_SIZE
-) -> Page:
-    """One page of the list."""
+    connection: Connection,
+    criteria: AnnouncementFilter,
+    *,
+    before: str = "",
+    limit: int = PAGE_SIZE,
+) -> AnnouncementPage:
+    """Read a page of the list."""
     place = (announcement.c.updated_at, announcement.c.id)
     statement = (
         select(*_COLUMNS)
-        .where(*_conditions(wanted))
+        .where(*_conditions(criteria))
         .order_by(*(column.desc() for column in place))
         .limit(limit + 1)
     )
@@ -98,17 +103,17 @@ def page(
     if edge is not None:
         at, last = float(edge[1]), edge[2]
         statement = statement.where(or_(place[0] < at, and_(place[0] == at, place[1] < last)))
-    found = _items(connection, statement)
-    shown = tuple(found[:limit])
-    following = f"{shown[-1].updated_at!r}.{shown[-1].id}" if len(found) > limit else ""
-    return Page(items=shown, following=following)
+    rows = _items(connection, statement)
+    page_items = tuple(rows[:limit])
+    following = f"{page_items[-1].updated_at!r}.{page_items[-1].id}" if len(rows) > limit else ""
+    return AnnouncementPage(items=page_items, following=following)
 
 
-def counts(connection: Connection, wanted: Wanted) -> dict[Tab, int]:
-    """How many announcements each tab would list under the same search and filters."""
+def counts(connection: Connection, criteria: AnnouncementFilter) -> dict[Tab, int]:
+    """Count the announcements of each tab under the same search and filters."""
     grouped = (
         select(announcement.c.state, func.count().label("n"))
-        .where(*_filters(wanted))
+        .where(*_filters(criteria))
         .group_by(announcement.c.state)
     )
     by_state = {row.state: int(row.n) for row in connection.execute(grouped)}
@@ -118,7 +123,7 @@ def counts(connection: Connection, wanted: Wanted) -> dict[Tab, int]:
 
 
 def agencies(connection: Connection) -> list[str]:
-    """Every agency that has written something, by name."""
+    """List every agency that has written an announcement, by name."""
     named = (
         select(announcement.c.agency)
         .where(announcement.c.agency != "")
@@ -131,7 +136,7 @@ def agencies(connection: Connection) -> list[str]:
 def in_states(
     connection: Connection, *states: State, author: str = "", limit: int = 10
 ) -> list[Item]:
-    """The first of those in some states, the one that has waited longest first."""
+    """List announcements in these states, the longest waiting first."""
     conditions: list[ColumnElement[bool]] = [announcement.c.state.in_(states)]
     if author:
         conditions.append(announcement.c.created_by == author)
@@ -140,7 +145,7 @@ def in_states(
 
 
 def warnings_for(connection: Connection, approver: str, limit: int = 3) -> list[Item]:
-    """Warnings in review that somebody else wrote, the one that has waited longest first."""
+    """List emergencies in review that this approver did not write, the longest waiting first."""
     waiting = (
         announcement.c.state == "review",
         announcement.c.level == "emergency",
@@ -157,13 +162,13 @@ def warnings_for(connection: Connection, approver: str, limit: int = 3) -> list[
 
 
 def drafted_by(actor: str) -> ColumnElement[bool]:
-    """Whether this person has changed the form."""
+    """True if this person has changed the form."""
     edits = (draft_version.c.announcement == announcement.c.id, draft_version.c.actor == actor)
     return exists().where(*edits, draft_version.c.act.in_(EDITING))
 
 
 def since(connection: Connection, at: float, limit: int = 10) -> list[Item]:
-    """What was published since then, the newest first."""
+    """List announcements published at `at` or later, newest first."""
     newest_first = (
         select(*_COLUMNS)
         .where(announcement.c.published_at >= at)
@@ -173,17 +178,19 @@ def since(connection: Connection, at: float, limit: int = 10) -> list[Item]:
 
 
 def same_title(connection: Connection, title: str, since: float, but: str = "") -> bool:
-    """Whether another announcement with this title, in whatever case, was published since then
+    """True if another announcement with this title, ignoring case, was published after `since`
     (epoch seconds).
     """
     lately = select(announcement.c.title).where(
         announcement.c.published_at >= since, announcement.c.id != but
     )
-    return title.casefold() in {found.casefold() for found in connection.execute(lately).scalars()}
+    return title.casefold() in {
+        other_title.casefold() for other_title in connection.execute(lately).scalars()
+    }
 
 
 def items(connection: Connection, ids: list[str]) -> dict[str, Item]:
-    """The lines of these announcements, by id."""
+    """Return the lines of these announcements, by id."""
     return {
         item.id: item
         for item in _items(connection, select(*_COLUMNS).where(announcement.c.id.in_(ids)))
@@ -198,26 +205,26 @@ def _item(row: Row[Any]) -> Item:
     return Item(**{name: getattr(row, name) for name in Item.__slots__})
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
-    return [announcement.c.state.in_(STATES_OF[wanted.tab]), *_filters(wanted)]
+def _conditions(criteria: AnnouncementFilter) -> list[ColumnElement[bool]]:
+    return [announcement.c.state.in_(STATES_OF[criteria.tab]), *_filters(criteria)]
 
 
-def _filters(wanted: Wanted) -> list[ColumnElement[bool]]:
+def _filters(criteria: AnnouncementFilter) -> list[ColumnElement[bool]]:
     exact = {
-        "level": wanted.level,
-        "topic": wanted.topic,
-        "agency": wanted.agency,
-        "created_by": wanted.author,
+        "level": criteria.level,
+        "topic": criteria.topic,
+        "agency": criteria.agency,
+        "created_by": criteria.author,
     }
     conditions: list[ColumnElement[bool]] = [
         announcement.c[name] == value for name, value in exact.items() if value
     ]
-    if wanted.since is not None:
-        conditions.append(announcement.c.updated_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(announcement.c.updated_at < wanted.until)
-    code = normalise_code(wanted.text)
+    if criteria.since is not None:
+        conditions.append(announcement.c.updated_at >= criteria.since)
+    if criteria.until is not None:
+        conditions.append(announcement.c.updated_at < criteria.until)
+    code = normalise_code(criteria.text)
     if code:
         return [*conditions, announcement.c.code == code]
-    terms = wanted.text.lower().split()[:MAX_TERMS]
+    terms = criteria.text.lower().split()[:MAX_TERMS]
     return conditions + [announcement.c.words.contains(term, autoescape=True) for term in terms]

@@ -1,9 +1,8 @@
-"""Rows of announcements and editions: written by publishing, read by web, command line, feeds and
-delivery.
+"""Rows of announcements and editions: publishing writes them; web, commands, feeds and delivery
+read them.
 """
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +20,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from broadcaster.domain import signatures
 from broadcaster.domain.fields import Fields, restored
@@ -36,19 +34,16 @@ CODE_TRIES = 50
 """Draws before giving up: with half of all codes taken, 50 collisions in a row have a chance of 1
 in 10^15.
 """
-PAGE_SIZE = 20
-
-_CURSOR = re.compile(r"(\d{1,18})\.([A-Z0-9-]{1,20})", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Announcement:
-    """What staff edit; times in epoch seconds. `note` says why a person is asked, e.g. a missed
-    schedule.
+    """An announcement as staff edit it; times in epoch seconds. `note` says why a person must act,
+    e.g. a missed schedule.
 
-    `form` is what was typed in the composer (JSON; "" where it came otherwise), `version` counts
-    its changes, `bound` is the content_hash under review or approved, `release_at` when an approved
-    one is published of itself, `blanks` what the template that it began from left open.
+    `form` is the composer's input (JSON; "" if it came otherwise), `version` counts its changes,
+    `bound` is the content_hash under review or approved, `release_at` is when an approved one is
+    published automatically, `blanks` are the placeholders its template left open.
     """
 
     id: str
@@ -74,12 +69,12 @@ class Announcement:
 
     @property
     def title(self) -> str:
-        """What it is called in lists."""
+        """Title in lists."""
         return self.fields.title
 
     @property
     def began(self) -> datetime | None:
-        """Moment from which a published announcement holds."""
+        """Moment from which a published announcement is in force."""
         if self.published_at is None:
             return None
         published = datetime.fromtimestamp(self.published_at, UTC)
@@ -107,45 +102,21 @@ class EditionRow:
 
     @property
     def edition(self) -> Edition:
-        """The document, read."""
+        """The decoded document."""
         return signatures.decode(self.document)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
-    """Some editions, newest first publication first; `following` is the cursor of the next page, ""
-    at the end.
-    """
-
-    editions: tuple[Edition, ...]
-    following: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Filter:
-    """What the public archive shows; empty = no restriction. `since` <= first publication <
-    `until`, epoch seconds.
-
-    `in_force_at`: only what is neither withdrawn nor over at that moment.
-    """
-
-    area: str = ""
-    category: str = ""
-    text: str = ""
-    in_force_at: float | None = None
-    since: float | None = None
-    until: float | None = None
-
-
-# --- writing ------------------------------------------------------------------------------------------
+# --- writing ---
 
 
 def insert_announcement(
     connection: Connection, row: Announcement, draw: Callable[[], str]
 ) -> Announcement:
-    """Store a new announcement under a code nobody has; `draw` is asked again while the drawn one
-    is taken.
+    """Store a new announcement under an unused code; `draw` is called again while its code is
+    taken.
     """
+    from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415  quick start
+
     dialect = sqlite if is_sqlite(connection) else postgresql
     for _ in range(CODE_TRIES):
         coded = replace(row, code=draw())
@@ -160,7 +131,7 @@ def insert_announcement(
 
 
 def locked(connection: Connection, announcement_id: str) -> Announcement | None:
-    """The announcement, kept from other writers until this transaction ends."""
+    """Find the announcement and lock its row until this transaction ends."""
     row = connection.execute(
         select(announcement).where(announcement.c.id == announcement_id).with_for_update()
     ).one_or_none()
@@ -168,8 +139,8 @@ def locked(connection: Connection, announcement_id: str) -> Announcement | None:
 
 
 def due(connection: Connection, at: float, limit: int) -> list[Announcement]:
-    """Schedules whose time has come, earliest first, but for those that another process has in
-    hand; kept from other writers.
+    """List due schedules, earliest first, and lock them; rows locked by another process are
+    skipped.
     """
     statement = (
         select(announcement)
@@ -182,8 +153,8 @@ def due(connection: Connection, at: float, limit: int) -> list[Announcement]:
 
 
 def released(connection: Connection, at: float, limit: int) -> list[Announcement]:
-    """Approved announcements whose hold is over, but for those that another process has in hand;
-    kept from other writers.
+    """List approved announcements whose hold is over and lock them; rows locked by another process
+    are skipped.
     """
     statement = (
         select(announcement)
@@ -196,7 +167,7 @@ def released(connection: Connection, at: float, limit: int) -> list[Announcement
 
 
 def move(connection: Connection, row: Announcement, state: State, at: float, **values: Any) -> bool:
-    """Give the announcement another state if it still has the one of `row`; whether it had."""
+    """Change the announcement's state if it still is that of `row`; True if it was."""
     values |= _columns(values["fields"]) if "fields" in values else {}
     unchanged = (announcement.c.id == row.id, announcement.c.state == row.state)
     return (
@@ -208,8 +179,8 @@ def move(connection: Connection, row: Announcement, state: State, at: float, **v
 
 
 def carry_blanks(connection: Connection, announcement_id: str, blanks: str) -> None:
-    """Remember what the template left open from which an announcement was begun: the template may
-    be deleted meanwhile.
+    """Store the placeholders that the announcement's template left open, since the template may be
+    deleted.
     """
     connection.execute(
         update(announcement).where(announcement.c.id == announcement_id).values(blanks=blanks)
@@ -238,8 +209,8 @@ def insert_edition(
     concerned: Iterable[str],
     at: datetime,
 ) -> int:
-    """Sign and store an edition as the newest of its announcement; its id. Who was confirmed before
-    `at` is in its audience.
+    """Sign and store an edition as its announcement's newest; return its id. Addresses confirmed
+    before `at` are its audience.
     """
     document = signatures.canonical(frozen)
     older = (edition.c.announcement == frozen.announcement, edition.c.newest)
@@ -271,7 +242,7 @@ def insert_edition(
 
 
 def _carry_areas(connection: Connection, announcement_id: str, edition_id: int) -> None:
-    """Where an earlier edition stood the new one stands too, so that nobody keeps reading the old
+    """Add the areas of earlier editions as former ones, so that the new edition replaces the old
     one there.
     """
     mine = select(edition_area.c.area).where(edition_area.c.edition == edition_id)
@@ -291,17 +262,17 @@ def _carry_areas(connection: Connection, announcement_id: str, edition_id: int) 
 def open_runs(
     connection: Connection, edition_id: int, channels: Iterable[str], follows: int | None = None
 ) -> str:
-    """The outbox: one run for each push channel by which the edition goes, to the recipients of
-    `follows` too; their lane.
+    """Create the outbox, a run for each push channel; return its lane. Recipients of the edition
+    `follows` are included.
 
-    What corrects an emergency is as urgent as the emergency was.
+    A correction of an emergency is as urgent as the emergency.
     """
-    found = connection.execute(select(edition).where(edition.c.id == edition_id)).one()
+    row = connection.execute(select(edition).where(edition.c.id == edition_id)).one()
     urgent = exists().where(
-        edition.c.announcement == found.announcement, edition.c.level == "emergency"
+        edition.c.announcement == row.announcement, edition.c.level == "emergency"
     )
     lane = "emergency" if connection.execute(select(urgent)).scalar() else "routine"
-    times = {"published_at": found.published_at, "expires_at": found.expires_at}
+    times = {"published_at": row.published_at, "expires_at": row.expires_at}
     for name in channels:
         values = {
             "edition": edition_id,
@@ -316,9 +287,7 @@ def open_runs(
 
 
 def supersede_runs(connection: Connection, announcement_id: str, reason: str) -> tuple[str, ...]:
-    """End every unfinished run of the announcement's editions so far; all channels by which they
-    went.
-    """
+    """End every unfinished run of the announcement's editions; return all their channels."""
     earlier = run.c.edition.in_(
         select(edition.c.id).where(edition.c.announcement == announcement_id)
     )
@@ -331,7 +300,9 @@ def supersede_runs(connection: Connection, announcement_id: str, reason: str) ->
 
 
 def ended(connection: Connection, at: float) -> list[Announcement]:
-    """Published announcements that have expired; kept from other writers."""
+    """List published announcements that have expired and lock them; rows locked by another process
+    are skipped.
+    """
     over = (announcement.c.state == "published", announcement.c.expires_at <= at)
     statement = (
         select(announcement)
@@ -342,17 +313,17 @@ def ended(connection: Connection, at: float) -> list[Announcement]:
     return [_announcement(row) for row in connection.execute(statement)]
 
 
-# --- reading ------------------------------------------------------------------------------------------
+# --- reading ---
 
 
 def find(connection: Connection, key: str) -> Announcement | None:
-    """The announcement with this id or this code in its official spelling."""
+    """Find the announcement with this id, or this code in its official spelling."""
     row = connection.execute(select(announcement).where(_named(key))).one_or_none()
     return _announcement(row) if row is not None else None
 
 
 def edition_document(connection: Connection, edition_id: int) -> Edition:
-    """The edition with this id; raises LookupError."""
+    """Return the edition with this id. Raises LookupError."""
     document = connection.execute(
         select(edition.c.document).where(edition.c.id == edition_id)
     ).scalar()
@@ -362,81 +333,27 @@ def edition_document(connection: Connection, edition_id: int) -> Edition:
 
 
 def newest_edition(connection: Connection, key: str) -> EditionRow | None:
-    """The newest edition of the announcement with this id or code; None before the first."""
+    """Find the newest edition of the announcement with this id or code; None before the first."""
     row = connection.execute(_editions(key).where(edition.c.newest)).one_or_none()
     return _edition_row(row) if row is not None else None
 
 
 def versions(connection: Connection, key: str) -> list[EditionRow]:
-    """Every edition of the announcement with this id or code, the first one first."""
+    """List every edition of the announcement with this id or code, oldest first."""
     return [
         _edition_row(row) for row in connection.execute(_editions(key).order_by(edition.c.number))
     ]
 
 
 def stamp(connection: Connection) -> tuple[int, int]:
-    """(highest edition id, number of editions): changes whenever anything published changes, so
-    caches can be keyed by it.
+    """Return (highest edition id, number of editions): a cache key that changes with every
+    publication.
     """
     newest, count = connection.execute(select(func.max(edition.c.id), func.count())).one()
     return newest or 0, count
 
 
-def concerning(
-    connection: Connection,
-    area_code: str,
-    *,
-    since: float,
-    limit: int = 50,
-    before: str = "",
-    channel: str = "",
-) -> Page:
-    """Newest editions that concern an area, or concerned it until a correction: in force, or
-    changed or expired after `since`.
-
-    `since` in epoch seconds; with `channel` only those to go there. `before` is a cursor,
-    `following` of the page before.
-    """
-    kept = or_(
-        edition.c.published_at >= since,
-        ~edition.c.withdrawn & or_(edition.c.expires_at.is_(None), edition.c.expires_at >= since),
-    )
-    chosen = (
-        or_(edition.c.channels == "", edition.c.channels.contains(f" {channel} "))
-        if channel
-        else literal(True)
-    )
-    return _page(connection, [kept, chosen, _concerns(area_code)], before, limit)
-
-
-def list_public(
-    connection: Connection, wanted: Filter, *, before: str = "", limit: int = PAGE_SIZE
-) -> Page:
-    """One page of the public archive: everything ever published, by its newest edition."""
-    return _page(connection, _conditions(connection, wanted), before, limit)
-
-
-def count_public(connection: Connection, wanted: Filter) -> int:
-    """How many announcements `list_public` would list in all."""
-    statement = (
-        select(func.count())
-        .select_from(edition)
-        .where(edition.c.newest, *_conditions(connection, wanted))
-    )
-    return int(connection.execute(statement).scalar_one())
-
-
-def is_cursor(text: str) -> bool:
-    """Whether a text could be a page's cursor."""
-    return _CURSOR.fullmatch(text) is not None
-
-
-def cursor_of(last: Edition) -> str:
-    """Where a page after this edition begins: microseconds of the first publication, then the code."""
-    return f"{round(last.first_published_at.timestamp() * 1_000_000)}.{last.code}"
-
-
-# --- pieces of statements -------------------------------------------------------------------------------
+# --- statements ---
 
 
 def _named(key: str) -> ColumnElement[bool]:
@@ -449,44 +366,6 @@ def _editions(key: str) -> Select[Any]:
         .join(announcement, announcement.c.id == edition.c.announcement)
         .where(_named(key))
     )
-
-
-def _concerns(area_code: str) -> ColumnElement[bool]:
-    return edition.c.id.in_(select(edition_area.c.edition).where(edition_area.c.area == area_code))
-
-
-def _conditions(connection: Connection, wanted: Filter) -> list[ColumnElement[bool]]:
-    conditions = [_concerns(wanted.area)] if wanted.area else []
-    if wanted.category:
-        conditions.append(edition.c.topic == wanted.category)
-    if wanted.since is not None:
-        conditions.append(edition.c.first_published_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(edition.c.first_published_at < wanted.until)
-    if wanted.in_force_at is not None:
-        over = edition.c.expires_at <= wanted.in_force_at
-        conditions += [~edition.c.withdrawn, or_(edition.c.expires_at.is_(None), ~over)]
-    return conditions + search.matching(connection, wanted.text)
-
-
-def _page(
-    connection: Connection, conditions: Sequence[ColumnElement[bool]], before: str, limit: int
-) -> Page:
-    place = (edition.c.first_published_at, announcement.c.code)
-    statement = (
-        select(edition.c.document)
-        .join(announcement, announcement.c.id == edition.c.announcement)
-        .where(edition.c.newest, *conditions)
-        .order_by(*(column.desc() for column in place))
-        .limit(limit + 1)
-    )
-    edge = _CURSOR.fullmatch(before)
-    if edge is not None:
-        at, code = int(edge[1]) / 1_000_000, edge[2]
-        statement = statement.where(or_(place[0] < at, (place[0] == at) & (place[1] < code)))
-    found = [signatures.decode(document) for document in connection.execute(statement).scalars()]
-    shown = tuple(found[:limit])
-    return Page(editions=shown, following=cursor_of(shown[-1]) if len(found) > limit else "")
 
 
 def _announcement(row: Row[Any]) -> Announcement:

@@ -1,34 +1,35 @@
-"""The audit log: append-only, each row chained to the one before by SHA-256, so that no change goes
-unnoticed.
+"""The audit log: append-only, each row chained to the previous one by SHA-256, so that changes are
+detected.
 
-The database refuses to change or remove a row (audit_guard.py). Where somebody took that guard
-away, the chain tells which row is not as it was written, and `audit_tail` that rows are missing at
-the end. Who can rewrite the whole log, its tail too, is found out by a head that was noted
-elsewhere: print one with `broadcaster audit verify`, and give it to the next one.
+The database refuses to change or remove a row (store/audit_guard.py). If that guard was removed,
+the chain identifies the row that was altered, and `audit_tail` reveals rows missing at the end. An
+attacker who can rewrite the whole log, its tail too, is detected by a head noted elsewhere: print
+one with `broadcaster audit verify` and pass it to the next verification.
 """
 
 import hashlib
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, insert, select, text, update
 
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.store.audit_tables import audit, audit_tail
 from broadcaster.store.database import is_sqlite
 
 BEGINNING = bytes(32)
-"""What the first row names as the digest before it."""
+"""The previous digest of the first row."""
 _APPENDING = 0x5349_4152_4155
 """Advisory lock: one transaction appends at a time (SQLite has one writer anyway)."""
 _place: ContextVar[str] = ContextVar("place", default="")
 
 
 class BrokenChain(Exception):
-    """The log was changed: `id` is the first row that does not follow from the one before."""
+    """The log was changed: `id` is the first row that does not follow from the previous one."""
 
     def __init__(self, row_id: int, why: str = "does not follow from the one before") -> None:
         self.id = row_id
@@ -36,8 +37,8 @@ class BrokenChain(Exception):
 
 
 class CutShort(BrokenChain):
-    """Rows are missing at the end, or were added past it: `id` is the last one that holds, `tail`
-    the last one written.
+    """Rows are missing at the end, or were added past it: `id` is the last valid row, `tail` the
+    last one written.
     """
 
     def __init__(self, row_id: int, tail: int) -> None:
@@ -46,8 +47,8 @@ class CutShort(BrokenChain):
 
 
 class Forgotten(BrokenChain):
-    """A head that was noted elsewhere is no row of this log: it was rewritten, or cut, before `id`,
-    its last row.
+    """A separately noted head is no row of this log: it was rewritten or cut before `id`, its last
+    row.
     """
 
     def __init__(self, row_id: int) -> None:
@@ -56,42 +57,33 @@ class Forgotten(BrokenChain):
         )
 
 
-def come_from(place: str) -> None:
-    """Say where the acts of this request, or of this command, come from; `append` writes it down
-    beside each.
-    """
+def set_place(place: str) -> None:
+    """Set the place of this request or command: `append` adds it if the actor has none."""
     _place.set(place)
 
 
-def append(
-    connection: Connection,
-    *,
-    at: datetime,
-    actor: str,
-    act: str,
-    subject: str,
-    detail: Mapping[str, Any] | None = None,
-) -> int:
-    """Write down who did what to what; the row's id. Call it last in a transaction: on PostgreSQL
-    it waits its turn.
+def append(connection: Connection, actor: Actor, act: Act, subject: str, /, **details: Any) -> int:
+    """Append a row and return its id. Call it last in a transaction: on PostgreSQL it waits its
+    turn.
 
-    `detail`: `from` is the place (default: where the request came from), `before` and `after` what
-    changed.
+    `details`: `before` and `after` are what changed. The actor's place (default: that of the
+    request or command) is added as `from`.
     """
     sqlite = is_sqlite(connection)
     if not sqlite:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _APPENDING})
     last, previous = _tail(connection)
-    told = {"from": _place.get(), **(detail or {})} if _place.get() else detail or {}
+    place = actor.place or _place.get()
+    detail = {"from": place, **details} if place else details
     row: dict[str, Any] = {
-        "at": at.timestamp(),
-        "actor": actor,
-        "act": act,
+        "at": actor.at,
+        "actor": actor.name,
+        "act": str(act),
         "subject": subject,
-        "detail": msgspec.json.encode(told, order="sorted").decode(),
+        "detail": msgspec.json.encode(detail, order="sorted").decode(),
     }
     digest = _digest(previous, row)
-    # SQLite would give the number of a removed last row once more
+    # SQLite would reuse the id of a removed last row
     numbered = {"id": last + 1} if sqlite else {}
     stored = (
         insert(audit)
@@ -106,8 +98,10 @@ def append(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """One row: who did what to what, with what came of it; `at` in epoch seconds."""
+class AuditEntry:
+    """A row of the log; `at` in epoch seconds. `act` is text: a log may hold acts of older
+    versions.
+    """
 
     id: int
     at: float
@@ -117,26 +111,26 @@ class Entry:
     detail: Mapping[str, Any]
 
 
-def about(connection: Connection, subject: str) -> list[Entry]:
-    """Everything that was done to one thing, the oldest first."""
+def about(connection: Connection, subject: str) -> list[AuditEntry]:
+    """Return the rows about one subject, the oldest first."""
     rows = connection.execute(select(audit).where(audit.c.subject == subject).order_by(audit.c.id))
-    return [read(row) for row in rows]
+    return [entry_of(row) for row in rows]
 
 
-def read(row: Row[Any]) -> Entry:
-    """A row of the table as people read it."""
+def entry_of(row: Row[Any]) -> AuditEntry:
+    """Convert a row of the table."""
     detail = msgspec.json.decode(row.detail)
-    return Entry(
+    return AuditEntry(
         id=row.id, at=row.at, actor=row.actor, act=row.act, subject=row.subject, detail=detail
     )
 
 
 def verify(connection: Connection, *, known: str = "") -> int:
-    """Recompute the whole chain: how many rows hold. `known`: a head noted earlier, which must
-    still be in it.
+    """Recompute the whole chain and return how many rows are valid. `known`: a head noted earlier,
+    which must still be in it.
 
-    Raises BrokenChain at the first row that does not follow, CutShort where rows are missing at the
-    end, Forgotten where the noted head is none of its rows any more.
+    Raises BrokenChain at the first row that does not follow, CutShort if rows are missing at the
+    end, Forgotten if the noted head is none of its rows any more.
     """
     last, digest = _tail(connection)
     previous, count, identity = BEGINNING, 0, 0
@@ -163,14 +157,14 @@ def verify(connection: Connection, *, known: str = "") -> int:
 
 
 def head(connection: Connection) -> str:
-    """The digest of the last row, hex: who notes it elsewhere can tell later that nothing before it
-    was taken away.
+    """Return the digest of the last row, hex: noted elsewhere, it later proves that nothing before
+    it was removed.
     """
     return _tail(connection)[1].hex()
 
 
 def _tail(connection: Connection) -> tuple[int, bytes]:
-    """Id and digest of the row written last."""
+    """Return id and digest of the row written last."""
     row = connection.execute(select(audit_tail.c.last, audit_tail.c.digest)).one_or_none()
     return (int(row.last), bytes(row.digest)) if row is not None else (0, BEGINNING)
 

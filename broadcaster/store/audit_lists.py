@@ -1,6 +1,4 @@
-"""The audit log as people look through it: filtered, page by page, with what was before; fast over
-a million rows.
-"""
+"""Pages of the audit log with filters and prior state; fast with a million rows."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -9,23 +7,23 @@ from typing import Any
 import msgspec
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, case, func, select
 
-from broadcaster.store import audit
-from broadcaster.store.audit import Entry
-from broadcaster.store.audit_tables import audit as table
+from broadcaster.domain.audit_acts import Act
+from broadcaster.store.audit import AuditEntry, entry_of
+from broadcaster.store.audit_tables import audit
 
 PAGE_SIZE = 50
 CHUNK = 500
-"""Rows of an export read at a time: no transaction lasts as long as a download."""
+"""Rows of an export read at a time, so that no transaction lasts as long as a download."""
 _WITH_STATE = '%"state":"%'
-"""A detail that says in which state it left an announcement; within a text a quote would stand
-behind a backslash.
+"""Pattern of a detail that records an announcement's new state; a quote within a text follows a
+backslash.
 """
 _APART = ("from", "before", "after", "state")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """What is looked for; empty: no restriction. `since` <= when < `until`, epoch seconds."""
+class AuditFilter:
+    """Filter of the log; empty = no restriction. `since` <= at < `until`, epoch seconds."""
 
     actor: str = ""
     act: str = ""
@@ -35,24 +33,22 @@ class Wanted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
-    """One row with its place in the chain (hex); `state`: in which state the announcement was
-    before, "" if unknown.
-    """
+class AuditLine:
+    """A row with its digests (hex); `state` is the announcement's earlier state, "" if unknown."""
 
-    entry: Entry
+    entry: AuditEntry
     state: str
     previous: str
     digest: str
 
     @property
     def place(self) -> str:
-        """Where it came from, "" if unknown."""
+        """Place of origin, "" if unknown."""
         return str(self.entry.detail.get("from", ""))
 
     @property
     def before(self) -> Mapping[str, Any]:
-        """What was, of what changed."""
+        """Earlier values of the changed fields."""
         return {
             **({"state": self.state} if self._moved and self.state else {}),
             **self._mapping("before"),
@@ -60,7 +56,7 @@ class Line:
 
     @property
     def after(self) -> Mapping[str, Any]:
-        """What is, of what changed."""
+        """Later values of the changed fields."""
         return {
             **({"state": self.entry.detail["state"]} if self._moved else {}),
             **self._mapping("after"),
@@ -68,7 +64,7 @@ class Line:
 
     @property
     def more(self) -> Mapping[str, Any]:
-        """What else was written down."""
+        """All other details."""
         return {name: value for name, value in self.entry.detail.items() if name not in _APART}
 
     @property
@@ -76,101 +72,109 @@ class Line:
         return bool(self.entry.detail.get("state", "")) and self.entry.detail["state"] != self.state
 
     def _mapping(self, name: str) -> Mapping[str, Any]:
-        found = self.entry.detail.get(name)
-        return found if isinstance(found, dict) else {}
+        value = self.entry.detail.get(name)
+        return value if isinstance(value, dict) else {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
-    """Some rows, the newest first; `following` is the cursor of the next page, 0 at the end."""
+class AuditPage:
+    """A page of rows, newest first; `following` is the cursor of the next page, 0 at the end."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[AuditLine, ...]
     following: int
 
 
 def page(
-    connection: Connection, wanted: Wanted, *, before: int = 0, limit: int = PAGE_SIZE
-) -> Page:
-    """One page; `before`: only rows older than this one."""
-    statement = _statement(wanted).order_by(table.c.id.desc()).limit(limit + 1)
+    connection: Connection, criteria: AuditFilter, *, before: int = 0, limit: int = PAGE_SIZE
+) -> AuditPage:
+    """Return a page of rows; `before`: only rows older than this id."""
+    statement = _statement(criteria).order_by(audit.c.id.desc()).limit(limit + 1)
     if before:
-        statement = statement.where(table.c.id < before)
-    found = [_line(row) for row in connection.execute(statement)]
-    return Page(
-        lines=tuple(found[:limit]), following=found[limit - 1].entry.id if len(found) > limit else 0
+        statement = statement.where(audit.c.id < before)
+    lines = [_line(row) for row in connection.execute(statement)]
+    return AuditPage(
+        lines=tuple(lines[:limit]), following=lines[limit - 1].entry.id if len(lines) > limit else 0
     )
 
 
-def chunk(connection: Connection, wanted: Wanted, after: int, limit: int = CHUNK) -> list[Line]:
-    """The next rows of an export, the oldest first; `after` is the id of the last one before, 0 at
-    the beginning.
+def chunk(
+    connection: Connection, criteria: AuditFilter, after: int, limit: int = CHUNK
+) -> list[AuditLine]:
+    """Return the next rows of an export, oldest first; `after` is the last id so far, 0 at the
+    beginning.
     """
-    statement = _statement(wanted).where(table.c.id > after).order_by(table.c.id).limit(limit)
+    statement = _statement(criteria).where(audit.c.id > after).order_by(audit.c.id).limit(limit)
     return [_line(row) for row in connection.execute(statement)]
 
 
-def latest(connection: Connection, acts: Collection[str], since: float, limit: int) -> list[Entry]:
-    """The last rows of these acts since then, the newest first."""
-    wanted = (
-        select(table)
-        .where(table.c.act.in_(acts), table.c.at >= since)
-        .order_by(table.c.id.desc())
+def latest(
+    connection: Connection, acts: Collection[Act], since: float, limit: int
+) -> list[AuditEntry]:
+    """Return the last rows of these acts since `since`, newest first."""
+    statement = (
+        select(audit)
+        .where(audit.c.act.in_([act.value for act in acts]), audit.c.at >= since)
+        .order_by(audit.c.id.desc())
         .limit(limit)
     )
-    return [audit.read(row) for row in connection.execute(wanted)]
+    return [entry_of(row) for row in connection.execute(statement)]
 
 
 def actors(connection: Connection) -> list[str]:
-    """Everybody who ever did something."""
-    return _distinct(connection, table.c.actor)
+    """List every actor in the log."""
+    return _distinct(connection, audit.c.actor)
 
 
 def acts(connection: Connection) -> list[str]:
-    """Everything that was ever done."""
-    return _distinct(connection, table.c.act)
+    """List every act in the log."""
+    return _distinct(connection, audit.c.act)
 
 
-def _statement(wanted: Wanted) -> Select[Any]:
-    exact = {table.c.actor: wanted.actor, table.c.act: wanted.act, table.c.subject: wanted.subject}
+def _statement(criteria: AuditFilter) -> Select[Any]:
+    exact = {
+        audit.c.actor: criteria.actor,
+        audit.c.act: criteria.act,
+        audit.c.subject: criteria.subject,
+    }
     conditions: list[ColumnElement[bool]] = [
         column == value for column, value in exact.items() if value
     ]
-    if wanted.since is not None:
-        conditions.append(table.c.at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(table.c.at < wanted.until)
-    earlier = table.alias("earlier")
+    if criteria.since is not None:
+        conditions.append(audit.c.at >= criteria.since)
+    if criteria.until is not None:
+        conditions.append(audit.c.at < criteria.until)
+    earlier = audit.alias("earlier")
     stated = (
         select(earlier.c.detail)
         .where(
-            earlier.c.subject == table.c.subject,
-            earlier.c.id < table.c.id,
+            earlier.c.subject == audit.c.subject,
+            earlier.c.id < audit.c.id,
             earlier.c.detail.like(_WITH_STATE),
         )
         .order_by(earlier.c.id.desc())
         .limit(1)
         .scalar_subquery()
     )
-    was = case((table.c.detail.like(_WITH_STATE), stated)).label("was")
-    return select(table, was).where(*conditions)
+    was = case((audit.c.detail.like(_WITH_STATE), stated)).label("was")
+    return select(audit, was).where(*conditions)
 
 
 def _distinct(connection: Connection, column: Column[Any]) -> list[str]:
-    """The values of an indexed column: one look into the index for each, however many rows there
+    """List the values of an indexed column with an index lookup for each, however many rows there
     are.
     """
-    found = select(func.min(column).label("value")).cte("found", recursive=True)
-    following = select(func.min(column)).where(column > found.c.value).scalar_subquery()
-    found = found.union_all(select(following).where(found.c.value.is_not(None)))
+    values = select(func.min(column).label("value")).cte("found", recursive=True)
+    following = select(func.min(column)).where(column > values.c.value).scalar_subquery()
+    values = values.union_all(select(following).where(values.c.value.is_not(None)))
     return [
         str(value)
-        for value in connection.execute(select(found.c.value)).scalars()
+        for value in connection.execute(select(values.c.value)).scalars()
         if value is not None
     ]
 
 
-def _line(row: Row[Any]) -> Line:
+def _line(row: Row[Any]) -> AuditLine:
     state = str(msgspec.json.decode(row.was).get("state", "")) if row.was else ""
-    return Line(
-        entry=audit.read(row), state=state, previous=row.previous.hex(), digest=row.digest.hex()
+    return AuditLine(
+        entry=entry_of(row), state=state, previous=row.previous.hex(), digest=row.digest.hex()
     )

@@ -29,7 +29,7 @@ audit = Table(
 audit_tail = Table(
     "audit_tail",
     metadata,
-    # where the audit log ends, so that rows taken from its end are missed: one row, which only ever moves forward
+    # end of the log, which reveals rows removed there: a single row that only moves forward
     Column("one", Integer, primary_key=True, autoincrement=False),
     Column("last", BigInteger, nullable=False),  # id of the last row
     Column("digest", LargeBinary, nullable=False),  # and its digest, which the next row names

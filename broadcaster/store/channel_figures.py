@@ -1,6 +1,4 @@
-"""What staff want to know of a channel, in figures: what waits, how fast it may go, whom it
-reached, what it lately did.
-"""
+"""Figures of a channel for staff: backlog, permitted rate, people reached, recent results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,20 +6,21 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, func, select
 
 from broadcaster.store import throttling, tier
+from broadcaster.store.channel_tables import channel_minute, held_suppression
 from broadcaster.store.channels import ChannelState, channel_states
 from broadcaster.store.database import now
-from broadcaster.store.tables import channel_minute, held_suppression, run, slice_
+from broadcaster.store.tables import run, slice_
 from subscribers.vault import Vault
 
 MINUTES = 5
-"""Minutes of results that are shown."""
+"""Minutes of results that are displayed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelFigures:
-    """One channel; times in epoch seconds, `rate` messages a second that it may send now (0: no
-    limit), `slowed` below what is granted. `reached`: different people in 24 hours. `results`
-    and `dead` of the last minutes.
+    """Figures of a channel; times in epoch seconds, `rate` messages a second that it may send now
+    (0: no limit), `slowed` if below the granted rate. `reached`: different people in 24 hours.
+    `results` and `dead` are of the last minutes.
     """
 
     state: ChannelState
@@ -40,8 +39,8 @@ class ChannelFigures:
 def channel_figures(
     connection: Connection, vault: Vault, channel: str, *, rate: float, limited: bool
 ) -> ChannelFigures:
-    """The figures of one channel, whose provider grants `rate`; whom it reached is counted only
-    where that is `limited`.
+    """Return the figures of a channel whose provider grants `rate`; people reached are counted only
+    if `limited`.
     """
     state = channel_states(connection).get(channel, ChannelState())
     pace, wall = throttling.pace_of(connection, channel)
@@ -73,7 +72,7 @@ def channel_figures(
 
 
 def _waiting(connection: Connection, channel: str) -> int:
-    """Open rows of the channel's runs that are not over."""
+    """Count the open rows of the channel's unfinished runs."""
     runs = slice_.join(
         run, and_(run.c.edition == slice_.c.edition, run.c.channel == slice_.c.channel)
     )

@@ -1,5 +1,5 @@
-"""State of the channels that must survive an emptied Redis: pauses, breakers, held suppressions,
-workers last seen.
+"""Channel state that must survive an emptied Redis: pauses, breakers, held suppressions, live
+workers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -7,27 +7,26 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, select, text, update
 
+from broadcaster.domain.retry_policy import (
+    BREAKER_MINUTES,
+    PROBE_WAIT,
+    suppressions_are_mass,
+)
 from broadcaster.store import suspicions
+from broadcaster.store.channel_tables import channel_minute, channel_state, held_suppression
 from broadcaster.store.custody import is_held
 from broadcaster.store.database import now
-from broadcaster.store.tables import channel_minute, channel_state, held_suppression, run, worker
-from subscribers import consent
+from broadcaster.store.tables import run, worker
+from subscribers import consent, store
 from subscribers.store import State, address
-from subscribers.store import consent as consent_act
 
-PROBE_SECONDS = 60.0
-"""How often a halted channel is asked whether it is back."""
-BREAKER_MINUTES = 15
-"""Window of the mass-suppression breaker."""
 WORKER_SECONDS = 15.0
-"""A worker not seen for this long no longer counts."""
+"""Seconds after its last sign of life at which a worker no longer counts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelState:
-    """Whether a channel may send; `paused_until` in epoch seconds, `halted` is "", "probe" or
-    "manual".
-    """
+    """State of a channel; `paused_until` in epoch seconds, `halted` is "", "probe" or "manual"."""
 
     paused_until: float = 0.0
     halted: str = ""
@@ -39,7 +38,7 @@ class ChannelState:
 
 
 def channel_states(connection: Connection) -> Mapping[str, ChannelState]:
-    """The state of every channel that ever had one."""
+    """Return the state of every channel that has one."""
     return {
         row.channel: ChannelState(
             paused_until=row.paused_until,
@@ -55,14 +54,14 @@ def channel_states(connection: Connection) -> Mapping[str, ChannelState]:
 
 
 def closed_for(connection: Connection, channel: str, lane: str = "routine") -> float:
-    """Seconds for which the channel sends nothing in a lane: 0 = open; halted counts as until the
-    next probe.
+    """Return the seconds for which a lane of the channel is closed, 0 if open; a halted one counts
+    until its next probe.
 
     A database that is not at home closes everything. Suppressions held for an operator, and replies
-    to single recipients, close routine sending only: an emergency goes on.
+    about single recipients, close routine sending only: emergencies continue.
     """
     if is_held(connection):
-        return PROBE_SECONDS
+        return PROBE_WAIT
     row = connection.execute(
         select(channel_state).where(channel_state.c.channel == channel)
     ).first()
@@ -71,24 +70,23 @@ def closed_for(connection: Connection, channel: str, lane: str = "routine") -> f
     if lane == "emergency" and row.suspected:
         return 0.0
     if row.halted and not (row.holding and lane == "emergency"):
-        return PROBE_SECONDS
+        return PROBE_WAIT
     return max(0.0, float(row.paused_until) - now(connection))
 
 
 def pause_channel(
     connection: Connection, channel: str, seconds: float, *, suspected: bool = False
 ) -> bool:
-    """The provider asked us to wait: nobody sends by this channel until then; False when a longer
-    pause holds.
+    """Pause a channel as its provider asked; False if a longer pause holds.
 
-    `suspected`: only replies to single recipients say so.
+    `suspected`: only replies about single recipients indicate it.
     """
     ensure(connection, channel)
     wall = now(connection)
     shorter = (channel_state.c.channel == channel, channel_state.c.paused_until < wall + seconds)
     values: dict[str, object] = {"paused_until": wall + seconds}
     if suspected:
-        # what is closed for a better reason stays closed to emergencies too
+        # a channel closed for a confirmed reason stays closed to emergencies too
         free = (channel_state.c.halted == "") & (channel_state.c.paused_until <= wall)
         values |= {
             "suspected": channel_state.c.suspected | free,
@@ -101,8 +99,8 @@ def pause_channel(
 def halt_channel(
     connection: Connection, channel: str, detail: str, resume: str, *, suspected: bool = False
 ) -> bool:
-    """Open the circuit breaker; False when it was open already. `suspected`: only replies to single
-    recipients say so.
+    """Open the circuit breaker; False if it was open. `suspected`: only replies about single
+    recipients indicate it.
     """
     ensure(connection, channel)
     wall, state = now(connection), channel_state.c
@@ -118,15 +116,15 @@ def halt_channel(
             detail=detail,
             since=wall,
             suspected=suspected,
-            next_probe=wall + PROBE_SECONDS if resume == "probe" else None,
+            next_probe=wall + PROBE_WAIT if resume == "probe" else None,
         )
     )
     return changed.rowcount == 1
 
 
 def clear_suspicion(connection: Connection, channel: str, at: float) -> bool:
-    """Open a channel again that is closed because of replies to single recipients, as something
-    arrived at a later time.
+    """Reopen a channel closed because of replies about single recipients, since a message arrived
+    at `at`, after it closed.
     """
     mine = (
         channel_state.c.channel == channel,
@@ -145,7 +143,7 @@ def clear_suspicion(connection: Connection, channel: str, at: float) -> bool:
 
 
 def resume_channel(connection: Connection, channel: str) -> bool:
-    """An operator closes the circuit breaker and ends a pause; False when the channel was open."""
+    """Close the circuit breaker and end a pause for an operator; False if the channel was open."""
     shut = (channel_state.c.halted != "") | (channel_state.c.paused_until > now(connection))
     changed = connection.execute(
         update(channel_state)
@@ -157,8 +155,8 @@ def resume_channel(connection: Connection, channel: str) -> bool:
 
 
 def recover_channel(connection: Connection, channel: str) -> bool:
-    """A probe succeeded: close the breaker, unless it came to wait for an operator meanwhile. A
-    pause goes on.
+    """Close the breaker after a successful probe, unless it now waits for an operator. A pause
+    continues.
     """
     probed = (channel_state.c.channel == channel, channel_state.c.halted == "probe")
     opened = {"halted": "", "detail": "", "since": None, "next_probe": None, "suspected": False}
@@ -167,7 +165,9 @@ def recover_channel(connection: Connection, channel: str) -> bool:
 
 
 def take_probes(connection: Connection) -> Sequence[str]:
-    """Channels whose probe is due; each is taken by one caller and due again in a minute."""
+    """Return the channels whose probe is due; each goes to a single caller and is due again in a
+    minute.
+    """
     wall = now(connection)
     due = (
         connection.execute(
@@ -182,19 +182,18 @@ def take_probes(connection: Connection) -> Sequence[str]:
         connection.execute(
             update(channel_state)
             .where(channel_state.c.channel.in_(due))
-            .values(next_probe=wall + PROBE_SECONDS)
+            .values(next_probe=wall + PROBE_WAIT)
         )
     return due
 
 
 def count_results(connection: Connection, channel: str, results: int, dead: int) -> None:
-    """Add to this minute's results, and start holding suppressions when too many addresses are
-    called dead.
-    """
+    """Add to this minute's results, by which `suppress_or_hold` decides."""
     minute = int(now(connection) // 60)
     connection.execute(
         text(
-            "INSERT INTO channel_minute (channel, minute, results, dead) VALUES (:channel, :minute, :results, :dead) "
+            "INSERT INTO channel_minute (channel, minute, results, dead)"
+            " VALUES (:channel, :minute, :results, :dead) "
             "ON CONFLICT (channel, minute) DO UPDATE"
             " SET results = channel_minute.results + :results, dead = channel_minute.dead + :dead"
         ),
@@ -204,16 +203,11 @@ def count_results(connection: Connection, channel: str, results: int, dead: int)
         connection.execute(delete(channel_minute).where(channel_minute.c.minute < minute - 24 * 60))
 
 
-def suppressions_are_mass(results: int, dead: int) -> bool:
-    """Whether so many "dead address" answers must be a provider's fault until proven otherwise."""
-    return (dead >= 25 and dead > 0.05 * results) or (dead >= 200 and dead > 0.02 * results)
-
-
 def suppress_or_hold(
     connection: Connection, channel: str, dead: Mapping[int, str], *, at: float
 ) -> None:
-    """Suppress addresses that a provider called dead (address -> source), or hold them once there
-    are suspiciously many.
+    """Suppress dead addresses (address -> source), or hold them for an operator once there are
+    suspiciously many.
     """
     if not dead:
         return
@@ -224,7 +218,7 @@ def suppress_or_hold(
             channel_minute.c.channel == channel, channel_minute.c.minute > since
         )
     ).one()
-    # one transaction at a time: none suppresses while another opens the breaker
+    # locked: no transaction suppresses while another opens the breaker
     state = connection.execute(
         select(channel_state.c.holding).where(channel_state.c.channel == channel).with_for_update()
     ).scalar_one()
@@ -238,7 +232,7 @@ def suppress_or_hold(
             "suspiciously many dead addresses: suppressions are held for an operator",
             "manual",
         )
-        _take_back(connection, channel, at)
+        _hold_burst(connection, channel, at)
         state = True
     for address_id, source in dead.items():
         if state:
@@ -257,9 +251,9 @@ def _hold(connection: Connection, channel: str, address_id: int, at: float) -> N
     )
 
 
-def _take_back(connection: Connection, channel: str, at: float) -> None:
-    """What a provider called dead within the breaker's window was of the same burst: suppressed no
-    more, but held.
+def _hold_burst(connection: Connection, channel: str, at: float) -> None:
+    """Hold, instead of suppressing, addresses that the provider called dead within the breaker's
+    window.
     """
     recent = (
         address.c.channel == channel,
@@ -269,14 +263,14 @@ def _take_back(connection: Connection, channel: str, at: float) -> None:
     )
     suspects = select(address.c.id).where(*recent)
     last_words = (
-        select(func.max(consent_act.c.id))
-        .where(consent_act.c.address.in_(suspects))
-        .group_by(consent_act.c.address)
+        select(func.max(store.consent.c.id))
+        .where(store.consent.c.address.in_(suspects))
+        .group_by(store.consent.c.address)
     )
-    by_provider = select(consent_act.c.address).where(
-        consent_act.c.id.in_(last_words),
-        consent_act.c.act == "dead",
-        consent_act.c.source.in_(("provider", channel)),
+    by_provider = select(store.consent.c.address).where(
+        store.consent.c.id.in_(last_words),
+        store.consent.c.act == "dead",
+        store.consent.c.source.in_(("provider", channel)),
     )
     burst = select(address.c.id, address.c.suppressed_at).where(address.c.id.in_(by_provider))
     for row in connection.execute(burst).all():
@@ -284,14 +278,16 @@ def _take_back(connection: Connection, channel: str, at: float) -> None:
         _hold(connection, channel, row.id, row.suppressed_at)
 
 
-def heard_from(connection: Connection, address_id: int, *, source: str, at: float) -> None:
-    """An address proved that it is alive: it is suppressed as dead no more, nor held to be."""
+def mark_address_alive(connection: Connection, address_id: int, *, source: str, at: float) -> None:
+    """Record that an address is alive: revive it if suppressed as dead, and drop its held
+    suppression.
+    """
     connection.execute(delete(held_suppression).where(held_suppression.c.address == address_id))
     consent.revive(connection, address_id, source=source, at=at)
 
 
 def release_held(connection: Connection, channel: str, *, apply: bool) -> int:
-    """An operator's word on held suppressions: apply or discard them; returns how many."""
+    """Apply or discard held suppressions for an operator; return how many."""
     held = connection.execute(
         select(held_suppression.c.address, held_suppression.c.at).where(
             held_suppression.c.channel == channel
@@ -308,7 +304,7 @@ def release_held(connection: Connection, channel: str, *, apply: bool) -> int:
 
 
 def ensure(connection: Connection, channel: str) -> None:
-    """Give the channel a row of state, where it has none yet."""
+    """Create the channel's row of state if it is missing."""
     connection.execute(
         text(
             "INSERT INTO channel_state (channel, paused_until, halted, detail, holding, suspected)"
@@ -320,9 +316,7 @@ def ensure(connection: Connection, channel: str) -> None:
 
 
 def pause_run(connection: Connection, edition: int, channel: str, why: str) -> bool:
-    """Stop one edition on one channel until a person resumes or cancels it; False when it no longer
-    runs.
-    """
+    """Pause a run until a person resumes or cancels it; False if it is not running."""
     changed = connection.execute(
         update(run)
         .where(
@@ -335,8 +329,8 @@ def pause_run(connection: Connection, edition: int, channel: str, why: str) -> b
     return changed.rowcount == 1
 
 
-def seen(connection: Connection, owner: str, lane: str) -> int:
-    """Note that this worker lives; returns how many of its lane do."""
+def mark_worker_alive(connection: Connection, owner: str, lane: str) -> int:
+    """Record a sign of life of this worker; return how many workers of its lane are alive."""
     wall = now(connection)
     connection.execute(
         text(

@@ -1,11 +1,11 @@
-"""Wrong codes of a second factor in a row: after STOP_AFTER of them the second step rests, whoever
-asks and in whatever session.
+"""Limit on consecutive wrong codes of a second factor: after STOP_AFTER the step is suspended, for
+every session.
 
-Only who knows the password comes so far. Strangers' browsers of one account are counted together,
-each browser in which its owner signed in before by itself, so that a stranger with the password
-never shuts the owner out. Time alone forgives nothing: after COOLING_SECONDS one more wrong code
-stops it again, so a stranger has STOP_AFTER guesses and then 24 a day. A right code, a new
-password, or a new or removed second factor begins anew.
+Only people who know the password get this far. Unknown browsers of an account are counted together,
+each browser known to the account by itself, so that a stranger with the password never locks the
+owner out. Time alone does not reset the count: after COOLING_SECONDS one more wrong code suspends
+it again, so a stranger has STOP_AFTER guesses and then 24 a day. A right code, a new password, or a
+new or removed second factor resets it.
 """
 
 from sqlalchemy import ColumnElement, Connection, delete, select, update
@@ -15,25 +15,21 @@ from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import account, code_guard
 
 STOP_AFTER = 10
-"""Wrong codes in a row; who types a code from a phone with a wrong clock has noticed by then."""
+"""Consecutive wrong codes; an owner whose phone has a wrong clock has noticed by then."""
 COOLING_SECONDS = 3600.0
-"""How long the second step rests."""
+"""Seconds for which the second step is suspended."""
 TELL_AGAIN_SECONDS = 24 * 3600.0
-"""Its owner is told of the first stop, and again of one after so long: an attack that goes on is no
-news each hour.
-"""
+"""Seconds between notices to the owner, so that a continuing attack is not reported each hour."""
 
 
 def lock(connection: Connection, account_id: int) -> None:
-    """Let tries of one account follow each other: on PostgreSQL many at once must not share one
-    count.
-    """
+    """Serialise tries of an account: on PostgreSQL concurrent ones must not share a count."""
     connection.execute(select(account.c.id).where(account.c.id == account_id).with_for_update())
 
 
-def rests(connection: Connection, account_id: int, browser: bytes, at: float) -> float:
-    """Return the seconds for which codes are not looked at, or 0. `browser`: a known one's key, b""
-    for all strangers'.
+def suspended_for(connection: Connection, account_id: int, browser: bytes, at: float) -> float:
+    """Return the seconds for which codes are refused, or 0. `browser`: a known one's key, b"" for
+    all unknown ones.
     """
     stopped_at = connection.execute(
         select(code_guard.c.stopped_at).where(*_own(account_id, browser))
@@ -42,7 +38,7 @@ def rests(connection: Connection, account_id: int, browser: bytes, at: float) ->
 
 
 def count_wrong(connection: Connection, account_id: int, browser: bytes, at: float) -> bool:
-    """Count a wrong code; True where the second step stops with it."""
+    """Count a wrong code; True if it suspends the second step."""
     dialect = sqlite if is_sqlite(connection) else postgresql
     added = dialect.insert(code_guard).values(account=account_id, browser=browser, wrong=1)
     more = added.on_conflict_do_update(
@@ -54,12 +50,14 @@ def count_wrong(connection: Connection, account_id: int, browser: bytes, at: flo
     return True
 
 
-def must_tell(connection: Connection, account_id: int, at: float) -> bool:
-    """Note that the owner is told now; False where they were told of the same lately."""
+def claim_notice(connection: Connection, account_id: int, at: float) -> bool:
+    """Record a notice to the owner; False if there was one within TELL_AGAIN_SECONDS."""
     told_at = connection.execute(
         select(code_guard.c.told_at).where(code_guard.c.account == account_id)
     ).scalars()
-    if any(told is not None and at - told < TELL_AGAIN_SECONDS for told in told_at):
+    if any(
+        notified_at is not None and at - notified_at < TELL_AGAIN_SECONDS for notified_at in told_at
+    ):
         return False
     connection.execute(
         update(code_guard).where(code_guard.c.account == account_id).values(told_at=at)
@@ -67,10 +65,8 @@ def must_tell(connection: Connection, account_id: int, at: float) -> bool:
     return True
 
 
-def begin_anew(connection: Connection, account_id: int, browser: bytes | None = None) -> None:
-    """Forget wrong codes: those of one kind of browser after a right one, else all of the
-    account's.
-    """
+def reset(connection: Connection, account_id: int, browser: bytes | None = None) -> None:
+    """Reset the count of a browser, or of all the account's browsers if None."""
     mine = (
         _own(account_id, browser) if browser is not None else (code_guard.c.account == account_id,)
     )

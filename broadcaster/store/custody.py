@@ -1,5 +1,5 @@
-"""The row that says where this database is at home, and since when nothing is sent because it is
-not.
+"""The row that records this database's home, and since when sending is held because it is not
+there.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from broadcaster.store.staff_tables import custody
 from broadcaster.store.tables import announcement, edition, run, slice_
 
 _LOCK = 0x5349_4152_4855
-"""Advisory lock: one process at a time settles whose database it is (SQLite has one writer anyway)."""
+"""Advisory lock: only one process at a time settles the home (SQLite has one writer anyway)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Custody:
-    """`home` as it was written down; `held_at` (epoch seconds) and `held_because` where it woke
-    elsewhere.
+    """The recorded `home`; `held_at` (epoch seconds) and `held_because` are set when the database
+    woke elsewhere.
     """
 
     home: str
@@ -27,8 +27,8 @@ class Custody:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Waiting:
-    """What would leave if a person let it: messages of so many announcements, since when (epoch
+class HeldSendings:
+    """Work that a hold keeps back: open messages and their announcements, `since` when (epoch
     seconds), and schedules.
     """
 
@@ -39,7 +39,7 @@ class Waiting:
 
 
 def read(connection: Connection) -> Custody | None:
-    """The row; None before the program first ran on this database."""
+    """Read the row; None before the program first ran on this database."""
     row = connection.execute(select(custody)).first()
     if row is None:
         return None
@@ -47,13 +47,13 @@ def read(connection: Connection) -> Custody | None:
 
 
 def is_held(connection: Connection) -> bool:
-    """Check whether nothing may be sent from this database."""
+    """True if nothing may be sent from this database."""
     return connection.execute(select(custody.c.held_at)).scalar() is not None
 
 
 def may_send(connection: Connection) -> bool:
-    """Check whether something was published ever, or goes out by itself: a copy of anything less
-    sends nothing twice.
+    """True if anything was published or will be published automatically: copies of other databases
+    cannot send twice.
     """
     planned = (
         select(announcement.c.id)
@@ -68,37 +68,40 @@ def may_send(connection: Connection) -> bool:
 
 
 def locked(connection: Connection) -> Custody | None:
-    """The row, settled by nobody else until this transaction ends."""
+    """Read the row and lock it until this transaction ends."""
     if not is_sqlite(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     return read(connection)
 
 
 def settle(connection: Connection, home: str, mark: int) -> None:
-    """Write down that it is at home here."""
+    """Record that the database is at home here."""
     values = {"home": home, "mark": mark, "held_at": None, "held_because": ""}
     if connection.execute(update(custody).values(**values)).rowcount == 0:
         connection.execute(insert(custody).values(one=1, **values))
 
 
 def hold(connection: Connection, because: str, at: float) -> None:
-    """Send nothing from now on; the first reason stays."""
+    """Stop all sending; an earlier reason stays."""
     connection.execute(
         update(custody).where(custody.c.held_at.is_(None)).values(held_at=at, held_because=because)
     )
 
 
 def raise_mark(connection: Connection) -> int:
-    """Count the mark up; what it is now."""
+    """Increment the mark and return it."""
     connection.execute(update(custody).values(mark=custody.c.mark + 1))
     return int(connection.execute(select(custody.c.mark)).scalar_one())
 
 
 def place(connection: Connection) -> str:
-    """What no copy of a PostgreSQL database shares with it: its cluster, database and table as the
-    server numbers them.
+    """Return what no copy of a PostgreSQL database shares with it: the server's numbers of cluster,
+    database and table.
     """
-    numbers = "SELECT (SELECT oid FROM pg_database WHERE datname = current_database()), 'custody'::regclass::oid"
+    numbers = (
+        "SELECT (SELECT oid FROM pg_database WHERE datname = current_database()),"
+        " 'custody'::regclass::oid"
+    )
     database, table = connection.execute(text(numbers)).one()
     allowed = connection.execute(
         text("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')")
@@ -111,8 +114,8 @@ def place(connection: Connection) -> str:
     return f"{cluster}:{database}:{table}"
 
 
-def waiting(connection: Connection) -> Waiting:
-    """What would leave."""
+def waiting(connection: Connection) -> HeldSendings:
+    """Count what would be sent if the hold ended."""
     unfinished = run.c.state.in_(("preparing", "running", "paused"))
     open_rows = (
         select(
@@ -134,7 +137,7 @@ def waiting(connection: Connection) -> Waiting:
     schedules = connection.execute(
         select(func.count()).select_from(announcement).where(planned | held)
     ).scalar_one()
-    return Waiting(
+    return HeldSendings(
         messages=sum(int(row.open) for row in rows),
         announcements=tuple(_named(connection, [row.edition for row in rows])),
         since=min((row.since for row in rows), default=None),
@@ -143,10 +146,10 @@ def waiting(connection: Connection) -> Waiting:
 
 
 def _named(connection: Connection, editions: list[int]) -> list[str]:
-    found = (
+    announcements = (
         select(edition.c.announcement)
         .where(edition.c.id.in_(editions))
         .distinct()
         .order_by(edition.c.announcement)
     )
-    return list(connection.execute(found).scalars())
+    return list(connection.execute(announcements).scalars())

@@ -1,9 +1,9 @@
-"""One database, SQLite or PostgreSQL: transactions are plain functions of a Connection, run off the
+"""A database, SQLite or PostgreSQL: transactions are plain functions of a Connection, run off the
 event loop.
 
 SQLite: one writer thread per process, each write BEGIN IMMEDIATE, WAL, synchronous=FULL; readers
-are query-only. PostgreSQL: a pool of connections used from threads. Nothing but SQL can happen
-inside a transaction, as the function is synchronous and gets nothing but the connection.
+are query-only. PostgreSQL: a pool of connections used from threads. A transaction can do nothing
+but SQL, since its function is synchronous and only receives the connection.
 """
 
 import asyncio
@@ -29,39 +29,33 @@ T = TypeVar("T")
 READERS = 4
 """Threads that read at the same time."""
 BOUNDED_READERS = 2
-"""Threads, with connections of their own, that read what strangers choose: they never take those of
-everybody else.
+"""Threads, with connections of their own, for reads that the public can trigger: they never block
+other reads.
 """
 BOUNDED_SECONDS = 1.0
-"""How long such a read may last before it is interrupted: an indexed one takes some ms."""
+"""Seconds after which such a read is interrupted: an indexed one takes some ms."""
 INTERRUPT_STEPS = 10_000
-"""Steps of SQLite's machine, well under 1 ms, between two looks at the clock."""
+"""Steps of SQLite's virtual machine, well under 1 ms, between two checks of the clock."""
 WRITERS_POSTGRESQL = 4
 """Connections that write at the same time on PostgreSQL; SQLite has one writer."""
 COMMON: dict[str, Any] = {"execution_options": {"preserve_rowcount": True}, "hide_parameters": True}
-"""An INSERT too tells how many rows it added (ON CONFLICT may add none); no error message quotes a
-value.
-"""
+"""Row counts also for INSERT (ON CONFLICT may add none); no values in error messages."""
 DEADLOCK_TRIES = 5
-"""How often a transaction is run when PostgreSQL breaks a deadlock by undoing it."""
+"""Runs of a transaction that PostgreSQL aborts to break a deadlock."""
 WRITER_CACHE_KIB, READER_CACHE_KIB = 8_000, 1_000
 """SQLite's page cache of each connection: a worker stays small however large the audience."""
 CHECKPOINT_PAGES = 10_000
-"""Pages (4 KiB) of the write-ahead log that are copied into the file at once: a page written often
-is copied seldom.
+"""Pages (4 KiB) of the write-ahead log copied into the file at once: a page written often is copied
+seldom.
 """
 BUSY_SECONDS = 30
-"""How long a SQLite write waits for another process's transaction."""
+"""Seconds that a SQLite write waits for another process's transaction."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.0003, 0.005
-"""Seconds between looks whether it is over."""
+"""Seconds between tries to get the lock."""
 STOPPED_SECONDS = 10
-"""After so much silence within a transaction PostgreSQL undoes it: ours do nothing but SQL and last
-some ms.
-"""
+"""Idle seconds within a transaction after which PostgreSQL aborts it: ours last some ms."""
 IDLE_SECONDS = 2.0
-"""A connection to PostgreSQL that has rested for longer is asked whether it still lives before it
-is used.
-"""
+"""Seconds of rest after which a PostgreSQL connection is pinged before it is used."""
 
 
 class BadDatabase(ValueError):
@@ -106,10 +100,10 @@ class Database:
     async def write(
         self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `act(connection, ...)` in one writing transaction; commits when it returns, rolls
-        back when it raises.
+        """Run `act(connection, ...)` in a writing transaction; commits when it returns, rolls back
+        when it raises.
         """
-        here = contextvars.copy_context()  # where the request comes from, for the audit log
+        here = contextvars.copy_context()  # carries the place of the request, for the audit log
         return await asyncio.get_running_loop().run_in_executor(
             self._writers, lambda: here.run(lambda: self.write_now(act, *args, **kwargs))
         )
@@ -125,8 +119,8 @@ class Database:
     async def read_bounded(
         self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `act(connection, ...)` as `read` does, on the few connections for what strangers
-        choose. Raises ReadTimeout.
+        """Run `act(connection, ...)` as `read` does, on the few connections for public requests.
+        Raises ReadTimeout.
         """
         return await asyncio.get_running_loop().run_in_executor(
             self._bounded_readers, lambda: self.read_bounded_now(act, *args, **kwargs)
@@ -135,13 +129,13 @@ class Database:
     def write_now(
         self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """`write`, on the calling thread (for the command line and tests)."""
+        """Run `write` on the calling thread (for the command line and tests)."""
         for attempt in range(DEADLOCK_TRIES):
             try:
                 with self._one_writer, self.writer_engine.begin() as connection:
                     return act(connection, *args, **kwargs)
             except OperationalError as error:
-                # PostgreSQL gave one of two transactions up; all it did is undone, so it may simply run again
+                # PostgreSQL rolled this transaction back completely, so it may run again
                 if (
                     getattr(error.orig, "sqlstate", "") not in ("40P01", "40001")
                     or attempt == DEADLOCK_TRIES - 1
@@ -152,12 +146,12 @@ class Database:
     def read_now(
         self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """`read`, on the calling thread."""
+        """Run `read` on the calling thread."""
         with self.reader_engine.connect() as connection:
             return act(connection, *args, **kwargs)
 
     def outside_transaction(self, *statements: str) -> list[Any]:
-        """Run statements that no transaction may hold, such as VACUUM; returns the rows of the last
+        """Run statements not allowed in a transaction, such as VACUUM; return the rows of the last
         one.
         """
         with self._one_writer, contextlib.closing(self.writer_engine.raw_connection()) as pooled:
@@ -175,7 +169,7 @@ class Database:
     def read_bounded_now(
         self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """`read_bounded`, on the calling thread."""
+        """Run `read_bounded` on the calling thread."""
         try:
             with (
                 self.bounded_engine.connect() as connection,
@@ -196,13 +190,13 @@ class Database:
 
 
 def is_sqlite(connection: Connection) -> bool:
-    """Whether this connection speaks SQLite's dialect."""
+    """True if this connection uses SQLite."""
     return connection.dialect.name == "sqlite"
 
 
 def now(connection: Connection) -> float:
-    """The database's wall clock, epoch seconds: workers' own clocks may differ by minutes (on
-    SQLite all share one).
+    """Return the database's wall clock, epoch seconds: workers' own clocks may differ by minutes
+    (on SQLite all share one).
     """
     if is_sqlite(connection):
         return time.time()
@@ -212,7 +206,7 @@ def now(connection: Connection) -> float:
 
 
 def normalise_url(url: str) -> str:
-    """The URL with the driver we use; raises BadDatabase for one we do not know."""
+    """Return the URL with its driver. Raises BadDatabase for an unknown one."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -231,9 +225,7 @@ def normalise_url(url: str) -> str:
 
 @contextlib.contextmanager
 def _interrupted_after(connection: Connection, seconds: float) -> Iterator[None]:
-    """SQLite: interrupt what runs on the connection once the time is over; PostgreSQL's connections
-    carry their own limit.
-    """
+    """Interrupt a SQLite read after `seconds`; PostgreSQL's connections have their own limit."""
     raw = connection.connection.dbapi_connection
     if not isinstance(raw, sqlite3.Connection):
         yield
@@ -253,7 +245,7 @@ def _was_interrupted(error: OperationalError) -> bool:
 
 def _open_postgresql(url: str, connections: int, *, statement_seconds: float = 0) -> Engine:
     try:
-        # a process that was stopped in the middle of a transaction must not keep its rows from the others
+        # a process stopped within a transaction must not block its rows for others
         limits = f"-c idle_in_transaction_session_timeout={STOPPED_SECONDS}s"
         if statement_seconds:
             limits += f" -c statement_timeout={round(statement_seconds * 1000)}"
@@ -271,7 +263,7 @@ def _open_postgresql(url: str, connections: int, *, statement_seconds: float = 0
 
     @event.listens_for(engine, "checkout")
     def wake(connection: Any, record: Any, _proxy: object) -> None:
-        # not before each use, as pool_pre_ping does: that is one more round trip for every transaction
+        # not before each use, as pool_pre_ping does: a further round trip per transaction
         if time.monotonic() - record.info.get("rested_at", math.inf) <= IDLE_SECONDS:
             return
         try:
@@ -305,18 +297,18 @@ def _execute_when_free(execute: Callable[[str], object], statement: str) -> bool
 
 
 def _begin_immediate(connection: Connection) -> None:
-    """Take the one write lock."""
+    """Take the write lock."""
     execute = connection.connection.dbapi_connection.execute  # type: ignore[union-attr]
     if not _execute_when_free(execute, "BEGIN IMMEDIATE"):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # raises what stands in the way
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # raises the cause
 
 
 def _make_private(path: Path) -> None:
-    """Make the file, where there is none, for its owner alone; SQLite gives its -wal and -shm the
-    same permissions.
+    """Create the file, if missing, for its owner alone; SQLite gives its -wal and -shm the same
+    permissions.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # never opened where it exists: closing it would drop the locks that this process holds on it
+    # an existing file is never opened: closing it would drop this process's locks on it
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
@@ -342,9 +334,9 @@ def _open_sqlite(url: str, *, writer: bool, readers: int = READERS) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # transactions begin where we say
+        connection.isolation_level = None  # transactions begin explicitly
         if not _execute_when_free(connection.execute, "PRAGMA journal_mode=WAL"):
-            connection.execute("PRAGMA journal_mode=WAL")  # raises what stands in the way
+            connection.execute("PRAGMA journal_mode=WAL")  # raises the cause
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
@@ -363,7 +355,7 @@ def _open_sqlite(url: str, *, writer: bool, readers: int = READERS) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # a deferred transaction that reads and then writes fails at once under contention, whatever the timeout
+        # a deferred transaction that reads, then writes, fails at once under contention
         if writer:
             _begin_immediate(connection)
         else:

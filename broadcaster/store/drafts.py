@@ -1,6 +1,4 @@
-"""Versions of an announcement's form: who left it how, so that nothing typed is lost and the
-editors are known.
-"""
+"""Versions of an announcement's form, so that no text is lost and its editors are known."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +11,8 @@ from broadcaster.domain.text_losses import is_small, loss
 from broadcaster.store.staff_tables import draft_version, proposal
 
 TOGETHER_SECONDS = 600.0
-"""Changes by one person within so long are one version: autosave would make hundreds of them."""
+"""Seconds within which a person's changes form one version: autosave would make hundreds of them.
+"""
 EDITING = ("edit", "submit", "restore")
 """Acts whose actors are editors: none of them approves."""
 
@@ -21,8 +20,8 @@ VersionAct = Literal["edit", "submit", "restore", "send_back", "correct"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Version:
-    """A form as somebody left it; `at` (epoch seconds) is when this person began, `lost` what was
+class DraftVersion:
+    """A form as a person left it; `at` (epoch seconds) is when they began, `lost` the characters
     cut from it since.
     """
 
@@ -37,7 +36,7 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proposal:
-    """A correction or withdrawal that waits for a second person; approved by one, it is held until
+    """A correction or withdrawal that waits for a second person; once approved it is held until
     `release_at`.
     """
 
@@ -52,11 +51,11 @@ class Proposal:
     release_at: float | None = None
 
 
-def keep(connection: Connection, version: Version, *, apart: bool = False) -> bool:
-    """Store a version; an edit is folded into this person's last one if that is young and loses no
-    more than mistypings.
+def keep(connection: Connection, version: DraftVersion, *, apart: bool = False) -> bool:
+    """Store a version; an edit merges into this person's recent one if it loses no more than a
+    typing correction would.
 
-    `apart`: never folded. Whether it is one more.
+    `apart`: never merge. True if the version is a new row.
     """
     last = newest(connection, version.announcement)
     form = json.dumps(version.form, ensure_ascii=False, sort_keys=True)
@@ -85,8 +84,8 @@ def keep(connection: Connection, version: Version, *, apart: bool = False) -> bo
 
 def history(
     connection: Connection, announcement: str, *, limit: int | None = None
-) -> list[Version]:
-    """Versions, the newest first; at most `limit`, for there may be thousands, each as long as a
+) -> list[DraftVersion]:
+    """List versions, newest first; at most `limit`, for there may be thousands, each as long as a
     form.
     """
     statement = (
@@ -97,15 +96,15 @@ def history(
     return [_version(row) for row in connection.execute(statement.limit(limit))]
 
 
-def version(connection: Connection, announcement: str, number: int) -> Version | None:
-    """One version."""
-    wanted = (draft_version.c.announcement == announcement, draft_version.c.number == number)
-    row = connection.execute(select(draft_version).where(*wanted)).one_or_none()
+def version(connection: Connection, announcement: str, number: int) -> DraftVersion | None:
+    """Find a version by its number."""
+    place = (draft_version.c.announcement == announcement, draft_version.c.number == number)
+    row = connection.execute(select(draft_version).where(*place)).one_or_none()
     return _version(row) if row is not None else None
 
 
 def editors(connection: Connection, announcement: str) -> frozenset[str]:
-    """Everyone who has changed the form."""
+    """Return everyone who has changed the form."""
     edits = (draft_version.c.announcement == announcement, draft_version.c.act.in_(EDITING))
     return frozenset(
         connection.execute(select(draft_version.c.actor).where(*edits).distinct()).scalars()
@@ -113,37 +112,39 @@ def editors(connection: Connection, announcement: str) -> frozenset[str]:
 
 
 def returners(connection: Connection, announcement: str) -> frozenset[str]:
-    """Everyone who has sent it back: they may not edit it, or nobody would be left to judge it."""
+    """Return everyone who has sent it back: they may not edit it, or nobody would be left to judge
+    it.
+    """
     returns = (draft_version.c.announcement == announcement, draft_version.c.act == "send_back")
     return frozenset(
         connection.execute(select(draft_version.c.actor).where(*returns).distinct()).scalars()
     )
 
 
-# --- corrections and withdrawals that wait ------------------------------------------------------------
+# --- proposed corrections and withdrawals ---
 
 
-def propose(connection: Connection, wanted: Proposal) -> bool:
-    """Store a proposal; False when another one waits already."""
-    if proposed(connection, wanted.announcement) is not None:
+def propose(connection: Connection, new: Proposal) -> bool:
+    """Store a proposal; False if another waits already."""
+    if proposed(connection, new.announcement) is not None:
         return False
-    form = json.dumps(wanted.form, ensure_ascii=False, sort_keys=True)
+    form = json.dumps(new.form, ensure_ascii=False, sort_keys=True)
     connection.execute(
         insert(proposal).values(
-            announcement=wanted.announcement,
-            change=wanted.change,
+            announcement=new.announcement,
+            change=new.change,
             form=form,
-            reason=wanted.reason,
-            bound=wanted.bound,
-            actor=wanted.actor,
-            at=wanted.at,
+            reason=new.reason,
+            bound=new.bound,
+            actor=new.actor,
+            at=new.at,
         )
     )
     return True
 
 
 def proposed(connection: Connection, announcement: str) -> Proposal | None:
-    """The proposal that waits for a second person."""
+    """Find the proposal that waits for a second person."""
     row = connection.execute(
         select(proposal).where(proposal.c.announcement == announcement)
     ).one_or_none()
@@ -151,14 +152,14 @@ def proposed(connection: Connection, announcement: str) -> Proposal | None:
 
 
 def proposals(connection: Connection) -> list[Proposal]:
-    """All that wait, the oldest first."""
+    """List all waiting proposals, oldest first."""
     return [_proposal(row) for row in connection.execute(select(proposal).order_by(proposal.c.at))]
 
 
 def hold_proposal(
     connection: Connection, announcement: str, approved_by: str, release_at: float | None
 ) -> None:
-    """Set who approved it and when it goes out; "" and None: it waits for a second person again."""
+    """Set who approved it and when it is released; "" and None: it needs approval again."""
     values = {"approved_by": approved_by, "release_at": release_at}
     connection.execute(
         update(proposal).where(proposal.c.announcement == announcement).values(values)
@@ -166,7 +167,7 @@ def hold_proposal(
 
 
 def released(connection: Connection, at: float, limit: int) -> list[Proposal]:
-    """Find approved ones whose hold is over, the longest over first."""
+    """List approved proposals whose hold is over, the earliest first."""
     over = (
         select(proposal)
         .where(proposal.c.release_at <= at)
@@ -177,17 +178,17 @@ def released(connection: Connection, at: float, limit: int) -> list[Proposal]:
 
 
 def drop_proposal(connection: Connection, announcement: str) -> None:
-    """It was decided, or taken back."""
+    """Delete a proposal that was decided or taken back."""
     connection.execute(proposal.delete().where(proposal.c.announcement == announcement))
 
 
-def _belongs_to(version: Version, last: Version) -> bool:
+def _belongs_to(version: DraftVersion, last: DraftVersion) -> bool:
     young = version.at - last.at < TOGETHER_SECONDS
     same = last.actor == version.actor and last.act == version.act == "edit"
     return same and young and is_small(last.form, version.form, last.lost)
 
 
-def newest(connection: Connection, announcement: str) -> Version | None:
+def newest(connection: Connection, announcement: str) -> DraftVersion | None:
     """Find the newest version."""
     newest_first = select(draft_version).where(draft_version.c.announcement == announcement)
     row = connection.execute(
@@ -196,8 +197,8 @@ def newest(connection: Connection, announcement: str) -> Version | None:
     return _version(row) if row is not None else None
 
 
-def _version(row: Row[Any]) -> Version:
-    return Version(
+def _version(row: Row[Any]) -> DraftVersion:
+    return DraftVersion(
         announcement=row.announcement,
         number=row.number,
         at=row.at,

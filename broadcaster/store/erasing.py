@@ -1,31 +1,24 @@
-"""What the ledger and the inbox know of one address, removed; counts of deliveries stay."""
+"""Erasure of an address from the ledger and the inbox; counts of deliveries stay."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, select, update
 
-from broadcaster.store.tables import (
-    delivery,
-    held_suppression,
-    provider_message,
-    reached,
-    receipt,
-    run,
-    suspicion,
-)
+from broadcaster.store.channel_tables import held_suppression, reached, suspicion
+from broadcaster.store.tables import delivery, provider_message, receipt, run
 from subscribers.residents import AddressRow
 from subscribers.store import alias
 from subscribers.vault import Vault
 
 TABLES = (provider_message, held_suppression, reached, receipt, suspicion)
-"""Tables of this package that rows or bodies are deleted from."""
+"""Tables of this package from which rows or bodies are deleted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Traits:
-    """How later statuses and words of an address are known: digests of its ids, keys of its
-    messages, its place in runs.
+    """Identifiers of an address in later statuses and messages: digests of its ids, keys of its
+    messages, its slot.
     """
 
     channel: str
@@ -35,7 +28,7 @@ class Traits:
 
 
 def traits(connection: Connection, row: AddressRow) -> Traits:
-    """Return what receipts about this address are known by; ask before it is erased."""
+    """Return the identifiers by which receipts refer to this address; call it before erasing."""
     others = connection.execute(select(alias.c.lookup).where(alias.c.address == row.id)).scalars()
     keys = connection.execute(
         select(provider_message.c.provider_key).where(_messages(row))
@@ -45,9 +38,7 @@ def traits(connection: Connection, row: AddressRow) -> Traits:
 
 
 def erase(connection: Connection, row: AddressRow) -> None:
-    """Remove what refers to the address, and what names its messages; its rows in runs stay, as
-    counts add them up.
-    """
+    """Delete what refers to the address or its messages; its delivery rows stay, for the counts."""
     connection.execute(delete(provider_message).where(_messages(row)))
     connection.execute(
         update(delivery).where(_deliveries(row)).values(provider_key=None, message_number=None)
@@ -57,8 +48,8 @@ def erase(connection: Connection, row: AddressRow) -> None:
 
 
 def forget_numbers(connection: Connection, row: AddressRow) -> None:
-    """Forget the numbers of messages to an address: in the chat that it moved to they may name
-    others.
+    """Delete the message numbers of an address: in the chat that it moved to they may belong to
+    other messages.
     """
     connection.execute(update(delivery).where(_deliveries(row)).values(message_number=None))
 
@@ -66,11 +57,11 @@ def forget_numbers(connection: Connection, row: AddressRow) -> None:
 def waiting(
     connection: Connection, channel: str, after: int, limit: int
 ) -> Sequence[Row[int, bytes]]:
-    """Receipts of a channel that are not applied, behind an id: id and sealed body."""
-    found = select(receipt.c.id, receipt.c.body).where(
+    """Return (id, sealed body) of a channel's unprocessed receipts after an id."""
+    statement = select(receipt.c.id, receipt.c.body).where(
         receipt.c.channel == channel, receipt.c.body.is_not(None), receipt.c.id > after
     )
-    return connection.execute(found.order_by(receipt.c.id).limit(limit)).all()
+    return connection.execute(statement.order_by(receipt.c.id).limit(limit)).all()
 
 
 def concerns(
@@ -81,8 +72,8 @@ def concerns(
     provider_id: str = "",
     delivery: str = "",
 ) -> bool:
-    """Whether an event is about the address: by an id of its own, by our callback data or by the id
-    of a message to it.
+    """True if an event is about the address: by its own id, our callback data, or the id of a
+    message to it.
     """
     if any(vault.address_lookup(known.channel, text) in known.lookups for text in ids if text):
         return True
@@ -97,7 +88,7 @@ def _editions(channel: str) -> Select[tuple[int]]:
 
 
 def _deliveries(row: AddressRow) -> ColumnElement[bool]:
-    """Rows of the ledger that are of this address."""
+    """Condition on `delivery`: rows of this address."""
     return and_(
         delivery.c.edition.in_(_editions(row.channel)),
         delivery.c.channel == row.channel,
@@ -106,7 +97,7 @@ def _deliveries(row: AddressRow) -> ColumnElement[bool]:
 
 
 def _messages(row: AddressRow) -> ColumnElement[bool]:
-    """Rows of provider_message that are of this address."""
+    """Condition on `provider_message`: rows of this address."""
     return and_(
         provider_message.c.edition.in_(_editions(row.channel)),
         provider_message.c.channel == row.channel,

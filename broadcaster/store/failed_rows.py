@@ -1,6 +1,4 @@
-"""Rows that closed without arriving, or of which nobody knows, one by one, in pages: an edition may
-have a million.
-"""
+"""Failed and unconfirmed rows in pages, since an edition may have a million."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +11,12 @@ from broadcaster.store.tables import delivery, run
 from subscribers.store import address
 
 PAGE = 1_000
-"""Rows read at once: no reading transaction stays open while somebody prints."""
+"""Rows read at once, so that no reading transaction stays open during output."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClosedRow:
-    """One row; `cipher` is the sealed address, empty once it is erased; `closed_at` in epoch
+    """A closed row; `cipher` is the sealed address, empty once erased; `closed_at` in epoch
     seconds.
     """
 
@@ -35,19 +33,19 @@ class ClosedRow:
 
 
 def parts(connection: Connection, announcement: str) -> Sequence[tuple[int, str]]:
-    """(edition, channel) of each run of the announcement's newest edition."""
+    """List (edition, channel) of each run of the announcement's newest edition."""
     newest = newest_edition_id(connection, announcement)
-    found = (
+    runs = (
         select(run.c.edition, run.c.channel).where(run.c.edition == newest).order_by(run.c.channel)
     )
-    return [(row.edition, row.channel) for row in connection.execute(found)]
+    return [(row.edition, row.channel) for row in connection.execute(runs)]
 
 
 def page(
     connection: Connection, part: tuple[int, str], after: int, size: int = PAGE
 ) -> Sequence[ClosedRow]:
-    """The next rows of a run behind a slot; [] at the end."""
-    found = (
+    """Return the next rows of a run after a slot; [] at the end."""
+    rows = (
         select(delivery, address.c.cipher)
         .outerjoin(address, address.c.id == delivery.c.address)
         .where(
@@ -70,5 +68,5 @@ def page(
             closed_at=row.closed_at or 0.0,
             cipher=row.cipher or b"",
         )
-        for row in connection.execute(found)
+        for row in connection.execute(rows)
     ]

@@ -1,9 +1,9 @@
-"""Why rows did not arrive and why rows wait, for answers that are asked each second: never a look
-at a million rows.
+"""Causes of failed and waiting rows, cheap enough to be polled each second even with a million
+rows.
 
-Rows are looked at slice by slice, and again only where the slice's counters, claims or due time say
-that something changed. One call looks at LOOKS slices at most; what it could not look at is told as
-it was, and the answer says that it is not complete.
+Rows are read by slice, and again only where the slice's counters, claims or due time indicate a
+change. A call reads LOOKS slices at most; what it could not read is reported as it was, and the
+result is marked incomplete.
 """
 
 import math
@@ -22,26 +22,24 @@ from broadcaster.store.ledger import NOT_ARRIVED, Cause, Failure, most_first, ne
 from broadcaster.store.tables import folded, run, slice_
 
 LOOKS = 100
-"""Slices (of some 1,000 rows) that one call looks at: about 40 ms."""
+"""Slices (of some 1,000 rows) that a call reads: about 40 ms."""
 GOOD_FOR = 60.0
-"""Seconds after which a slice is looked at once more although nothing seems to have changed."""
+"""Seconds after which a slice is read again although nothing seems to have changed."""
 UNREACHABLE = re.compile(r"unreachable|disconnected|timeout|slow|\w*(Error|TimedOut|Timeout)")
-"""Codes under which channels say that nobody answered: their own, and names of errors of the
-connection.
+"""Codes by which channels report that nobody answered: their own, and names of connection errors.
 """
 TROUBLE = re.compile(r"(HTTP )?50[0-4]")
 """Codes of a provider that is out of order."""
 EDITIONS = 16
-"""Editions of which a process remembers what it saw."""
+"""Editions that a process caches."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiting:
-    """Rows that wait for a later try, by what the provider said; `next_try` of the first of them,
-    epoch seconds.
+class WaitingCause:
+    """Rows that wait for a later try, by the provider's code; `next_try` is the earliest, epoch
+    seconds.
 
-    `reason`, a key of delivery.REASONS or WAITS, is given where it is not the provider who asked
-    for it.
+    `reason`, a key of retry_policy.REASONS or WAITS, is set unless the provider asked for the wait.
     """
 
     channel: str
@@ -53,19 +51,17 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True)
 class Causes:
-    """What keeps rows from arriving; `complete` once every slice has been looked at since it last
-    changed.
-    """
+    """Causes of failed and waiting rows; `complete` if every slice was read since its change."""
 
     failures: Sequence[Failure] = ()
-    waiting: Sequence[Waiting] = ()
+    waiting: Sequence[WaitingCause] = ()
     complete: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Seen:
-    """One slice as it was: closed rows by cause; waiting ones as (reason, provider's code, how
-    many, first and last due time).
+class _SliceCauses:
+    """Causes within a slice: closed rows by cause; waiting ones as (reason, provider's code, count,
+    first and last due time).
     """
 
     mark: tuple[Any, ...]
@@ -76,32 +72,37 @@ class _Seen:
 
 @dataclass
 class Watcher:
-    """One process's memory of what it saw; safe to be asked from several threads."""
+    """A process's cache of causes; thread-safe."""
 
     looks: float = LOOKS
     good_for: float = GOOD_FOR
     clock: Callable[[], float] = time.monotonic
-    _seen: OrderedDict[int, dict[tuple[str, int], _Seen]] = field(default_factory=OrderedDict)
+    _seen: OrderedDict[int, dict[tuple[str, int], _SliceCauses]] = field(
+        default_factory=OrderedDict
+    )
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def look(self, connection: Connection, announcement: str, wall: float) -> Causes:
-        """Causes of the announcement's newest edition at `wall`, epoch seconds."""
+        """Return the causes of the announcement's newest edition at `wall` (epoch seconds)."""
         newest = newest_edition_id(connection, announcement)
         if newest is None:
             return Causes()
         with self._lock:
             complete = self._refresh(connection, newest)
-            return _told(self._seen[newest], _folded(connection, newest), wall, complete=complete)
+            return _causes(self._seen[newest], _folded(connection, newest), wall, complete=complete)
 
     def _refresh(self, connection: Connection, edition: int) -> bool:
-        """Look at what changed, as far as one call may; whether that was all."""
+        """Read changed slices up to the limit; True if that was all of them."""
         seen = self._seen.setdefault(edition, {})
         self._seen.move_to_end(edition)
         while len(self._seen) > EDITIONS:
             self._seen.popitem(last=False)
         now, places = (
             self.clock(),
-            {(row.channel, row.number): row for row in connection.execute(_of_interest(edition))},
+            {
+                (row.channel, row.number): row
+                for row in connection.execute(_slices_to_watch(edition))
+            },
         )
         for gone in seen.keys() - places.keys():
             del seen[gone]
@@ -113,15 +114,15 @@ class Watcher:
         old = sorted(
             (seen[place].at, place) for place in seen if now - seen[place].at > self.good_for
         )
-        wanted = list(dict.fromkeys([*changed, *(place for _at, place in old)]))
-        for place in wanted if math.isinf(self.looks) else wanted[: int(self.looks)]:
-            seen[place] = _examined(connection, edition, places[place], now)
+        to_read = list(dict.fromkeys([*changed, *(place for _at, place in old)]))
+        for place in to_read if math.isinf(self.looks) else to_read[: int(self.looks)]:
+            seen[place] = _read_slice(connection, edition, places[place], now)
         return len(changed) <= self.looks
 
 
-def _of_interest(edition: int) -> Any:
-    """Slices with rows that did not arrive, or that may wait: before a slice's first claim all its
-    rows are simply due.
+def _slices_to_watch(edition: int) -> Any:
+    """Select slices with rows that failed or may wait; before a slice's first claim all its rows
+    are merely due.
     """
     counters = [slice_.c[f"n_{STATES[state]}"] for state in (PENDING, *NOT_ARRIVED)]
     closed = sum(counters[2:], counters[1])
@@ -146,7 +147,8 @@ def _of_interest(edition: int) -> Any:
 
 _ROWS = text(
     f"""
-SELECT state, reason, provider_code, count(*) AS n, min(due_at) AS first, max(due_at) AS last FROM delivery
+SELECT state, reason, provider_code, count(*) AS n, min(due_at) AS first, max(due_at) AS last
+FROM delivery
 WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last
   AND (state = {PENDING} AND due_at > 0 OR state IN ({", ".join(map(str, NOT_ARRIVED))}))
 GROUP BY state, reason, provider_code, CAST(due_at AS bigint)
@@ -154,8 +156,8 @@ GROUP BY state, reason, provider_code, CAST(due_at AS bigint)
 )
 
 
-def _examined(connection: Connection, edition: int, place: Row[Any], now: float) -> _Seen:
-    """A slice's rows, grouped; waiting ones by the second of their next try."""
+def _read_slice(connection: Connection, edition: int, place: Row[Any], now: float) -> _SliceCauses:
+    """Group a slice's rows; waiting ones by the second of their next try."""
     span = {
         "edition": edition,
         "channel": place.channel,
@@ -169,7 +171,7 @@ def _examined(connection: Connection, edition: int, place: Row[Any], now: float)
             later.append((reason or "", code or "", count, first, last))
         else:
             closed[place.channel, STATES[state], reason or "", code or ""] += count
-    return _Seen(mark=tuple(place), at=now, closed=closed, waits=later)
+    return _SliceCauses(mark=tuple(place), at=now, closed=closed, waits=later)
 
 
 def _folded(connection: Connection, edition: int) -> Counter[Cause]:
@@ -190,8 +192,12 @@ def _folded(connection: Connection, edition: int) -> Counter[Cause]:
     )
 
 
-def _told(
-    seen: Mapping[tuple[str, int], _Seen], closed: Counter[Cause], wall: float, *, complete: bool
+def _causes(
+    seen: Mapping[tuple[str, int], _SliceCauses],
+    closed: Counter[Cause],
+    wall: float,
+    *,
+    complete: bool,
 ) -> Causes:
     waits: dict[tuple[str, str, str], tuple[int, float]] = {}
     for (channel, _number), part in seen.items():
@@ -202,7 +208,9 @@ def _told(
                 before, earliest = waits.get(place, (0, math.inf))
                 waits[place] = (before + count, min(earliest, first))
     waiting = [
-        Waiting(channel=channel, reason=reason, provider_code=code, count=count, next_try=due_at)
+        WaitingCause(
+            channel=channel, reason=reason, provider_code=code, count=count, next_try=due_at
+        )
         for (channel, reason, code), (count, due_at) in sorted(
             waits.items(), key=lambda item: item[1][1]
         )
@@ -211,7 +219,9 @@ def _told(
 
 
 def reason_of(code: str) -> str:
-    """Why rows with this code wait: a key of delivery.WAITS; empty where the provider asked for it."""
+    """Return why rows with this code wait, a key of retry_policy.WAITS; "" if the provider asked
+    for it.
+    """
     if code == "tier":
         return code
     return (

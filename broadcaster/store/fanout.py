@@ -1,5 +1,5 @@
-"""Filling the ledger: the audience of a run becomes delivery rows and slices, in slot order, chunk
-by chunk under a lease.
+"""Fan-out: the audience of a run becomes delivery rows and slices, in slot order, in chunks under a
+lease.
 """
 
 from contextlib import suppress
@@ -10,34 +10,34 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    exists,
     func,
     insert,
     literal,
     select,
     text,
-    union_all,
     update,
 )
 from sqlalchemy.exc import IntegrityError
 
-from broadcaster.domain.deliveries import DELIVERED, PENDING, READ, SENDING, SENT, UNCONFIRMED
+from broadcaster.domain.deliveries import PENDING
+from broadcaster.store import recipients
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
+from broadcaster.store.recipients import audience_of
 from broadcaster.store.slices import finish_run
-from broadcaster.store.tables import delivery, edition, edition_area, run, slice_
-from subscribers.audience import Audience, chunk, reached_by, share, window
-from subscribers.store import address, insert_new, merged
+from broadcaster.store.tables import delivery, edition, run, slice_
+from subscribers.audience import share, window
+from subscribers.store import insert_new
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """Addresses concerned in a run's first chunk (few, so that the first message leaves at once),
-    for every further one.
+    """Concerned addresses in a run's first chunk (few, so that the first message leaves at once)
+    and in every further one.
 
-    What is looked at bounds the writing transaction, however few of them the edition concerns:
-    about 50 ms on SQLite, which has one writer. `slice_` is the rows that a worker claims; fewer
-    than `least` wait for the next chunk.
+    The number of addresses examined bounds the writing transaction, however few of them the edition
+    concerns: about 50 ms on SQLite, which has one writer. `slice_` is the rows that a worker
+    claims; fewer than `least` wait for the next chunk.
     """
 
     first: int = 1_000
@@ -50,18 +50,15 @@ SIZES = Sizes()
 SIZES_POSTGRESQL = Sizes(chunk=50_000)
 """Others write meanwhile, and each commit waits for the disk."""
 SIZES_EMERGENCY = Sizes(chunk=20_000, least=1)
-"""Everything else waits for it; whoever is found goes out with the next message, however few they
-are.
+"""All other work waits for it, and its recipients need no full slice: any number goes out with the
+next message.
 """
 SIZES_EMERGENCY_POSTGRESQL = Sizes(chunk=50_000, least=1)
 SPARSE, MOST_LOOKED_AT = 10, 200_000
-"""A chunk looks at up to ten times as many addresses where few are concerned, and at so many at
-most.
+"""Factor by which a chunk grows where few addresses are concerned, and the most addresses that it
+examines.
 """
 MAX_SLOT = 2**63 - 1
-
-MAY_HAVE_REACHED = (SENDING, SENT, DELIVERED, READ, UNCONFIRMED)
-"""States of a row whose message may have been read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +73,7 @@ class FanOut:
 def claim_fanout(
     connection: Connection, *, channel: str, lane: str, holder: Holder
 ) -> FanOut | None:
-    """Lease the run of this lane that lacks rows and has the fewest so far (editions take turns);
+    """Lease the unsealed run of this lane that has the fewest rows, so that editions take turns;
     None when there is none.
     """
     clock = lease_clock(connection)
@@ -86,7 +83,7 @@ def claim_fanout(
             run.c.channel == channel, run.c.lane == lane, run.c.state == "preparing", ~run.c.sealed
         )
         .order_by(run.c.total, run.c.edition)
-        .with_for_update()  # waits: a run skipped because somebody closes a slice of it would end the filling
+        .with_for_update()  # waits: skipping a locked run would end its filling
     )
     for row in connection.execute(candidates):
         if row.owner != holder.owner and not holder.may_take(row.owner, row.lease_until, clock):
@@ -103,9 +100,7 @@ def claim_fanout(
 
 
 def _unsettled(connection: Connection, edition_id: int, channel: str) -> bool:
-    """Whether an earlier edition of the announcement still has rows on the wire or waiting: they
-    close first.
-    """
+    """True if an earlier edition of the announcement has open rows: they must close first."""
     mine = select(edition.c.announcement).where(edition.c.id == edition_id).scalar_subquery()
     earlier = select(edition.c.id).where(edition.c.announcement == mine, edition.c.id < edition_id)
     still_open = (slice_.c.edition.in_(earlier), slice_.c.channel == channel, slice_.c.open > 0)
@@ -117,73 +112,67 @@ def _unsettled(connection: Connection, edition_id: int, channel: str) -> bool:
 def fill_chunk(
     connection: Connection, claim: FanOut, holder: Holder, sizes: Sizes | None = None
 ) -> bool:
-    """Add the next chunk of rows and its slices, renew the lease; True once the run is sealed (or
-    no longer ours).
+    """Add the next chunk of rows and its slices, renew the lease; True once the run is sealed or no
+    longer ours.
     """
-    found = connection.execute(
+    row = connection.execute(
         select(run).where(run.c.edition == claim.edition, run.c.channel == claim.channel)
     ).one()
-    if found.owner != claim.owner or found.sealed or found.state != "preparing":
+    if row.owner != claim.owner or row.sealed or row.state != "preparing":
         return True
     mine = (run.c.edition == claim.edition, run.c.channel == claim.channel)
     still_ours = (
         *mine,
         run.c.owner == claim.owner,
-        run.c.cursor == found.cursor,
+        run.c.cursor == row.cursor,
         run.c.state == "preparing",
     )
-    if found.cursor == MAX_SLOT:
-        if (
-            connection.execute(select(run.c.edition).where(*still_ours).with_for_update()).first()
-            is None
-        ):
+    if row.cursor == MAX_SLOT:
+        still = select(run.c.edition).where(*still_ours).with_for_update()
+        if connection.execute(still).first() is None:
             raise LeaseLost
         seal(connection, claim.edition, claim.channel)
         return True
-    follow_indexes(connection)
-    sizes = sizes or sizes_of(found.lane, sqlite=is_sqlite(connection))
-    size = _looked_at(connection, claim, sizes.first if found.cursor < 0 else sizes.chunk)
-    until = window(connection, claim.channel, found.cursor, size) or MAX_SLOT
-    added = _insert(
+    prefer_indexes(connection)
+    sizes = sizes or sizes_of(row.lane, sqlite=is_sqlite(connection))
+    size = _looked_at(connection, claim, sizes.first if row.cursor < 0 else sizes.chunk)
+    until = window(connection, claim.channel, row.cursor, size) or MAX_SLOT
+    source = recipients.of_slots(
         connection,
-        claim,
-        _source(connection, claim, found.follows, found.cursor, until),
-        found.cursor,
-        until,
+        claim.edition,
+        claim.channel,
+        follows=row.follows,
+        cursor=row.cursor,
+        until=until,
     )
-    _add_slices(connection, claim, found, until, sizes)
-    moved = connection.execute(
-        update(run)
-        .where(*still_ours)
-        .values(
-            cursor=until,
-            total=run.c.total + added,
-            lease_until=lease_clock(connection) + holder.lease,
-        )
-    )
+    added = _insert(connection, claim, source, row.cursor, until)
+    _add_slices(connection, claim, row, until, sizes)
+    lease_until = lease_clock(connection) + holder.lease
+    progress = {"cursor": until, "total": run.c.total + added, "lease_until": lease_until}
+    moved = connection.execute(update(run).where(*still_ours).values(progress))
     if moved.rowcount != 1:
         raise LeaseLost
     return False
 
 
 def _looked_at(connection: Connection, claim: FanOut, size: int) -> int:
-    """How many addresses one chunk looks at: where few of them are concerned, more, as most are
-    passed over by the index.
+    """Return how many addresses a chunk examines: more where few are concerned, since the index
+    skips most.
     """
     part = share(connection, audience_of(connection, claim.edition), claim.channel)
     return max(size, min(round(size / max(part, 1 / SPARSE)), MOST_LOOKED_AT))
 
 
 def sizes_of(lane: str, *, sqlite: bool) -> Sizes:
-    """How much is done at once on a lane."""
+    """Return the sizes for a lane."""
     if lane == "emergency":
         return SIZES_EMERGENCY if sqlite else SIZES_EMERGENCY_POSTGRESQL
     return SIZES if sqlite else SIZES_POSTGRESQL
 
 
-def follow_indexes(connection: Connection) -> None:
-    """For this transaction PostgreSQL plans with the values at hand, and by index also where it was
-    not told how a table grew.
+def prefer_indexes(connection: Connection) -> None:
+    """Make PostgreSQL plan this transaction with the actual values and by index, also for tables
+    without statistics.
     """
     if not is_sqlite(connection):
         settings = {
@@ -197,78 +186,13 @@ def follow_indexes(connection: Connection) -> None:
         )
 
 
-def audience_of(connection: Connection, edition_id: int) -> Audience:
-    """Whom an edition concerns; addresses confirmed after its publication do not count."""
-    row = connection.execute(
-        select(edition.c.level, edition.c.topic, edition.c.published_at).where(
-            edition.c.id == edition_id
-        )
-    ).one()
-    own = (edition_area.c.edition == edition_id, ~edition_area.c.former)
-    areas = connection.execute(select(edition_area.c.area).where(*own)).scalars()
-    return Audience(
-        areas=frozenset(areas),
-        topic=row.topic,
-        emergency=row.level == "emergency",
-        confirmed_before=row.published_at,
-    )
-
-
-def _source(
-    connection: Connection, claim: FanOut, follows: int | None, cursor: int, until: int
-) -> Select[int, int, str]:
-    """Rows of these slots: the audience; for a correction also, for a withdrawal only, whom earlier
-    editions may have reached.
-
-    Not a twin that is another address now: what it may have had that one has in its own place
-    (twins.py), or in the twin's, where it was on the wire: a correction that reaches the address in
-    its own place anyway leaves that one out.
-    """
-    audience = audience_of(connection, claim.edition)
-    fresh = chunk(audience, claim.channel, cursor, until)
-    if follows is None:
-        return fresh
-    row = connection.execute(
-        select(edition.c.announcement, edition.c.withdrawn).where(edition.c.id == claim.edition)
-    ).one()
-    reached = (
-        select(delivery.c.slot, delivery.c.address, delivery.c.area)
-        .join(edition, edition.c.id == delivery.c.edition)
-        .where(
-            edition.c.announcement == row.announcement,
-            delivery.c.edition < claim.edition,
-            delivery.c.channel == claim.channel,
-            delivery.c.slot > cursor,
-            delivery.c.slot <= until,
-            delivery.c.state.in_(MAY_HAVE_REACHED),
-            ~exists().where(merged.c.gone == delivery.c.address),
-        )
-    )
-    own = exists().where(
-        address.c.id == delivery.c.address, address.c.slot != delivery.c.slot, reached_by(audience)
-    )
-    both = (
-        reached if row.withdrawn else union_all(reached.where(~own), select(fresh.subquery()))
-    ).subquery()
-    return (
-        select(
-            both.c.slot,
-            func.min(both.c.address).label("address"),
-            func.min(both.c.area).label("area"),
-        )
-        .group_by(both.c.slot)
-        .order_by(both.c.slot)
-    )
-
-
 def _insert(
     connection: Connection, claim: FanOut, source: Select[int, int, str], after: int, until: int
 ) -> int:
-    """Add the rows of `source`; a row that a fallback added before stays as it is. Returns how many
-    are new.
+    """Add the rows of `source`, keeping any that a fallback added before; return how many are new.
 
-    ON CONFLICT costs PostgreSQL half as much again for each row: it is asked for only where there
-    are rows already.
+    ON CONFLICT costs PostgreSQL half as much again for each row, so it is used only where rows
+    exist already.
     """
     rows = source.subquery()
     values = select(
@@ -298,7 +222,10 @@ def _insert(
         "due_at",
     ]
     if not _count(connection, claim.edition, claim.channel, after, until):
-        with suppress(IntegrityError), connection.begin_nested():  # a fallback may come between
+        with (
+            suppress(IntegrityError),
+            connection.begin_nested(),
+        ):  # a fallback may add a row meanwhile
             return connection.execute(insert(delivery).from_select(columns, values)).rowcount
     return connection.execute(
         insert_new(connection, delivery).from_select(columns, values)
@@ -309,25 +236,27 @@ _cuts = text(
     """
 WITH RECURSIVE cut (after_slot, last_slot) AS (
   SELECT CAST(:after AS bigint), (
-    SELECT slot FROM delivery WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :until
+    SELECT slot FROM delivery
+    WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :until
     ORDER BY slot LIMIT 1 OFFSET :skip)
   UNION ALL
   SELECT cut.last_slot, (
-    SELECT slot FROM delivery WHERE edition = :edition AND channel = :channel AND slot > cut.last_slot AND slot <= :until
+    SELECT slot FROM delivery
+    WHERE edition = :edition AND channel = :channel AND slot > cut.last_slot AND slot <= :until
     ORDER BY slot LIMIT 1 OFFSET :skip)
   FROM cut WHERE cut.last_slot IS NOT NULL
 )
 SELECT after_slot, last_slot FROM cut ORDER BY after_slot
 """
 )
-"""Where full slices end; the last line, without an end, is what remains."""
+"""Where full slices end; the last line, without an end, is the remainder."""
 
 
 def _add_slices(
-    connection: Connection, claim: FanOut, found: Row[Any], until: int, sizes: Sizes
+    connection: Connection, claim: FanOut, run_row: Row[Any], until: int, sizes: Sizes
 ) -> None:
-    """Slices from the end of the last one to `until`; each counts every row within, also those a
-    fallback added before.
+    """Add slices from the end of the last one to `until`; each counts all rows within, a fallback's
+    included.
     """
     number, after = _next_slice(connection, claim.edition, claim.channel)
     span = {
@@ -347,7 +276,7 @@ def _add_slices(
             "edition": claim.edition,
             "channel": claim.channel,
             "number": number + index,
-            "lane": found.lane,
+            "lane": run_row.lane,
             "after_slot": start,
             "last_slot": last,
             "open": count,
@@ -360,24 +289,24 @@ def _add_slices(
     try:
         connection.execute(insert(slice_), rows)
     except IntegrityError as taken:
-        raise LeaseLost from taken  # who ended the run sealed it meanwhile
+        raise LeaseLost from taken  # the run was ended and sealed meanwhile
 
 
 def _next_slice(connection: Connection, edition_id: int, channel: str) -> tuple[int, int]:
-    """Number of a run's next slice, and the slot after which it begins."""
+    """Return the number of a run's next slice, and the slot after which it begins."""
     newest = (
         select(slice_.c.number, slice_.c.last_slot)
         .where(slice_.c.edition == edition_id, slice_.c.channel == channel)
         .order_by(slice_.c.number.desc())
         .limit(1)
     )
-    found = connection.execute(newest).first()
-    return (0, -1) if found is None else (found.number + 1, found.last_slot)
+    last_slice = connection.execute(newest).first()
+    return (0, -1) if last_slice is None else (last_slice.number + 1, last_slice.last_slot)
 
 
 def rows_without_slice(connection: Connection, edition_id: int, channel: str) -> int:
-    """Rows of a run that nobody can claim yet: fewer than a slice's least, until the next chunk or
-    the seal takes them in.
+    """Count the rows of a run that cannot be claimed yet: fewer than a slice's least, until the
+    next chunk or the seal.
     """
     _number, after = _next_slice(connection, edition_id, channel)
     return _count(connection, edition_id, channel, after, MAX_SLOT)
@@ -394,8 +323,8 @@ def _count(connection: Connection, edition_id: int, channel: str, after: int, la
 
 
 def seal(connection: Connection, edition_id: int, channel: str) -> None:
-    """The total is final: the last slice takes every later slot, so that a fallback row always has
-    one.
+    """Make the run's total final: the last slice is extended to every later slot, so that a
+    fallback row always has a slice.
     """
     number, after = _next_slice(connection, edition_id, channel)
     own_run = (run.c.edition == edition_id, run.c.channel == channel)

@@ -1,5 +1,5 @@
-"""Forms that were sent: the same one sent again, later or at the same time, does nothing again and
-leads to what it made.
+"""Submitted forms: submitting the same form again, later or concurrently, repeats nothing and leads
+to the first result.
 """
 
 from dataclasses import dataclass
@@ -9,18 +9,19 @@ from sqlalchemy import Connection, delete, select, text, update
 from broadcaster.store.staff_tables import form_act
 
 KEEP_SECONDS = 2 * 24 * 3600.0
-"""How long a form is remembered."""
+"""Seconds for which a form is remembered."""
 COMMAND_LINE = 0
-"""Stands for the account of who publishes by command."""
+"""Account number that stands for the command line."""
 
 _TAKE = text(
-    "INSERT INTO form_act (account, form, result, at) VALUES (:account, :form, '', :at) ON CONFLICT (account, form) DO NOTHING"
+    "INSERT INTO form_act (account, form, result, at) VALUES (:account, :form, '', :at)"
+    " ON CONFLICT (account, form) DO NOTHING"
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FormAct:
-    """A form as it was sent first: what it made ("" while it is at it) and when, in epoch seconds."""
+    """A form's first submission: its result ("" while in progress) and time in epoch seconds."""
 
     result: str
     at: float
@@ -29,9 +30,10 @@ class FormAct:
 def take(
     connection: Connection, account: int, form: str, at: float, *, within: float = KEEP_SECONDS
 ) -> FormAct | None:
-    """Claim a form of an account; the earlier act if it was sent within so many seconds.
+    """Claim a form of an account; return the earlier act if it was submitted within `within`
+    seconds.
 
-    Who sends the same form at the same time waits here until the first has committed.
+    A concurrent submission of the same form waits here until the first has committed.
     """
     mine = (form_act.c.account == account, form_act.c.form == form)
     connection.execute(delete(form_act).where(*mine, form_act.c.at <= at - within))
@@ -41,7 +43,7 @@ def take(
 
 
 def find(connection: Connection, account: int, form: str) -> FormAct | None:
-    """Find what a form of this account made."""
+    """Find the earlier submission of this account's form."""
     row = connection.execute(
         select(form_act).where(form_act.c.account == account, form_act.c.form == form)
     ).one_or_none()
@@ -49,7 +51,7 @@ def find(connection: Connection, account: int, form: str) -> FormAct | None:
 
 
 def keep(connection: Connection, account: int, form: str, result: str) -> None:
-    """Store what the form made; in the transaction that made it, wherever that is one."""
+    """Store the form's result, if possible in the transaction that made it."""
     connection.execute(
         update(form_act)
         .where(form_act.c.account == account, form_act.c.form == form)
@@ -58,12 +60,12 @@ def keep(connection: Connection, account: int, form: str, result: str) -> None:
 
 
 def forget(connection: Connection, account: int, form: str) -> None:
-    """Drop a form that came to nothing, so that it may be sent again."""
+    """Delete a form that had no result, so that it may be submitted again."""
     connection.execute(
         delete(form_act).where(form_act.c.account == account, form_act.c.form == form)
     )
 
 
 def purge(connection: Connection, now: float) -> None:
-    """Drop what is older than a form is remembered."""
+    """Delete expired forms."""
     connection.execute(delete(form_act).where(form_act.c.at < now - KEEP_SECONDS))

@@ -1,6 +1,4 @@
-"""Rows of mail addresses at which staff were told until these were changed: for a day warnings go
-there too. Sealed.
-"""
+"""Sealed former mail addresses of staff: warnings also go there for a day after a change."""
 
 import structlog
 from sqlalchemy import Connection, delete, insert, select
@@ -10,16 +8,16 @@ from broadcaster.store.staff_tables import former_mail
 from subscribers.vault import SealBroken, Vault
 
 KEEP_SECONDS = 24 * 3600.0
-"""How long an address is told of acts on accounts after it was changed."""
+"""Seconds after a change for which the former address is notified of acts on accounts."""
 _FORGET_SECONDS = KEEP_SECONDS + nudges.GIVE_UP_SECONDS
-"""What was written on its last day may still have to be sent."""
+"""Nudges of the last day may still have to be sent."""
 _SEAL = "former mail"
 
 log = structlog.get_logger(__name__)
 
 
 def keep(connection: Connection, vault: Vault, account_id: int, mail: str, at: float) -> None:
-    """Store the address that an account had until now; none at all is nothing to store."""
+    """Store the address that an account had until now; "" is ignored."""
     if mail:
         connection.execute(
             insert(former_mail).values(account=account_id, mail=vault.seal(_SEAL, mail), at=at)
@@ -27,7 +25,9 @@ def keep(connection: Connection, vault: Vault, account_id: int, mail: str, at: f
 
 
 def lately(connection: Connection, vault: Vault, account_id: int, at: float) -> dict[int, str]:
-    """The addresses, by number, that an account had within the day before a moment, or later."""
+    """Return the addresses, by number, that an account had at some time since KEEP_SECONDS before
+    `at`.
+    """
     mine = select(former_mail).where(
         former_mail.c.account == account_id, former_mail.c.at > at - KEEP_SECONDS
     )
@@ -41,5 +41,5 @@ def lately(connection: Connection, vault: Vault, account_id: int, at: float) -> 
 
 
 def purge(connection: Connection, now: float) -> None:
-    """Forget addresses that nothing is sent to any more."""
+    """Delete addresses that are no longer notified."""
     connection.execute(delete(former_mail).where(former_mail.c.at <= now - _FORGET_SECONDS))

@@ -1,23 +1,21 @@
-"""Rows of what kept emergencies from going out: opened when it is first seen, told once, closed
-when it is over.
-"""
+"""Rows of delays of emergencies: opened when detected, notified once, closed when over."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
-from broadcaster.domain.waiting import Hold
+from broadcaster.domain.waiting import ChannelWait
 from broadcaster.store.staff_tables import hold_up
 from broadcaster.store.tables import edition, run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HoldUp:
-    """One channel of one announcement that stood still; times in epoch seconds."""
+    """A delayed channel of an announcement; times in epoch seconds."""
 
     announcement: str
-    hold: Hold
+    hold: ChannelWait
     since: float
     seen_at: float
     told_at: float | None
@@ -25,7 +23,7 @@ class HoldUp:
 
 
 def emergencies(connection: Connection) -> list[str]:
-    """Announcements whose newest edition goes out in the emergency lane and has not ended."""
+    """List announcements whose newest edition uses the emergency lane and has not finished."""
     unfinished = (
         select(edition.c.announcement)
         .join(run, run.c.edition == edition.c.id)
@@ -36,37 +34,37 @@ def emergencies(connection: Connection) -> list[str]:
 
 
 def standing(connection: Connection) -> list[HoldUp]:
-    """Those that are not over, the oldest first."""
+    """List the delays that are not over, oldest first."""
     return _read(connection, select(hold_up).where(hold_up.c.over_at.is_(None)))
 
 
 def of(connection: Connection, announcement: str) -> list[HoldUp]:
-    """Those of one announcement, the oldest first."""
+    """List the delays of an announcement, oldest first."""
     return _read(connection, select(hold_up).where(hold_up.c.announcement == announcement))
 
 
-def begin(connection: Connection, announcement: str, hold: Hold, at: float) -> None:
-    """Note a new one."""
+def begin(connection: Connection, announcement: str, hold: ChannelWait, at: float) -> None:
+    """Store a new delay."""
     place = {"announcement": announcement, "channel": hold.channel, "since": at}
     connection.execute(insert(hold_up).values(**place, **_values(hold), seen_at=at))
 
 
-def see(connection: Connection, known: HoldUp, hold: Hold, at: float) -> None:
-    """Note that it still stands, and how."""
+def mark_continuing(connection: Connection, known: HoldUp, hold: ChannelWait, at: float) -> None:
+    """Record that the delay continues, with its current cause."""
     connection.execute(update(hold_up).where(*_place(known)).values(**_values(hold), seen_at=at))
 
 
-def tell(connection: Connection, known: HoldUp, at: float) -> None:
-    """Note that its people are told."""
+def mark_notified(connection: Connection, known: HoldUp, at: float) -> None:
+    """Record that the people responsible have been notified."""
     connection.execute(update(hold_up).where(*_place(known)).values(told_at=at))
 
 
 def end(connection: Connection, known: HoldUp, at: float) -> None:
-    """Note that it is over."""
+    """Record that the delay is over."""
     connection.execute(update(hold_up).where(*_place(known)).values(over_at=at))
 
 
-def _values(hold: Hold) -> dict[str, Any]:
+def _values(hold: ChannelWait) -> dict[str, Any]:
     return {"cause": hold.cause, "why": hold.why, "messages": hold.count, "until": hold.until}
 
 
@@ -87,7 +85,7 @@ def _read(connection: Connection, statement: Select[Any]) -> list[HoldUp]:
 
 
 def _hold_up(row: Row[Any]) -> HoldUp:
-    hold = Hold(
+    hold = ChannelWait(
         channel=row.channel, cause=row.cause, count=row.messages, until=row.until, why=row.why
     )
     return HoldUp(

@@ -1,4 +1,4 @@
-"""Rows of the editions of which WebSub hubs were told; what is owed follows from the editions
+"""Editions of which WebSub hubs have been notified; what is owed follows from the editions
 themselves.
 """
 
@@ -7,19 +7,22 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, select
 
+from broadcaster.store.channel_tables import hub_told
 from broadcaster.store.recent import is_recent
-from broadcaster.store.tables import edition, edition_area, hub_told
+from broadcaster.store.tables import edition, edition_area
 from subscribers.store import insert_new
 
 OWED_SECONDS = 24 * 3600.0
-"""How long after its publication an edition is news to a hub."""
+"""Seconds after its publication during which an edition is announced to hubs."""
 
 
-def owed(connection: Connection, now: float, *, settle: float) -> Mapping[int, Sequence[str]]:
-    """Editions that no hub was told of, and the areas whose documents they changed: also those
-    where an earlier one stood.
+def unannounced(
+    connection: Connection, now: float, *, settle: float
+) -> Mapping[int, Sequence[str]]:
+    """Return the editions not yet announced to hubs, with the areas whose documents they changed,
+    earlier editions' areas included.
     """
-    told = select(hub_told.c.edition)
+    announced = select(hub_told.c.edition)
     span = (
         is_recent(),
         edition.c.published_at > now - OWED_SECONDS,
@@ -27,7 +30,7 @@ def owed(connection: Connection, now: float, *, settle: float) -> Mapping[int, S
     )
     fresh = (
         select(edition.c.id, edition.c.announcement)
-        .where(*span, edition.c.id.not_in(told))
+        .where(*span, edition.c.id.not_in(announced))
         .order_by(edition.c.id)
     )
     rows = connection.execute(fresh).all()
@@ -43,12 +46,12 @@ def owed(connection: Connection, now: float, *, settle: float) -> Mapping[int, S
 
 
 def note(connection: Connection, editions: Iterable[int], now: float) -> None:
-    """Every hub took these."""
+    """Record that every hub accepted these editions."""
     connection.execute(
         insert_new(connection, hub_told), [{"edition": number, "at": now} for number in editions]
     )
 
 
 def purge(connection: Connection, now: float) -> None:
-    """Forget what is news no more."""
+    """Delete expired records."""
     connection.execute(delete(hub_told).where(hub_told.c.at < now - 2 * OWED_SECONDS))

@@ -1,6 +1,4 @@
-"""Requests that may be repeated: what was answered the first time, kept in the transaction that did
-the work.
-"""
+"""Responses to repeatable requests, stored in the transaction that did the work."""
 
 from dataclasses import dataclass
 
@@ -10,30 +8,31 @@ from broadcaster.store.database import now
 from broadcaster.store.tables import idempotency
 
 KEEP_SECONDS = 7 * 24 * 3600.0
-"""How long a key is remembered."""
+"""Seconds for which a key is remembered."""
 
 _TAKE = text(
-    "INSERT INTO idempotency (token, key, request, at) VALUES (:token, :key, :request, :at) ON CONFLICT (token, key) DO NOTHING"
+    "INSERT INTO idempotency (token, key, request, at) VALUES (:token, :key, :request, :at)"
+    " ON CONFLICT (token, key) DO NOTHING"
 )
 
 
 class KeyReused(Exception):
-    """The same key came with another request before: nothing is done."""
+    """The same key was used with a different request: nothing is done."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What was answered: HTTP status and body."""
+class StoredResponse:
+    """A stored HTTP response: status and body."""
 
     status: int
     body: str
 
 
-def take(connection: Connection, token: int, key: str, request: bytes) -> Answer | None:
-    """Claim a key for a request (its SHA-256); the answer, if it was answered before. Raises
+def take(connection: Connection, token: int, key: str, request: bytes) -> StoredResponse | None:
+    """Claim a key for a request (its SHA-256); return the stored response, if any. Raises
     KeyReused.
 
-    Who asks at the same time with the same key waits here until the first has committed.
+    A concurrent request with the same key waits here until the first has committed.
     """
     wall = now(connection)
     connection.execute(delete(idempotency).where(idempotency.c.at < wall - KEEP_SECONDS))
@@ -45,11 +44,11 @@ def take(connection: Connection, token: int, key: str, request: bytes) -> Answer
     ).one()
     if row.request != request:
         raise KeyReused
-    return Answer(status=row.status, body=row.answer)
+    return StoredResponse(status=row.status, body=row.answer)
 
 
-def keep(connection: Connection, token: int, key: str, answer: Answer) -> None:
-    """Keep what is being answered; same transaction as `take`."""
+def keep(connection: Connection, token: int, key: str, answer: StoredResponse) -> None:
+    """Store the response, in the transaction of `take`."""
     mine = (idempotency.c.token == token) & (idempotency.c.key == key)
     connection.execute(
         update(idempotency).where(mine).values(status=answer.status, answer=answer.body)

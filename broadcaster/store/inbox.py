@@ -1,5 +1,5 @@
-"""The inbox of what providers and residents said later: kept once, taken by priority, forgotten
-when nobody repeats it.
+"""Inbox of provider receipts and residents' messages: stored once, processed by priority, purged
+when no provider repeats them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,13 +11,17 @@ from sqlalchemy import Connection, delete, func, select, text, update
 from broadcaster.store.tables import receipt
 
 STOPS, WORDS, STATUSES, POSTPONED, UNMATCHED, UNREADABLE = range(-1, 5)
-"""Priorities. Who stops comes first, then all that is said; what was put off stands beside what is
-fresh, never before it.
+"""Priorities. Opt-outs come first, then other messages; postponed events rank beside fresh
+statuses, never before them.
 """
 KINDS: Mapping[int, str] = {
-    STOPS: "stops", WORDS: "words", STATUSES: "statuses", POSTPONED: "postponed", UNMATCHED: "unmatched",
+    STOPS: "stops",
+    WORDS: "words",
+    STATUSES: "statuses",
+    POSTPONED: "postponed",
+    UNMATCHED: "unmatched",
     UNREADABLE: "unreadable",
-}  # fmt: skip
+}
 AT_ONCE: Mapping[int, int] = {
     STOPS: 500,
     WORDS: 500,
@@ -26,17 +30,21 @@ AT_ONCE: Mapping[int, int] = {
     UNMATCHED: 200,
     UNREADABLE: 200,
 }
-"""Rows of each priority in one round: a new stop waits for no more than that."""
+"""Rows of each priority in a round, so that a new opt-out waits for no more than that."""
+HELP_SECONDS = 1.0
+"""Seconds a resident's message may wait for the sweeper; after that any other worker applies it
+too.
+"""
 FIRST_WAIT = 5.0
-"""Seconds until what was put off is looked at again; twice as long each further time."""
+"""Seconds until a postponed event is tried again; doubled each time."""
 LONGEST_WAIT: Mapping[int, float] = {POSTPONED: 60.0, UNMATCHED: 3600.0, UNREADABLE: 900.0}
 PURGED_AT_ONCE = 5_000
-"""Dedupe keys forgotten in one transaction."""
+"""Dedupe keys deleted in a transaction."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
-    """One event as it is stored."""
+class InboxEvent:
+    """An event to be stored; `body` is sealed."""
 
     dedupe: bytes
     body: bytes
@@ -44,8 +52,8 @@ class Kept:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Waiting:
-    """One event that waits to be applied."""
+class WaitingEvent:
+    """A stored event that waits to be applied."""
 
     id: int
     channel: str
@@ -56,8 +64,8 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backlog:
-    """All that waits with one priority: how many, since when the oldest, since when the most
-    overdue one is due.
+    """All waiting events of a priority: count, when the oldest came, when the most overdue was due
+    (epoch seconds).
     """
 
     count: int
@@ -65,21 +73,22 @@ class Backlog:
     due_at: float
 
 
-def keep(connection: Connection, channel: str, events: Sequence[Kept], now: float) -> None:
+def keep(connection: Connection, channel: str, events: Sequence[InboxEvent], now: float) -> None:
     """Store events; one that was stored before stays as it is."""
     if events:
         connection.execute(
             text(
                 "INSERT INTO receipt (channel, dedupe, body, received_at, due_at, tries, priority)"
-                " VALUES (:channel, :dedupe, :body, :now, :now, 0, :priority) ON CONFLICT DO NOTHING"
+                " VALUES (:channel, :dedupe, :body, :now, :now, 0, :priority)"
+                " ON CONFLICT DO NOTHING"
             ),
             [{"channel": channel, "now": now, **vars(event)} for event in events],
         )
 
 
-def due(connection: Connection, priority: int, now: float) -> list[Waiting]:
-    """Read a round's share of one priority: what is fresh in order, by any process's clock; the
-    others when due.
+def due(connection: Connection, priority: int, now: float) -> list[WaitingEvent]:
+    """Read a round's share of a priority: fresh events in order of arrival, postponed ones once
+    due.
     """
     columns = (
         receipt.c.id,
@@ -92,17 +101,15 @@ def due(connection: Connection, priority: int, now: float) -> list[Waiting]:
     if priority in LONGEST_WAIT:
         rows = rows.where(receipt.c.due_at <= now)
     if priority == UNMATCHED:
-        # the newest first: its delivery may have been committed just now, while a backlog has eight days
+        # newest first: its delivery may just have been committed, and a backlog has eight days
         rows = rows.order_by(receipt.c.due_at.desc(), receipt.c.id.desc())
     else:
         rows = rows.order_by(receipt.c.due_at, receipt.c.id)
-    return [Waiting(**row) for row in connection.execute(rows).mappings()]
+    return [WaitingEvent(**row) for row in connection.execute(rows).mappings()]
 
 
 def take(connection: Connection, ids: Collection[int]) -> set[int]:
-    """Keep others from applying these until the transaction ends; those that have been applied
-    already are left out.
-    """
+    """Lock these events until the transaction ends; return those not applied yet."""
     waiting = (
         select(receipt.c.id)
         .where(receipt.c.id.in_(ids), receipt.c.applied_at.is_(None))
@@ -111,23 +118,23 @@ def take(connection: Connection, ids: Collection[int]) -> set[int]:
     return set(connection.execute(waiting.with_for_update()).scalars())
 
 
-def done(connection: Connection, ids: Collection[int], now: float) -> None:
-    """Mark as applied: the bodies go, the dedupe keys stay."""
+def mark_applied(connection: Connection, ids: Collection[int], now: float) -> None:
+    """Mark as applied: the bodies are deleted, the dedupe keys stay."""
     if ids:
         gone = {"applied_at": now, "body": None, "priority": None}
         connection.execute(update(receipt).where(receipt.c.id.in_(ids)).values(gone))
 
 
-def put_off(
+def postpone(
     connection: Connection,
-    rows: Sequence[Waiting],
+    rows: Sequence[WaitingEvent],
     priority: int,
     now: float,
     *,
     give_up_before: float,
 ) -> None:
-    """Look at these again after a while; those received before `give_up_before` never."""
-    done(connection, [row.id for row in rows if row.received_at < give_up_before], now)
+    """Postpone these events; those received before `give_up_before` are given up."""
+    mark_applied(connection, [row.id for row in rows if row.received_at < give_up_before], now)
     left = sorted((row for row in rows if row.received_at >= give_up_before), key=_tries)
     for tries, alike in groupby(left, _tries):
         later = {"due_at": now + wait(priority, tries), "tries": tries + 1, "priority": priority}
@@ -136,25 +143,36 @@ def put_off(
 
 
 def wait(priority: int, tries: int) -> float:
-    """Seconds until the next look, after `tries` earlier ones: 5, 10, 20, 40 ... up to the longest."""
+    """Return the seconds until the next try after `tries` earlier ones: 5, 10, 20, 40 ... up to the
+    longest.
+    """
     return float(min(FIRST_WAIT * 2 ** min(tries, 32), LONGEST_WAIT[priority]))
 
 
-def _tries(row: Waiting) -> int:
+def _tries(row: WaitingEvent) -> int:
     return row.tries
 
 
 def oldest(connection: Connection, priority: int) -> float | None:
-    """Return since when the next one of a priority is due; None where nothing waits. Costs one look
-    at an index.
+    """Return when the next event of a priority is due; None where nothing waits. Costs an index
+    lookup.
     """
     return connection.execute(
         select(func.min(receipt.c.due_at)).where(receipt.c.priority == priority)
     ).scalar()
 
 
+def words_are_late(connection: Connection, now: float) -> bool:
+    """True if a resident's message has waited too long for the sweeper at `now` (epoch seconds).
+
+    The sweeper may be busy, hung or dead.
+    """
+    since = [oldest(connection, priority) for priority in (STOPS, WORDS)]
+    return any(due_at is not None and now - due_at > HELP_SECONDS for due_at in since)
+
+
 def backlogs(connection: Connection) -> dict[int, Backlog]:
-    """Everything that waits, by priority; priorities without any are left out."""
+    """Return the backlog of each priority that has any."""
     sums = (
         select(
             receipt.c.priority,
@@ -176,7 +194,7 @@ def backlogs(connection: Connection) -> dict[int, Backlog]:
 
 
 def count_unreadable(connection: Connection) -> dict[str, int]:
-    """How many wait for their key, or for the version that wrote them, by channel."""
+    """Count, by channel, events that wait for their key or for the version that wrote them."""
     rows = select(receipt.c.channel, func.count().label("n")).where(
         receipt.c.priority == UNREADABLE
     )
@@ -184,8 +202,8 @@ def count_unreadable(connection: Connection) -> dict[str, int]:
 
 
 def purge(connection: Connection, before: float) -> int:
-    """Forget dedupe keys of what was applied before, as no provider repeats it any more; returns
-    how many (a chunk).
+    """Delete a chunk of dedupe keys applied before `before`, which no provider repeats any more;
+    return how many.
     """
     old = (
         select(receipt.c.id)

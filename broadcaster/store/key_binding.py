@@ -1,5 +1,5 @@
-"""Which secret key a database belongs to, and what in it can prove a key: seals, and the signatures
-of editions.
+"""Binding of a database to a secret key, and the rows that prove a key: sealed values and signed
+editions.
 """
 
 from collections.abc import Iterator
@@ -10,46 +10,46 @@ from sqlalchemy import Connection, Select, Table, insert, inspect, literal, sele
 from broadcaster.store.database import is_sqlite, now
 from broadcaster.store.staff_tables import account, metadata
 from broadcaster.store.tables import edition, key_binding, receipt, sweeper, worker
-from subscribers import store as subscriber_tables
+from subscribers import store
 from subscribers.store import address, alias
 from subscribers.vault import Vault
 
 PROOFS = 20
 """Rows of each kind on which a key is tried."""
 _BINDING = 0x5349_4152_4B45
-"""Advisory lock: one process at a time binds a key (SQLite has one writer anyway)."""
+"""Advisory lock: only one process at a time binds a key (SQLite has one writer anyway)."""
 _OF_PROCESSES = (key_binding, sweeper, worker)
-"""Tables whose rows no person wrote."""
+"""Tables whose rows processes write by themselves."""
 
 
 def lock(connection: Connection) -> None:
-    """Until this transaction ends nobody else binds a key; what is read after this call is final."""
+    """Lock the binding until this transaction ends; what is read after this call is final."""
     if not is_sqlite(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _BINDING})
 
 
 def fingerprint(connection: Connection) -> bytes | None:
-    """The fingerprint of the key that this database belongs to; None where it is bound to none."""
+    """Return the fingerprint of the key that this database belongs to; None if it is unbound."""
     stored = connection.execute(select(key_binding.c.fingerprint)).scalar_one_or_none()
     return bytes(stored) if stored is not None else None
 
 
 def can_be_bound(connection: Connection) -> bool:
-    """Whether this database has the table of its binding: earlier versions did not."""
+    """True if this database has the table of its binding; databases of earlier versions lack it."""
     return inspect(connection).has_table(key_binding.name)
 
 
 def bind(connection: Connection, fingerprint: bytes) -> None:
-    """Bind the database to the key of this fingerprint, for good."""
+    """Bind the database permanently to the key of this fingerprint."""
     connection.execute(
         insert(key_binding).values(one=1, fingerprint=fingerprint, at=now(connection))
     )
 
 
 def holds_data(connection: Connection) -> bool:
-    """Whether anything was ever stored, also by an older version; tables alone are no data."""
+    """True if anything was ever stored, also by an older version; tables alone are no data."""
     present = set(inspect(connection).get_table_names())
-    tables = [*metadata.sorted_tables, *subscriber_tables.metadata.sorted_tables]
+    tables = [*metadata.sorted_tables, *store.metadata.sorted_tables]
     written = (table for table in tables if table.name in present and table not in _OF_PROCESSES)
     return any(
         connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None
@@ -70,7 +70,7 @@ _KINDS: tuple[tuple[Table, Select[Any]], ...] = (
 
 
 def oldest_seals(connection: Connection) -> Iterator[tuple[str, bytes]]:
-    """(purpose, sealed value) of the oldest rows of each kind, also of an older version's tables."""
+    """Yield (purpose, sealed value) of the oldest rows of each kind, whichever tables exist."""
     present = set(inspect(connection).get_table_names())
     for table, rows in _KINDS:
         if table.name in present:
@@ -78,7 +78,7 @@ def oldest_seals(connection: Connection) -> Iterator[tuple[str, bytes]]:
 
 
 def opens_addresses(connection: Connection, vault: Vault, channel: str) -> bool:
-    """Whether the vault's key opens most of a channel's oldest addresses: where it does, others are
+    """True if the vault's key opens most of a channel's oldest addresses; the others are then
     damaged.
     """
     oldest = (
@@ -94,7 +94,7 @@ def opens_addresses(connection: Connection, vault: Vault, channel: str) -> bool:
 
 
 def oldest_key_ids(connection: Connection) -> list[str]:
-    """Names of the keys by which the oldest editions are signed."""
+    """List the ids of the keys that signed the oldest editions."""
     if not inspect(connection).has_table(edition.name):
         return []
     return list(

@@ -1,4 +1,4 @@
-"""What was published last: the pages that everybody opens now."""
+"""The most recently published announcements, whose pages are requested most."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,19 @@ from broadcaster.store.announcements import stamp
 from broadcaster.store.tables import announcement, edition
 
 LATEST = 10
-"""Editions whose pages everybody opens now."""
+"""Number of newest editions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Latest:
-    """The stamp, and the codes of what was published last: the pages that everybody opens now."""
+    """Codes of the most recently published announcements, and the stamp they were read at."""
 
     stamp: tuple[int, int]
     codes: frozenset[str]
 
 
 def latest(connection: Connection, limit: int = LATEST) -> Latest:
-    """What was published last."""
+    """Read the most recently published announcements."""
     newest = select(edition.c.announcement).order_by(edition.c.id.desc()).limit(limit)
     codes = select(announcement.c.code).where(announcement.c.id.in_(newest.scalar_subquery()))
     return Latest(stamp=stamp(connection), codes=frozenset(connection.execute(codes).scalars()))

@@ -1,4 +1,4 @@
-"""What people see of the sending, and what they may do to it: progress, pause, resume, cancel."""
+"""Progress of a sending, and the controls over it: pause, resume, cancel."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,17 +23,17 @@ from broadcaster.store.slices import finish_run
 from broadcaster.store.tables import delivery, edition, folded, run, slice_
 
 NOT_ARRIVED = (FAILED, SKIPPED, CANCELLED, EXPIRED, UNCONFIRMED)
-"""States of a row that is closed and of which nobody knows that it arrived."""
+"""States of a closed row that is not known to have arrived."""
 Cause = tuple[str, str, str, str]
-"""Channel, state, reason (a key of delivery.REASONS), provider's code."""
+"""Channel, state, reason (a key of retry_policy.REASONS), provider's code."""
 
 _RANK = ("preparing", "running", "paused", "stopped", "done")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Closed rows that did not arrive, or may not have, for one cause; `reason` is a key of
-    delivery.REASONS.
+    """Number of closed rows that did not arrive, or may not have, for the same cause; `reason` is a
+    key of retry_policy.REASONS.
     """
 
     channel: str
@@ -45,7 +45,7 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """The sending of an announcement's newest edition, as the ledger has it."""
+    """Progress of sending an announcement's newest edition."""
 
     sending: str
     possible_duplicates: int
@@ -53,24 +53,26 @@ class Progress:
     states: Mapping[str, str]
     why: Mapping[str, str]
     people: int | None = None
-    """Different persons among the rows; None while it is not counted."""
+    """Different persons among the rows; None until they are counted."""
     urgent: bool = False
-    """Whether it goes out in the lane of emergencies; of a correction whatever its own level is."""
+    """True if it uses the emergency lane, as a correction of an emergency does whatever its own
+    level.
+    """
 
     @property
     def total(self) -> int:
-        """All delivery rows."""
+        """Number of delivery rows."""
         return sum(sum(counts.values()) for counts in self.deliveries.values())
 
     @property
     def open(self) -> int:
-        """Rows that wait or are on the wire."""
+        """Rows that are pending or being sent."""
         return sum(counts["pending"] + counts["sending"] for counts in self.deliveries.values())
 
     @property
     def percent(self) -> int:
-        """Part that is closed, rounded down; 100 only when the last chunk is sealed and nothing is
-        open.
+        """Closed part in percent, rounded down; 100 only when the last chunk is sealed and nothing
+        is open.
         """
         if self.sending == "done":
             return 100
@@ -78,13 +80,13 @@ class Progress:
 
 
 def newest_edition_id(connection: Connection, announcement: str) -> int | None:
-    """The edition that is being sent, or None before the first publication."""
-    found = select(edition.c.id).where(edition.c.announcement == announcement, edition.c.newest)
-    return connection.execute(found).scalar()
+    """Return the id of the announcement's newest edition; None before the first publication."""
+    statement = select(edition.c.id).where(edition.c.announcement == announcement, edition.c.newest)
+    return connection.execute(statement).scalar()
 
 
 def lanes(connection: Connection, announcement: str) -> list[tuple[str, str]]:
-    """Channel and lane of every run of the announcement's newest edition."""
+    """List channel and lane of every run of the announcement's newest edition."""
     newest = select(run.c.channel, run.c.lane).where(
         run.c.edition == newest_edition_id(connection, announcement)
     )
@@ -92,7 +94,7 @@ def lanes(connection: Connection, announcement: str) -> list[tuple[str, str]]:
 
 
 def progress(connection: Connection, announcement: str) -> Progress:
-    """Counts per channel and state of the announcement's newest edition; all empty before the first
+    """Count rows per channel and state of the announcement's newest edition; empty before the first
     publication.
     """
     newest = newest_edition_id(connection, announcement)
@@ -129,13 +131,15 @@ def progress(connection: Connection, announcement: str) -> Progress:
 
 
 def _sending(states: list[str]) -> str:
-    """One word for all channels: the least finished one; an edition without push channels is done."""
+    """Combine the channels' states into the least finished; without push channels the sending is
+    done.
+    """
     known = ["stopped" if state == "superseded" else state for state in states]
     return min(known, key=_RANK.index, default="done")
 
 
 def unreadable(connection: Connection) -> Mapping[str, int]:
-    """Rows by channel that wait because their address cannot be opened (reads every row of what is
+    """Count, by channel, rows waiting because their address cannot be decrypted (reads every row
     being sent).
     """
     waiting = (
@@ -151,8 +155,8 @@ def unreadable(connection: Connection) -> Mapping[str, int]:
 
 
 def areas(connection: Connection, announcement: str) -> Mapping[str, Mapping[str, int]]:
-    """Counts per area and state (reads every row of the edition, 0.9 s for a million: for people,
-    not for polling).
+    """Count rows per area and state (reads every row of the edition, 0.9 s for a million: not for
+    polling).
     """
     newest = newest_edition_id(connection, announcement)
     rows = (
@@ -160,7 +164,7 @@ def areas(connection: Connection, announcement: str) -> Mapping[str, Mapping[str
         .where(delivery.c.edition == newest)
         .group_by(delivery.c.area, delivery.c.state)
     )
-    # one statement: a row that folds meanwhile is counted once
+    # a single statement, so that a row folded meanwhile is counted once
     gone = select(folded.c.area, folded.c.state, folded.c.n).where(folded.c.edition == newest)
     result: dict[str, dict[str, int]] = {}
     for area, state, count in connection.execute(union_all(rows, gone)).all():
@@ -169,8 +173,8 @@ def areas(connection: Connection, announcement: str) -> Mapping[str, Mapping[str
 
 
 def failures(connection: Connection, announcement: str) -> list[Failure]:
-    """What did not arrive, grouped by cause, most first (reads every row of the edition: polls ask
-    causes.py).
+    """Count rows that did not arrive by cause, most first (reads every row: polling uses
+    store/failure_causes.py).
     """
     newest = newest_edition_id(connection, announcement)
     cause = [delivery.c.channel, delivery.c.state, delivery.c.reason, delivery.c.provider_code]
@@ -180,14 +184,14 @@ def failures(connection: Connection, announcement: str) -> list[Failure]:
         folded.c.channel, folded.c.state, folded.c.reason, folded.c.provider_code, folded.c.n
     ).where(folded.c.edition == newest, folded.c.state.in_(NOT_ARRIVED))
     counts: Counter[Cause] = Counter()
-    found: Sequence[Any] = connection.execute(union_all(rows, gone)).all()
-    for channel, state, reason, code, count in found:
+    grouped: Sequence[Any] = connection.execute(union_all(rows, gone)).all()
+    for channel, state, reason, code, count in grouped:
         counts[channel, STATES[state], reason or "", code or ""] += count
     return most_first(counts)
 
 
 def most_first(counts: Mapping[Cause, int]) -> list[Failure]:
-    """The causes in the order in which people want to see them."""
+    """Sort the causes by count, largest first."""
     return [
         Failure(channel=channel, state=state, reason=reason, provider_code=code, count=count)
         for (channel, state, reason, code), count in sorted(
@@ -197,10 +201,12 @@ def most_first(counts: Mapping[Cause, int]) -> list[Failure]:
 
 
 def pause(connection: Connection, announcement: str, why: str) -> bool:
-    """Stop sending until resumed; the gate holds within a second. False when nothing was running."""
+    """Stop sending until resumed; the gate takes effect within a second. False if nothing was
+    running.
+    """
     newest = newest_edition_id(connection, announcement)
     going = (run.c.edition == newest, run.c.state.in_(("preparing", "running")))
-    # whoever was filling it gives it up, so that after a resume anybody may go on
+    # the fan-out's lease ends, so that any worker may continue after a resume
     changed = connection.execute(
         update(run)
         .where(*going)
@@ -210,7 +216,7 @@ def pause(connection: Connection, announcement: str, why: str) -> bool:
 
 
 def resume(connection: Connection, announcement: str) -> bool:
-    """Go on where it was paused; False when nothing was."""
+    """Continue a paused sending; False if nothing was paused."""
     newest = newest_edition_id(connection, announcement)
     paused = and_(run.c.edition == newest, run.c.state == "paused")
     filled = connection.execute(
@@ -228,8 +234,8 @@ def resume(connection: Connection, announcement: str) -> bool:
 
 
 def cancel(connection: Connection, announcement: str, why: str = "") -> bool:
-    """Send nothing more of it; what is open closes as cancelled. What has left cannot be recalled.
-    False when all was closed.
+    """Stop sending and close open rows as cancelled; messages already sent cannot be recalled.
+    False if all was closed.
     """
     return end_runs(
         connection, run.c.edition == newest_edition_id(connection, announcement), "stopped", why
@@ -237,18 +243,16 @@ def cancel(connection: Connection, announcement: str, why: str = "") -> bool:
 
 
 def end_runs(connection: Connection, which: ColumnElement[bool], state: str, why: str) -> bool:
-    """Let nothing more of these runs leave: the gate closes what waits in them. False when all were
-    over.
-
-    `state` is stopped or superseded.
+    """Stop these runs (`state`: stopped or superseded); the gate closes their pending rows. False
+    if all were over.
     """
     unfinished = (which, run.c.state.in_(("preparing", "running", "paused")))
-    found = (
+    statement = (
         select(run.c.edition, run.c.channel, run.c.sealed)
         .where(*unfinished)
         .order_by(run.c.edition, run.c.channel)
     )
-    ended = connection.execute(found.with_for_update()).all()
+    ended = connection.execute(statement.with_for_update()).all()
     for row in ended:
         mine = and_(run.c.edition == row.edition, run.c.channel == row.channel)
         connection.execute(update(run).where(mine).values(state=state, stopped_by=why, owner=None))
@@ -261,8 +265,8 @@ def end_runs(connection: Connection, which: ColumnElement[bool], state: str, why
 def recount(
     connection: Connection, edition_id: int, channel: str, number: int | None = None
 ) -> None:
-    """Set the counters of every slice, or of one, to what its rows say; unconfirmed rows opened
-    again are possible duplicates.
+    """Set the counters of all slices, or of slice `number`, from their rows; reopened unconfirmed
+    rows become possible duplicates.
     """
     mine = [slice_.c.edition == edition_id, slice_.c.channel == channel]
     if number is not None:
@@ -272,7 +276,7 @@ def recount(
         .where(*mine)
         .order_by(slice_.c.number)
     )
-    # held, so that an outcome that is being recorded changes the counters after this and not between
+    # locked, so that outcomes being recorded change the counters afterwards, not in between
     for span in connection.execute(spans.with_for_update()).all():
         rows = connection.execute(
             select(delivery.c.state, func.count().label("n"))

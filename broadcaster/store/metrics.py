@@ -1,6 +1,4 @@
-"""Figures of the whole ledger for monitoring: counts, lag, breakers. Nothing here is about one
-person.
-"""
+"""Figures of the whole ledger for monitoring: counts, lag, breakers; nothing about a person."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -9,22 +7,23 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, TextClause, func, or_, select, text
 
 from broadcaster.domain.deliveries import STATES
+from broadcaster.store.channel_tables import channel_state, held_suppression
 from broadcaster.store.inbox import KINDS, Backlog, backlogs
-from broadcaster.store.tables import channel_state, edition, edition_area, held_suppression, run
+from broadcaster.store.tables import edition, edition_area, run
 
 DAY = 24 * 3600
 SETTLED = 9
-"""Days after the end of a run at which no receipt changes its counters any more (they are given up
+"""Days after the end of a run at which receipts no longer change its counters (they are given up
 after eight).
 """
 SLICES = 20_000
-"""Slices that one reading adds up again although their runs are over: about 20 ms."""
+"""Slices of finished runs that each reading adds up again: about 20 ms."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """One reading; `deliveries` are (channel, state, count), `lag` is seconds by lane, `paused`
-    seconds by channel, `inbox` what waits there by kind.
+    """Figures of a reading; `deliveries` are (channel, state, count), `lag` is seconds by lane,
+    `paused` seconds by channel, `inbox` the backlog by kind.
     """
 
     deliveries: Sequence[tuple[str, str, int]]
@@ -38,8 +37,8 @@ class Figures:
 
 
 def read(connection: Connection, now: float, counts: "Counts | None" = None) -> Figures:
-    """Everything that /metrics says of the store; `now` in epoch seconds. `counts` remembers what
-    no longer changes.
+    """Read everything that /metrics reports from the store at `now` (epoch seconds); `counts`
+    caches settled sums.
     """
     sums = (counts or Counts()).read(connection, now)
     channels = connection.execute(select(channel_state)).all()
@@ -55,7 +54,7 @@ def read(connection: Connection, now: float, counts: "Counts | None" = None) -> 
         deliveries=[
             (channel, state, sums[channel][n]) for channel in sums for n, state in enumerate(STATES)
         ],
-        possible_duplicates={channel: found[-1] for channel, found in sums.items()},
+        possible_duplicates={channel: counters[-1] for channel, counters in sums.items()},
         lag=_lag(connection, now),
         halted={row.channel: int(bool(row.halted)) for row in channels},
         paused={row.channel: max(0.0, row.paused_until - now) for row in channels},
@@ -66,13 +65,16 @@ def read(connection: Connection, now: float, counts: "Counts | None" = None) -> 
 
 
 Sums = Mapping[str, tuple[int, ...]]
-"""By channel: a counter for each state in their order, then possible duplicates."""
+"""By channel: a counter for each state in order, then possible duplicates."""
 
 _NAMES = [*(f"n_{state}" for state in STATES), "possible_duplicates"]
 _SUMS = ", ".join(f"CAST(sum(slice.{name}) AS bigint)" for name in _NAMES)
 _END = "CAST(run.finished_at AS bigint) / 86400"
-# CROSS JOIN: SQLite keeps this order, and looks at the slices of these runs alone
-_OF_RUNS = f"SELECT slice.channel, {_SUMS} FROM run CROSS JOIN slice WHERE slice.edition = run.edition AND slice.channel = run.channel"
+# CROSS JOIN makes SQLite keep this order and read only the slices of these runs
+_OF_RUNS = (
+    f"SELECT slice.channel, {_SUMS} FROM run CROSS JOIN slice"
+    " WHERE slice.edition = run.edition AND slice.channel = run.channel"
+)
 _LIVE = text(f"{_OF_RUNS} AND run.finished_at IS NULL GROUP BY slice.channel")
 _ENDED = text(
     f"{_OF_RUNS} AND run.finished_at IS NOT NULL AND {_END} = :day GROUP BY slice.channel"
@@ -84,10 +86,8 @@ _DAYS = text(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Kept:
-    """The sums of the runs that ended on one day, as they were at `at`; `mark`: how many runs, how
-    many rows.
-    """
+class _DaySums:
+    """Sums of the runs that ended on a day, read at `at`; `mark`: numbers of runs and rows."""
 
     mark: tuple[int, int]
     at: float
@@ -96,23 +96,22 @@ class _Kept:
 
 @dataclass
 class Counts:
-    """Counters of the whole ledger, added up without reading it all each time; safe to be asked
-    from several threads.
+    """Counters of the whole ledger without reading all of it each time; thread-safe.
 
-    Runs that go on are read each time; those that are over by the day they ended: a day anew when a
-    run joins or leaves it, else some of the last nine days in turn (late receipts), older ones
-    never. The first reading reads everything.
+    Unfinished runs are read each time. Finished ones are summed by the day they ended: a day is
+    read again when a run joins or leaves it, some of the last nine days in turn (late receipts),
+    older ones never. The first reading reads everything.
     """
 
     slices: int = SLICES
-    _days: dict[int, _Kept] = field(default_factory=dict)
+    _days: dict[int, _DaySums] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, connection: Connection, now: float) -> Sums:
-        """Every counter by channel, at `now` (epoch seconds)."""
+        """Return every counter by channel at `now` (epoch seconds)."""
         with self._lock:
             self._refresh(connection, now)
-            parts = [_sums(connection, _LIVE), *(kept.sums for kept in self._days.values())]
+            parts = [_sums(connection, _LIVE), *(day_sums.sums for day_sums in self._days.values())]
         channels = sorted({channel for part in parts for channel in part})
         nothing = (0,) * len(_NAMES)
         return {
@@ -124,7 +123,7 @@ class Counts:
 
     def _refresh(self, connection: Connection, now: float) -> None:
         marks = {int(row.day): (int(row.runs), int(row.total)) for row in connection.execute(_DAYS)}
-        self._days = {day: kept for day, kept in self._days.items() if day in marks}
+        self._days = {day: day_sums for day, day_sums in self._days.items() if day in marks}
         changed = [
             day
             for day, mark in marks.items()
@@ -134,8 +133,8 @@ class Counts:
         for day in changed:
             left -= self._read_day(connection, day, marks[day], now)
         again = sorted(
-            (kept.at, day)
-            for day, kept in self._days.items()
+            (day_sums.at, day)
+            for day, day_sums in self._days.items()
             if day > now // DAY - SETTLED and day not in changed
         )
         for _at, day in again:
@@ -144,8 +143,8 @@ class Counts:
             left -= self._read_day(connection, day, marks[day], now)
 
     def _read_day(self, connection: Connection, day: int, mark: tuple[int, int], now: float) -> int:
-        """Add up the runs that ended on a day; about how many slices that were."""
-        self._days[day] = _Kept(mark=mark, at=now, sums=_sums(connection, _ENDED, day=day))
+        """Sum the runs that ended on a day; return about how many slices were read."""
+        self._days[day] = _DaySums(mark=mark, at=now, sums=_sums(connection, _ENDED, day=day))
         return mark[0] + mark[1] // 1_000
 
 
@@ -158,15 +157,18 @@ def _sums(connection: Connection, statement: TextClause, **values: int) -> Sums:
 
 _WAITING = text(
     """
-SELECT run.lane, min(CASE WHEN slice.due_at > run.published_at THEN slice.due_at ELSE run.published_at END) AS since
+SELECT run.lane,
+  min(CASE WHEN slice.due_at > run.published_at THEN slice.due_at
+      ELSE run.published_at END) AS since
 FROM run CROSS JOIN slice WHERE slice.edition = run.edition AND slice.channel = run.channel
-  AND run.state IN ('preparing', 'running') AND slice.open > 0 AND slice.due_at <= :now GROUP BY run.lane
+  AND run.state IN ('preparing', 'running') AND slice.open > 0 AND slice.due_at <= :now
+GROUP BY run.lane
 """
 )
 
 
 def _lag(connection: Connection, now: float) -> Mapping[str, float]:
-    """By lane: how long the oldest work that is due has waited; 0 where nothing waits."""
+    """Return, by lane, the seconds that the oldest due work has waited; 0 where nothing waits."""
     unfilled = (
         select(run.c.lane, func.min(run.c.published_at).label("since"))
         .where(run.c.state == "preparing", ~run.c.sealed, run.c.due_at <= now)
@@ -179,7 +181,7 @@ def _lag(connection: Connection, now: float) -> Mapping[str, float]:
 
 
 def in_force_by_area(connection: Connection, now: float) -> Mapping[str, int]:
-    """How many announcements that concern an area hold at `now` (epoch seconds), by its code."""
+    """Count, by area code, the announcements in force at `now` (epoch seconds)."""
     rows = connection.execute(
         select(edition_area.c.area, func.count().label("n"))
         .join(edition, edition.c.id == edition_area.c.edition)

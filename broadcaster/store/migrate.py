@@ -1,6 +1,4 @@
-"""Brings a database to this version's tables: Alembic from inside the package, one transaction, one
-process at a time.
-"""
+"""Schema migration: Alembic from inside the package, one transaction, one process at a time."""
 
 import io
 import sys
@@ -21,27 +19,25 @@ MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 METADATA = (staff_tables.metadata, store.metadata)
 """The tables of both packages live in one database; staff_tables knows all of ours."""
 ADVISORY_LOCK = 5_277_032_026
-"""Key of the PostgreSQL lock under which one process at a time migrates."""
+"""Key of the PostgreSQL lock under which a single process migrates."""
 
 
 def migrate(url: str) -> list[str]:
-    """Apply every migration that is missing; returns their names, oldest first. All of them hold,
-    or none.
-    """
+    """Apply every missing migration, all or none; return their names, oldest first."""
     opened = database.Database(url)
     try:
         if opened.sqlite and opened.read_now(_needs_rebuild):
             remnants.rebuild(opened)
         applied = opened.write_now(_apply)
         if opened.sqlite:
-            remnants.truncate_log(opened, tries=1)  # else the next start does
+            remnants.truncate_log(opened, tries=1)  # otherwise the next start truncates it
         return applied
     finally:
         opened.close()
 
 
 def pending(url: str) -> list[str]:
-    """Names of the migrations that this database lacks, oldest first."""
+    """Return the names of the missing migrations, oldest first."""
     opened = database.Database(url)
     try:
         return opened.read_now(_missing)
@@ -50,11 +46,12 @@ def pending(url: str) -> list[str]:
 
 
 def differences(connection: Connection) -> list[object]:
-    """What the database's tables lack of, or have beyond, those that the code declares."""
+    """List the differences between the database's tables and those declared in code."""
     context = MigrationContext.configure(
         connection, opts={"target_metadata": METADATA, "compare_type": True}
     )
-    return list(compare_metadata(context, METADATA))  # type: ignore[arg-type]  # Alembic takes several
+    # Alembic takes several, its type only one
+    return list(compare_metadata(context, METADATA))  # type: ignore[arg-type]
 
 
 def _apply(connection: Connection) -> list[str]:
@@ -71,7 +68,7 @@ def _missing(connection: Connection) -> list[str]:
 
 
 def _newer(connection: Connection) -> list[Script]:
-    """Migrations that this database lacks, newest first."""
+    """Return the missing migrations, newest first."""
     scripts = ScriptDirectory.from_config(_config(connection))
     return list(scripts.iterate_revisions("heads", _present(connection) or "base"))
 
@@ -81,9 +78,7 @@ def _present(connection: Connection) -> tuple[str, ...]:
 
 
 def _needs_rebuild(connection: Connection) -> bool:
-    """Whether a migration that is missing says so; a database that is made only now has nothing to
-    drop.
-    """
+    """True if a missing migration asks for it; a new database has nothing to drop."""
     marked = any(getattr(script.module, "VACUUM_FIRST", False) for script in _newer(connection))
     return marked and bool(_present(connection))
 
@@ -98,9 +93,7 @@ def _config(connection: Connection) -> Config:
 
 
 def write_revision(message: str) -> str:
-    """For developers: write the migration from the last one to the tables now declared; returns its
-    file name.
-    """
+    """Write the migration to the tables now declared (for developers); return its file name."""
     with tempfile.TemporaryDirectory() as folder:
         opened = database.Database(f"sqlite:///{folder}/scratch.db")
         try:

@@ -1,8 +1,8 @@
-"""Who is to be told that something waits for them: written in the transaction of what happened, so
-that none is lost.
+"""Nudges: notices to staff that something waits for them, stored in the transaction that causes
+them.
 
-A worker claims what is due by putting `due_at` ahead: who dies in between leaves it to be claimed
-again, and may so have told one person twice; nothing else does.
+A worker claims due nudges by moving `due_at` ahead. If it dies, they are claimed again, so a person
+may be notified twice; nothing else is repeated.
 """
 
 from collections.abc import Collection, Iterable
@@ -18,15 +18,21 @@ from broadcaster.store.staff_tables import nudge
 from broadcaster.store.tables import announcement
 
 AccountReason = Literal[
-    "account_add", "account_change", "account_roles", "account_enable", "account_disable", "password_reset",
+    "account_add",
+    "account_change",
+    "account_roles",
+    "account_enable",
+    "account_disable",
+    "password_reset",
     "second_factor_removed",
-]  # fmt: skip
-"""Acts on accounts, as the audit names them, of which other administrators are told at once."""
+]
+"""Acts on accounts, named as in the audit log, of which other administrators are notified at once.
+"""
 ACCOUNT_REASONS: tuple[AccountReason, ...] = get_args(AccountReason)
 OwnReason = Literal["codes_stopped"]
-"""What happened to somebody's own account, of which they are told."""
+"""Events of the recipient's own account."""
 ABOUT_ACCOUNTS = (*ACCOUNT_REASONS, *get_args(OwnReason))
-"""Reasons of nudges that name an account in the place of an announcement."""
+"""Reasons of nudges that name an account instead of an announcement."""
 Reason = (
     Literal[
         "review",
@@ -44,28 +50,30 @@ Reason = (
     | OwnReason
 )
 Ending = Literal["told", "moot", "unreachable", "given_up"]
-"""told: by each way that takes it; moot: its reason was gone; unreachable: no way takes it;
-given_up: too late.
+"""told: every channel that takes it was notified; moot: its reason is gone; unreachable: no channel
+takes it; given_up: too late.
 """
 FIRST_WAIT, LONGEST_WAIT = 10.0, 900.0
 """Seconds until a failed nudge is tried again; doubled each time."""
 GIVE_UP_SECONDS = 24 * 3600.0
-"""So long after it was written a nudge is tried; after that the first page alone shows the work."""
+"""Seconds after its creation until which a nudge is tried; later only the start page shows the
+work.
+"""
 CLAIM_SECONDS = 60.0
-"""For so long nobody else takes a claimed nudge: longer than a try may last."""
+"""Seconds for which a claimed nudge is reserved: longer than a try may last."""
 AT_ONCE = 20
-"""Nudges taken in one go."""
+"""Nudges claimed at once."""
 KEEP_SECONDS = 30 * 24 * 3600.0
-"""How long an ended nudge is kept."""
+"""Seconds for which an ended nudge is kept."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Nudge:
-    """One person to be told of one announcement, or of one account ("staff:budi") for reasons that
-    are acts on accounts.
+    """A notice to a person about an announcement, or about an account ("staff:budi") for acts on
+    accounts.
 
-    `settled` are the ways (channels, or one with the number of an address from before) that took it
-    or never will.
+    `settled` are the channels (or a channel with the number of a former address) that took it or
+    never will.
     """
 
     id: int
@@ -81,11 +89,17 @@ class Nudge:
 def add(
     connection: Connection, people: Iterable[Account], announcement: str, reason: Reason, at: float
 ) -> int:
-    """Have these people told; the same twice is once. How many."""
+    """Store a nudge for each of these people, ignoring duplicates; return how many people."""
     dialect = sqlite if is_sqlite(connection) else postgresql
     rows = [
-        {"account": one.id, "announcement": announcement, "reason": reason, "at": at, "due_at": at}
-        for one in people
+        {
+            "account": person.id,
+            "announcement": announcement,
+            "reason": reason,
+            "at": at,
+            "due_at": at,
+        }
+        for person in people
     ]
     for row in rows:
         connection.execute(dialect.insert(nudge).values(row).on_conflict_do_nothing())
@@ -93,35 +107,37 @@ def add(
 
 
 def due(connection: Connection, at: float, *, urgent: bool | None = None) -> list[Nudge]:
-    """What is to be sent now, the oldest first; `urgent`: of emergencies alone, or of all else
-    alone.
+    """List due nudges, oldest first; `urgent` selects those of emergencies (True), all others
+    (False) or both (None).
     """
     return [_nudge(row) for row in connection.execute(_due(at, urgent))]
 
 
 def claim(connection: Connection, at: float, *, urgent: bool) -> list[Nudge]:
-    """Take what is due, for CLAIM_SECONDS: a try of each is counted."""
+    """Claim due nudges for CLAIM_SECONDS and count a try of each."""
     rows = connection.execute(_due(at, urgent).with_for_update(skip_locked=True, of=nudge)).all()
     taken = {"due_at": at + CLAIM_SECONDS, "tries": nudge.c.tries + 1}
     connection.execute(update(nudge).where(nudge.c.id.in_([row.id for row in rows])).values(taken))
     return [_nudge(row, tries=row.tries + 1) for row in rows]
 
 
-def newer(connection: Connection, told: Nudge) -> bool:
-    """Whether the same person is to be told the same of a later time: then this one need not be."""
+def newer(connection: Connection, claimed: Nudge) -> bool:
+    """True if a later nudge to the same person for the same reason makes this one redundant."""
     same = (
-        nudge.c.account == told.account,
-        nudge.c.announcement == told.announcement,
-        nudge.c.reason == told.reason,
+        nudge.c.account == claimed.account,
+        nudge.c.announcement == claimed.announcement,
+        nudge.c.reason == claimed.reason,
     )
     return (
-        connection.execute(select(nudge.c.id).where(*same, nudge.c.at > told.at).limit(1)).first()
+        connection.execute(
+            select(nudge.c.id).where(*same, nudge.c.at > claimed.at).limit(1)
+        ).first()
         is not None
     )
 
 
 def end(connection: Connection, nudge_id: int, ending: Ending, problem: str = "") -> None:
-    """It needs no more tries; `problem` is words without an address."""
+    """End a nudge; `problem` is text without an address."""
     connection.execute(
         update(nudge).where(nudge.c.id == nudge_id).values(outcome=ending, problem=problem)
     )
@@ -130,8 +146,8 @@ def end(connection: Connection, nudge_id: int, ending: Ending, problem: str = ""
 def settle(
     connection: Connection, nudge_id: int, channels: Collection[str], *, told_at: float | None
 ) -> None:
-    """These channels need no more tries; `told_at`: when the first of them took it, None while none
-    did.
+    """Mark these channels as needing no more tries; `told_at` is when the first of them took it,
+    None while none has.
     """
     values: dict[str, Any] = {"settled": " ".join(sorted(channels))}
     connection.execute(update(nudge).where(nudge.c.id == nudge_id).values(values))
@@ -144,17 +160,17 @@ def settle(
 
 
 def failed(
-    connection: Connection, told: Nudge, at: float, problem: str, *, wait: float = 0.0
+    connection: Connection, claimed: Nudge, at: float, problem: str, *, wait: float = 0.0
 ) -> None:
-    """Try again later, after `wait` seconds at least; `problem` is words without an address."""
-    pause = max(min(FIRST_WAIT * 2 ** (told.tries - 1), LONGEST_WAIT), min(wait, LONGEST_WAIT))
+    """Schedule another try after at least `wait` seconds; `problem` is text without an address."""
+    pause = max(min(FIRST_WAIT * 2 ** (claimed.tries - 1), LONGEST_WAIT), min(wait, LONGEST_WAIT))
     connection.execute(
-        update(nudge).where(nudge.c.id == told.id).values(due_at=at + pause, problem=problem)
+        update(nudge).where(nudge.c.id == claimed.id).values(due_at=at + pause, problem=problem)
     )
 
 
 def purge(connection: Connection, before: float) -> int:
-    """Forget ended nudges that were written before then; how many."""
+    """Delete ended nudges written before `before`; return how many."""
     return connection.execute(
         delete(nudge).where(nudge.c.outcome != "", nudge.c.at < before)
     ).rowcount
@@ -165,9 +181,8 @@ def _due(at: float, urgent: bool | None) -> Select[Any]:
     statement = select(nudge)
     if urgent is not None:
         statement = statement.outerjoin(announcement, announcement.c.id == nudge.c.announcement)
-        level = func.coalesce(
-            announcement.c.level, "info"
-        )  # of what is told of an account there is none
+        # a nudge about an account has no announcement, hence no level
+        level = func.coalesce(announcement.c.level, "info")
         conditions.append((level == "emergency") if urgent else (level != "emergency"))
     return statement.where(*conditions).order_by(nudge.c.due_at, nudge.c.id).limit(AT_ONCE)
 

@@ -1,4 +1,4 @@
-"""What became of attempts: settle their rows, hand back what was never written. delivery.py decides
+"""Outcomes of attempts: settle their rows, hand back unsent ones. domain/retry_policy.py decides
 what an outcome means.
 """
 
@@ -33,11 +33,15 @@ _settle = (
         delivery.c.state == SENDING,
     )
     .values(
-        state=bindparam("b_state"), due_at=bindparam("b_due_at"), reason=bindparam("b_reason"),
-        provider_code=bindparam("b_code"), closed_at=bindparam("b_closed_at"),
-        spent=delivery.c.spent + bindparam("b_spend"), uncertain=delivery.c.uncertain + bindparam("b_uncertain"),
+        state=bindparam("b_state"),
+        due_at=bindparam("b_due_at"),
+        reason=bindparam("b_reason"),
+        provider_code=bindparam("b_code"),
+        closed_at=bindparam("b_closed_at"),
+        spent=delivery.c.spent + bindparam("b_spend"),
+        uncertain=delivery.c.uncertain + bindparam("b_uncertain"),
     )
-)  # fmt: skip
+)
 
 
 def settle(
@@ -48,12 +52,12 @@ def settle(
     *,
     keep_ids: bool,
 ) -> set[int]:
-    """Record what became of a group of attempts, repeating it changes nothing; the slots that this
-    ended otherwise than sent.
+    """Record the outcomes of a group of attempts, idempotently; return the slots that ended
+    otherwise than sent.
 
-    An outcome from a fenced attempt is still a fact: a message that was sent after all is sent.
-    `keep_ids`: the provider reports later by its own id, so keep a way back from it; else nothing
-    of the id is stored.
+    An outcome of a fenced attempt still counts: a message that was sent after all is sent.
+    `keep_ids`: the provider reports later by its own id, so store a mapping from it to the row;
+    else nothing of the id is stored.
     """
     wall = now(connection)
     change: Counter[int] = Counter()
@@ -84,7 +88,9 @@ def _settle_sent(
     *,
     keep_ids: bool,
 ) -> None:
-    """Most outcomes, so one statement for all; only where it found fewer rows is each looked at."""
+    """Settle sent rows, most of all outcomes, in one statement; only if it changes fewer rows is
+    each row checked.
+    """
     place: dict[str, Any] = {"edition": claim.edition, "channel": claim.channel}
     taken = [
         (
@@ -106,32 +112,32 @@ def _settle_sent(
 
 
 def _current(connection: Connection, claim: Claim, decisions: Sequence[Decision]) -> list[Decision]:
-    """Those about the attempt that their row is in; the others come from an attempt given up
-    meanwhile, and say nothing new.
+    """Return the decisions for their row's current attempt; others are of attempts given up and add
+    nothing.
     """
     rows = _rows(connection, claim, decisions)
     return [
-        one
-        for one in decisions
-        if (rows[one.slot].state, rows[one.slot].attempt) == (SENDING, one.attempt)
+        decision
+        for decision in decisions
+        if (rows[decision.slot].state, rows[decision.slot].attempt) == (SENDING, decision.attempt)
     ]
 
 
-def _rows(connection: Connection, claim: Claim, decisions: Sequence[Decision]) -> dict[int, Row]:  # type: ignore[type-arg]
-    """State and attempt of each row, held until the transaction ends."""
+def _rows(
+    connection: Connection, claim: Claim, decisions: Sequence[Decision]
+) -> dict[int, Row[*tuple[Any, ...]]]:
+    """Lock the rows until the transaction ends and return their state and attempt."""
     slots = [decision.slot for decision in decisions]
-    found = select(delivery.c.slot, delivery.c.state, delivery.c.attempt).where(
+    statement = select(delivery.c.slot, delivery.c.state, delivery.c.attempt).where(
         delivery.c.edition == claim.edition,
         delivery.c.channel == claim.channel,
         delivery.c.slot.in_(slots),
     )
-    return {row.slot: row for row in connection.execute(found.with_for_update())}
+    return {row.slot: row for row in connection.execute(statement.with_for_update())}
 
 
 def plain(text: str) -> str:
-    """A provider's words as every database takes them: without the zero character and lone
-    surrogates.
-    """
+    """Remove NUL characters and lone surrogates, which databases refuse, from a provider's text."""
     return (
         text
         if text.isascii() and "\0" not in text
@@ -164,8 +170,8 @@ def _settle_late(
     wall: float,
     change: Counter[int],
 ) -> None:
-    """A receipt of an attempt given up as uncertain: whatever a later attempt does or did not do,
-    it was sent after all.
+    """Settle a row as sent when the receipt of an attempt given up as uncertain arrives, whatever a
+    later attempt did.
     """
     if row.state not in (PENDING, UNCONFIRMED) and not (
         row.state in (SENDING, FAILED) and row.attempt > decision.attempt
@@ -191,13 +197,14 @@ def _settle_late(
 
 
 def hand_back(connection: Connection, claim: Claim, rows: Sequence[MarkedRow]) -> None:
-    """Rows marked but never written wait again; no attempt is spent."""
+    """Return rows marked but never sent to pending; no attempt is spent."""
     if not rows:
         return
     given = connection.execute(
         text(
-            "UPDATE delivery SET state = 0 WHERE edition = :edition AND channel = :channel AND slot = :slot"
-            " AND state = 1 AND attempt = :attempt"
+            f"UPDATE delivery SET state = {PENDING}"
+            " WHERE edition = :edition AND channel = :channel AND slot = :slot"
+            f" AND state = {SENDING} AND attempt = :attempt"
         ),
         [
             {

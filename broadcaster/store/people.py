@@ -1,4 +1,6 @@
-"""How many different persons an edition's deliveries are for: who gets it by two channels is one."""
+"""Number of different persons among an edition's recipients: a person with two channels counts as
+one.
+"""
 
 from sqlalchemy import Connection, distinct, exists, func, select, update
 
@@ -7,18 +9,18 @@ from broadcaster.store.tables import delivery, edition, run
 from subscribers.store import address
 
 COUNTED_WITHIN = 8 * 86_400.0
-"""Seconds after its publication within which an edition is counted; earlier ones, of another
-version, may have folded.
+"""Seconds after publication within which an edition is counted; rows of earlier ones may have been
+folded.
 """
 
 
 def known(connection: Connection, edition_id: int | None) -> int | None:
-    """The number of an edition's people; None while it is not counted."""
+    """Return the number of an edition's people; None until they are counted."""
     return connection.execute(select(edition.c.people).where(edition.c.id == edition_id)).scalar()
 
 
 def uncounted(connection: Connection, now: float) -> int | None:
-    """The id of an edition whose rows are all there and whose people are not counted; None when
+    """Return the id of an edition whose rows are complete but whose people are not counted; None if
     there is none.
     """
     unsealed = exists().where(run.c.edition == edition.c.id, ~run.c.sealed)
@@ -27,17 +29,17 @@ def uncounted(connection: Connection, now: float) -> int | None:
         edition.c.people.is_(None),
         edition.c.published_at > now - COUNTED_WITHIN,
     )
-    found = (
+    statement = (
         select(edition.c.id)
         .where(*recent, ~unsealed)
         .order_by(edition.c.published_at.desc())
         .limit(1)
     )
-    return connection.execute(found).scalar()
+    return connection.execute(statement).scalar()
 
 
 def count(connection: Connection, edition_id: int) -> int:
-    """Count an edition's people (reads every row of it: about a second for a million).
+    """Count an edition's people (reads every row: about a second for a million).
 
     A later fallback adds rows, but no person.
     """
@@ -48,5 +50,5 @@ def count(connection: Connection, edition_id: int) -> int:
 
 
 def keep(connection: Connection, edition_id: int, people: int) -> None:
-    """Remember the number."""
+    """Store the number of an edition's people."""
     connection.execute(update(edition).where(edition.c.id == edition_id).values(people=people))

@@ -1,6 +1,4 @@
-"""What web processes saw of the proxies in front of them, for `broadcaster doctor`, which is
-another process.
-"""
+"""Proxies observed by web processes, stored for `broadcaster doctor`, which is another process."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,14 +10,16 @@ from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import proxy_sighting
 
 Kind = Literal["untrusted", "silent"]
-"""untrusted: it names its client, but is not believed; silent: it is believed, but names none."""
+"""untrusted: it forwards a client address but is not trusted; silent: it is trusted but forwards
+none.
+"""
 KEEP_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sighting:
-    """A peer whose requests all count as one address; `peer` is "" for those on the open internet
-    together.
+    """A peer whose requests all count as one address; `peer` is "" for all those on the open
+    internet together.
     """
 
     kind: Kind
@@ -28,7 +28,7 @@ class Sighting:
 
 
 def note(connection: Connection, kind: Kind, peer: str, at: float) -> None:
-    """Remember that a peer was seen; old sightings are forgotten."""
+    """Record a sighting and delete expired ones."""
     connection.execute(delete(proxy_sighting).where(proxy_sighting.c.last_at < at - KEEP_SECONDS))
     dialect = sqlite if is_sqlite(connection) else postgresql
     added = dialect.insert(proxy_sighting).values(kind=kind, peer=peer, last_at=at)
@@ -38,7 +38,7 @@ def note(connection: Connection, kind: Kind, peer: str, at: float) -> None:
 
 
 def since(connection: Connection, at: float) -> list[Sighting]:
-    """List what was seen since then."""
+    """List the sightings since `at`."""
     rows = (
         select(proxy_sighting)
         .where(proxy_sighting.c.last_at >= at)

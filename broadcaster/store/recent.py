@@ -1,5 +1,5 @@
-"""The newest editions: rows of editions are long and only grow in number, so whoever looks at every
-sweep looks at these.
+"""The newest editions, to which periodic queries limit themselves: rows of editions are long and
+only grow in number.
 """
 
 from sqlalchemy import ColumnElement, func, select
@@ -7,10 +7,11 @@ from sqlalchemy import ColumnElement, func, select
 from broadcaster.store.tables import edition
 
 LOOKED_AT = 1_000
-"""Newest editions that are looked at: more are not published in the days that a sweep asks about."""
+"""Newest editions to consider: more than are published within the days that periodic queries cover.
+"""
 
 
 def is_recent() -> ColumnElement[bool]:
-    """Whether an edition is one of them."""
+    """True if an edition is among the newest."""
     newest = select(func.coalesce(func.max(edition.c.id), 0)).scalar_subquery()
     return edition.c.id > newest - LOOKED_AT

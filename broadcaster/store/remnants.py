@@ -1,4 +1,4 @@
-"""What deleting leaves behind in the files of a database: freed pages, the write-ahead log, dead
+"""Removal of what deleted rows leave in a database's files: freed pages, the write-ahead log, dead
 rows.
 """
 
@@ -10,15 +10,14 @@ from sqlalchemy import Table
 from broadcaster.store.database import Database
 
 TRIES, PAUSE = 25, 0.2
-"""How often, and after how many seconds again, a log is truncated that somebody still reads."""
+"""Tries to truncate a log that is being read, and seconds between them."""
 
 
 def clear(database: Database, tables: Sequence[Table]) -> bool:
-    """Remove what deleted rows of these tables left in the files; False where a reader still held
-    the log after 5 s.
+    """Remove what deleted rows of these tables left in the files; False if a reader still held the
+    log after 5 s.
 
-    PostgreSQL: a table that belongs to somebody else is passed over, with a warning of the
-    server's.
+    PostgreSQL skips a table that belongs to another role, with a warning by the server.
     """
     if database.sqlite:
         return truncate_log(database)
@@ -28,9 +27,7 @@ def clear(database: Database, tables: Sequence[Table]) -> bool:
 
 
 def truncate_log(database: Database, tries: int = TRIES) -> bool:
-    """Copy the write-ahead log of a SQLite file into it and empty the log; False while others read
-    on.
-    """
+    """Copy a SQLite file's write-ahead log into it and empty it; False while it is being read."""
     for attempt in range(tries):
         if attempt:
             time.sleep(PAUSE)
@@ -41,7 +38,7 @@ def truncate_log(database: Database, tries: int = TRIES) -> bool:
 
 
 def rebuild(database: Database) -> None:
-    """Write a SQLite file anew from what is in use: pages that were freed before secure_delete was
-    set hold old rows.
+    """Rewrite a SQLite file without free pages: those freed before secure_delete was set hold old
+    rows.
     """
     database.outside_transaction("VACUUM")

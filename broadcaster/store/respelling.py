@@ -1,5 +1,5 @@
-"""The first start after mail addresses became one in whatever case: stored ones follow, in bounded
-steps, on any process.
+"""Stored mail addresses become case-insensitive, in bounded steps at the first start after the
+upgrade.
 """
 
 from sqlalchemy import Connection
@@ -11,14 +11,14 @@ from subscribers.vault import Vault
 
 
 def step(connection: Connection, vault: Vault) -> bool:
-    """Look at the next addresses, in one transaction; False once none is left."""
+    """Normalise the next addresses in one transaction; False once none is left."""
     joined = respelling.respell(connection, vault)
     twins.follow(connection, joined or ())
     return joined is not None
 
 
 def finish(database: Database, vault: Vault) -> None:
-    """Look at all that is left; whoever was interrupted goes on where they were."""
+    """Normalise all remaining addresses; an interrupted run continues where it stopped."""
     if database.read_now(respelling.is_pending):
         while database.write_now(step, vault):
             pass

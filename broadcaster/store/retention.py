@@ -1,5 +1,5 @@
-"""Folding: the rows of old editions become counts, chunk by chunk; what people see of them stays
-the same.
+"""Folding: the rows of old editions become counts, in chunks; what people see of them stays the
+same.
 """
 
 from typing import Any
@@ -25,44 +25,44 @@ DAY = 24 * 3600.0
 FOLD_AFTER = 30 * DAY
 """Seconds after its last run has finished at which an edition folds."""
 FOLD_ANYWAY = 365 * DAY
-"""The same for an announcement that is still published: a correction must reach everyone whom it
-reached.
+"""The same for an announcement that is still published: a correction must reach all its recipients.
 """
 FOLDED_AT_ONCE = 5_000
-"""Rows that become counts in one transaction."""
+"""Rows that become counts in a transaction."""
 WHOLE = 2**63 - 1
 """`run.folded_to` once no row is left."""
 
 _COUNT = text(
     """
 INSERT INTO folded (edition, channel, area, state, reason, provider_code, n)
-SELECT edition, channel, area, state, coalesce(reason, ''), coalesce(provider_code, ''), count(*) FROM delivery
+SELECT edition, channel, area, state, coalesce(reason, ''), coalesce(provider_code, ''), count(*)
+FROM delivery
 WHERE edition = :edition AND channel = :channel AND slot <= :last
 GROUP BY edition, channel, area, state, coalesce(reason, ''), coalesce(provider_code, '')
-ON CONFLICT (edition, channel, area, state, reason, provider_code) DO UPDATE SET n = folded.n + excluded.n
+ON CONFLICT (edition, channel, area, state, reason, provider_code)
+DO UPDATE SET n = folded.n + excluded.n
 """
 )
 
 
 def fold_old(connection: Connection, now: float, at_once: int = FOLDED_AT_ONCE) -> int:
-    """Turn the next rows of the longest finished edition into counts; returns how many rows went
-    (0: nothing is old enough).
+    """Turn the next rows of the longest finished edition into counts; return how many rows (0: none
+    is old enough).
 
-    For the house keeping: call it about once a minute, and again at once while it returns
-    something. `now` in epoch seconds.
+    For periodic maintenance: call it about once a minute, and again at once while it returns more
+    than 0. `now` in epoch seconds.
     """
-    while (found := _next(connection, now)) is not None:
-        if gone := _fold(connection, found, at_once):
+    while (run_row := _next(connection, now)) is not None:
+        if gone := _fold(connection, run_row, at_once):
             return gone
     return 0
 
 
 def _next(connection: Connection, now: float) -> Any:
-    """The longest finished run that may fold, None where there is none: every run of its
-    announcement is long finished.
+    """Find and lock the longest finished run that may fold: every run of its announcement must be
+    long finished.
 
-    So no later edition asks any more whom this one has reached, and no other channel falls back
-    into it.
+    No later edition then needs to know its recipients, and no other channel falls back into it.
     """
     other, later = run.alias(), edition.alias()
     late = or_(other.c.finished_at.is_(None), other.c.finished_at > now - FOLD_AFTER)
@@ -85,35 +85,35 @@ def _next(connection: Connection, now: float) -> Any:
     return connection.execute(old.with_for_update(of=run)).first()
 
 
-def _fold(connection: Connection, found: Any, at_once: int) -> int:
-    """Count the run's first rows and delete them; the last of them takes its slices along."""
-    mine = and_(delivery.c.edition == found.edition, delivery.c.channel == found.channel)
+def _fold(connection: Connection, run_row: Any, at_once: int) -> int:
+    """Count the run's first rows and delete them; the last rows take its slices along."""
+    mine = and_(delivery.c.edition == run_row.edition, delivery.c.channel == run_row.channel)
     slots = select(delivery.c.slot).where(mine).order_by(delivery.c.slot).limit(at_once)
     last = connection.execute(select(func.max(slots.subquery().c.slot))).scalar()
     if last is None:
-        _one_slice(connection, found)
+        _one_slice(connection, run_row)
         return 0
-    connection.execute(_COUNT, {"edition": found.edition, "channel": found.channel, "last": last})
+    connection.execute(
+        _COUNT, {"edition": run_row.edition, "channel": run_row.channel, "last": last}
+    )
     known = and_(
-        provider_message.c.edition == found.edition, provider_message.c.channel == found.channel
+        provider_message.c.edition == run_row.edition, provider_message.c.channel == run_row.channel
     )
     connection.execute(delete(provider_message).where(known, provider_message.c.slot <= last))
     gone = connection.execute(delete(delivery).where(mine, delivery.c.slot <= last)).rowcount
-    connection.execute(update(run).where(_run(found)).values(folded_to=last))
+    connection.execute(update(run).where(_run(run_row)).values(folded_to=last))
     if gone < at_once:
-        _one_slice(connection, found)
+        _one_slice(connection, run_row)
     return gone
 
 
-def _run(found: Any) -> ColumnElement[bool]:
-    return and_(run.c.edition == found.edition, run.c.channel == found.channel)
+def _run(run_row: Any) -> ColumnElement[bool]:
+    return and_(run.c.edition == run_row.edition, run.c.channel == run_row.channel)
 
 
-def _one_slice(connection: Connection, found: Any) -> None:
-    """No row is left: one slice keeps the sum of all counters, so that whoever adds them up finds
-    what was there.
-    """
-    mine = and_(slice_.c.edition == found.edition, slice_.c.channel == found.channel)
+def _one_slice(connection: Connection, run_row: Any) -> None:
+    """Replace the slices of a run without rows by one that holds the sum of all counters."""
+    mine = and_(slice_.c.edition == run_row.edition, slice_.c.channel == run_row.channel)
     names = [*(f"n_{state}" for state in STATES), "possible_duplicates"]
     sums = connection.execute(
         select(*(func.coalesce(func.sum(slice_.c[name]), 0).label(name) for name in names)).where(
@@ -124,14 +124,14 @@ def _one_slice(connection: Connection, found: Any) -> None:
     connection.execute(delete(slice_).where(mine))
     connection.execute(
         insert(slice_).values(
-            edition=found.edition,
-            channel=found.channel,
+            edition=run_row.edition,
+            channel=run_row.channel,
             number=0,
-            lane=found.lane,
+            lane=run_row.lane,
             after_slot=-1,
             last_slot=WHOLE,
             open=0,
             **values,
         )
     )
-    connection.execute(update(run).where(_run(found)).values(folded_to=WHOLE))
+    connection.execute(update(run).where(_run(run_row)).values(folded_to=WHOLE))

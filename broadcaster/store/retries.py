@@ -1,5 +1,5 @@
-"""Sending again to those whom an edition did not reach: in short transactions, which a repeat does
-no harm.
+"""Further attempts for people whom an edition did not reach: short transactions that may be
+repeated.
 """
 
 from collections import Counter
@@ -9,19 +9,21 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, func, select, text, update
 
 from broadcaster.domain.deliveries import FAILED, PENDING, UNCONFIRMED
+from broadcaster.domain.retry_policy import over
 from broadcaster.store import ledger
 from broadcaster.store.database import now
 from broadcaster.store.tables import run, slice_
+from subscribers.store import State
 
 SLICES_AT_ONCE = 5
-"""Slices of a run that one transaction looks through: some 5,000 rows, below 50 ms on SQLite."""
+"""Slices of a run that a transaction examines: some 5,000 rows, below 50 ms on SQLite."""
 GOING = ("preparing", "running", "done")
-"""States of a run in which a closed row may be opened again."""
+"""States of a run in which a closed row may be reopened."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Where the next transaction goes on: the slices of a run after `after`."""
+    """Position of the next transaction: the slices of a run after `after`."""
 
     edition: int
     channel: str
@@ -30,8 +32,8 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """What one transaction did: rows opened, rows left out by reason (keys of steering.LEFT_OUT),
-    and where to go on, or None.
+    """Result of a transaction: rows reopened, rows left out by reason (keys of controls.LEFT_OUT),
+    and where to continue, or None.
     """
 
     opened: int
@@ -40,47 +42,51 @@ class Opened:
 
 
 def parts(connection: Connection, announcement: str) -> Sequence[Part]:
-    """One for each channel of the announcement's newest edition."""
+    """Return the start of each channel of the announcement's newest edition."""
     newest = ledger.newest_edition_id(connection, announcement)
-    found = select(run.c.channel).where(run.c.edition == newest).order_by(run.c.channel)
+    channels = select(run.c.channel).where(run.c.edition == newest).order_by(run.c.channel)
     return [
         Part(edition=newest or 0, channel=channel)
-        for channel in connection.execute(found).scalars()
+        for channel in connection.execute(channels).scalars()
     ]
 
 
 _WHERE = """
-WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last AND state IN (:failed, :unconfirmed)
+WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last
+  AND state IN (:failed, :unconfirmed)
 """
 _OPEN = text(
-    # a message that may have arrived stays uncertain: should it be stopped now, it closes as unconfirmed
+    # a message that may have arrived stays uncertain: if stopped, it closes as unconfirmed
     f"""
-UPDATE delivery SET state = :pending, due_at = 0, spent = 0, uncertain = CASE WHEN uncertain > 0 THEN 1 ELSE 0 END,
+UPDATE delivery SET state = :pending, due_at = 0, spent = 0,
+  uncertain = CASE WHEN uncertain > 0 THEN 1 ELSE 0 END,
   reason = NULL, provider_code = NULL, closed_at = NULL
-{_WHERE} AND EXISTS (SELECT 1 FROM address a WHERE a.id = delivery.address AND a.state = 1)
+{_WHERE} AND EXISTS (
+  SELECT 1 FROM address a WHERE a.id = delivery.address AND a.state = {State.CONFIRMED:d})
 """
 )
 _LEFT = text(
     f"""
-SELECT coalesce(nullif(a.reason, ''), CASE WHEN a.id IS NULL THEN 'address_gone' ELSE 'address_unconfirmed' END) AS why,
+SELECT coalesce(nullif(a.reason, ''),
+    CASE WHEN a.id IS NULL THEN 'address_gone' ELSE 'address_unconfirmed' END) AS why,
   count(*) AS n
 FROM (SELECT address FROM delivery {_WHERE}) d LEFT JOIN address a ON a.id = d.address
-WHERE a.id IS NULL OR a.state <> 1 GROUP BY 1
+WHERE a.id IS NULL OR a.state <> {State.CONFIRMED:d} GROUP BY 1
 """
 )
 
 
 def open_next(connection: Connection, part: Part) -> Opened:
-    """Open one more attempt for every row of the next slices that failed or is unconfirmed; the
-    attempt is made by the workers.
+    """Reopen the failed and unconfirmed rows of the next slices for another attempt by the workers.
 
-    Never for those who stopped, whose address is suppressed or gone, nor once the edition is over.
+    Rows whose address opted out, is suppressed or gone stay closed, as do all rows of an edition
+    that is over.
     """
     mine = and_(run.c.edition == part.edition, run.c.channel == part.channel)
-    # held, so that nobody ends the run between this look and its reopening
-    found = connection.execute(select(run).where(mine).with_for_update()).one()
-    if over := _over(found.state, found.expires_at, found.folded_to, now(connection)):
-        return _all_left_out(connection, part, over)
+    # locked, so that the run cannot end between this check and its reopening
+    going = connection.execute(select(run).where(mine).with_for_update()).one()
+    if why := _why_not(going.state, going.expires_at, going.folded_to, now(connection)):
+        return _all_left_out(connection, part, why)
     spans = connection.execute(
         select(slice_.c.number, slice_.c.after_slot, slice_.c.last_slot)
         .where(
@@ -119,13 +125,13 @@ def open_next(connection: Connection, part: Part) -> Opened:
     return Opened(opened=opened, left_out=left_out, rest=rest)
 
 
-def _over(state: str, expires_at: float | None, folded_to: int, wall: float) -> str:
-    """Why nothing of a run may be opened, as a key of steering.LEFT_OUT; empty where it may."""
+def _why_not(state: str, expires_at: float | None, folded_to: int, wall: float) -> str:
+    """Return why no row of a run may be reopened, a key of controls.LEFT_OUT; empty if rows may."""
     if folded_to >= 0:
         return "folded"
     if state not in GOING:
         return state
-    return "expired" if expires_at is not None and expires_at <= wall else ""
+    return over(state, expires_at, wall)
 
 
 def _all_left_out(connection: Connection, part: Part, why: str) -> Opened:

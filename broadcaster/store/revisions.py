@@ -1,6 +1,4 @@
-"""Whether a database has this version's tables: asked at every start, so without loading the tool
-that makes them.
-"""
+"""Check of a database's schema version at every start, without importing Alembic."""
 
 from pathlib import Path
 
@@ -12,19 +10,24 @@ MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
 
 def newest() -> str:
-    """Number of the newest migration in the package, e.g. "0001"."""
+    """Return the number of the newest migration in the package, e.g. "0001"."""
     return max(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def is_current(url: str) -> bool:
-    """Whether every migration has been applied. Raises OperationalError when the database does not
+    """True if every migration has been applied. Raises OperationalError when the database does not
     answer.
     """
     opened = Database(url)
     try:
-        return opened.read_now(_applied) == newest()
+        return opened.read_now(has_newest)
     finally:
         opened.close()
+
+
+def has_newest(connection: Connection) -> bool:
+    """True if every migration has been applied to this database."""
+    return _applied(connection) == newest()
 
 
 def _applied(connection: Connection) -> str:

@@ -1,5 +1,11 @@
 """An S3-compatible object store over HTTP, each request signed by Signature Version 4 (headers,
 whole payload).
+
+obstore 0.12 would save the 40 lines of signing and is about as quick (300 kB: put 2.6 to 6.0 ms,
+get 0.6 to 4.4; here 5.0 to 6.6 and 2.6), and retries. It reads the environment, though, past the
+settings: HTTP_PROXY diverts every request, even with a proxy and exclusions of our own,
+AWS_SESSION_TOKEN is sent and signed, AWS_SKIP_SIGNATURE leaves out the signature. Its errors
+contain the address, and the status in prose only.
 """
 
 import hashlib
@@ -17,20 +23,18 @@ import yarl
 from channels.base import http
 
 SECONDS = 20.0
-"""How long one request may take: at most 1 MB in or out."""
+"""Seconds that a request may take: at most 1 MB in or out."""
 CONNECTIONS = 16
 SHAPE = "s3://KUNCI:RAHASIA@host/bucket?region=...&tls=true"
 
 
 class StoreDown(Exception):
-    """The object store did not do what it was asked; the message names the step and its answer, no
-    secret and no address.
-    """
+    """The object store failed; the message names the step and its answer, no secret or address."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Location:
-    """A bucket and the key to it; addressed by path, as every server understands."""
+    """A bucket and its credentials; addressed by path, which every server supports."""
 
     key: str
     secret: str = field(repr=False)
@@ -41,8 +45,8 @@ class Location:
 
     @classmethod
     def of(cls, url: str) -> "Location":
-        """Read s3://key:secret@host/bucket?region=..&tls=..; key and secret percent-encoded. Raises
-        ValueError.
+        """Parse s3://key:secret@host/bucket?region=..&tls=..; key and secret percent-encoded.
+        Raises ValueError.
         """
         parts, query = urlsplit(url), parse_qs(urlsplit(url).query)
         bucket, tls = parts.path.strip("/"), query.get("tls", ["true"])[0]
@@ -69,7 +73,7 @@ class Location:
         )
 
 
-# --- the signature --------------------------------------------------------------------------------------
+# --- signature ---
 
 
 def signed(
@@ -81,8 +85,8 @@ def signed(
     location: Location,
     at: datetime,
 ) -> dict[str, str]:
-    """The headers to send: those given (lower-case names), with host, time, digest of the body and
-    the authorization.
+    """Return the headers to send: those given (lower-case names), with host, time, digest of the
+    body and authorization.
 
     `path` is percent-encoded already and has no query. See AWS, "Signature Calculations for the
     Authorization Header".
@@ -98,7 +102,8 @@ def signed(
     )
     signature = _hmac(_signing_key(location, stamp[:8]), to_sign).hex()
     whole["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={location.key}/{scope},SignedHeaders={names},Signature={signature}"
+        f"AWS4-HMAC-SHA256 Credential={location.key}/{scope},"
+        f"SignedHeaders={names},Signature={signature}"
     )
     return whole
 
@@ -114,11 +119,11 @@ def _hmac(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-# --- the store ------------------------------------------------------------------------------------------
+# --- store ---
 
 
 class S3Depot:
-    """Objects of one bucket, by name. Connections open with the first request."""
+    """Objects of a bucket, by name. Connections open with the first request."""
 
     def __init__(
         self, location: Location, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -128,20 +133,20 @@ class S3Depot:
         self._sessions = http.Sessions(connections=CONNECTIONS, total_seconds=SECONDS)
 
     async def put(self, name: str, body: bytes) -> None:
-        """Store an object, whole or not at all. Raises StoreDown."""
+        """Store an object completely or not at all. Raises StoreDown."""
         status, _ = await self._ask("PUT", name, body)
         if status != 200:
             raise StoreDown(f"PUT {status}")
 
     async def get(self, name: str) -> bytes | None:
-        """An object's bytes; None where there is none. Raises StoreDown."""
+        """Return an object's bytes; None if it does not exist. Raises StoreDown."""
         status, body = await self._ask("GET", name)
         if status not in (200, 404):
             raise StoreDown(f"GET {status}")
         return body if status == 200 else None
 
     async def delete(self, name: str) -> None:
-        """Take an object away; one that is gone already is no fault. Raises StoreDown."""
+        """Delete an object; a missing one is no error. Raises StoreDown."""
         status, _ = await self._ask("DELETE", name)
         if status not in (200, 204, 404):
             raise StoreDown(f"DELETE {status}")
@@ -158,7 +163,7 @@ class S3Depot:
         url = yarl.URL(self._base + path, encoded=True)  # sent as it was signed
         sent = (
             io.BytesIO(body) if body else None
-        )  # in pieces: a whole megabyte at once would hold the loop up
+        )  # in pieces: a whole megabyte at once would block the event loop
         try:
             async with self._sessions.get().request(
                 method, url, data=sent, headers=headers, allow_redirects=False

@@ -1,5 +1,5 @@
-"""The index of the public archive: which words stand in the newest edition of each announcement,
-found by any part of a word.
+"""Search index of the public archive: words of each announcement's newest edition, matched by any
+part of a word.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,26 +12,26 @@ from broadcaster.store.tables import edition, search_posting, search_word
 from channels.base.contract import Edition
 
 MAX_TERMS = 5
-"""Words of a search that count."""
+"""Terms of a search that are used; further ones are ignored."""
 TERM_LIMIT = 60
-"""Characters of a term that count; any part of a word up to this length is found."""
+"""Characters of a term that are used; any part of a word up to this length is found."""
 PIECE_LIMIT = 2 * TERM_LIMIT
 """Characters of an entry: longer words are indexed as pieces that overlap by TERM_LIMIT."""
 FEW = 200
-"""Entries up to which a search begins at the index; beyond, most editions match and the newest are
-looked at one by one.
+"""Entries up to which a search starts from the index; beyond, most editions match and the newest
+are tested in turn.
 """
 BATCH = 500
-"""Entries looked up by one statement."""
+"""Entries looked up by a statement."""
 
 
 def terms_of(text: str) -> list[str]:
-    """The terms of a search, lower case."""
+    """Return the terms of a search, lower case."""
     return [term[:TERM_LIMIT] for term in text.lower().split()[:MAX_TERMS]]
 
 
 def entries_of(texts: Iterable[str]) -> set[str]:
-    """The words of the texts as the index holds them."""
+    """Return the words of the texts as the index stores them."""
     return {piece for text in texts for word in text.lower().split() for piece in _pieces(word)}
 
 
@@ -41,7 +41,7 @@ def _pieces(word: str) -> Iterator[str]:
 
 
 def index(connection: Connection, edition_id: int, frozen: Edition) -> None:
-    """Enter the edition in the place of its announcement's earlier ones; in the transaction that
+    """Index the edition instead of its announcement's earlier ones, in the transaction that
     publishes it.
     """
     earlier = select(edition.c.id).where(
@@ -49,7 +49,7 @@ def index(connection: Connection, edition_id: int, frozen: Edition) -> None:
     )
     connection.execute(delete(search_posting).where(search_posting.c.edition.in_(earlier)))
     wording = frozen.wording("id")
-    # in one order everywhere: two transactions that add the same words wait for each other, never in a circle
+    # sorted: transactions that add the same words cannot deadlock
     entries = sorted(entries_of((frozen.code, wording.title, wording.summary, wording.body)))
     dialect = sqlite if is_sqlite(connection) else postgresql
     new_words = dialect.insert(search_word).on_conflict_do_nothing(index_elements=["word"])
@@ -63,7 +63,9 @@ def index(connection: Connection, edition_id: int, frozen: Edition) -> None:
 
 
 def matching(connection: Connection, text: str) -> list[ColumnElement[bool]]:
-    """Conditions on `edition`, one for each term: the term is part of one of the edition's words."""
+    """Return conditions on `edition`, one for each term: the term is part of one of the edition's
+    words.
+    """
     return [
         _holds(connection, search_word.c.word.contains(term, autoescape=True))
         for term in terms_of(text)

@@ -1,4 +1,4 @@
-"""Which announcements are being sent, and which lately were."""
+"""Announcements that are being sent or were sent recently."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +11,15 @@ from broadcaster.store.ledger import Progress
 from broadcaster.store.tables import edition, run
 
 MOST = 20
-"""Sendings listed of each sort."""
+"""Sendings listed of each kind."""
 GOING = ("preparing", "running", "paused")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sending:
-    """One announcement, how its newest edition goes, and when that was published (epoch seconds)."""
+    """An announcement, the progress of its newest edition, and when that was published (epoch
+    seconds).
+    """
 
     item: Item
     progress: Progress
@@ -25,8 +27,8 @@ class Sending:
 
 
 def going(connection: Connection) -> list[Sending]:
-    """What is sent or held up now, the newest first."""
-    found = (
+    """List current sendings, paused ones included, newest first."""
+    statement = (
         select(edition.c.announcement)
         .where(
             edition.c.newest, edition.c.id.in_(select(run.c.edition).where(run.c.state.in_(GOING)))
@@ -34,18 +36,22 @@ def going(connection: Connection) -> list[Sending]:
         .order_by(edition.c.published_at.desc())
         .limit(MOST)
     )
-    return _sendings(connection, connection.execute(found).scalars().all())
+    return _sendings(connection, connection.execute(statement).scalars().all())
 
 
 def recent(connection: Connection, but: Sequence[str] = ()) -> list[Sending]:
-    """What was published last, without those in `but`."""
+    """List the announcements first published most recently, except those in `but`."""
     last = (
         select(edition.c.announcement)
         .where(edition.c.newest)
         .order_by(edition.c.first_published_at.desc())
         .limit(MOST + len(but))
     )
-    ids = [one for one in connection.execute(last).scalars() if one not in but]
+    ids = [
+        announcement_id
+        for announcement_id in connection.execute(last).scalars()
+        if announcement_id not in but
+    ]
     return _sendings(connection, ids[:MOST])
 
 
@@ -57,8 +63,10 @@ def _sendings(connection: Connection, ids: Sequence[str]) -> list[Sending]:
     published = {row.announcement: row.published_at for row in connection.execute(newest)}
     return [
         Sending(
-            item=items[one], progress=ledger.progress(connection, one), published_at=published[one]
+            item=items[announcement_id],
+            progress=ledger.progress(connection, announcement_id),
+            published_at=published[announcement_id],
         )
-        for one in ids
-        if one in items and one in published
+        for announcement_id in ids
+        if announcement_id in items and announcement_id in published
     ]

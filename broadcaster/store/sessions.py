@@ -1,5 +1,5 @@
-"""Sessions of staff: the cookie's value is stored as SHA-256 only; each ends when unused or old, or
-when it is revoked.
+"""Sessions of staff: only the SHA-256 of the cookie is stored; each ends when idle, too old or
+revoked.
 """
 
 import hashlib
@@ -13,19 +13,21 @@ from broadcaster.domain.accounts import Account
 from broadcaster.store import accounts
 from broadcaster.store.staff_tables import account, session
 
+HALF = "half"
+"""`way` of a session that still lacks the second factor: it grants access to nothing."""
 IDLE_SECONDS = 2 * 3600
-"""Without a request for so long the person must sign in again; autosave counts, so nobody loses a
-text while writing.
+"""Idle seconds after which a session ends; autosave counts as use, so no text is lost while
+writing.
 """
 OLDEST_SECONDS = 12 * 3600
-"""A session ends after a working day however busy."""
+"""Seconds after which a session ends however busy it is: a working day."""
 SECONDS_BETWEEN_MARKS = 60
-"""How exactly `seen_at` is kept: not a write for each request."""
+"""Resolution of `seen_at`: requests within so many seconds cause no further write."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """One browser of one person; `id` names it in lists and is of no use to sign in."""
+    """A session of a person in a browser; `id` names it in lists and cannot be used to sign in."""
 
     id: str
     account: Account
@@ -39,7 +41,7 @@ class Session:
 
     @property
     def latest(self) -> float:
-        """Epoch seconds at which it is over however busy."""
+        """Epoch seconds at which the session ends however busy it is."""
         return self.started_at + OLDEST_SECONDS
 
 
@@ -53,8 +55,9 @@ def start(
     at: float,
     hint: str = "",
 ) -> str:
-    """Begin a session; the value of its cookie. Always a new one: who knew an earlier value knows
-    nothing of this.
+    """Begin a session and return the value of its cookie.
+
+    The value is always new, so that an earlier value known to somebody else gives no access.
     """
     value = secrets.token_urlsafe(32)
     row = {
@@ -76,52 +79,52 @@ def start(
 
 
 def find(connection: Connection, value: str, at: float) -> Session | None:
-    """The session of this cookie, unless it is unknown, revoked, unused for too long, too old, or
-    its account disabled.
+    """Find the session of a cookie; None if unknown, revoked, idle too long, too old, or its
+    account is disabled.
     """
     row = connection.execute(
         select(session).where(session.c.digest == _digest(value), _alive(at))
     ).one_or_none()
     if row is None:
         return None
-    found = accounts.by_id(connection, row.account)
-    return _session(row, found) if found is not None and found.disabled_at is None else None
+    person = accounts.by_id(connection, row.account)
+    return _session(row, person) if person is not None and person.disabled_at is None else None
 
 
-def needs_mark(found: Session, at: float) -> bool:
-    """Whether `seen_at` is old enough to be written again."""
-    return at - found.seen_at >= SECONDS_BETWEEN_MARKS
+def needs_mark(current: Session, at: float) -> bool:
+    """True if `seen_at` is old enough to be written again."""
+    return at - current.seen_at >= SECONDS_BETWEEN_MARKS
 
 
 def mark(connection: Connection, session_id: str, at: float) -> None:
-    """Note that the session was used."""
+    """Record that the session was used."""
     connection.execute(update(session).where(session.c.id == session_id).values(seen_at=at))
 
 
-def of(connection: Connection, found: Account, at: float) -> list[Session]:
-    """Every session of a person that still holds, the one used last first."""
+def of(connection: Connection, person: Account, at: float) -> list[Session]:
+    """List a person's valid sessions, the most recently used first."""
     alive = (
         select(session)
-        .where(session.c.account == found.id, _alive(at))
+        .where(session.c.account == person.id, _alive(at))
         .order_by(session.c.seen_at.desc())
     )
-    return [_session(row, found) for row in connection.execute(alive)]
+    return [_session(row, person) for row in connection.execute(alive)]
 
 
 def end(connection: Connection, session_id: str, account_id: int) -> bool:
-    """Revoke one session of this person; False when it is none of theirs."""
+    """Revoke a session of this person; False if it is not theirs."""
     own = (session.c.id == session_id, session.c.account == account_id)
     return connection.execute(delete(session).where(*own)).rowcount == 1
 
 
 def end_all(connection: Connection, account_id: int, *, but: str = "") -> int:
-    """Revoke every session of a person, `but` one; how many."""
+    """Revoke every session of a person except `but`; return how many."""
     others = (session.c.account == account_id, session.c.id != but)
     return connection.execute(delete(session).where(*others)).rowcount
 
 
 def end_way(connection: Connection, account_id: int, way: str) -> int:
-    """Revoke every session of a person that began in this way; how many."""
+    """Revoke every session of a person that began in this way; return how many."""
     return connection.execute(
         delete(session).where(session.c.account == account_id, session.c.way == way)
     ).rowcount
@@ -135,10 +138,10 @@ def _digest(value: str) -> bytes:
     return hashlib.sha256(value.encode()).digest()
 
 
-def _session(row: Row[Any], found: Account) -> Session:
+def _session(row: Row[Any], person: Account) -> Session:
     return Session(
         id=row.id,
-        account=found,
+        account=person,
         csrf=row.csrf,
         way=row.way,
         started_at=row.started_at,

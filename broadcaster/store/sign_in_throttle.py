@@ -1,20 +1,21 @@
-"""Tries to sign in, counted before they are looked at: who guesses waits longer and longer, who is
-honest is never shut out.
+"""Throttle of sign-ins: tries are counted before they are examined, so that guessing costs ever
+longer waits and honest users are never locked out.
 
-A name alone never locks: what is counted is the pair of name and address, and the address by
-itself. So somebody who guesses at an account from elsewhere does not keep its owner from signing
-in. A name that is guessed at from everywhere is looked at once in five seconds: from strangers,
-however many they are, at most FREE_NAME + 720 guesses in the first hour and 720 in each further one
-(3600 / LONGEST_WAIT[FREE_NAME]). Who gets such a turn is not who asks most often but who has tried
-least:
+A name alone never locks: failures count for the pair of name and address, and for the address by
+itself. Guessing at an account from elsewhere therefore does not keep its owner from signing in. A
+name under attack from everywhere is examined once in five seconds: from unknown browsers, however
+many, at most FREE_NAME + 720 guesses in the first hour and 720 in each further one (3600 /
+LONGEST_WAIT[FREE_NAME]). Such a turn goes to the visitor who has tried least, not to the one who
+asks most often:
 
-- Each refusal says how long to wait. Who comes again sooner pays for it as for a wrong password,
-out of their own keys alone. - Who was refused for the name's sake keeps a place in the line for
-PATIENCE seconds after the time that they were told; while somebody waits who tried less, those who
-tried more are refused. Tries from one network (/24, /48) rank together.
+- Each refusal says how long to wait. Coming again sooner costs as much as a wrong password, on the
+  visitor's own keys alone.
+- A visitor refused because of the name keeps a place in the line until PATIENCE seconds after the
+  time they were given; while somebody waits who tried less, those who tried more are refused. Tries
+  from one network (/24, /48) rank together.
 
-A browser in which its owner signed in before (web/staff/known.py) is counted by itself and waits
-for nobody else.
+A browser in which the owner signed in before (web/staff/trusted_browsers.py) is counted by itself
+and waits for nobody else.
 """
 
 import math
@@ -31,32 +32,30 @@ from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import sign_in_line, throttle
 
 FORGET_SECONDS = 3600.0
-"""So long after the last failure nothing is remembered."""
+"""Seconds after the last failure at which all is forgotten."""
 FREE_PAIR, FREE_PLACE, FREE_NAME = 5, 20, 50
 """Failures without a wait: of a name from one address, of one address, of a name from anywhere."""
 LONGEST_WAIT = {FREE_PAIR: 900.0, FREE_PLACE: 900.0, FREE_NAME: 5.0}
-"""Seconds that a failure costs at most; a name under attack from everywhere costs its owner five
-seconds, no more.
+"""Longest wait in seconds after a failure; a name under attack from everywhere costs its owner five
+seconds.
 """
 PATIENCE = 60.0
-"""For so long after the time that somebody was told, a turn is kept for them: a person types the
-password once more.
-"""
+"""Seconds for which a turn is reserved after its time: a person types the password again."""
 CHARGE_SECONDS = 60.0
-"""Whose wait is the longest already pays no more than once in so long: refusing them needs no write
+"""Seconds between charges of a visitor whose wait is the longest: refusing them needs no write
 (`shut_for`).
 """
 _INSTANT = 0.001
-"""Seconds that are none: the clock's fractions do not add up exactly."""
+"""Seconds that count as none: fractions of the clock do not add up exactly."""
 
 Key = tuple[bytes, int]
-"""A keyed hash and the failures it has free."""
+"""A keyed hash and the number of failures without a wait."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asker:
-    """Keys under which one visitor's tries count: waits of `own` are theirs alone, `name` is
-    shared, `network` only ranks.
+    """Keys that count a visitor's tries: waits of `own` are theirs alone, `name` is shared,
+    `network` only ranks.
     """
 
     own: tuple[Key, ...]
@@ -65,15 +64,15 @@ class Asker:
 
     @property
     def counted(self) -> tuple[Key, ...]:
-        """Every key under which a try that is looked at counts; the order in which rows are locked."""
+        """All keys that count an examined try, in the order in which rows are locked."""
         shared = (self.name,) if self.name is not None else ()
         return (*self.own, *shared, *(((self.network, 0),) if self.network else ()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Turn:
-    """Answer to a try: seconds to `wait`, 0 where it is looked at now; `rank` is how much this
-    visitor tried before.
+class ThrottleDecision:
+    """Decision on a try: seconds to `wait`, 0 if it is examined now; `rank` counts the visitor's
+    earlier tries.
     """
 
     wait: int = 0
@@ -82,24 +81,24 @@ class Turn:
 
 @lru_cache(8_192)
 def place_of(address: str) -> str:
-    """What counts as one place: an IPv4 address, or the /64 of an IPv6 address, which one household
-    has to itself.
+    """Return the unit counted as one place: an IPv4 address, or the /64 of an IPv6 address, which a
+    household has to itself.
     """
     return _within(address, 32, 64)
 
 
 def network_of(address: str) -> str:
-    """Return the network around an address, which one attacker may well have whole: its /24, of
-    IPv6 its /48.
+    """Return the network around an address that a single attacker may control: its /24, or /48 for
+    IPv6.
     """
     return _within(address, 24, 48)
 
 
 def shut_for(connection: Connection, asker: Asker, at: float) -> int:
-    """Return the seconds left, where this one waits for longest and was charged just now, else 0;
-    reads only.
+    """Return the seconds left if this visitor has the longest wait and was charged recently, else
+    0; reads only.
 
-    So that who hammers keeps the one writer from nobody.
+    A visitor who hammers therefore does not occupy the only writer.
     """
     free = dict(asker.own)
     lately = (throttle.c.key.in_(free), throttle.c.at > at - CHARGE_SECONDS)
@@ -111,22 +110,22 @@ def shut_for(connection: Connection, asker: Asker, at: float) -> int:
     return math.ceil(max(shut, default=0.0) - _INSTANT)
 
 
-def begin(connection: Connection, asker: Asker, at: float) -> Turn:
-    """Count a try before it is looked at, so that many at once are no way round; or refuse it,
-    which may cost too.
+def begin(connection: Connection, asker: Asker, at: float) -> ThrottleDecision:
+    """Count a try before it is examined, so that concurrent tries do not evade it; or refuse it,
+    which may also count.
     """
     rank = _tries(connection, [asker.network, *(digest for digest, _free in asker.own)], at)
     wait = _own_wait(connection, asker, at)
     if not wait and asker.name is not None:
         wait = _shared_wait(connection, asker, asker.name, at)
     if wait:
-        return Turn(wait=math.ceil(wait - _INSTANT), rank=rank)
+        return ThrottleDecision(wait=math.ceil(wait - _INSTANT), rank=rank)
     fail(connection, asker.counted, at)
-    return Turn(rank=rank)
+    return ThrottleDecision(rank=rank)
 
 
 def fail(connection: Connection, keys: Iterable[Key], at: float) -> None:
-    """Count a failure under each key; the old ones are forgotten."""
+    """Count a failure under each key and delete expired ones."""
     connection.execute(delete(throttle).where(throttle.c.at < at - FORGET_SECONDS))
     dialect = sqlite if is_sqlite(connection) else postgresql
     for digest, _free in keys:
@@ -136,17 +135,17 @@ def fail(connection: Connection, keys: Iterable[Key], at: float) -> None:
 
 
 def forgive(connection: Connection, keys: Iterable[Key]) -> None:
-    """Forget the failures under these keys: the right password came."""
+    """Delete the failures under these keys."""
     connection.execute(
         delete(throttle).where(throttle.c.key.in_([digest for digest, _free in keys]))
     )
 
 
 def succeed(connection: Connection, asker: Asker) -> None:
-    """The right password came: what was counted under the first key is forgotten, under the others
-    this try alone.
+    """Delete the failures under the first key, and this try alone under the others, after the right
+    password.
 
-    Else who has an account of their own could guess at all others without end, signing in now and
+    Otherwise anyone with an account could guess at all others without limit by signing in now and
     then.
     """
     forgive(connection, asker.own[:1])
@@ -156,12 +155,12 @@ def succeed(connection: Connection, asker: Asker) -> None:
     )
 
 
-# --- waits of one's own -------------------------------------------------------------------------------
+# --- a visitor's own waits ---
 
 
 def _own_wait(connection: Connection, asker: Asker, at: float) -> float:
-    """Seconds that the asker's own failures cost still; who was told so and asks before the time
-    pays once more.
+    """Return the seconds left of the visitor's own waits; a try before the announced time costs
+    another failure.
     """
     waits = [0.0]
     for digest, free in asker.own:
@@ -178,11 +177,11 @@ def _own_wait(connection: Connection, asker: Asker, at: float) -> float:
     return max(waits)
 
 
-# --- the line before a name ---------------------------------------------------------------------------
+# --- the line before a name ---
 
 
 def _shared_wait(connection: Connection, asker: Asker, name: Key, at: float) -> float:
-    """Seconds until a name that is guessed at from everywhere may be tried by this one; a place in
+    """Return the seconds until this visitor may try a name under attack, and keep their place in
     the line until then.
     """
     row = _row(connection, name[0], at)
@@ -200,11 +199,11 @@ def _shared_wait(connection: Connection, asker: Asker, name: Key, at: float) -> 
     if place is None:
         fail(connection, [(asker.network, 0)], at)
     elif at >= place.told - _INSTANT:
-        rank += 1  # so that who has just come goes before a crowd that stands in line for ever
+        rank += 1  # newcomers go before a crowd that stays in line for ever
     else:
         fail(connection, [*asker.own, (asker.network, 0)], at)
         rank, left = _rank(connection, asker, at), max(left, _own_wait(connection, asker, at))
-    _keep_place(connection, asker, name, rank=rank, told=at + left)
+    _keep_place(connection, asker, name, rank=rank, due_at=at + left)
     return left
 
 
@@ -213,15 +212,17 @@ def _somebody_tried_less(connection: Connection, name: Key, rank: int) -> bool:
     return connection.execute(select(sign_in_line.c.key).where(*less).limit(1)).first() is not None
 
 
-def _keep_place(connection: Connection, asker: Asker, name: Key, *, rank: int, told: float) -> None:
+def _keep_place(
+    connection: Connection, asker: Asker, name: Key, *, rank: int, due_at: float
+) -> None:
     dialect = sqlite if is_sqlite(connection) else postgresql
-    place = {"name": name[0], "rank": rank, "told": told}
+    place = {"name": name[0], "rank": rank, "told": due_at}
     added = dialect.insert(sign_in_line).values(key=asker.own[0][0], **place)
     connection.execute(added.on_conflict_do_update(index_elements=["key"], set_=place))
 
 
 def _rank(connection: Connection, asker: Asker, at: float) -> int:
-    """Count how much was tried at this name from this address and its network."""
+    """Count the tries at this name from this address and its network."""
     return _tries(connection, [asker.own[0][0], asker.network], at)
 
 
@@ -232,12 +233,12 @@ def _tries(connection: Connection, keys: Iterable[bytes], at: float) -> int:
     return sum(max(0, failures) for failures in connection.execute(rows).scalars())
 
 
-# --- one key ------------------------------------------------------------------------------------------
+# --- a key ---
 
 
 def _row(connection: Connection, digest: bytes, at: float) -> Row[Any] | None:
-    """Look at a key's failures, locked: on PostgreSQL two tries at once must not both find the same
-    turn free.
+    """Read and lock a key's failures: on PostgreSQL two concurrent tries must not both get the same
+    turn.
     """
     recent = (throttle.c.key == digest, throttle.c.at >= at - FORGET_SECONDS)
     return connection.execute(select(throttle).where(*recent).with_for_update()).one_or_none()
@@ -253,12 +254,12 @@ def _pause(failures: int, free: int) -> float:
 
 
 def _within(address: str, bits: int, bits_of_6: int) -> str:
-    """Return the first address of the network that holds an address; what is none stays as it is."""
+    """Return the first address of the network around an address; other text stays as it is."""
     try:
-        found = ip_address(address.partition("%")[0])
+        ip = ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if isinstance(found, IPv6Address) and found.ipv4_mapped:
-        found = found.ipv4_mapped
-    kept = bits_of_6 if isinstance(found, IPv6Address) else bits
-    return str(ip_network((found, kept), strict=False).network_address)
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    prefix = bits_of_6 if isinstance(ip, IPv6Address) else bits
+    return str(ip_network((ip, prefix), strict=False).network_address)

@@ -1,42 +1,30 @@
-"""Working on the ledger: claim a slice, mark rows `sending` through the gate, give the slice back,
-finish the run.
+"""Slices of the ledger: claim, count and release them, finish their run.
 
-Every function is one transaction's worth of SQL. What becomes of an outcome is decided in
-delivery.py.
+Every function is SQL within a transaction.
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-from sqlalchemy import ColumnElement, Connection, select, text, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from broadcaster.domain.deliveries import (
-    CANCELLED,
-    EXPIRED,
     PENDING,
     SENDING,
-    SKIPPED,
     STATES,
     UNCONFIRMED,
-    MarkedRow,
 )
-from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT, UNCERTAIN_LIMIT_EMERGENCY
-from broadcaster.store import statements, tier
+from broadcaster.store import statements
 from broadcaster.store.database import now
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
-from broadcaster.store.statements import Candidate, Statement
-from broadcaster.store.tables import delivery, edition, run, slice_
-
-UNCONFIRMED_ADDRESS, CONFIRMED = 0, 1
-"""subscribers.store.State: only a confirmed address is written to."""
+from broadcaster.store.statements import Statement
+from broadcaster.store.tables import delivery, run, slice_
 
 OVER = ("stopped", "superseded")
-"""States of a run of which nothing more leaves: whatever waits in it closes at once, also what was
-to be retried later.
+"""States of a run that sends nothing more: its waiting rows close at once, also those to be retried
+later.
 """
 CLAIMABLE = ("preparing", "running", *OVER)
 
@@ -57,24 +45,11 @@ class Claim:
     expires_at: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Marked:
-    """What one marking found: rows to write, the last slot looked at, and whether the slice has no
-    more that is due.
-
-    `at` is the time of the database, by which all workers count.
-    """
-
-    rows: list[MarkedRow]
-    cursor: int
-    exhausted: bool
-    at: float
-
-
 _FOR_UPDATE = " FOR UPDATE SKIP LOCKED"
 _NAMES = ", ".join(f"'{state}'" for state in CLAIMABLE)
 _runs = Statement(
-    "SELECT edition, state, follows, published_at, expires_at FROM run WHERE channel = :channel AND lane = :lane"
+    "SELECT edition, state, follows, published_at, expires_at FROM run"
+    " WHERE channel = :channel AND lane = :lane"
     f" AND finished_at IS NULL AND state IN ({_NAMES}) ORDER BY served, edition"
 )
 _DUE = (
@@ -93,7 +68,8 @@ _take = Statement(
     " WHERE edition = :edition AND channel = :channel AND number = :number"
 )
 _take_turn = Statement(
-    "UPDATE run SET served = (SELECT coalesce(max(r.served), 0) + 1 FROM run r WHERE r.channel = :channel AND r.lane = :lane"
+    "UPDATE run SET served = (SELECT coalesce(max(r.served), 0) + 1 FROM run r"
+    " WHERE r.channel = :channel AND r.lane = :lane"
     f" AND r.state IN ({_NAMES})) WHERE edition = :edition AND channel = :channel"
 )
 
@@ -104,42 +80,43 @@ def claim_slice(
     channel: str,
     lane: str,
     holder: Holder,
-    receipt_wait: float,
+    reopen_wait: float,
+    uncertain_limit: int,
     closing: bool = False,
 ) -> Claim | None:
     """Lease the next slice with due work, runs of the lane taking turns; None when nothing is due.
 
-    Rows that a dead or fenced holder left `sending` reopen after `receipt_wait` seconds as possible
-    duplicates. `closing`: the channel may not send, so only what is over or expired, to be closed
-    by the gate.
+    Rows that a dead or fenced holder left `sending` reopen after `reopen_wait` seconds as possible
+    duplicates, and close as unconfirmed at `uncertain_limit` uncertain attempts. `closing`: the
+    channel may not send, so only runs that are over or expired, to be closed by the gate.
     """
     clock, wall = lease_clock(connection), now(connection)
-    for found in _runs(connection, channel=channel, lane=lane).all():
+    for turn in _runs(connection, channel=channel, lane=lane).all():
         if (
             closing
-            and found.state not in OVER
-            and (found.expires_at is None or found.expires_at > wall)
+            and turn.state not in OVER
+            and (turn.expires_at is None or turn.expires_at > wall)
         ):
             continue
         row = _free_slice(
-            connection, found.edition, channel, clock, _due_until(found.state, wall), holder
+            connection, turn.edition, channel, clock, due_until(turn.state, wall), holder
         )
         if row is None:
             continue
         claim = Claim(
-            edition=found.edition,
+            edition=turn.edition,
             channel=channel,
             number=row.number,
             lane=lane,
             after_slot=row.after_slot,
             last_slot=row.last_slot,
             epoch=row.epoch + 1,
-            follows=found.follows,
-            published_at=found.published_at,
-            expires_at=found.expires_at,
+            follows=turn.follows,
+            published_at=turn.published_at,
+            expires_at=turn.expires_at,
         )
         if row.n_sending:
-            _reopen(connection, claim, wall + receipt_wait)
+            _reopen(connection, claim, wall + reopen_wait, uncertain_limit)
         place = {"edition": claim.edition, "channel": channel}
         lease = {"owner": holder.owner, "until": clock + holder.lease, "epoch": claim.epoch}
         _take(connection, **place, number=claim.number, **lease)
@@ -148,15 +125,15 @@ def claim_slice(
     return None
 
 
-def _due_until(state: str, wall: float) -> float:
-    """Up to which time rows count as due: those of a run that is over always do."""
+def due_until(state: str, wall: float) -> float:
+    """Return the time up to which rows count as due: infinity for a run that is over."""
     return math.inf if state in OVER else wall
 
 
 def _free_slice(
     connection: Connection, edition: int, channel: str, clock: float, until: float, holder: Holder
 ) -> Any:
-    """The first slice with due work that nobody holds, else one whose holder is dead; None when
+    """Find the first slice with due work that nobody holds, else one whose holder is dead; None if
     there is none.
     """
     due: dict[str, Any] = {"edition": edition, "channel": channel, "until": until}
@@ -169,11 +146,10 @@ def _free_slice(
     return None
 
 
-def _reopen(connection: Connection, claim: Claim, due_at: float) -> None:
-    """Rows an earlier holder marked and never settled: uncertain. They are tried again, a limited
-    number of times.
+def _reopen(connection: Connection, claim: Claim, due_at: float, limit: int) -> None:
+    """Reopen rows that an earlier holder marked and never settled; close those uncertain `limit`
+    times.
     """
-    limit = UNCERTAIN_LIMIT_EMERGENCY if claim.lane == "emergency" else UNCERTAIN_LIMIT
     open_rows = _in_slice(claim) & (delivery.c.state == SENDING)
     closed = connection.execute(
         update(delivery)
@@ -215,7 +191,7 @@ def move_counters(
     possible_duplicates: int = 0,
     holder: Holder | None = None,
 ) -> None:
-    """Move the slice's counters by `change` (state -> difference); with `holder` also renew the
+    """Change the slice's counters by `change` (state -> difference); with `holder` also renew the
     lease, or raise LeaseLost.
     """
     moved = any(change.values()) or possible_duplicates
@@ -239,208 +215,21 @@ def move_counters(
         raise LeaseLost
 
 
-def slice_row(claim: Claim) -> ColumnElement[bool]:
-    """The row of the claimed slice."""
-    return (
-        (slice_.c.edition == claim.edition)
-        & (slice_.c.channel == claim.channel)
-        & (slice_.c.number == claim.number)
-    )
-
-
 def renew(connection: Connection, claim: Claim, holder: Holder) -> None:
-    """Prolong the lease; raises LeaseLost when it is no longer ours."""
+    """Renew the lease. Raises LeaseLost."""
     move_counters(connection, claim, {}, holder=holder)
 
 
-_close = text(
-    "UPDATE delivery SET state = :state, reason = :reason, closed_at = :now"
-    " WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = 0"
+_HELD = (
+    " WHERE edition = :edition AND channel = :channel AND number = :number"
+    " AND owner = :owner AND epoch = :epoch"
 )
-
-_wait = text(
-    "UPDATE delivery SET due_at = :due_at, provider_code = 'tier'"
-    " WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = 0"
-)
-
-
-def mark(
-    connection: Connection,
-    claim: Claim,
-    holder: Holder,
-    *,
-    cursor: int,
-    limit: int,
-    people: int = 0,
-) -> Marked:
-    """The gate: mark up to `limit` due rows `sending`, close those that may not be sent, renew the
-    lease. Raises LeaseLost.
-
-    `people`: how many different ones the provider lets us write to in 24 hours (0: any number);
-    rows beyond them wait.
-    """
-    state, wall, closed = statements.gate(connection, claim.edition, claim.channel, claim.lane)
-    if state == "paused":
-        return Marked(rows=[], cursor=cursor, exhausted=True, at=wall)
-    span: dict[str, Any] = {
-        "edition": claim.edition,
-        "channel": claim.channel,
-        "cursor": cursor,
-        "until": _due_until(state, wall),
-    }
-    found = statements.candidates(connection, **span, last=claim.last_slot, limit=limit)
-    if not found:
-        return Marked(rows=[], cursor=claim.last_slot, exhausted=True, at=wall)
-    passing, closing = [], []
-    for row in found:
-        verdict = _verdict(row, state, claim, wall)
-        (closing.append((row, *verdict)) if verdict else passing.append(row))
-    shut = bool(passing) and closed
-    if shut:
-        passing = []
-    if closing:
-        connection.execute(
-            _close,
-            [
-                {
-                    "edition": claim.edition,
-                    "channel": claim.channel,
-                    "slot": row.slot,
-                    "state": to,
-                    "reason": why,
-                    "now": wall,
-                }
-                for row, to, why in closing
-            ],
-        )
-    if people and passing:
-        passing = _within_tier(connection, claim, people, passing)
-    slots = {row.slot for row in passing}
-    marked = (
-        statements.mark_range(connection, slots, **span, last=found[-1].slot) if passing else set()
-    )
-    marked -= _unmark(connection, claim, marked - slots)
-    change = Counter({PENDING: -len(marked) - len(closing), SENDING: len(marked)})
-    change.update(to for _row, to, _why in closing)
-    move_counters(connection, claim, change, holder=holder)
-    rows: list[MarkedRow] = [row for row in passing if row.slot in marked]
-    if claim.follows is not None and marked:
-        standing = _message_numbers(connection, claim, sorted(marked))
-        rows = [
-            msgspec.structs.replace(row, corrects=tuple(standing.get(row.slot, ()))) for row in rows
-        ]
-    return Marked(rows=rows, cursor=found[-1].slot, exhausted=shut or len(found) < limit, at=wall)
-
-
-def has_due(connection: Connection, claim: Claim) -> bool:
-    """Whether the gate would find something in the claimed slice."""
-    state, wall, _closed = statements.gate(connection, claim.edition, claim.channel, claim.lane)
-    span: dict[str, Any] = {
-        "edition": claim.edition,
-        "channel": claim.channel,
-        "cursor": claim.after_slot,
-    }
-    due = statements.candidates(
-        connection, **span, until=_due_until(state, wall), last=claim.last_slot, limit=1
-    )
-    return state != "paused" and bool(due)
-
-
-def _within_tier(
-    connection: Connection, claim: Claim, people: int, rows: list[Candidate]
-) -> list[Candidate]:
-    """Those whom the day's number of people allows; the others wait until there is room, or for
-    their end.
-    """
-    emergency = claim.lane == "emergency"
-    admitted = tier.admit(
-        connection, claim.channel, people, [row.address for row in rows], emergency=emergency
-    )
-    waiting = [row for row in rows if row.address not in admitted]
-    if waiting:
-        times = tier.next_room(connection, claim.channel, people, len(waiting), emergency=emergency)
-        connection.execute(
-            _wait,
-            [
-                {
-                    "edition": claim.edition,
-                    "channel": claim.channel,
-                    "slot": row.slot,
-                    "due_at": min(at, claim.expires_at or at),
-                }
-                for row, at in zip(waiting, times, strict=True)
-            ],
-        )
-    return [row for row in rows if row.address in admitted]
-
-
-def _unmark(connection: Connection, claim: Claim, slots: set[int]) -> set[int]:
-    """Rows that another transaction opened between the look and the marking: they have not been
-    through the gate.
-    """
-    if slots:
-        mine = (
-            delivery.c.edition == claim.edition,
-            delivery.c.channel == claim.channel,
-            delivery.c.slot.in_(slots),
-        )
-        connection.execute(
-            update(delivery).where(*mine).values(state=PENDING, attempt=delivery.c.attempt - 1)
-        )
-    return slots
-
-
-def _verdict(row: Candidate, state: str, claim: Claim, wall: float) -> tuple[int, str] | None:
-    """Why a row may not be sent: its closing state and reason; None = it may."""
-    if state == "superseded":
-        why = (CANCELLED, "superseded")
-    elif state == "stopped":
-        why = (CANCELLED, "stopped")
-    elif claim.expires_at is not None and claim.expires_at <= wall:
-        why = (EXPIRED, "expired")
-    elif row.address_state != CONFIRMED:
-        why = (
-            SKIPPED,
-            row.address_reason
-            or (
-                "address_unconfirmed"
-                if row.address_state == UNCONFIRMED_ADDRESS
-                else "address_gone"
-            ),
-        )
-    else:
-        return None
-    return (UNCONFIRMED, why[1]) if row.uncertain else why
-
-
-def _message_numbers(
-    connection: Connection, claim: Claim, slots: list[int]
-) -> dict[int, dict[int, None]]:
-    """The provider's numbers of every message of earlier editions, by slot, newest first: an edit
-    keeps its number.
-    """
-    mine = select(edition.c.announcement).where(edition.c.id == claim.edition).scalar_subquery()
-    earlier = select(edition.c.id).where(
-        edition.c.announcement == mine, edition.c.id < claim.edition
-    )
-    numbered = select(delivery.c.slot, delivery.c.message_number).where(
-        delivery.c.edition.in_(connection.execute(earlier).scalars().all()),
-        delivery.c.channel == claim.channel,
-        delivery.c.slot.in_(slots),
-        delivery.c.message_number.is_not(None),
-    )
-    numbers: dict[int, dict[int, None]] = {}
-    for row in connection.execute(numbered.order_by(delivery.c.edition.desc())):
-        numbers.setdefault(row.slot, {})[row.message_number] = None
-    return numbers
-
-
-_HELD = " WHERE edition = :edition AND channel = :channel AND number = :number AND owner = :owner AND epoch = :epoch"
 _SPAN = f"SELECT after_slot, last_slot FROM slice{_HELD}"
 _still_held = Statement(_SPAN, _SPAN + " FOR UPDATE")
 _recount = Statement(
     "SELECT state, count(*) AS n, min(due_at) AS due_at FROM delivery"
-    " WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last GROUP BY state"
+    " WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last"
+    " GROUP BY state"
 )
 _let_go = Statement(
     "UPDATE slice SET owner = NULL, lease_until = NULL, open = :open, due_at = :due_at, "
@@ -450,8 +239,8 @@ _let_go = Statement(
 
 
 def release(connection: Connection, claim: Claim, holder: Holder) -> None:
-    """End the claim: recount the slice from its rows, note when its earliest open row is due, close
-    the run when all is done.
+    """Release the claim: recount the slice from its rows, store when its earliest open row is due,
+    close a finished run.
     """
     held: dict[str, Any] = {
         "edition": claim.edition,
@@ -479,9 +268,9 @@ def release(connection: Connection, claim: Claim, holder: Holder) -> None:
 
 
 def finish_run(connection: Connection, edition: int, channel: str) -> None:
-    """Close a run once nothing of it is open and nothing more will be added."""
+    """Close a run once no row of it is open and none will be added."""
     mine = (run.c.edition == edition) & (run.c.channel == channel) & run.c.finished_at.is_(None)
-    # the run's row orders those who close its last slices and who seals it: the last of them sees all the others' work
+    # the lock orders the closing of the last slices and the seal: the last one sees the others
     if connection.execute(select(run.c.edition).where(mine).with_for_update()).first() is None:
         return
     still_open = (
@@ -503,10 +292,9 @@ def finish_run(connection: Connection, edition: int, channel: str) -> None:
 
 
 def finish_idle(connection: Connection) -> None:
-    """Close every run that has nothing open any more (a safety net: each is closed by its last
-    slice).
+    """Close every run without open rows (a safety net: normally the last slice closes its run).
 
-    A paused one that expires goes on, so that the gate closes what waits in it.
+    A paused run that expires continues, so that the gate closes its waiting rows.
     """
     expired = (run.c.state == "paused", run.c.expires_at <= now(connection))
     connection.execute(update(run).where(*expired, run.c.sealed).values(state="running"))
@@ -518,23 +306,23 @@ def finish_idle(connection: Connection) -> None:
 
 
 def busy_lanes(connection: Connection) -> list[tuple[str, str]]:
-    """(channel, lane) pairs that have something to do now: runs to fill, slices that are due."""
+    """Return the (channel, lane) pairs with work: runs to fill, slices that are due."""
     wall = now(connection)
     open_runs = select(run.c.edition, run.c.channel, run.c.lane, run.c.state, run.c.sealed).where(
         run.c.finished_at.is_(None), run.c.state.in_(CLAIMABLE)
     )
-    found: dict[tuple[str, str], None] = {}
+    lanes: dict[tuple[str, str], None] = {}
     for row in connection.execute(open_runs).all():
-        if (row.channel, row.lane) in found:
+        if (row.channel, row.lane) in lanes:
             continue
         work = select(slice_.c.number).where(
             slice_.c.edition == row.edition,
             slice_.c.channel == row.channel,
             slice_.c.open > 0,
-            slice_.c.due_at <= _due_until(row.state, wall),
+            slice_.c.due_at <= due_until(row.state, wall),
         )
         if (row.state == "preparing" and not row.sealed) or connection.execute(
             work.limit(1)
         ).first() is not None:
-            found[row.channel, row.lane] = None
-    return list(found)
+            lanes[row.channel, row.lane] = None
+    return list(lanes)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+import broadcaster.store.channel_tables  # noqa: F401  # so that `metadata` holds every table
 from broadcaster.store.audit_tables import audit
 from broadcaster.store.tables import big_key, metadata
 
@@ -49,28 +50,23 @@ account = Table(
     "account",
     metadata,
     Column("id", big_key, primary_key=True, autoincrement=True),
-    Column("name", Text, nullable=False, unique=True),  # signs in with it; lower case
+    Column("name", Text, nullable=False, unique=True),  # for signing in; lower case
     Column("full_name", Text, nullable=False),
     Column("roles", Text, nullable=False),  # space separated: author approver screens admin
-    Column(
-        "agencies", Text, nullable=False, default="[]"
-    ),  # JSON list of names; empty: every agency
-    Column(
-        "areas", Text, nullable=False, default=""
-    ),  # codes, space separated; empty: the whole city
-    Column(
-        "password", Text, nullable=False, default=""
-    ),  # Argon2id; empty: none, only single sign-on
-    Column(
-        "must_change", Boolean, nullable=False, default=False
-    ),  # a password that somebody else chose
+    # JSON list of names; empty: every agency
+    Column("agencies", Text, nullable=False, default="[]"),
+    # codes, space separated; empty: the whole city
+    Column("areas", Text, nullable=False, default=""),
+    # Argon2id; empty: none, only single sign-on
+    Column("password", Text, nullable=False, default=""),
+    # the password was chosen by somebody else
+    Column("must_change", Boolean, nullable=False, default=False),
     Column("totp", LargeBinary),  # the shared secret, AES-GCM; NULL: no second factor
-    Column(
-        "totp_step", BigInteger, nullable=False, default=0
-    ),  # last 30 s step used, so that no code serves twice
-    Column("issuer", Text),  # single sign-on: who says it ..
-    Column("subject", Text),  # .. and who it is there
-    Column("email", Text, nullable=False, default=""),  # where nudges go
+    # last 30 s step used, so that no code is accepted twice
+    Column("totp_step", BigInteger, nullable=False, default=0),
+    Column("issuer", Text),  # of single sign-on
+    Column("subject", Text),  # id at that issuer
+    Column("email", Text, nullable=False, default=""),  # address for nudges
     Column("telegram", Text, nullable=False, default=""),  # chat id for nudges
     Column("created_at", Double, nullable=False),
     Column("disabled_at", Double),
@@ -81,11 +77,11 @@ account = Table(
 account_control = Table(
     "account_control",
     metadata,
-    # who of staff gave an account what lets somebody sign in with it, or what it may do: they are no second person for a while
+    # staff who gave an account credentials or rights: for a while they are no second person for it
     Column("id", big_key, primary_key=True, autoincrement=True),
     Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
     Column("maker", BigInteger, ForeignKey("account.id"), nullable=False),
-    Column("act", Text, nullable=False),  # as in the audit
+    Column("act", Text, nullable=False),  # as in the audit log
     Column("at", Double, nullable=False),
     Index("account_control_recent", "at"),
 )
@@ -93,7 +89,7 @@ account_control = Table(
 former_mail = Table(
     "former_mail",
     metadata,
-    # where somebody was told until their address was changed, for a day: whoever changes it hides nothing from them
+    # former mail addresses, notified for a day after the change, so that no change is hidden
     Column("id", big_key, primary_key=True, autoincrement=True),
     Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
     Column("mail", LargeBinary, nullable=False),  # AES-GCM
@@ -113,19 +109,17 @@ session = Table(
     "session",
     metadata,
     Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the cookie's value
-    Column(
-        "id", Text, nullable=False, unique=True
-    ),  # names the session in lists; of no use to sign in
+    # names the session in lists; cannot be used to sign in
+    Column("id", Text, nullable=False, unique=True),
     Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
-    Column("csrf", Text, nullable=False),  # what this session's forms must carry
+    Column("csrf", Text, nullable=False),  # token that this session's forms must contain
     Column("way", Text, nullable=False),  # password | totp | recovery | oidc
     Column("started_at", Double, nullable=False),
     Column("seen_at", Double, nullable=False),
-    Column("agent", Text, nullable=False),  # browser and system in words
-    Column("place", Text, nullable=False),  # address it came from
-    Column(
-        "hint", Text, nullable=False, default=""
-    ),  # id token of single sign-on, for signing out there
+    Column("agent", Text, nullable=False),  # browser and system, in words
+    Column("place", Text, nullable=False),  # client address
+    # id token of single sign-on, for signing out there
+    Column("hint", Text, nullable=False, default=""),
     Index("session_account", "account"),
 )
 
@@ -136,20 +130,19 @@ throttle = Table(
     Column("key", LargeBinary, primary_key=True),
     Column("failures", Integer, nullable=False),
     Column("at", Double, nullable=False),  # last
-    Column(
-        "told", Double, nullable=False, default=0.0, server_default="0"
-    ),  # until when a refusal said to wait; 0: none did
+    # until when the last refusal said to wait; 0: none did
+    Column("told", Double, nullable=False, default=0.0, server_default="0"),
     sqlite_with_rowid=False,
 )
 
 sign_in_line = Table(
     "sign_in_line",
     metadata,
-    # who waits for a turn at a name that is guessed at from everywhere, as keyed hashes; gone a minute after its time
+    # visitors waiting for a turn at a name under attack, as keyed hashes; deleted a minute later
     Column("key", LargeBinary, primary_key=True),  # name and address together
     Column("name", LargeBinary, nullable=False),
-    Column("rank", Integer, nullable=False),  # how much they tried before: less goes first
-    Column("told", Double, nullable=False),  # when they were told to come again
+    Column("rank", Integer, nullable=False),  # earlier tries: fewer go first
+    Column("told", Double, nullable=False),  # when they may try again
     Index("sign_in_line_name", "name", "rank"),
     sqlite_with_rowid=False,
 )
@@ -157,11 +150,10 @@ sign_in_line = Table(
 proxy_sighting = Table(
     "proxy_sighting",
     metadata,
-    # proxies whose visitors all count as one address, for doctor
+    # proxies whose visitors all count as one address, for `broadcaster doctor`
     Column("kind", Text, primary_key=True),  # untrusted | silent
-    Column(
-        "peer", Text, primary_key=True
-    ),  # an address of our own network; empty: the open internet
+    # an address of our own network; empty: the open internet
+    Column("peer", Text, primary_key=True),
     Column("last_at", Double, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -169,62 +161,57 @@ proxy_sighting = Table(
 code_guard = Table(
     "code_guard",
     metadata,
-    # wrong codes of a second factor in a row; gone with a right one
+    # consecutive wrong codes of a second factor; deleted by a right one
     Column("account", BigInteger, ForeignKey("account.id"), primary_key=True),
-    Column(
-        "browser", LargeBinary, primary_key=True
-    ),  # keyed hash of a known browser; empty: all others together
+    # keyed hash of a known browser; empty: all others together
+    Column("browser", LargeBinary, primary_key=True),
     Column("wrong", Integer, nullable=False),
     Column("stopped_at", Double),  # when codes were last stopped
-    Column("told_at", Double),  # when the owner was told
+    Column("told_at", Double),  # when the owner was notified
     sqlite_with_rowid=False,
 )
 
 draft_version = Table(
     "draft_version",
     metadata,
-    # every version of an announcement's form as somebody left it
+    # every version of an announcement's form
     Column("announcement", Text, ForeignKey("announcement.id"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("at", Double, nullable=False),
     Column("actor", Text, nullable=False),
     Column("act", Text, nullable=False),  # edit | submit | restore | correct
     Column("form", Text, nullable=False),  # JSON of the form, as typed
-    Column(
-        "lost", Integer, nullable=False, default=0, server_default="0"
-    ),  # characters it lost to later changes folded into it
+    # characters cut by later changes merged into it
+    Column("lost", Integer, nullable=False, default=0, server_default="0"),
     Index("draft_version_actor", "announcement", "actor"),
 )
 
 proposal = Table(
     "proposal",
     metadata,
-    # a correction or withdrawal of what is published, waiting for a second person; one at a time for each announcement
+    # corrections and withdrawals that wait for a second person; at most one per announcement
     Column("announcement", Text, ForeignKey("announcement.id"), primary_key=True),
     Column("change", Text, nullable=False),  # correction | withdrawal
     Column("form", Text, nullable=False),  # JSON of the form; "{}" for a withdrawal
     Column("reason", Text, nullable=False),
-    Column("bound", Text, nullable=False),  # what an approval is bound to
+    Column("bound", Text, nullable=False),  # what an approval is bound to (newsroom/corrections.py)
     Column("actor", Text, nullable=False),
     Column("at", Double, nullable=False),
-    Column(
-        "approved_by", Text, nullable=False, default="", server_default=""
-    ),  # actor; set while it is held
-    Column("release_at", Double),  # when an approved one is published of itself
+    # actor; set while it is held
+    Column("approved_by", Text, nullable=False, default="", server_default=""),
+    Column("release_at", Double),  # when an approved one is published automatically
     sqlite_with_rowid=False,
 )
 
 form_act = Table(
     "form_act",
     metadata,
-    # forms that were sent once, so that the same form sent again does nothing again; kept for two days
-    Column(
-        "account", BigInteger, primary_key=True, autoincrement=False
-    ),  # whose form; 0: the command line
+    # submitted forms, so that a repeated submission has no further effect; kept for two days
+    # whose form; 0: the command line
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
     Column("form", Text, primary_key=True),  # the id that the page gave it
-    Column(
-        "result", Text, nullable=False, default="", server_default=""
-    ),  # what it made, e.g. the id of a draft
+    # result, e.g. the id of a draft
+    Column("result", Text, nullable=False, default="", server_default=""),
     Column("at", Double, nullable=False),
     Index("form_act_at", "at"),
     sqlite_with_rowid=False,
@@ -233,21 +220,19 @@ form_act = Table(
 nudge = Table(
     "nudge",
     metadata,
-    # who must act and is to be told: written in the transaction of what happened, sent by a worker
+    # notices to staff: written in the transaction of their cause, sent by a worker
     Column("id", big_key, primary_key=True, autoincrement=True),
     Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
-    Column("announcement", Text, nullable=False),  # or whose account it is about: "staff:budi"
+    Column("announcement", Text, nullable=False),  # or an account: "staff:budi"
     Column("reason", Text, nullable=False),  # see nudges.Reason
     Column("at", Double, nullable=False),
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
-    Column("sent_at", Double),  # when the first way took it
-    Column(
-        "settled", Text, nullable=False, default="", server_default=""
-    ),  # ways that took it or never will, space separated
-    Column(
-        "outcome", Text, nullable=False, default="", server_default=""
-    ),  # told | moot | unreachable | given_up; "": open
+    Column("sent_at", Double),  # when the first channel took it
+    # channels that took it or never will, space separated
+    Column("settled", Text, nullable=False, default="", server_default=""),
+    # told | moot | unreachable | given_up; "": open
+    Column("outcome", Text, nullable=False, default="", server_default=""),
     Column("problem", Text, nullable=False, default=""),  # why the last try failed, without address
     UniqueConstraint("account", "announcement", "reason", "at"),
     Index("nudge_due", "outcome", "due_at"),
@@ -256,7 +241,7 @@ nudge = Table(
 link_code = Table(
     "link_code",
     metadata,
-    # one-time codes by which a person's own chat is joined to their account; a person has one at most
+    # one-time codes that link a person's chat to their account; at most one per person
     Column("account", BigInteger, ForeignKey("account.id"), primary_key=True, autoincrement=False),
     Column("digest", LargeBinary, nullable=False, unique=True),  # keyed hash of the code
     Column("until", Double, nullable=False),
@@ -265,21 +250,20 @@ link_code = Table(
 recurring = Table(
     "recurring",
     metadata,
-    # templates of notices that come again
+    # templates of recurring notices
     Column("id", big_key, primary_key=True, autoincrement=True),
     Column("name", Text, nullable=False, unique=True),
     Column("form", Text, nullable=False),  # JSON of the form
     Column("at", Double, nullable=False),
     Column("actor", Text, nullable=False),
-    Column(
-        "blanks", Text
-    ),  # JSON list; empty: its words were finished; else each bracket of its form is left open
+    # JSON list; empty: no bracket of its form is a placeholder, else each is
+    Column("blanks", Text),
 )
 
 media = Table(
     "media",
     metadata,
-    # pictures that staff uploaded, re-encoded; the files lie in the media folder or in an object store
+    # uploaded pictures, re-encoded; their files are in the media folder or an object store
     Column("id", Text, primary_key=True),  # of the re-encoded bytes: SHA-256, first 32 hex digits
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
@@ -291,19 +275,18 @@ media = Table(
 hold_up = Table(
     "hold_up",
     metadata,
-    # what kept an emergency from going out by a channel, from when to when: its people are told once, and when it is over
+    # delays of emergencies by channel; staff are notified once, and again when one is over
     Column("announcement", Text, ForeignKey("announcement.id"), primary_key=True),
     Column("channel", Text, primary_key=True),
     Column("since", Double, primary_key=True),
     Column("cause", Text, nullable=False),  # see waiting.Cause
     Column("why", Text, nullable=False, default=""),  # in words, where a message was stopped
     Column("messages", Integer, nullable=False),  # that wait
-    Column(
-        "until", Double
-    ),  # when the first of them is tried again; NULL: nobody knows, or a person must act
+    # when the earliest is tried again; NULL: unknown, or a person must act
+    Column("until", Double),
     Column("seen_at", Double, nullable=False),  # last
-    Column("told_at", Double),  # when its people were to be told
-    Column("over_at", Double),  # NULL: it still waits
+    Column("told_at", Double),  # when staff were notified
+    Column("over_at", Double),  # NULL: it continues
     Index("hold_up_open", "over_at"),
     sqlite_with_rowid=False,
 )
@@ -311,12 +294,11 @@ hold_up = Table(
 custody = Table(
     "custody",
     metadata,
-    # where this database is at home, one row: a copy of it that wakes elsewhere, or an older state of it, sends nothing
+    # home of this database, a single row: a copy elsewhere, or an older state of it, sends nothing
     Column("one", Integer, primary_key=True, autoincrement=False),
     Column("home", Text, nullable=False),  # JSON of custody.Home
-    Column(
-        "mark", BigInteger, nullable=False
-    ),  # rises while the program runs; the same stands beside the database
-    Column("held_at", Double),  # since when nothing is sent; NULL: it is at home
+    # rises while the program runs; a copy is stored beside the database
+    Column("mark", BigInteger, nullable=False),
+    Column("held_at", Double),  # since when sending is held; NULL: it is at home
     Column("held_because", Text, nullable=False, default=""),  # moved | older
 )

@@ -1,4 +1,4 @@
-"""Suspicions: replies to single recipients that may be about the sender, shared by all workers
+"""Suspicions: replies about single recipients that may concern the sender, shared by all workers
 until a success clears them.
 """
 
@@ -7,23 +7,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection, delete, or_, select, text, update
 
 from broadcaster.domain.deliveries import PENDING, STATES
-from broadcaster.domain.sender_faults import Seen
-from broadcaster.store.tables import delivery, last_success, run, slice_, suspicion
+from broadcaster.domain.sender_faults import SuspectReply
+from broadcaster.store.channel_tables import last_success, suspicion
+from broadcaster.store.tables import delivery, run, slice_
 
 KEEP_SECONDS = 48 * 3600.0
-"""How long an address stays known as one whose reply was its own: longer than any row is tried
-again.
+"""Seconds for which an address is remembered as having its own fault: longer than any row is
+retried.
 """
 LATER = "later:"
-"""Before the kind and the success of what receipts told: that a provider took a message at first
-proves nothing against it.
+"""Prefix of kinds and successes known from receipts: a provider's first acceptance does not
+disprove them.
 """
 LOOKED_AT = 500
-"""Newest replies of a kind that are weighed."""
+"""Newest replies of a kind that are considered."""
 
 
 def note_success(connection: Connection, channel: str, domains: Mapping[str, float]) -> None:
-    """Note when something arrived: at each domain, and under "" anywhere on the channel."""
+    """Record when a message arrived: at each domain, and under "" anywhere on the channel."""
     if domains:
         connection.execute(
             text(
@@ -35,7 +36,7 @@ def note_success(connection: Connection, channel: str, domains: Mapping[str, flo
 
 
 def note_later_success(connection: Connection, channel: str, at: float) -> None:
-    """Note that a receipt told of an arrival, where receipts told of suspect failures."""
+    """Record an arrival reported by a receipt, where receipts reported suspect failures."""
     later = (
         last_success.c.channel == channel,
         last_success.c.domain == LATER,
@@ -45,7 +46,7 @@ def note_later_success(connection: Connection, channel: str, at: float) -> None:
 
 
 def successes(connection: Connection, channel: str) -> Mapping[str, float]:
-    """When something last arrived: by domain, and under "" anywhere on the channel."""
+    """Return when a message last arrived: by domain, and under "" anywhere on the channel."""
     rows = connection.execute(
         select(last_success.c.domain, last_success.c.at).where(last_success.c.channel == channel)
     )
@@ -57,36 +58,39 @@ def note(
     channel: str,
     kind: str,
     code: str,
-    replies: Iterable[Seen],
+    replies: Iterable[SuspectReply],
     *,
     success_at: float,
 ) -> None:
-    """Keep replies, one for each address. A reply that a success followed stays the recipient's own
-    when it comes again.
+    """Store replies, a single one for each address. A reply followed by a success remains the
+    recipient's own fault if repeated.
     """
     connection.execute(
         text(
             "INSERT INTO suspicion (channel, kind, address, domain, code, at)"
             " VALUES (:channel, :kind, :address, :domain, :code, :at)"
-            " ON CONFLICT (channel, kind, address) DO UPDATE SET at = :at WHERE suspicion.at > :success"
+            " ON CONFLICT (channel, kind, address)"
+            " DO UPDATE SET at = :at WHERE suspicion.at > :success"
         ),
         [
             {
                 "channel": channel,
                 "kind": kind,
-                "address": one.address,
-                "domain": one.domain,
+                "address": reply.address,
+                "domain": reply.domain,
                 "code": code,
-                "at": one.at,
+                "at": reply.at,
                 "success": success_at,
             }
-            for one in replies
+            for reply in replies
         ],
     )
 
 
-def newest(connection: Connection, channel: str, kind: str, *, since: float) -> Sequence[Seen]:
-    """The newest replies of a kind after a time."""
+def newest(
+    connection: Connection, channel: str, kind: str, *, since: float
+) -> Sequence[SuspectReply]:
+    """Return the newest replies of a kind after `since`."""
     mine = (suspicion.c.channel == channel, suspicion.c.kind == kind, suspicion.c.at > since)
     rows = (
         select(suspicion.c.address, suspicion.c.domain, suspicion.c.at)
@@ -94,15 +98,15 @@ def newest(connection: Connection, channel: str, kind: str, *, since: float) -> 
         .order_by(suspicion.c.at.desc())
     )
     return [
-        Seen(address=row.address, domain=row.domain, at=row.at)
+        SuspectReply(address=row.address, domain=row.domain, at=row.at)
         for row in connection.execute(rows.limit(LOOKED_AT))
     ]
 
 
-def reached_anybody(
+def any_arrived(
     connection: Connection, channel: str, states: Iterable[int], *, since: float
 ) -> bool:
-    """Whether a message of an edition arrived that is under way, or ended after `since`."""
+    """True if a message arrived of an edition that is being sent or ended after `since`."""
     arrived = or_(*(slice_.c[f"n_{STATES[state]}"] > 0 for state in states))
     mine = (
         run.c.channel == channel,
@@ -117,8 +121,8 @@ def reached_anybody(
 
 
 def forget(connection: Connection, channel: str) -> None:
-    """Begin anew, as an operator says that the fault is mended: what waits because of such a reply
-    is due now.
+    """Clear suspicions when an operator reports the fault as fixed: rows that wait because of them
+    are due now.
     """
     codes = (
         connection.execute(
@@ -144,6 +148,6 @@ def forget(connection: Connection, channel: str) -> None:
 
 
 def purge(connection: Connection, now: float) -> None:
-    """Forget replies that are too old to matter."""
+    """Delete expired replies and successes."""
     connection.execute(delete(suspicion).where(suspicion.c.at < now - KEEP_SECONDS))
     connection.execute(delete(last_success).where(last_success.c.at < now - KEEP_SECONDS))

@@ -1,5 +1,4 @@
-"""The tables of this package: announcements and editions, the delivery ledger, receipts, channel
-state, access, audit.
+"""The tables of announcements and editions, the delivery ledger, receipts, workers and access.
 
 Times are epoch seconds UTC (double). Text that people wrote is JSON or text; addresses never appear
 here.
@@ -34,7 +33,7 @@ announcement = Table(
     Column("id", Text, primary_key=True),  # 32 hex digits, time-ordered
     Column("code", Text, nullable=False, unique=True),
     Column("state", Text, nullable=False),
-    Column("fields", Text, nullable=False),  # JSON of announcements.Fields
+    Column("fields", Text, nullable=False),  # JSON of domain.fields.Fields
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Column("publish_at", Double),
@@ -42,32 +41,26 @@ announcement = Table(
     Column("expires_at", Double),
     Column("created_by", Text, nullable=False),
     Column("training", Boolean, nullable=False, default=False),
-    Column(
-        "note", Text, nullable=False, default=""
-    ),  # why a person is asked, e.g. a missed schedule
-    # what the newsroom adds
-    Column(
-        "form", Text, nullable=False, default="", server_default=""
-    ),  # JSON of the form as typed; "": never opened there
-    Column(
-        "version", Integer, nullable=False, default=0, server_default="0"
-    ),  # of the form; each change adds one
-    Column(
-        "bound", Text, nullable=False, default="", server_default=""
-    ),  # content_hash under review or approved
+    # why a person must act, e.g. a missed schedule
+    Column("note", Text, nullable=False, default=""),
+    # columns of the newsroom
+    # JSON of the form as typed; "": never opened in the composer
+    Column("form", Text, nullable=False, default="", server_default=""),
+    # of the form; each change adds 1
+    Column("version", Integer, nullable=False, default=0, server_default="0"),
+    # content_hash under review or approved
+    Column("bound", Text, nullable=False, default="", server_default=""),
     Column("submitted_by", Text, nullable=False, default="", server_default=""),
     Column("submitted_at", Double),
     Column("approved_by", Text, nullable=False, default="", server_default=""),
     Column("approved_at", Double),
-    Column("release_at", Double),  # approved: when the hold is over and it is published
-    Column(
-        "blanks", Text, nullable=False, default="", server_default=""
-    ),  # JSON: what the template it began from left open
-    # what lists are filtered by, kept with `fields`
+    Column("release_at", Double),  # when an approved one is published automatically
+    # JSON: placeholders that its template left open
+    Column("blanks", Text, nullable=False, default="", server_default=""),
+    # copies from `fields`, by which lists are filtered
     Column("title", Text, nullable=False, default="", server_default=""),
-    Column(
-        "words", Text, nullable=False, default="", server_default=""
-    ),  # code, title, summary, body, agency; lower case
+    # code, title, summary, body, agency; lower case
+    Column("words", Text, nullable=False, default="", server_default=""),
     Column("level", Text, nullable=False, default="info", server_default="info"),
     Column("topic", Text, nullable=False, default="", server_default=""),
     Column("agency", Text, nullable=False, default="", server_default=""),
@@ -89,19 +82,16 @@ edition = Table(
     Column("key_id", Text, nullable=False),
     Column("level", Text, nullable=False),
     Column("topic", Text, nullable=False),
-    Column(
-        "channels", Text, nullable=False, default=""
-    ),  # the chosen ones, each between spaces; empty: all
+    # the chosen ones, each between spaces; empty: all
+    Column("channels", Text, nullable=False, default=""),
     Column("published_at", Double, nullable=False),
     Column("first_published_at", Double, nullable=False),
     Column("expires_at", Double),
-    Column(
-        "newest", Boolean, nullable=False
-    ),  # False once a later edition of the announcement exists
+    # False once a later edition of the announcement exists
+    Column("newest", Boolean, nullable=False),
     Column("withdrawn", Boolean, nullable=False, default=False),
-    Column(
-        "people", BigInteger
-    ),  # how many different persons its deliveries are for; empty until all are there
+    # number of different recipients; NULL until all rows exist and are counted
+    Column("people", BigInteger),
     UniqueConstraint("announcement", "number"),
     Index("edition_newest", "newest", "first_published_at"),
 )
@@ -112,7 +102,7 @@ edition_area = Table(
     # every area the edition concerns: its own, those that contain them, those within them
     Column("edition", BigInteger, primary_key=True),
     Column("area", Text, primary_key=True),
-    # it concerned an earlier edition only: feeds and screens there show what became of it, nobody new is written to
+    # only an earlier edition concerned it: its feeds and screens show the change, no new recipients
     Column("former", Boolean, nullable=False, default=False, server_default=false()),
     Index("edition_area_area", "area", "edition"),
     sqlite_with_rowid=False,
@@ -121,7 +111,7 @@ edition_area = Table(
 search_word = Table(
     "search_word",
     metadata,
-    # every word of the public archive once, lower case; what a search looks through (store/search.py)
+    # every word of the public archive once, lower case, for searches (store/search.py)
     Column("id", big_key, primary_key=True, autoincrement=True),
     Column("word", Text, nullable=False, unique=True),
 )
@@ -129,7 +119,7 @@ search_word = Table(
 search_posting = Table(
     "search_posting",
     metadata,
-    # which words stand in which newest edition
+    # words of each newest edition
     Column("word", BigInteger, primary_key=True),
     Column("edition", BigInteger, primary_key=True),
     Index("search_posting_edition", "edition", "word"),
@@ -143,21 +133,17 @@ run = Table(
     Column("edition", BigInteger, primary_key=True),
     Column("channel", Text, primary_key=True),
     Column("lane", Text, nullable=False),  # emergency | routine
-    Column(
-        "state", Text, nullable=False
-    ),  # preparing | running | paused | stopped | superseded | done
-    Column(
-        "stopped_by", Text, nullable=False, default=""
-    ),  # reason in words when paused or stopped
-    Column(
-        "follows", BigInteger
-    ),  # the edition whose recipients this one goes to (correction, withdrawal)
-    Column("cursor", BigInteger, nullable=False, default=-1),  # last slot fanned out
+    # preparing | running | paused | stopped | superseded | done
+    Column("state", Text, nullable=False),
+    # reason in words when paused or stopped
+    Column("stopped_by", Text, nullable=False, default=""),
+    # the edition whose recipients this one goes to (correction, withdrawal)
+    Column("follows", BigInteger),
+    Column("cursor", BigInteger, nullable=False, default=-1),  # last slot that was filled
     Column("sealed", Boolean, nullable=False, default=False),
     Column("total", BigInteger, nullable=False, default=0),
-    Column(
-        "served", BigInteger, nullable=False, default=0
-    ),  # turns taken, for round robin within the lane
+    # turns taken, for round robin within the lane
+    Column("served", BigInteger, nullable=False, default=0),
     Column("due_at", Double, nullable=False, default=0),  # not before
     Column("owner", Text),  # lease of the fan-out
     Column("lease_until", Double),
@@ -165,9 +151,8 @@ run = Table(
     Column("published_at", Double, nullable=False),
     Column("expires_at", Double),
     Column("finished_at", Double),
-    Column(
-        "folded_to", BigInteger, nullable=False, default=-1, server_default="-1"
-    ),  # last slot whose row became a count
+    # last slot whose row became a count
+    Column("folded_to", BigInteger, nullable=False, default=-1, server_default="-1"),
     Index("run_work", "channel", "lane", "state"),
     Index("run_finished", "folded_to", "finished_at"),
     sqlite_with_rowid=False,
@@ -206,19 +191,16 @@ delivery = Table(
     Column("area", Text, nullable=False),  # the area under which it is counted
     Column("state", SmallInteger, nullable=False, default=PENDING),
     Column("attempt", SmallInteger, nullable=False, default=0),  # times marked `sending`
-    Column(
-        "spent", SmallInteger, nullable=False, default=0
-    ),  # attempts that count for the retry waits
-    Column(
-        "uncertain", SmallInteger, nullable=False, default=0
-    ),  # attempts written but never answered
+    # attempts that count for the retry waits
+    Column("spent", SmallInteger, nullable=False, default=0),
+    # attempts sent but never answered
+    Column("uncertain", SmallInteger, nullable=False, default=0),
     Column("due_at", Double, nullable=False, default=0),
     Column("reason", Text),
     Column("provider_code", Text),
     Column("provider_key", Text),  # keyed hash of the provider's id, which may contain the address
-    Column(
-        "message_number", BigInteger
-    ),  # of a message that a correction edits, where the provider numbers them
+    # of a message that a correction edits, where the provider numbers them
+    Column("message_number", BigInteger),
     Column("closed_at", Double),
     sqlite_with_rowid=False,
 )
@@ -226,7 +208,7 @@ delivery = Table(
 folded = Table(
     "folded",
     metadata,
-    # how many rows of old editions closed how: the rows themselves are gone
+    # counts of old editions' rows, which are deleted
     Column("edition", BigInteger, primary_key=True),
     Column("channel", Text, primary_key=True),
     Column("area", Text, primary_key=True),
@@ -241,18 +223,17 @@ _WAITS = text("priority IS NOT NULL")
 receipt = Table(
     "receipt",
     metadata,
-    # the inbox of what providers said later; bodies encrypted, dedupe keys hashed with a key
+    # inbox of receipts and residents' messages; bodies encrypted, dedupe keys are keyed hashes
     Column("id", big_key, primary_key=True, autoincrement=True),
     Column("channel", Text, nullable=False),
     Column("dedupe", LargeBinary, nullable=False),
-    Column("body", LargeBinary),  # AES-GCM of the event (msgpack); NULL once worked off
+    Column("body", LargeBinary),  # AES-GCM of the event (msgpack); NULL once applied
     Column("received_at", Double, nullable=False),
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
     Column("applied_at", Double),
-    Column(
-        "priority", SmallInteger
-    ),  # see inbox.py: stops, words, statuses, what was put off; NULL once worked off
+    # see store/inbox.py; NULL once applied
+    Column("priority", SmallInteger),
     UniqueConstraint("channel", "dedupe"),
     Index("receipt_applied", "applied_at"),
     Index("receipt_turn", "priority", "due_at", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
@@ -261,7 +242,7 @@ receipt = Table(
 provider_message = Table(
     "provider_message",
     metadata,
-    # finds the delivery of a provider's id when our callback data is missing
+    # maps a provider's message id to its delivery when our callback data is missing
     Column("channel", Text, primary_key=True),
     Column("provider_key", Text, primary_key=True),  # keyed hash
     Column("edition", BigInteger, nullable=False),
@@ -270,42 +251,6 @@ provider_message = Table(
     sqlite_with_rowid=False,
 )
 
-channel_state = Table(
-    "channel_state",
-    metadata,
-    # what must survive an emptied Redis: pauses, circuit breaker, mass-suppression breaker
-    Column("channel", Text, primary_key=True),
-    Column("paused_until", Double, nullable=False, default=0),
-    Column("halted", Text, nullable=False, default=""),  # "" | probe | manual
-    Column("detail", Text, nullable=False, default=""),
-    Column("since", Double),
-    Column("next_probe", Double),
-    Column(
-        "holding", Boolean, nullable=False, default=False
-    ),  # suppressions are held for an operator
-    # closed because of replies to single recipients: an emergency goes on, and a success opens it again
-    Column("suspected", Boolean, nullable=False, default=False, server_default=false()),
-)
-
-channel_minute = Table(
-    "channel_minute",
-    metadata,
-    # results a minute, for the mass-suppression breaker
-    Column("channel", Text, primary_key=True),
-    Column("minute", BigInteger, primary_key=True),
-    Column("results", Integer, nullable=False),
-    Column("dead", Integer, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-held_suppression = Table(
-    "held_suppression",
-    metadata,
-    Column("address", BigInteger, primary_key=True),
-    Column("channel", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("at", Double, nullable=False),
-)
 
 sweeper = Table(
     "sweeper",
@@ -318,7 +263,7 @@ sweeper = Table(
 worker = Table(
     "worker",
     metadata,
-    # workers last seen, for the shared rate when Redis is away
+    # live workers, for sharing the rate when Redis is unavailable
     Column("owner", Text, primary_key=True),
     Column("lane", Text, nullable=False),
     Column("seen_at", Double, nullable=False),
@@ -339,11 +284,10 @@ token = Table(
 key_binding = Table(
     "key_binding",
     metadata,
-    # which secret key this database belongs to: one row, written once
+    # secret key of this database: a single row, written once
     Column("one", Integer, primary_key=True, autoincrement=False),
-    Column(
-        "fingerprint", LargeBinary, nullable=False
-    ),  # derived from the key for this purpose alone
+    # derived from the key for this purpose alone
+    Column("fingerprint", LargeBinary, nullable=False),
     Column("at", Double, nullable=False),
 )
 
@@ -356,72 +300,4 @@ idempotency = Table(
     Column("status", Integer),
     Column("answer", Text),
     Column("at", Double, nullable=False),
-)
-
-pace = Table(
-    "pace",
-    metadata,
-    # a channel whose provider said "too fast" without saying for how long: half of the rate, then slowly back
-    Column("channel", Text, primary_key=True),
-    Column("full_rate", Double, nullable=False),  # messages a second towards which it returns
-    Column("slowed_rate", Double, nullable=False),  # at `slowed_at`
-    Column("slowed_at", Double, nullable=False),
-    Column(
-        "code", Text, nullable=False, default="", server_default=""
-    ),  # what it last said; "unreachable": nothing
-)
-
-held_domain = Table(
-    "held_domain",
-    metadata,
-    # mail providers that asked us to wait
-    Column("channel", Text, primary_key=True),
-    Column("lookup", LargeBinary(16), primary_key=True),  # keyed hash of e.g. gmail.com
-    Column("cipher", LargeBinary, nullable=False),  # the same sealed, for staff
-    Column("until", Double, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-suspicion = Table(
-    "suspicion",
-    metadata,
-    # replies to single recipients that may be about the sender
-    Column("channel", Text, primary_key=True),
-    Column("kind", Text, primary_key=True),  # what counts as the same reply
-    Column("address", BigInteger, primary_key=True, autoincrement=False),
-    Column("domain", Text, nullable=False),  # keyed hash, empty where the channel has none
-    Column("code", Text, nullable=False),  # the provider's
-    Column("at", Double, nullable=False),
-    Index("suspicion_at", "channel", "kind", "at"),
-    sqlite_with_rowid=False,
-)
-
-last_success = Table(
-    "last_success",
-    metadata,
-    # when something arrived, noted only beside suspicions
-    Column("channel", Text, primary_key=True),
-    Column("domain", Text, primary_key=True),  # keyed hash; empty: anywhere on the channel
-    Column("at", Double, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-reached = Table(
-    "reached",
-    metadata,
-    # people written to in the last 24 hours, where a provider limits how many
-    Column("channel", Text, primary_key=True),
-    Column("address", BigInteger, primary_key=True),
-    Column("at", Double, nullable=False),  # last
-    Index("reached_at", "channel", "at"),
-    sqlite_with_rowid=False,
-)
-
-hub_told = Table(
-    "hub_told",
-    metadata,
-    # editions of the last days whose changed documents every WebSub hub was told of
-    Column("edition", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", Double, nullable=False),
-    sqlite_with_rowid=False,
 )

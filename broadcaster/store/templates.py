@@ -1,4 +1,4 @@
-"""Templates of notices that come again: a name and a form, as the composer stores one."""
+"""Templates of recurring notices: a name and a form, as the composer stores one."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -15,8 +15,8 @@ from broadcaster.store.staff_tables import recurring
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Template:
-    """One template; `at` (epoch seconds) and `actor` are of the last change, `blanks` what it
-    leaves open in brackets.
+    """A template; `at` (epoch seconds) and `actor` are of the last change, `blanks` its
+    placeholders in brackets.
     """
 
     id: int
@@ -26,13 +26,18 @@ class Template:
     actor: str
     blanks: frozenset[str] = frozenset()
 
+    @property
+    def subject(self) -> str:
+        """Name in the audit log."""
+        return f"template:{self.id}"
+
 
 class NameTaken(Exception):
     """Another template has this name."""
 
 
 def everything(connection: Connection) -> list[Template]:
-    """All templates by name."""
+    """List all templates by name."""
     return [
         _template(row)
         for row in connection.execute(select(recurring).order_by(func.lower(recurring.c.name)))
@@ -40,24 +45,24 @@ def everything(connection: Connection) -> list[Template]:
 
 
 def find(connection: Connection, template_id: int) -> Template | None:
-    """One template."""
+    """Find a template by its id."""
     row = connection.execute(select(recurring).where(recurring.c.id == template_id)).one_or_none()
     return _template(row) if row is not None else None
 
 
 def blanks(connection: Connection) -> frozenset[str]:
-    """Collect what any template leaves open in brackets."""
+    """Return the placeholders of all templates."""
     rows = connection.execute(select(recurring.c.blanks, recurring.c.form))
     return frozenset(blank for row in rows for blank in _blanks(row.blanks, row.form))
 
 
 def blanks_text(blanks: Iterable[str]) -> str:
-    """Write blanks as they are stored."""
+    """Encode placeholders for storage."""
     return json.dumps(sorted(blanks), ensure_ascii=False)
 
 
 def read_blanks(text: str) -> frozenset[str]:
-    """Read blanks as they were stored; "" is none."""
+    """Decode stored placeholders; "" is none."""
     return frozenset(json.loads(text)) if text else frozenset()
 
 
@@ -70,8 +75,9 @@ def add(
     at: float,
     finished: bool = False,
 ) -> int:
-    """Store a new one; its id. `finished`: its words were fit to be published, so no bracket is a
-    blank. Raises NameTaken.
+    """Store a new template; return its id. Raises NameTaken.
+
+    `finished`: its text was fit to be published, so no bracket is a placeholder.
     """
     _require_free(connection, name)
     open_words = blanks_text(()) if finished else None
@@ -89,7 +95,7 @@ def add(
 
 
 def rename(connection: Connection, template_id: int, name: str, *, actor: str, at: float) -> None:
-    """Give it another name. Raises NameTaken."""
+    """Rename a template. Raises NameTaken."""
     _require_free(connection, name, but=template_id)
     values = {"name": name, "actor": actor, "at": at}
     try:
@@ -102,12 +108,12 @@ def rename(connection: Connection, template_id: int, name: str, *, actor: str, a
 
 
 def remove(connection: Connection, template_id: int) -> None:
-    """Delete it; what was written from it stays."""
+    """Delete a template; announcements written from it stay."""
     connection.execute(delete(recurring).where(recurring.c.id == template_id))
 
 
 def _require_free(connection: Connection, name: str, *, but: int = 0) -> None:
-    """Raises NameTaken where another one has the name but for capitals."""
+    """Raise NameTaken if another template has the name, ignoring case."""
     names = connection.execute(select(recurring.c.name).where(recurring.c.id != but)).scalars()
     if name.casefold() in {other.casefold() for other in names}:
         raise NameTaken
@@ -125,8 +131,8 @@ def _template(row: Row[Any]) -> Template:
 
 
 def _blanks(stored: str | None, form: str) -> frozenset[str]:
-    """What a template leaves open by today's rules, whichever it was stored under; an empty list:
-    nothing, it was finished.
+    """Return a template's placeholders by today's rules, whichever it was stored under; none if it
+    was finished.
     """
     return frozenset() if stored is not None and not read_blanks(stored) else _open_in(form)
 

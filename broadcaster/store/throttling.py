@@ -1,4 +1,4 @@
-"""What a provider wants slower: a rate halved when it says "too fast", mail domains that asked us
+"""Rates reduced on a provider's request: a rate halved after "too fast", mail domains that asked us
 to wait.
 """
 
@@ -8,32 +8,34 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, text
 
+from broadcaster.store.channel_tables import channel_minute, held_domain, pace
 from broadcaster.store.database import now
-from broadcaster.store.tables import channel_minute, held_domain, pace
 from subscribers.vault import SealBroken, Vault
 
 RECOVERY = 0.1
-"""Part of the full rate that comes back each minute."""
+"""Part of the full rate that returns each minute."""
 FLOOR = 1 / 16
 """Part of the full rate below which a channel is never slowed."""
 SETTLE_SECONDS = 10.0
-"""After a halving, complaints about what was on its way already halve nothing more."""
+"""Seconds after a halving during which further complaints, about messages already sent, are
+ignored.
+"""
 UNREACHABLE = "unreachable"
-"""The code under which a channel says that nobody answered at all: nothing was limited."""
+"""Code by which a channel reports that nobody answered: no limit was imposed."""
 UNREACHABLE_SECONDS = 90.0
-"""How long after the last try a channel is still called unreachable: everyday news is tried again
+"""Seconds after the last try for which a channel counts as unreachable: routine sending retries
 each minute.
 """
 LEAST_RATE = 20.0
-"""Messages a second that any provider who complains will take: an unlimited channel is taken to
-have sent as many at least.
+"""Messages a second that any complaining provider takes: an unlimited channel is assumed to have
+sent at least as many.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
-    """How fast a channel may go; `domains` are those held: key of the name -> epoch seconds until
-    which they are.
+class ChannelPace:
+    """A channel's permitted rate; `domains` are held ones: key of the name -> until when (epoch
+    seconds).
     """
 
     full_rate: float = 0.0
@@ -43,8 +45,8 @@ class Pace:
     domains: Mapping[bytes, float] = field(default_factory=dict)
 
     def rate(self, granted: float, at: float) -> float:
-        """Messages a second at a time: at most `granted` (0 = unlimited), less while the channel
-        recovers.
+        """Return the messages a second at a time: at most `granted` (0 = unlimited), less while the
+        channel recovers.
         """
         allowed = self.slowed_rate + RECOVERY * self.full_rate * max(0.0, at - self.slowed_at) / 60
         if allowed >= self.full_rate:
@@ -52,40 +54,40 @@ class Pace:
         return min(allowed, granted) if granted > 0 else allowed
 
     def unreachable(self, at: float) -> bool:
-        """Check whether it is slow because nobody answers, and not because the provider wants it
-        so.
-        """
+        """True if it is slow because nobody answers, rather than at the provider's request."""
         return self.code == UNREACHABLE and at - self.slowed_at < UNREACHABLE_SECONDS
 
 
-def pace_of(connection: Connection, channel: str) -> tuple[Pace, float]:
-    """The pace of a channel, and the database's time."""
+def pace_of(connection: Connection, channel: str) -> tuple[ChannelPace, float]:
+    """Return a channel's pace and the database's time."""
     wall = now(connection)
-    found = connection.execute(select(pace).where(pace.c.channel == channel)).first()
+    pace_row = connection.execute(select(pace).where(pace.c.channel == channel)).first()
     domains = {bytes(row.lookup): row.until for row in _held(connection, channel, wall)}
-    if found is None:
-        return Pace(domains=domains), wall
+    if pace_row is None:
+        return ChannelPace(domains=domains), wall
     slowed = {
-        "full_rate": found.full_rate,
-        "slowed_rate": found.slowed_rate,
-        "slowed_at": found.slowed_at,
+        "full_rate": pace_row.full_rate,
+        "slowed_rate": pace_row.slowed_rate,
+        "slowed_at": pace_row.slowed_at,
     }
-    return Pace(**slowed, code=found.code, domains=domains), wall
+    return ChannelPace(**slowed, code=pace_row.code, domains=domains), wall
 
 
 def slow_down(connection: Connection, channel: str, granted: float, code: str = "") -> float:
-    """Halve the rate, unless it was halved just now; returns the rate. `granted` 0 (unlimited):
-    half of what was sent lately.
+    """Halve the rate unless it was halved just now; return the rate.
+
+    With `granted` 0 (unlimited) it is half of the recent rate.
     """
     wall = now(connection)
     connection.execute(
         text(
-            "INSERT INTO pace (channel, full_rate, slowed_rate, slowed_at) VALUES (:channel, 0, 0, 0) ON CONFLICT DO NOTHING"
+            "INSERT INTO pace (channel, full_rate, slowed_rate, slowed_at)"
+            " VALUES (:channel, 0, 0, 0) ON CONFLICT DO NOTHING"
         ),
         {"channel": channel},
     )
     row = connection.execute(select(pace).where(pace.c.channel == channel).with_for_update()).one()
-    before = Pace(
+    before = ChannelPace(
         full_rate=row.full_rate, slowed_rate=row.slowed_rate, slowed_at=row.slowed_at
     ).rate(granted, wall)
     if wall - row.slowed_at < SETTLE_SECONDS:
@@ -103,20 +105,22 @@ def slow_down(connection: Connection, channel: str, granted: float, code: str = 
 
 
 def _sent_lately(connection: Connection, channel: str, wall: float) -> float:
-    """Results a second, in this minute or the one before: the higher."""
+    """Return results a second, in this minute or the one before: the higher."""
     minute = int(wall // 60)
-    found = select(channel_minute.c.minute, func.sum(channel_minute.c.results).label("n")).where(
-        channel_minute.c.channel == channel, channel_minute.c.minute >= minute - 1
-    )
+    statement = select(
+        channel_minute.c.minute, func.sum(channel_minute.c.results).label("n")
+    ).where(channel_minute.c.channel == channel, channel_minute.c.minute >= minute - 1)
     counts = {
         row.minute: int(row.n)
-        for row in connection.execute(found.group_by(channel_minute.c.minute))
+        for row in connection.execute(statement.group_by(channel_minute.c.minute))
     }
     return max(counts.get(minute, 0) / max(wall % 60, 1.0), counts.get(minute - 1, 0) / 60)
 
 
 def domain_key(vault: Vault, channel: str, domain: str) -> bytes:
-    """Return what stands for a mail domain: its name would tell where a resident has their mailbox."""
+    """Return the keyed hash of a mail domain, whose name would reveal where a resident has a
+    mailbox.
+    """
     return vault.lookup(_sealed_as(channel), domain)
 
 
@@ -130,8 +134,8 @@ def _held(connection: Connection, channel: str, wall: float) -> Sequence[Row[Any
 
 
 def held_domains(connection: Connection, vault: Vault, channel: str) -> dict[str, float]:
-    """Name the domains held, for staff: name -> epoch seconds; one that cannot be opened by the
-    beginning of its key.
+    """Return the held domains for staff: name -> epoch seconds; the start of its key if a name
+    cannot be opened.
     """
     named = {}
     for row in _held(connection, channel, now(connection)):
@@ -146,8 +150,8 @@ def held_domains(connection: Connection, vault: Vault, channel: str) -> dict[str
 def hold_domain(
     connection: Connection, channel: str, vault: Vault, domain: str, seconds: float
 ) -> None:
-    """A domain asked us to wait: routine messages to it do, on all workers. A shorter wait never
-    ends a longer one.
+    """Hold routine messages to a domain on all workers, as it asked. A shorter wait never ends a
+    longer one.
     """
     wall = now(connection)
     connection.execute(
@@ -155,8 +159,9 @@ def hold_domain(
     )
     connection.execute(
         text(
-            "INSERT INTO held_domain (channel, lookup, cipher, until) VALUES (:channel, :lookup, :cipher, :until)"
-            " ON CONFLICT (channel, lookup) DO UPDATE SET until = :until WHERE held_domain.until < :until"
+            "INSERT INTO held_domain (channel, lookup, cipher, until)"
+            " VALUES (:channel, :lookup, :cipher, :until) ON CONFLICT (channel, lookup)"
+            " DO UPDATE SET until = :until WHERE held_domain.until < :until"
         ),
         {
             "channel": channel,

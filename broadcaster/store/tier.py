@@ -1,6 +1,4 @@
-"""How many different people a provider lets us write to in any 24 hours: counted here, exactly, for
-all workers together.
-"""
+"""A provider's limit on different people per 24 hours, counted exactly for all workers together."""
 
 import random
 from collections.abc import Collection, Sequence
@@ -8,43 +6,43 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, delete, func, select, tuple_
 
+from broadcaster.domain.retry_policy import TIER_WAIT
+from broadcaster.store.channel_tables import channel_state, reached
 from broadcaster.store.channels import ensure
 from broadcaster.store.database import now
-from broadcaster.store.tables import channel_state, reached, run, slice_
+from broadcaster.store.tables import run, slice_
 from subscribers.audience import Audience, chunk
 from subscribers.store import insert_new
 
 DAY = 24 * 3600.0
 RESERVE = 0.2
-"""Part of the tier that is kept for emergencies."""
-RETRY_SECONDS = 60.0
-"""Rows that find no room wait at least so long."""
+"""Fraction of the tier reserved for emergencies."""
 EVERYBODY = 2**63 - 1
-"""The last slot there can be."""
+"""The highest possible slot."""
 PURGE = 500
-"""Rows forgotten at once."""
+"""Rows deleted at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Need:
-    """Whom an edition would reach: `people` new ones, `room` left for them now."""
+    """People an edition would newly reach, and the `room` left for them now."""
 
     people: int
     room: int
 
     @property
     def waiting(self) -> int:
-        """People who have to wait for room."""
+        """People who must wait for room."""
         return max(0, self.people - self.room)
 
 
 def ceiling(tier: int, *, emergency: bool) -> int:
-    """People a day in this lane."""
+    """Return the people per day that this lane may reach."""
     return tier if emergency else tier - round(tier * RESERVE)
 
 
 def used(connection: Connection, channel: str) -> int:
-    """Different people written to in the last 24 hours."""
+    """Count the different people written to in the last 24 hours."""
     recent = (reached.c.channel == channel, reached.c.at > now(connection) - DAY)
     return int(
         connection.execute(select(func.count()).select_from(reached).where(*recent)).scalar_one()
@@ -52,9 +50,7 @@ def used(connection: Connection, channel: str) -> int:
 
 
 def full_until(connection: Connection, channel: str, tier: int, *, emergency: bool) -> float | None:
-    """When the next place frees (epoch seconds), where all of the day's are taken; None while there
-    is room.
-    """
+    """Return when the next place frees (epoch seconds), or None while there is room."""
     over = used(connection, channel) - ceiling(tier, emergency=emergency)
     if over < 0:
         return None
@@ -64,8 +60,9 @@ def full_until(connection: Connection, channel: str, tier: int, *, emergency: bo
 
 
 def need(connection: Connection, channel: str, tier: int, audience: Audience) -> Need:
-    """What an announcement to these asks of the tier; those reached in the last 24 hours are free.
-    Reads every address.
+    """Compute what an announcement to this audience needs of the tier (reads every address).
+
+    People reached in the last 24 hours need no room.
     """
     all_of_them = chunk(audience, channel, -1, EVERYBODY).subquery()
     recent = and_(
@@ -85,11 +82,13 @@ def need(connection: Connection, channel: str, tier: int, audience: Audience) ->
 def admit(
     connection: Connection, channel: str, tier: int, addresses: Sequence[int], *, emergency: bool
 ) -> set[int]:
-    """Who of these may be written to now, counted as reached with this transaction. Those reached
-    within 24 hours always may.
+    """Return the addresses that may be written to now and count them as reached in this
+    transaction.
+
+    Those reached within 24 hours always may.
     """
     ensure(connection, channel)
-    # one transaction at a time counts: what the others admitted is known
+    # locked, so that people admitted by other transactions are counted
     connection.execute(
         select(channel_state.c.channel).where(channel_state.c.channel == channel).with_for_update()
     )
@@ -122,7 +121,7 @@ def _reach(connection: Connection, channel: str, addresses: Collection[int], wal
 
 
 def _purge(connection: Connection, channel: str, before: float) -> None:
-    """Forget some of those reached longer ago: as many at a time as come in, and more."""
+    """Delete some of the expired rows: at least as many at a time as are added."""
     oldest = (
         select(reached.c.channel, reached.c.address)
         .where(reached.c.channel == channel, reached.c.at <= before)
@@ -137,16 +136,16 @@ def _purge(connection: Connection, channel: str, before: float) -> None:
 def next_room(
     connection: Connection, channel: str, tier: int, count: int, *, emergency: bool
 ) -> list[float]:
-    """When so many people who found no room may try again (epoch seconds, rising).
+    """Return when `count` people without room may try again (epoch seconds, ascending).
 
-    Each place that frees is promised to somebody. Where more wait than a batch, the batch draws its
-    turn among all who wait: each row then looks again once or twice a day, and not whenever a
-    single place frees.
+    Each place that frees is promised to one row. Where more wait than a batch, the batch draws its
+    turn among all that wait: each row then looks again once or twice a day, not whenever a single
+    place frees.
     """
     wall, limit = now(connection), ceiling(tier, emergency=emergency)
     taken = used(connection, channel)
     if limit <= 0 or not taken:
-        return [wall + (DAY if limit <= 0 else RETRY_SECONDS)] * count
+        return [wall + (DAY if limit <= 0 else TIER_WAIT)] * count
     first = random.randint(0, max(0, _waiting(connection, channel) - count))  # noqa: S311  no secret
     over = max(0, taken - limit) + first
     recent = (reached.c.channel == channel, reached.c.at > wall - DAY)
@@ -155,11 +154,11 @@ def next_room(
     )
     frees = [at + DAY for at in connection.execute(chosen).scalars()]
     frees += [frees[-1]] * (count - len(frees))
-    return [max(each, wall + RETRY_SECONDS) for each in frees]
+    return [max(each, wall + TIER_WAIT) for each in frees]
 
 
 def _waiting(connection: Connection, channel: str) -> int:
-    """Rows of this channel that are open."""
+    """Count the channel's open rows."""
     running = select(func.coalesce(func.sum(slice_.c.open), 0)).select_from(
         slice_.join(run, and_(run.c.edition == slice_.c.edition, run.c.channel == slice_.c.channel))
     )

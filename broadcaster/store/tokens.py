@@ -1,4 +1,4 @@
-"""API tokens: shown once, kept as SHA-256; each with the scopes it was given."""
+"""API tokens: displayed once, stored as SHA-256, each with its scopes."""
 
 import hashlib
 import hmac
@@ -9,24 +9,26 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from broadcaster.domain.refusal_codes import AccountCode
+from broadcaster.domain.refusals import Refusal
 from broadcaster.store.database import now
-from broadcaster.store.tables import token as tokens
+from broadcaster.store.tables import token
 from channels.base.legibility import has_letter
 from channels.base.rendering import one_line
 
 SCOPES = ("read", "write", "publish")
 PREFIX = "siaran_"
 SECONDS_BETWEEN_MARKS = 60
-"""How exactly `last_used_at` is kept: a busy token is not a write for each request."""
+"""Resolution of `last_used_at`: requests within so many seconds cause no further write."""
 
 
-class BadToken(ValueError):
+class BadToken(Refusal):
     """The token cannot be made; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """A token as the web knows it: never its secret."""
+    """A token without its secret."""
 
     id: int
     name: str
@@ -36,23 +38,21 @@ class Token:
     revoked_at: datetime | None = None
 
     def may(self, scope: str) -> bool:
-        """Whether this token was given the scope."""
+        """True if this token is valid and has the scope."""
         return self.revoked_at is None and scope in self.scopes
 
 
 def add(connection: Connection, name: str, scopes: list[str]) -> str:
-    """Make a token and return its secret, which is shown only now. Raises BadToken."""
+    """Make a token and return its secret, which is not stored. Raises BadToken."""
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
-        wrong = (
-            f"Cakupan {', '.join(unknown)} tidak dikenal."
-            if unknown
-            else "Token perlu paling sedikit satu cakupan."
-        )
-        raise BadToken(f"{wrong} Yang ada: {', '.join(SCOPES)}.")
+        scopes_there = tuple(SCOPES)
+        if unknown:
+            raise BadToken(AccountCode.TOKEN_SCOPE_UNKNOWN, names=unknown, scopes=scopes_there)
+        raise BadToken(AccountCode.TOKEN_SCOPE_MISSING, scopes=scopes_there)
     name = one_line(name)
     if not has_letter(name):
-        raise BadToken("Token perlu nama. Isi --name.")
+        raise BadToken(AccountCode.TOKEN_NAME_MISSING)
     secret = PREFIX + secrets.token_urlsafe(32)
     row = {
         "name": name,
@@ -62,34 +62,32 @@ def add(connection: Connection, name: str, scopes: list[str]) -> str:
     }
     try:
         with connection.begin_nested():
-            connection.execute(insert(tokens).values(row))
+            connection.execute(insert(token).values(row))
     except IntegrityError as error:
-        raise BadToken(
-            f"Token bernama {name} sudah ada. Pakai nama lain, atau cabut yang lama dengan `broadcaster token revoke`."
-        ) from error
+        raise BadToken(AccountCode.TOKEN_NAME_TAKEN, name=name) from error
     return secret
 
 
 def find(connection: Connection, secret: str) -> Token | None:
-    """The token of this secret, unless it is unknown or revoked. The time it takes tells nothing
-    about other tokens.
+    """Find the token of this secret; None if unknown or revoked. Its timing reveals nothing about
+    other tokens.
     """
     digest = _digest(secret)
-    row = connection.execute(select(tokens).where(tokens.c.digest == digest)).one_or_none()
+    row = connection.execute(select(token).where(token.c.digest == digest)).one_or_none()
     if row is None or not hmac.compare_digest(row.digest, digest) or row.revoked_at is not None:
         return None
     return _token(row)
 
 
 def mark_used(connection: Connection, token_id: int) -> None:
-    """Note that the token was used just now."""
+    """Record that the token was used just now."""
     connection.execute(
-        update(tokens).where(tokens.c.id == token_id).values(last_used_at=now(connection))
+        update(token).where(token.c.id == token_id).values(last_used_at=now(connection))
     )
 
 
 def needs_mark(token: Token, moment: datetime) -> bool:
-    """Whether `last_used_at` is old enough to be written again."""
+    """True if `last_used_at` is old enough to be written again."""
     return (
         token.last_used_at is None
         or (moment - token.last_used_at).total_seconds() >= SECONDS_BETWEEN_MARKS
@@ -97,24 +95,24 @@ def needs_mark(token: Token, moment: datetime) -> bool:
 
 
 def revoke(connection: Connection, name: str) -> bool:
-    """End a token at once; False when there is none of that name in force."""
+    """Revoke a token at once; False if no valid token has that name."""
     changed = connection.execute(
-        update(tokens)
-        .where(tokens.c.name == name, tokens.c.revoked_at.is_(None))
+        update(token)
+        .where(token.c.name == name, token.c.revoked_at.is_(None))
         .values(revoked_at=now(connection))
     )
     return changed.rowcount == 1
 
 
 def in_force(connection: Connection, name: str) -> bool:
-    """Whether the token of this name may still be used."""
-    wanted = (tokens.c.name == name, tokens.c.revoked_at.is_(None))
-    return connection.execute(select(tokens.c.id).where(*wanted)).first() is not None
+    """True if a token of this name is valid."""
+    valid = (token.c.name == name, token.c.revoked_at.is_(None))
+    return connection.execute(select(token.c.id).where(*valid)).first() is not None
 
 
 def everyone(connection: Connection) -> list[Token]:
-    """All tokens, by name."""
-    return [_token(row) for row in connection.execute(select(tokens).order_by(tokens.c.name))]
+    """List all tokens by name."""
+    return [_token(row) for row in connection.execute(select(token).order_by(token.c.name))]
 
 
 def _digest(secret: str) -> bytes:

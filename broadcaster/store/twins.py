@@ -1,5 +1,5 @@
-"""What the ledger keeps of an address that turned out to be another one: its spelling, its other
-id, the chat it moved to.
+"""Ledger rows of two addresses that turned out to be one: respelled, aliased or moved to another
+chat.
 """
 
 from collections import defaultdict
@@ -9,29 +9,22 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, case, delete, exists, select, update
 
 from broadcaster.domain.deliveries import PENDING, SENDING, STATES
-from broadcaster.store.fanout import MAY_HAVE_REACHED
-from broadcaster.store.tables import (
-    delivery,
-    held_suppression,
-    provider_message,
-    reached,
-    run,
-    slice_,
-    suspicion,
-)
+from broadcaster.store.channel_tables import held_suppression, reached, suspicion
+from broadcaster.store.recipients import MAY_HAVE_REACHED
+from broadcaster.store.tables import delivery, provider_message, run, slice_
 from subscribers.residents import Joined
 from subscribers.store import address
 
 _NOWHERE = -2
-"""A place that no address has: where a row is put while two of them change places."""
+"""A slot that no address has: holds a row while two rows swap slots."""
 
 
 def follow(connection: Connection, joined: Iterable[Joined]) -> None:
-    """Refer to the addresses that stay instead of those that are gone.
+    """Make the ledger refer to the remaining addresses instead of the merged ones.
 
-    Of each edition that either may have had the one that stays has the row in its own place:
-    whatever asks by its place whom an edition reached (a correction, a fallback, an erasure) finds
-    it there once. A row on the wire stays: it is settled there.
+    For each edition that either address may have received, the row ends up in the remaining
+    address's slot, so that a correction, a fallback or an erasure finds it there exactly once. A
+    row being sent stays: it is settled in its own slot.
     """
     for pair in joined:
         _follow(connection, keep=pair.keep, gone=pair.gone, channel=pair.channel, slot=pair.slot)
@@ -50,7 +43,14 @@ def _follow(connection: Connection, *, keep: int, gone: int, channel: str, slot:
     for row in connection.execute(select(*columns).where(*places)):
         by_edition[row.edition][row.slot] = row
     for rows in by_edition.values():
-        _join(connection, lost=rows.get(slot), kept=rows.get(own), keep=keep, gone=gone, own=own)
+        _join(
+            connection,
+            gone_row=rows.get(slot),
+            own_row=rows.get(own),
+            keep=keep,
+            gone=gone,
+            own=own,
+        )
     for table in (held_suppression, reached, suspicion):
         _rename(connection, table, keep, gone)
 
@@ -58,42 +58,45 @@ def _follow(connection: Connection, *, keep: int, gone: int, channel: str, slot:
 def _join(
     connection: Connection,
     *,
-    lost: Row[Any] | None,
-    kept: Row[Any] | None,
+    gone_row: Row[Any] | None,
+    own_row: Row[Any] | None,
     keep: int,
     gone: int,
     own: int,
 ) -> None:
-    """Let the row of the two that stands for the mailbox be that of the address that stays."""
-    if lost is None:
+    """Keep, in the remaining address's slot, the row that better represents the mailbox."""
+    if gone_row is None:
         return
-    if lost.state == SENDING:
-        if kept is None:
-            _put(connection, lost, to=lost.slot, owner=keep)
+    if gone_row.state == SENDING:
+        if own_row is None:
+            _put(connection, gone_row, to=gone_row.slot, owner=keep)
         return
-    if kept is not None:
-        if _worth(lost) <= _worth(kept):
+    if own_row is not None:
+        if _worth(gone_row) <= _worth(own_row):
             return
-        _put(connection, kept, to=_NOWHERE, owner=gone)
-    _put(connection, lost, to=own, owner=keep)
-    if kept is not None:
-        connection.execute(update(delivery).where(*_at(kept, _NOWHERE)).values(slot=lost.slot))
-    _count(connection, lost, own)
-    if kept is not None:
-        _count(connection, kept, lost.slot)
-    mine = (provider_message.c.edition == lost.edition, provider_message.c.channel == lost.channel)
-    other = case((provider_message.c.slot == own, lost.slot), else_=own)
+        _put(connection, own_row, to=_NOWHERE, owner=gone)
+    _put(connection, gone_row, to=own, owner=keep)
+    if own_row is not None:
+        connection.execute(
+            update(delivery).where(*_at(own_row, _NOWHERE)).values(slot=gone_row.slot)
+        )
+    _count(connection, gone_row, own)
+    if own_row is not None:
+        _count(connection, own_row, gone_row.slot)
+    mine = (
+        provider_message.c.edition == gone_row.edition,
+        provider_message.c.channel == gone_row.channel,
+    )
+    other = case((provider_message.c.slot == own, gone_row.slot), else_=own)
     connection.execute(
         update(provider_message)
-        .where(*mine, provider_message.c.slot.in_((own, lost.slot)))
+        .where(*mine, provider_message.c.slot.in_((own, gone_row.slot)))
         .values(slot=other)
     )
 
 
 def _worth(row: Row[Any]) -> int:
-    """Rank what stands for a mailbox: what it may have had before what it is about to get, before
-    what it did not get.
-    """
+    """Rank a row: possibly received, before still pending, before not received."""
     return 2 if row.state in MAY_HAVE_REACHED else 1 if row.state == PENDING else 0
 
 
@@ -110,8 +113,8 @@ def _put(connection: Connection, row: Row[Any], *, to: int, owner: int) -> None:
 
 
 def _count(connection: Connection, row: Row[Any], to: int) -> None:
-    """Count a row in the slice of its new place instead of the former; places that no slice has yet
-    are counted with theirs.
+    """Move a row's count to the slice of its new slot; a slot without a slice yet is counted with
+    its slice later.
     """
     name = f"n_{STATES[row.state]}"
     for slot, by in ((row.slot, -1), (to, 1)):
@@ -127,7 +130,7 @@ def _count(connection: Connection, row: Row[Any], to: int) -> None:
 
 
 def _rename(connection: Connection, table: Table, keep: int, gone: int) -> None:
-    """Give rows to the address that stays, unless it has such a row of its own."""
+    """Reassign rows to the remaining address unless it has such a row already."""
     key = [column for column in table.primary_key.columns if column.name != "address"]
     other = table.alias()
     taken = exists().where(

@@ -1,6 +1,4 @@
-"""The route table: every address of the site, who may use it, and what the API's document says of
-it. Nothing else routes.
-"""
+"""Route table: every address of the site, its access, and its entry in the OpenAPI document."""
 
 from broadcaster.app import App
 from broadcaster.newsroom.forms import FORM_BYTES
@@ -21,12 +19,14 @@ from broadcaster.web.public import (
     unsubscribe,
     verify,
 )
-from broadcaster.web.staff import account as own_account
 from broadcaster.web.staff import (
+    account,
     account_factor,
     account_mail,
     account_password,
     addresses,
+    announcement_list,
+    announcement_page,
     audit,
     channels,
     compose,
@@ -35,6 +35,7 @@ from broadcaster.web.staff import (
     failed_csv,
     help,
     history,
+    home,
     link_chat,
     pictures,
     review,
@@ -47,13 +48,10 @@ from broadcaster.web.staff import (
     user_actions,
     users,
 )
-from broadcaster.web.staff import announcement as reading
-from broadcaster.web.staff import home as newsroom_home
-from broadcaster.web.staff import list as newsroom_list
 
 ANNOUNCEMENTS = "/api/v1/announcements"
 JSON_BYTES = 256 * 1024
-"""Bytes of an API request: the longest announcement in three languages is a tenth of it."""
+"""Largest API request, ten times the longest announcement in three languages."""
 
 RESIDENTS = (
     Row("/", shared(archive.show, query=archive.known_query), access="public"),
@@ -73,7 +71,7 @@ RESIDENTS = (
 MACHINES = (
     Row("/healthz", health.alive, access="public"),
     Row("/readyz", health.ready, access="public"),
-    Row("/metrics", health.metrics, access="public"),
+    Row("/metrics", health.show_metrics, access="public"),
     Row("/webhook/{channel}", webhooks.challenge, access="provider signature"),
     Row(
         "/webhook/{channel}",
@@ -88,10 +86,11 @@ API = (
     Row("/api/v1/", shared(areas.explain), access="public"),
     Row("/api/v1/openapi.json", openapi.show, access="public"),
     Row(
-        ANNOUNCEMENTS, announcements.create, access="token:write", methods=("POST",), cap=JSON_BYTES,
+        ANNOUNCEMENTS, announcements.create,
+        access="token:write", methods=("POST",), cap=JSON_BYTES,
         operation=Operation(
-            summary="Write an announcement, and publish it at once if asked", body=schemas.NewAnnouncement,
-            answer=schemas.Published, status=201, idempotent=True,
+            summary="Write an announcement, and publish it at once if asked",
+            body=schemas.NewAnnouncement, answer=schemas.Published, status=201, idempotent=True,
         ),
     ),
     Row(
@@ -99,30 +98,44 @@ API = (
         operation=Operation(summary="What became of an announcement", answer=schemas.Announcement),
     ),
     Row(
-        ANNOUNCEMENTS + "/{id}/pause", announcements.pause, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Stop sending until resumed", body=schemas.Reason, answer=schemas.Announcement),
-    ),
-    Row(
-        ANNOUNCEMENTS + "/{id}/resume", announcements.resume, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Go on where it was paused", answer=schemas.Announcement),
-    ),
-    Row(
-        ANNOUNCEMENTS + "/{id}/cancel", announcements.cancel, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Send nothing more of it", body=schemas.Reason, answer=schemas.Announcement),
-    ),
-    Row(
-        ANNOUNCEMENTS + "/{id}/retry-failed", announcements.retry_failed, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Try once more where it failed", answer=schemas.Retried),
-    ),
-    Row(
-        ANNOUNCEMENTS + "/{id}/correct", announcements.correct, access="token:publish", methods=("POST",), cap=JSON_BYTES,
+        ANNOUNCEMENTS + "/{id}/pause", announcements.pause,
+        access="token:publish", methods=("POST",),
         operation=Operation(
-            summary="Publish a corrected edition", body=schemas.CorrectedAnnouncement, answer=schemas.Published, idempotent=True
+            summary="Stop sending until resumed", body=schemas.Reason, answer=schemas.Announcement
         ),
     ),
     Row(
-        ANNOUNCEMENTS + "/{id}/withdraw", announcements.withdraw, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Withdraw it", body=schemas.WithdrawalReason, answer=schemas.Published, idempotent=True),
+        ANNOUNCEMENTS + "/{id}/resume", announcements.resume,
+        access="token:publish", methods=("POST",),
+        operation=Operation(summary="Go on where it was paused", answer=schemas.Announcement),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}/cancel", announcements.cancel,
+        access="token:publish", methods=("POST",),
+        operation=Operation(
+            summary="Send nothing more of it", body=schemas.Reason, answer=schemas.Announcement
+        ),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}/retry-failed", announcements.retry_failed,
+        access="token:publish", methods=("POST",),
+        operation=Operation(summary="Try once more where it failed", answer=schemas.Retried),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}/correct", announcements.correct,
+        access="token:publish", methods=("POST",), cap=JSON_BYTES,
+        operation=Operation(
+            summary="Publish a corrected edition",
+            body=schemas.CorrectedAnnouncement, answer=schemas.Published, idempotent=True,
+        ),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}/withdraw", announcements.withdraw,
+        access="token:publish", methods=("POST",),
+        operation=Operation(
+            summary="Withdraw it",
+            body=schemas.WithdrawalReason, answer=schemas.Published, idempotent=True,
+        ),
     ),
     Row(
         "/api/v1/areas", areas.areas, access="token:read",
@@ -131,8 +144,8 @@ API = (
     Row(
         "/api/v1/subscribers", subscribers.add, access="token:write", methods=("POST",),
         operation=Operation(
-            summary="Add or change one subscriber, as a row of the CSV does", body=schemas.NewSubscriber,
-            answer=schemas.SubscriberAnswer,
+            summary="Add or change one subscriber, as a row of the CSV does",
+            body=schemas.NewSubscriber, answer=schemas.SubscriberAnswer,
         ),
     ),
 )  # fmt: skip
@@ -141,18 +154,18 @@ ONE = "/redaksi/pengumuman/{id}"
 
 STAFF = (
     Row("/redaksi/masuk", signin.show, access="public"),
-    Row("/redaksi/masuk", signin.enter, access="public", methods=("POST",)),
+    Row("/redaksi/masuk", signin.enter_password, access="public", methods=("POST",)),
     Row("/redaksi/masuk/kode", signin.ask_code, access="public"),
     Row("/redaksi/masuk/kode", signin.enter_code, access="public", methods=("POST",)),
     Row("/redaksi/masuk/sso", sso.begin, access="public", guessing=True),
-    Row("/redaksi/masuk/sso/kembali", sso.come_back, access="public", guessing=True),
-    Row("/redaksi/masuk/sso/tetap", sso.show_kept, access="staff:own"),
-    Row("/redaksi/masuk/sso/keluar", sso.left, access="public"),
-    Row("/redaksi/keluar", sso.leave, access="staff:own", methods=("POST",)),
-    Row("/redaksi/", newsroom_home.show, access="staff:read"),
+    Row("/redaksi/masuk/sso/kembali", sso.callback, access="public", guessing=True),
+    Row("/redaksi/masuk/sso/tetap", sso.show_kept_role, access="staff:own"),
+    Row("/redaksi/masuk/sso/keluar", sso.signed_out, access="public"),
+    Row("/redaksi/keluar", sso.sign_out, access="staff:own", methods=("POST",)),
+    Row("/redaksi/", home.show, access="staff:read"),
     Row("/redaksi/bantuan", help.show, access="staff:read"),
-    Row("/redaksi/pengumuman", newsroom_list.show, access="staff:read"),
-    Row("/redaksi/pengumuman/{id}", reading.show, access="staff:read"),
+    Row("/redaksi/pengumuman", announcement_list.show, access="staff:read"),
+    Row("/redaksi/pengumuman/{id}", announcement_page.show, access="staff:read"),
     Row("/redaksi/tulis", compose.begin, access="staff:write"),
     Row(
         "/redaksi/tulis",
@@ -204,7 +217,7 @@ STAFF = (
         methods=("POST",),
         cap=compose.FORM_BYTES,
     ),
-    Row(ONE + "/surat/{channel}", compose.letter, access="staff:read"),
+    Row(ONE + "/surat/{channel}", compose.html_part, access="staff:read"),
     Row(ONE + "/periksa", review.show, access="staff:read"),
     Row(ONE + "/ajukan", review.submit, access="staff:write", methods=("POST",)),
     Row(ONE + "/setujui", review.approve, access="staff:approve", methods=("POST",)),
@@ -297,7 +310,7 @@ STAFF = (
     Row("/redaksi/kanal", channels.show, access="staff:read"),
     Row("/redaksi/kanal/{name}/lanjut", channels.resume, access="staff:steer", methods=("POST",)),
     Row("/redaksi/kanal/{name}/tahanan", channels.decide, access="staff:steer", methods=("POST",)),
-    Row("/redaksi/akun", own_account.show, access="staff:own"),
+    Row("/redaksi/akun", account.show, access="staff:own"),
     Row("/redaksi/akun/kabar", account_mail.change, access="staff:own", methods=("POST",)),
     Row("/redaksi/akun/kabar/kode", account_mail.confirm, access="staff:own", methods=("POST",)),
     Row("/redaksi/akun/sandi", account_password.show, access="staff:own"),
@@ -308,12 +321,10 @@ STAFF = (
     Row("/redaksi/akun/kode/hapus", account_factor.act, access="staff:own", methods=("POST",)),
     Row("/redaksi/akun/kode/pemulihan", account_factor.ask, access="staff:own"),
     Row("/redaksi/akun/kode/pemulihan", account_factor.act, access="staff:own", methods=("POST",)),
-    Row(
-        "/redaksi/akun/sesi/akhiri", own_account.end_sessions, access="staff:own", methods=("POST",)
-    ),
+    Row("/redaksi/akun/sesi/akhiri", account.end_sessions, access="staff:own", methods=("POST",)),
     Row(
         "/redaksi/akun/sesi/{id}/akhiri",
-        own_account.end_session,
+        account.end_session,
         access="staff:own",
         methods=("POST",),
     ),
@@ -356,26 +367,24 @@ STAFF = (
     Row("/redaksi/audit.csv", audit.export, access="staff:manage"),
     Row("/redaksi/audit.jsonl", audit.export, access="staff:manage"),
 )
-"""The newsroom. A public row here is one by which people sign in; each other one names a right
-(accounts.py).
-"""
+"""Newsroom pages. Public rows are those of signing in; every other row names a right."""
 
 DEMO = (
     Row("/simulasi", simulation.show, access="demo"),
     Row("/simulasi/keadaan", simulation.state, access="demo"),
     Row("/simulasi/kemajuan/{id}", simulation.progress, access="demo"),
-    Row("/simulasi/surat/{area}/{id}", simulation.letter, access="demo"),
+    Row("/simulasi/surat/{area}/{id}", simulation.mail, access="demo"),
     Row("/simulasi/terbitkan", simulation.publish, access="demo", methods=("POST",)),
-    Row("/simulasi/lagi", simulation.renew, access="demo", methods=("POST",)),
-    Row("/simulasi/gangguan", simulation.upset, access="demo", methods=("POST",)),
-    Row("/simulasi/ketik", simulation.write, access="demo", methods=("POST",)),
+    Row("/simulasi/lagi", simulation.renew_drafts, access="demo", methods=("POST",)),
+    Row("/simulasi/gangguan", simulation.set_faults, access="demo", methods=("POST",)),
+    Row("/simulasi/ketik", simulation.reply, access="demo", methods=("POST",)),
 )
-"""The simulation's own pages, each with access "demo": outside the demo they do not exist."""
+"""Pages of the simulation, each with access "demo": they answer 404 outside the demo."""
 
 
 def table(app: App) -> tuple[Row, ...]:
-    """All rows: the fixed ones, one for each path of each pull channel, and the ways back from
-    forms of the newsroom.
+    """Return all rows: the fixed ones, one per path of each pull channel, and the ways back from
+    newsroom forms.
     """
     return (
         *RESIDENTS,

@@ -1,5 +1,5 @@
-"""Serving the web: uvicorn on uvloop and httptools, stopped within five seconds by a signal or by
-cancelling.
+"""Web server: uvicorn on uvloop and httptools, stopped within five seconds by a signal or by
+cancellation.
 """
 
 import asyncio
@@ -14,39 +14,40 @@ import uvicorn
 from broadcaster.app import App
 from broadcaster.runtime.file_limits import raise_file_limit
 from broadcaster.web.application import create_web
-from broadcaster.web.base.admission import Admission, Limits, trusts
-from broadcaster.web.base.connections import LimitedConnection, State, sweep
+from broadcaster.web.base.admission import Admission, ConnectionLimits, trusts
+from broadcaster.web.base.connections import AdmissionState, LimitedConnection, sweep
 
 GRACE_SECONDS = 3
-"""How long running answers may take once the server stops; open streams end then."""
+"""Time for running answers once the server stops; open streams are cut off then."""
 BACKLOG = 2_048
 SWEEP_TICKS = 5
-"""Connections are looked at every so many ticks of uvicorn, which are 0.1 s long."""
+"""Ticks of uvicorn (0.1 s each) between two sweeps of the connections."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Server(uvicorn.Server):
-    """Stops on a signal and returns, so that the caller closes what it opened (uvicorn would raise
-    the signal again).
+    """Server that returns after a signal, so that the caller can clean up (uvicorn would raise the
+    signal again).
     """
 
     def __init__(
         self, config: uvicorn.Config, admission: Admission, ready: asyncio.Event | None
     ) -> None:
         super().__init__(config)
-        self.server_state = State(admission)
+        self.server_state = AdmissionState(admission)
         self._admission = admission
         self._ready = ready
 
     async def on_tick(self, counter: int) -> bool:
-        """End connections that took too long."""
+        """Close connections that exceeded a deadline."""
         if counter % SWEEP_TICKS == 0:
             sweep(self._admission, asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so. Raises OSError when the port is taken (uvicorn would end the
-        process).
+        """Listen, then set `ready`.
+
+        Raises OSError when the port is taken (uvicorn would exit the process).
         """
         try:
             await super().startup(sockets)
@@ -57,7 +58,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle the signals while serving, where this thread may."""
+        """Handle the signals while serving, if this is the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -76,16 +77,18 @@ async def serve(
     ready: asyncio.Event | None = None,
     *,
     listening: socket.socket | None = None,
-    limits: Limits | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> None:
-    """Serve until SIGINT, SIGTERM or cancelled; `listening` is a bound socket to use instead of
-    host and port.
+    """Serve until SIGINT, SIGTERM or cancellation.
 
-    Raises OSError when it cannot listen.
+    `listening` is a bound socket to use instead of host and port. Raises OSError when it cannot
+    listen.
     """
-    held = (limits or Limits()).within(raise_file_limit())
+    effective = (limits or ConnectionLimits()).within(raise_file_limit())
     web = create_web(app)
-    web.state.admission = Admission(held, web.state.refusals, trusts(app.settings.trusted_proxies))
+    web.state.admission = Admission(
+        effective, web.state.refusals, trusts(app.settings.trusted_proxies)
+    )
     server = _Server(
         uvicorn.Config(
             web,
@@ -97,10 +100,10 @@ async def serve(
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # ProxyWatch reads them, and says where they cannot be believed
+            proxy_headers=False,  # ProxyWatch reads them, and reports untrusted ones
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_keep_alive=30,
-            backlog=min(BACKLOG, held.connections),
+            backlog=min(BACKLOG, effective.connections),
         ),
         web.state.admission,
         ready,
@@ -115,7 +118,7 @@ async def serve(
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """For asyncio.Runner: uvloop where it runs, else asyncio's own loop."""
+    """Create an event loop for asyncio.Runner: uvloop where available, else asyncio's own."""
     try:
         import uvloop  # noqa: PLC0415  not installed on Windows
     except ImportError:

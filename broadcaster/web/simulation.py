@@ -1,5 +1,6 @@
-"""The simulation: phones, inbox and screen of one kelurahan on a live page; publish a draft, upset
-the providers, answer.
+"""The simulation page: phones, inbox and screen of a kelurahan, live.
+
+A visitor publishes drafts, sets faults of the providers, and replies as a resident.
 """
 
 import base64
@@ -19,14 +20,15 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from broadcaster.app import App
 from broadcaster.delivery.status import Overview, overview
-from broadcaster.domain.fields import InvalidAnnouncement
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.publishing.press import Press
 from broadcaster.publishing.publications import ring
+from broadcaster.runtime.refusal_words import indonesian
 from broadcaster.simulation import city, news
 from broadcaster.simulation.residents import CHAT, MAIL, PHONE
 from broadcaster.simulation.showing import Bubble, bubbles
-from broadcaster.store import announcements, ledger
+from broadcaster.store import announcements, archive, ledger
 from broadcaster.store.tables import edition, run
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import app_of
@@ -35,23 +37,21 @@ from channels.base.contract import Edition
 from subscribers.areas import Area
 
 DEFAULT_AREA = "cibabat"
-SECONDS = 3.0
-"""How long the providers' process may take to answer."""
+TIMEOUT_SECONDS = 3.0
+"""Timeout of requests to the providers' process."""
 FEED_ITEMS = 4
 LETTERS = 4
-"""Mails to staff on the page."""
+"""Number of mails to staff on the page."""
 TEXT_LIMIT = 300
 _NONE = "'none'"
 _SANDBOX = "sandbox allow-popups allow-popups-to-escape-sandbox"
 PARTS = ("ponsel", "obrolan", "surat", "umpan", "draf", "peta", "angka", "staf")
-"""The pieces of the page that are renewed each second; each is a template of its own."""
+"""Parts of the page that refresh every second; each has its own template."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slider:
-    """One fault that can be set: `most` and `step` in `unit`; the providers take it divided by
-    `scale`.
-    """
+    """A fault setting: `most` and `step` are in `unit`, and the providers get value / `scale`."""
 
     name: str
     most: int
@@ -72,7 +72,7 @@ SLIDERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A draft on the page, and what became of it once it was published."""
+    """A draft on the page, and its figures once it is published."""
 
     key: str
     title: str
@@ -83,8 +83,8 @@ class Draft:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tile:
-    """A kelurahan on the map; `count` messages of the newest announcement belong to it."""
+class MapTile:
+    """A kelurahan on the map; `count` is its messages of the newest announcement."""
 
     area: Area
     column: int
@@ -97,7 +97,7 @@ class Tile:
 
 
 async def show(request: Request) -> Response:
-    """The whole page, as it stands now; a script only keeps it up to date."""
+    """Show the complete page; a script only refreshes it."""
     app, area = app_of(request), _area(request)
     values = await _values(request, area)
     kelurahan = [(group, app.tree.children(group)) for group in app.tree.kecamatan]
@@ -113,7 +113,7 @@ async def show(request: Request) -> Response:
 
 
 async def state(request: Request) -> Response:
-    """The pieces that change, each as on the page."""
+    """Render the parts that refresh."""
     values = await _values(request, _area(request))
     return pages.page(
         request, "simulation/parts.html", parts=PARTS, cache_control="no-store", **values
@@ -121,18 +121,18 @@ async def state(request: Request) -> Response:
 
 
 async def progress(request: Request) -> Response:
-    """The figures of one announcement, as the API answers them."""
+    """Answer the figures of an announcement as the API does; 404 if it is unknown."""
     app = app_of(request)
-    found = await app.database.read(overview, request.path_params["id"], app.site, app.causes)
-    if found is None:
+    figures = await app.database.read(overview, request.path_params["id"], app.site, app.causes)
+    if figures is None:
         raise HTTPException(404)
-    return JSONResponse(found.as_json(), headers={"Cache-Control": "no-store"})
+    return JSONResponse(figures.as_json(), headers={"Cache-Control": "no-store"})
 
 
-async def letter(request: Request) -> Response:
-    """One mail's HTML as a document of its own: no script, its own style alone, framed by our page."""
+async def mail(request: Request) -> Response:
+    """Serve a mail's HTML as a document for a frame; its policy allows only its inline styles."""
     area, identity = request.path_params["area"], request.path_params["id"]
-    parts = await _ask(app_of(request), f"/mail/{area}/{identity}")
+    parts = await _get(app_of(request), f"/mail/{area}/{identity}")
     if parts is None:
         raise HTTPException(404)
     styles = [
@@ -153,47 +153,47 @@ def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-# --- what the visitor does ----------------------------------------------------------------------
+# --- actions ------------------------------------------------------------------------------------
 
 
 async def publish(request: Request) -> Response:
-    """Publish the draft whose button was pressed."""
+    """Publish the draft whose button was clicked."""
     app, form = app_of(request), await request.form()
     try:
         stored = await app.database.write(
             city.publish_draft, Press.of(app), _text(form, "draf"), app.clock()
         )
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        raise HTTPException(409, detail=str(refused)) from refused
+    except (InvalidAnnouncement, NotAllowed) as error:
+        raise HTTPException(409, detail=indonesian(error)) from error
     if stored is not None:
         await ring(app, stored)
     return _back(request, form)
 
 
-async def renew(request: Request) -> Response:
-    """Make every draft that is out once more."""
+async def renew_drafts(request: Request) -> Response:
+    """Create every published draft again."""
     app, form = app_of(request), await request.form()
     await app.database.write(city.add_drafts, Press.of(app), app.clock())
     return _back(request, form)
 
 
-async def upset(request: Request) -> Response:
-    """Set the faults that the sliders ask for."""
+async def set_faults(request: Request) -> Response:
+    """Set the providers' faults from the sliders."""
     form = await request.form()
-    wanted = {slider.name: _number(form, slider) / slider.scale for slider in SLIDERS}
-    await _tell(
-        app_of(request), "/faults", dict.fromkeys(wanted, 0.0) if "normal" in form else wanted
+    faults = {slider.name: _number(form, slider) / slider.scale for slider in SLIDERS}
+    await _post(
+        app_of(request), "/faults", dict.fromkeys(faults, 0.0) if "normal" in form else faults
     )
     return _back(request, form)
 
 
-async def write(request: Request) -> Response:
-    """Let the neighbour write, or press a button."""
+async def reply(request: Request) -> Response:
+    """Send a resident's reply or button click to the providers."""
     form = await request.form()
     text, payload = _text(form, "teks").strip(), _text(form, "muatan")
     channel = CHAT if _text(form, "kanal") == CHAT else PHONE
     if text:
-        await _tell(
+        await _post(
             app_of(request),
             "/type",
             {"area": _text(form, "wilayah"), "channel": channel, "text": text, "payload": payload},
@@ -202,7 +202,7 @@ async def write(request: Request) -> Response:
 
 
 def _back(request: Request, form: FormData) -> Response:
-    """To the page again; a script asks for nothing."""
+    """Redirect to the page; answers 204 to a script."""
     if "application/json" in request.headers.get("accept", ""):
         return Response(status_code=204)
     area = app_of(request).tree.get(_text(form, "wilayah"))
@@ -223,28 +223,29 @@ def _number(form: FormData, slider: Slider) -> float:
         return 0.0
 
 
-# --- what there is to see -----------------------------------------------------------------------
+# --- contents -----------------------------------------------------------------------------------
 
 
 def _area(request: Request) -> Area:
     tree = app_of(request).tree
-    found = tree.get(request.query_params.get("wilayah", "")) or tree.get(DEFAULT_AREA)
-    return found if found in tree.kelurahan else tree.kelurahan[0]
+    area = tree.get(request.query_params.get("wilayah", "")) or tree.get(DEFAULT_AREA)
+    return area if area in tree.kelurahan else tree.kelurahan[0]
 
 
 async def _values(request: Request, area: Area) -> dict[str, Any]:
     app, lang = app_of(request), pages.lang_of(request)
-    phones = await _ask(app, f"/state/{area.slug}")
+    phones = await _get(app, f"/state/{area.slug}")
     drafts = await app.database.read(_drafts, app, lang)
     newest = await app.database.read(_newest, app, lang)
     counts = await app.database.read(ledger.areas, newest.sent.id) if newest and newest.sent else {}
     feed = await app.database.read(
-        announcements.concerning,
+        archive.concerning,
         area.code,
         since=app.clock().timestamp(),
         limit=FEED_ITEMS,
         channel="feed",
     )
+    messages = {code: sum(states.values()) for code, states in counts.items()}
     return {
         "area": area,
         "phones": phones,
@@ -259,9 +260,7 @@ async def _values(request: Request, area: Area) -> dict[str, Any]:
         else 0,
         "drafts": drafts,
         "newest": newest,
-        "tiles": _tiles(
-            app, messages := {code: sum(states.values()) for code, states in counts.items()}
-        ),
+        "tiles": _tiles(app, messages),
         "elsewhere": _elsewhere(app, messages),
         "entries": [_entry(edition, lang) for edition in feed.editions],
     }
@@ -310,7 +309,7 @@ def _draft(connection: Connection, app: App, key: str, identity: str, lang: str)
 
 
 def _newest(connection: Connection, app: App, lang: str) -> Draft | None:
-    """What was sent last, from this page or from elsewhere."""
+    """Find the last announcement sent, from this page or elsewhere."""
     last = (
         select(edition.c.announcement)
         .join(run, run.c.edition == edition.c.id)
@@ -321,14 +320,14 @@ def _newest(connection: Connection, app: App, lang: str) -> Draft | None:
     return _draft(connection, app, "", identity, lang) if identity else None
 
 
-def _tiles(app: App, counts: Mapping[str, int]) -> list[Tile]:
+def _tiles(app: App, counts: Mapping[str, int]) -> list[MapTile]:
     groups = {
         code: number
         for number, group in enumerate(app.tree.kecamatan)
-        for code in (one.code for one in app.tree.children(group))
+        for code in (area.code for area in app.tree.children(group))
     }
     tiles = [
-        Tile(
+        MapTile(
             area=area,
             column=area.tile[0],
             row=area.tile[1],
@@ -342,7 +341,7 @@ def _tiles(app: App, counts: Mapping[str, int]) -> list[Tile]:
 
 
 def _elsewhere(app: App, counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Messages to those who subscribed to the whole city or a kecamatan, and so have no tile."""
+    """Count messages to subscribers of the whole city or a kecamatan, which have no tile."""
     tiled = {area.code for area in app.tree.kelurahan if area.tile is not None}
     return [
         (app.tree[code].label, count)
@@ -354,8 +353,8 @@ def _elsewhere(app: App, counts: Mapping[str, int]) -> list[tuple[str, int]]:
 # --- the providers' process ---------------------------------------------------------------------
 
 
-async def _ask(app: App, path: str) -> Any:
-    """Its answer, or None while it does not answer or knows nothing of it."""
+async def _get(app: App, path: str) -> Any:
+    """Get a path as JSON; None if the process is down or has no such path."""
     try:
         async with _session() as session, session.get(app.settings.simulation_url + path) as answer:
             return msgspec.json.decode(await answer.read()) if answer.status == 200 else None
@@ -363,11 +362,11 @@ async def _ask(app: App, path: str) -> Any:
         return None
 
 
-async def _tell(app: App, path: str, what: Mapping[str, Any]) -> None:
+async def _post(app: App, path: str, body: Mapping[str, Any]) -> None:
     try:
         async with (
             _session() as session,
-            session.post(app.settings.simulation_url + path, json=what) as answer,
+            session.post(app.settings.simulation_url + path, json=body) as answer,
         ):
             if answer.status >= 400:
                 raise HTTPException(400)
@@ -376,4 +375,4 @@ async def _tell(app: App, path: str, what: Mapping[str, Any]) -> None:
 
 
 def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS))
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))

@@ -1,5 +1,6 @@
-"""The contract every channel keeps: what goes in, what comes out. It is all that a channel may
-know.
+"""The contract between the program and its channels: what a channel is given and what it returns.
+
+A channel imports nothing else of the program.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -9,163 +10,53 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from channels.base.address_codes import AddressCode
+from channels.base.edition import (
+    SUMMARY_LIMIT,
+    TITLE_LIMIT,
+    Area,
+    Change,
+    Claim,
+    Edition,
+    Image,
+    Kind,
+    Lang,
+    Level,
+    Site,
+    Topic,
+    Wording,
+)
+from channels.base.events import (
+    AddressEvent,
+    AlarmEvent,
+    BadSignature,
+    BadWebhook,
+    Event,
+    InboundEvent,
+    StatusEvent,
+)
+from channels.base.outcomes import (
+    SEVERAL,
+    About,
+    Deferred,
+    Failure,
+    Halted,
+    Outcome,
+    Receipt,
+    Refused,
+    Rejected,
+    Skipped,
+)
 from channels.base.tolerant_reading import Unreadable
 
-Lang = Literal["id", "en", "su"]
-Kind = Literal["notice", "alert", "clarification"]
-Level = Literal["info", "important", "emergency"]
-Change = Literal["original", "correction", "withdrawal"]
-
-TITLE_LIMIT, SUMMARY_LIMIT = 70, 90
-"""Code points of a title and of a summary: the longest that a kelurahan screen shows in both
-orientations.
-"""
-
-
-# --- what goes in -------------------------------------------------------------------------------
-
-
-class Area(msgspec.Struct, frozen=True, kw_only=True):
-    """One area as a message names it; `code` is the Kemendagri code, e.g. 32.77.03.1002."""
-
-    code: str
-    name: str
-    slug: str
-
-    @property
-    def label(self) -> str:
-        """The name that cannot be mistaken: "Kota Cimahi", "Kec. Cimahi Utara", "Kel. Cimahi"."""
-        depth = self.code.count(".")
-        return self.name if depth <= 1 else f"{'Kec.' if depth == 2 else 'Kel.'} {self.name}"
-
-    @property
-    def full_name(self) -> str:
-        """The name in full words: "Kota Cimahi", "Kecamatan Cimahi Utara", "Kelurahan Cimahi"."""
-        depth = self.code.count(".")
-        return (
-            self.name if depth <= 1 else f"{'Kecamatan' if depth == 2 else 'Kelurahan'} {self.name}"
-        )
-
-
-class Topic(msgspec.Struct, frozen=True, kw_only=True):
-    """A category of the city's own list, with its label per language."""
-
-    slug: str
-    labels: dict[str, str]
-
-    def label(self, lang: str) -> str:
-        """The label in `lang`, else in Indonesian."""
-        return self.labels.get(lang) or self.labels["id"]
-
-
-class Wording(msgspec.Struct, frozen=True, kw_only=True):
-    """The words of an edition in one language; `body` and `instruction` are light Markdown."""
-
-    title: str
-    summary: str
-    body: str
-    instruction: str = ""
-
-
-class Image(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A picture with its compulsory text alternative; bytes and pixels of what `url` names, 0 where
-    they are not known.
-    """
-
-    url: str
-    alt: str
-    length: int = 0
-    width: int = 0
-    height: int = 0
-
-
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What a clarification answers (a verdict beside its type, never a bare "hoax")."""
-
-    claim: str
-    verdict: str
-    fact: str
-    seen_at: str = ""
-    hoax_type: str = ""
-    evidence: tuple[str, ...] = ()
-
-
-class Edition(msgspec.Struct, frozen=True, kw_only=True):
-    """One signed, immutable, published version of an announcement."""
-
-    announcement: str
-    number: int
-    code: str
-    change: Change = "original"
-    reason: str = ""
-    kind: Kind
-    level: Level
-    topic: Topic
-    agency: str
-    areas: tuple[Area, ...]
-    wordings: dict[str, Wording]
-    overrides: dict[str, Wording] = {}
-    """Indonesian words of single channels, by the channel's name, where staff adjusted them."""
-    first_published_at: datetime
-    published_at: datetime
-    effective: datetime
-    expires: datetime | None = None
-    link: str | None = None
-    image: Image | None = None
-    claim: Claim | None = None
-    urgent: bool = (
-        False  # whether it corrects an emergency, whatever its own level: as loud as that was
-    )
-
-    @property
-    def key(self) -> str:
-        """Names this edition among all, e.g. `0192f…c3.1`; legal in a Message-ID and in a URL."""
-        return f"{self.announcement}.{self.number}"
-
-    @property
-    def emergency(self) -> bool:
-        """Whether this goes by the emergency lane and takes screens over."""
-        return self.level == "emergency"
-
-    def wording(self, lang: str) -> Wording:
-        """The words in `lang`, else in Indonesian, which every edition has."""
-        return self.wordings.get(lang) or self.wordings["id"]
-
-    def on(self, channel: str) -> "Edition":
-        """The edition as this channel says it: with the words that staff adjusted for it alone,
-        where there are some.
-        """
-        own = {"id": self.overrides[channel]} if channel in self.overrides else {}
-        return (
-            msgspec.structs.replace(self, wordings=self.wordings | own, overrides={})
-            if self.overrides
-            else self
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Site:
-    """The city as every message and page names it."""
-
-    base_url: str = "http://127.0.0.1:8000"
-    city: str = "Kota Cimahi"
-    sender: str = "Info Kota Cimahi"
-    domain: str = "info.cimahi.example"
-    emergency_number: str = "112"
-    simulated: bool = False
-
-    @property
-    def host(self) -> str:
-        """The base URL as people read it: without its scheme."""
-        return self.base_url.split("://", 1)[-1].rstrip("/")
-
-    def permalink(self, code: str) -> str:
-        """The page of an announcement, target of every link and QR code."""
-        return f"{self.base_url.rstrip('/')}/p/{code}"
-
-    def stop_url(self, token: str) -> str:
-        """The page on which a resident stops; POST to it stops at once (RFC 8058)."""
-        return f"{self.base_url.rstrip('/')}/berhenti/{token}"
+__all__ = [
+    "SEVERAL", "SUMMARY_LIMIT", "TITLE_LIMIT", "About", "AddressEvent", "AlarmEvent", "Area",
+    "BadAddress", "BadSignature", "BadWebhook", "Change", "Claim", "Deferred", "Document",
+    "Edition", "Event", "Failure", "Finding", "Halted", "Image", "InboundEvent", "Kind", "Lang",
+    "Level", "Limits", "MayWrite", "Message", "Outcome", "Outgoing", "PageRequest", "PullChannel",
+    "PushChannel", "Receipt", "Recipient", "Refused", "Rejected", "Result", "Site", "Skipped",
+    "StatusEvent", "Topic", "Wording",
+]  # fmt: skip
 
 
 # --- push channels ------------------------------------------------------------------------------
@@ -173,7 +64,7 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
-    """An edition rendered once for one push channel and language; `frame` is the channel's own."""
+    """An edition rendered for one push channel and language; `frame` is private to the channel."""
 
     edition: Edition
     lang: str
@@ -181,12 +72,12 @@ class Message:
 
 
 class Recipient(msgspec.Struct, frozen=True, kw_only=True):
-    """One address about to be written to.
+    """An address about to be written to.
 
     `delivery` names the delivery and attempt in provider callbacks (<= 64 of [a-z0-9.]); `token`
     signs the address for /berhenti/ (lower-case base32, the same in every message to it);
     `address_key` is a stable stand-in for the address in Message-IDs; `area` is the subscribed area
-    under which it is counted.
+    under which the delivery is counted.
     """
 
     delivery: str
@@ -196,182 +87,37 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     since: date
     token: str
     address_key: str
-    corrects: tuple[
-        int, ...
-    ] = ()  # numbers of messages of earlier editions, newest first, where given (`Receipt.message_number`)
+    corrects: tuple[int, ...] = ()
+    """Message numbers (`Receipt.message_number`) of earlier editions, newest first, if known."""
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """A message for one recipient; `payload` is what the channel hands to its provider."""
+    """A message for one recipient; `payload` is what the channel sends to its provider."""
 
     recipient: Recipient
     message: Message
     payload: Any
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The provider took the message."""
-
-    provider_id: str = ""  # stored as a keyed hash
-    message_number: int | None = None  # to edit it by; stored as it is: no address may be in it
-    aliases: tuple[str, ...] = ()  # further ids of the same address that it told us
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refused:
-    """This address will never take it: do not retry, suppress the address."""
-
-    reason: Literal["address_dead", "opted_out"]
-    code: str = ""
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rejected:
-    """The provider will not take this message: do not retry; `whole_edition` when the code names
-    template or media.
-    """
-
-    code: str = ""
-    detail: str = ""
-    whole_edition: bool = False
-    domain: str = ""  # counts as one address for "three different addresses": email gives it, others leave it empty
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Skipped:
-    """Not the address's fault, and no use to retry here: fall back to the subscriber's next
-    address.
-    """
-
-    code: str = ""
-    detail: str = ""
-
-
-About = Literal["sender", "either", "recipient"]
-"""Whom a reply is about. All but "sender" answered one recipient ("either": but names our account)
-and count only by number.
-"""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Deferred:
-    """Try later.
-
-    `retry_after` in seconds overrides the usual waits. `throttle`: the provider limits us; never
-    spends an attempt. `scope` says what is limited. `uncertain`: written, no answer, so it may
-    arrive twice. `strikes` > 0: a soft bounce; that many on different days without a success
-    between make the address dead. `moved_to`: the address's new id.
-    """
-
-    retry_after: float | None = None
-    throttle: bool = False
-    scope: Literal["channel", "domain", "address"] = "channel"
-    uncertain: bool = False
-    code: str = ""
-    detail: str = ""
-    strikes: int = 0
-    moved_to: str = ""
-    alarm: bool = False
-    about: About = "sender"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Halted:
-    """The channel is broken or misconfigured: pause it, raise the alarm, burn no recipient."""
-
-    code: str = ""
-    detail: str = ""
-    resume: Literal["probe", "manual"] = "manual"
-    about: About = "sender"
-
-
-Failure = Refused | Rejected | Skipped | Deferred | Halted
-Outcome = Receipt | Failure
-
-
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of one message handed to `send`."""
+    """The outcome of one message passed to `send`."""
 
     outgoing: Outgoing
     outcome: Outcome
 
 
-# --- what a provider says later -----------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StatusEvent:
-    """What became of a message to `address`; `dedupe` is the same each time the provider repeats
-    itself.
-    """
-
-    dedupe: str
-    provider_id: str
-    address: str = ""
-    delivery: str = ""
-    state: Literal["sent", "delivered", "read", "failed"]
-    at: datetime
-    failure: Failure | None = None
-    aliases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InboundEvent:
-    """A resident wrote or pressed a button; `payload` is the button's, `address` the opaque id."""
-
-    dedupe: str
-    address: str
-    text: str = ""
-    payload: str = ""
-    aliases: tuple[str, ...] = ()
-    at: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AddressEvent:
-    """An address is gone, has stopped us, is back or has a new id, `moved_to`; `exact`: of a former
-    id it says nothing.
-    """
-
-    dedupe: str
-    address: str
-    state: Literal["address_dead", "opted_out", "reachable", "moved"]
-    aliases: tuple[str, ...] = ()
-    moved_to: str = ""
-    exact: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AlarmEvent:
-    """The provider tells the operator something (quality, account, template): logged and shown."""
-
-    dedupe: str
-    code: str
-    detail: str
-
-
-Event = StatusEvent | InboundEvent | AddressEvent | AlarmEvent
-
-
-class BadSignature(Exception):
-    """The webhook's signature is missing or wrong: answer 403 with a constant body."""
-
-
-class BadWebhook(Exception):
-    """The webhook's signature holds but its body cannot be read: keep the bytes, answer 200, log."""
-
-
 class BadAddress(ValueError):
-    """The text is no address of this channel; the message says why and what one looks like."""
+    """The text is not an address of this channel; `code` says why."""
+
+    def __init__(self, code: AddressCode) -> None:
+        self.code = code
+        self.parameters: Mapping[str, str] = {}
+        super().__init__(code)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One line of `broadcaster doctor`: `ok` None means "could not be told"; `mend` says what to
-    do.
-    """
+    """A line of `broadcaster doctor`; `ok` is None if undetermined, `mend` tells how to fix it."""
 
     ok: bool | None
     what: str
@@ -380,99 +126,105 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What the platform allows; `measure` names how it counts."""
+    """Limits of the platform; `measure` names the unit in which text is counted."""
 
     text: int
     measure: Literal["code points", "utf-16 units", "bytes"]
     caption: int | None = None
-    marks: Literal["none", "html", "asterisks"] = "none"  # how its text says what is bold
+    marks: Literal["none", "html", "asterisks"] = "none"  # how its text marks bold and italic
 
 
 MayWrite = Callable[[], bool]
-"""Asked before each write; once it says False the channel writes nothing more (lease, pause,
-pre-emption, SIGTERM).
+"""Returns True while writing is allowed. Called before each write; once it returns False (lease
+lost, pause, pre-emption, SIGTERM) the channel writes nothing more.
 """
 
 
 class PushChannel(Protocol):
-    """A way out that hands each message to a provider. The module also has `Settings` and
-    `parse_address(text) -> str`.
+    """A channel that sends each message to a provider.
+
+    Its module also has `Settings` and `parse_address(text) -> str`.
     """
 
     @property
     def name(self) -> str:
-        """The module's name: the one name of this channel everywhere."""
+        """The module's name: this channel's only name in the code."""
 
     @property
     def label(self) -> str:
-        """What people read, e.g. "WhatsApp"."""
+        """The display name, e.g. "WhatsApp"."""
 
     @property
     def limits(self) -> Limits:
-        """What fits into one message."""
+        """Limits on the size of one message."""
 
     @property
     def rate(self) -> float:
-        """Messages a second that the provider grants; 0 = no limit of our own."""
+        """Messages per second that the provider allows; 0 = no limit of our own."""
 
     @property
     def receipt_wait(self) -> float:
-        """Seconds to wait for a late receipt before an uncertain message is resent (0 for
-        emergencies, always).
+        """Seconds to wait for a late receipt before resending an uncertain message; emergencies
+        never wait.
         """
 
     @property
     def spaced(self) -> bool:
-        """Whether `spacing` is ever above 0."""
+        """True if `spacing` is ever above 0."""
 
     @property
     def tier(self) -> int:
-        """Different people a day whom the provider lets us write to; 0 = no such limit."""
+        """Number of different people per day that the provider lets us write to; 0 = no such
+        limit.
+        """
 
     def spacing(self, address: str) -> float:
-        """Pure: seconds that must lie between two messages to this address."""
+        """Return the minimum seconds between two messages to this address. Pure."""
 
     def render(self, edition: Edition, lang: str) -> Message:
-        """Pure: the message once per edition and language."""
+        """Render the message once per edition and language. Pure."""
 
     def personalise(self, message: Message, recipient: Recipient) -> Outgoing:
-        """Pure: what differs per recipient."""
+        """Fill in what differs per recipient. Pure."""
 
     def preview(self, outgoing: Outgoing) -> dict[str, str]:
-        """Pure: what this recipient will see, by part (text, html, subject, or the template's
-        parameters).
+        """Return what this recipient will see, by part: text, html, subject, or the template's
+        parameters. Pure.
         """
 
     def send(self, messages: Sequence[Outgoing], *, may_write: MayWrite) -> AsyncIterator[Result]:
-        """Hand the messages over; one Result each, in any order.
+        """Send the messages; yield one Result each, in any order.
 
-        After Halted (of the sender) or once `may_write()` is False nothing more begins: what has no
-        Result was not sent.
+        After Halted (about the sender) or once `may_write()` returns False, no further message
+        begins; messages without a Result were not sent.
         """
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
-        """Pure: refuse from the head alone what no provider sent, before its body is read. Raises
-        BadSignature.
+        """Reject a request that cannot come from the provider by its headers, before its body is
+        read. Pure.
+
+        Raises BadSignature.
         """
 
     def parse_webhook(
         self, headers: Mapping[str, str], body: bytes
     ) -> Sequence[Event | Unreadable]:
-        """Pure: check the signature over the raw body, then read it; lower-case header names.
+        """Verify the signature over the raw body, then parse it; header names are lower-case. Pure.
+
         Raises BadSignature, BadWebhook.
         """
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
-        """Pure: the answer to a provider's GET handshake, or None to refuse it (403)."""
+        """Return the answer to a provider's GET handshake, or None to refuse it (403). Pure."""
 
     async def check(self) -> Sequence[Finding]:
-        """For `doctor`: ask the provider whether all is in order."""
+        """Ask the provider whether all is in order, for `broadcaster doctor`."""
 
     async def probe(self) -> bool:
-        """One cheap call that tells whether a halted channel is back."""
+        """Make one cheap call; True if a halted channel works again."""
 
     async def aclose(self) -> None:
-        """Close connections."""
+        """Close all connections."""
 
 
 # --- pull channels ------------------------------------------------------------------------------
@@ -480,11 +232,11 @@ class PushChannel(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PageRequest:
-    """What a pull channel is asked: one of its `paths`, the area, and the editions that concern it.
+    """A request to a pull channel: one of its `paths`, the area, and the editions that concern it.
 
-    `editions`: the newest edition of each announcement that concerns `area`, newest first
-    publication first; withdrawn and expired ones included where younger than 30 days (the channel
-    decides what it shows). `now` is server time (UTC).
+    `editions` holds the newest edition of each announcement that concerns `area`, latest first
+    publication first, including those withdrawn or expired less than 30 days ago (the channel
+    decides what to list). `now` is server time (UTC).
     """
 
     path: str
@@ -496,9 +248,9 @@ class PageRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
-    """What a pull channel serves; the web layer adds the strong ETag, 304, HEAD and compression.
+    """A response of a pull channel; the web layer adds the strong ETag, 304, HEAD and compression.
 
-    `fresh_until`: when it changes by itself (an expiry, a start); None = only when an edition is
+    `fresh_until` is when it changes by itself (an expiry, a start); None = only when an edition is
     published.
     """
 
@@ -511,7 +263,7 @@ class Document:
 
 
 class PullChannel(Protocol):
-    """A way out that readers poll."""
+    """A channel that readers poll."""
 
     @property
     def name(self) -> str:
@@ -519,14 +271,16 @@ class PullChannel(Protocol):
 
     @property
     def label(self) -> str:
-        """What people read, e.g. "Umpan RSS"."""
+        """The display name, e.g. "Umpan RSS"."""
 
     @property
     def paths(self) -> tuple[str, ...]:
         """Route patterns with `{area}`, e.g. `/feed/{area}.rss`."""
 
     def known_query(self, path: str, query: Mapping[str, str]) -> Mapping[str, str]:
-        """Pure: what of a query changes the document: names of ours with valid values."""
+        """Return the query parameters that change the document: known names with valid values.
+        Pure.
+        """
 
     def render_page(self, request: PageRequest) -> Document:
-        """Pure: the document of one area; `request.query` is known."""
+        """Return the document of one area; `request.query` holds known parameters only. Pure."""

@@ -1,4 +1,4 @@
-"""HTTP as push channels need it: one session with limits, and what a failed request tells about the
+"""HTTP for push channels: a session with limits, and the meaning of a failed request for its
 message.
 """
 
@@ -16,43 +16,44 @@ from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
-from channels.base.contract import BadSignature, Deferred
+from channels.base.events import BadSignature
+from channels.base.outcomes import Deferred
 
 CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 9.0
-"""A worker's turn ends within 20 s of its start and begins its last write within 10 s: no request
-may take longer.
+"""Seconds for a whole request: a worker's turn ends within 20 s and begins its last write within 10
+s, so no request may take longer.
 """
 CONNECTIONS = 250
-"""Requests of a channel under way at once: as many as a worker may owe, so that none waits behind
-slow answers.
+"""Concurrent requests per channel: as many as a worker may have in flight, so that none queues
+behind slow answers.
 """
 IDLE_SECONDS = 10.0
-"""Idle connections are dropped before the other side drops them: a write into a dead one would
-count as uncertain.
+"""Seconds before an idle connection is dropped: earlier than the server would, as a write into a
+dead connection counts as uncertain.
 """
 
 
 class NotWritten(BaseException):
-    """Writing was forbidden while the request waited for a connection: nothing of it left.
+    """Writing was forbidden while the request waited for a connection; nothing was sent.
 
-    No Exception, so that no library takes it for a failure of the network.
+    A BaseException, so that no library mistakes it for a network failure.
     """
 
 
 class _Forbidden(Exception):
-    """The same, as aiohttp's writer can pass it on."""
+    """NotWritten as an exception that aiohttp's writer passes on."""
 
 
 writing: ContextVar[Callable[[], bool]] = ContextVar("writing", default=lambda: True)
-"""Whether a request of this context may still be written: asked once it has a connection, and right
-before the write itself.
+"""Returns True while a request of this context may be written. Called once the request has a
+connection and again right before the write.
 """
 
 
 class Body(aiohttp.BytesPayload):
-    """What a request carries; aiohttp writes it, with the head before it, some time after it was
-    given the connection.
+    """A request body; aiohttp writes it, after the headers, some time after lending the
+    connection.
     """
 
     async def write_with_length(
@@ -64,17 +65,17 @@ class Body(aiohttp.BytesPayload):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Asks once more whether to write, right before it lends a connection.
+    """Connector that asks again for permission to write right before it lends a connection.
 
-    Uses no connection again on which an answer came that nobody waits for: the next request would
-    take it for its own.
+    It never reuses a connection that received an unexpected answer: the next request would take
+    that answer for its own.
     """
 
     async def connect(
         self,
         req: ClientRequest,
         traces: list[Trace],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  its signature
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  the overridden signature
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
         if not writing.get()():
@@ -84,12 +85,12 @@ class _Connector(aiohttp.TCPConnector):
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         while (
-            (found := await super()._get(key, traces))
-            and found.protocol is not None
-            and found.protocol.should_close
+            (connection := await super()._get(key, traces))
+            and connection.protocol is not None
+            and connection.protocol.should_close
         ):
-            found.close()
-        return found
+            connection.close()
+        return connection
 
 
 def open_session(
@@ -98,9 +99,10 @@ def open_session(
     connect_seconds: float = CONNECT_SECONDS,
     total_seconds: float = TOTAL_SECONDS,
 ) -> aiohttp.ClientSession:
-    """A session of at most `connections` kept-alive connections; call it inside the event loop.
+    """Open a session of at most `connections` kept-alive connections; call it inside the event
+    loop.
 
-    Waiting for a free connection counts as connecting. Cookies are neither kept nor sent.
+    Waiting for a free connection counts as connecting. Cookies are neither stored nor sent.
     """
     return aiohttp.ClientSession(
         connector=_Connector(
@@ -118,7 +120,7 @@ def open_session(
 
 
 class Sessions:
-    """The one session of a channel: opened by its first request, opened anew after aclose()."""
+    """The single session of a channel: opened by its first request and reopened after aclose()."""
 
     def __init__(
         self,
@@ -132,7 +134,7 @@ class Sessions:
         self._session: aiohttp.ClientSession | None = None
 
     def get(self) -> aiohttp.ClientSession:
-        """The open session; only inside the event loop."""
+        """Return the open session; call it only inside the event loop."""
         if self._session is None or self._session.closed:
             connect, total = self._seconds
             self._session = open_session(
@@ -148,25 +150,24 @@ class Sessions:
 
 
 REQUEST_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
-"""All that a request may raise because of the network or the provider."""
+"""Exceptions that the network or the provider can cause in a request."""
 
 
 FOREIGN = Deferred(uncertain=True, code="foreign answer", detail="the answer to another message")
-"""A connection was out of step: whether our own message was taken, nobody told us."""
+"""A connection was out of step: it is unknown whether our own message was accepted."""
 
 
 def never_written(error: BaseException | None) -> bool:
-    """Whether `error` arose before the request was written: name, connection or TLS failed, or no
+    """True if `error` arose before the request was written: DNS, connection or TLS failed, or no
     connection became free.
     """
     return isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
 
 
 def deferred(error: BaseException) -> Deferred:
-    """What a failed request means for its message: try later; uncertain when it had been written.
-    Tells no address.
+    """Return the outcome of a message whose request failed: try later; uncertain if it was written.
 
-    Raises NotWritten where it was held back.
+    Its text contains no address. Raises NotWritten if the request was held back.
     """
     if isinstance(error.__cause__, _Forbidden):
         raise NotWritten
@@ -177,8 +178,9 @@ def deferred(error: BaseException) -> Deferred:
 
 
 def seconds(text: str | None, *, clock: Callable[[], float] = time.time) -> float | None:
-    """A Retry-After header, a number or a date, in seconds from now; None when absent, past or
-    nonsense.
+    """Parse a Retry-After header (a number or a date) into seconds from now.
+
+    None if absent, past or malformed.
     """
     try:
         value = float(text or "")
@@ -190,14 +192,15 @@ def seconds(text: str | None, *, clock: Callable[[], float] = time.time) -> floa
 def _until(date: str, now: float) -> float | None:
     try:
         wait = parsedate_to_datetime(date).timestamp() - now
-    except (ValueError, TypeError, OverflowError):  # also years that no clock knows
+    except (ValueError, TypeError, OverflowError):  # also years out of range
         return None
     return wait if wait > 0 else None
 
 
 def signed_by(secret: str, body: bytes, signature: str) -> bool:
-    """Whether `signature` is the hex HMAC-SHA256 of the raw body, compared in constant time; an
-    empty secret signs nothing.
+    """True if `signature` is the hex HMAC-SHA256 of the raw body.
+
+    Compared in constant time; an empty secret never matches.
     """
     expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return bool(secret) and hmac.compare_digest(
@@ -206,11 +209,14 @@ def signed_by(secret: str, body: bytes, signature: str) -> bool:
 
 
 def require(secret: str, given: str) -> None:
-    """Raise BadSignature unless a shared secret was given."""
+    """Raise BadSignature unless the shared secret was given."""
     if not same(secret, given):
         raise BadSignature
 
 
 def same(secret: str, given: str) -> bool:
-    """Whether a shared secret was given, compared in constant time; an empty secret is never given."""
+    """True if the shared secret was given.
+
+    Compared in constant time; an empty secret never matches.
+    """
     return bool(secret) and hmac.compare_digest(secret.encode(), given.encode("utf-8", "replace"))

@@ -1,10 +1,10 @@
-"""Links as browsers and messengers see them, which is more than "https://" and wider than urllib
-reads. Pure.
+"""Hyperlinks as browsers and messengers detect them: more than "https://", and more than urllib
+parses. Pure.
 
-Hosts are read as the WHATWG URL standard does (https://url.spec.whatwg.org/): after "https:" any
-number of slashes, either way round, may stand or none; the last "@" ends the user's name; tabs and
-line breaks count for nothing; full-width letters and Unicode names become their ASCII form.
-Messengers also link bare names of known top-level domains, and IPv4 addresses.
+Hosts are parsed as in the WHATWG URL standard (https://url.spec.whatwg.org/): any number of slashes
+or backslashes may follow "https:", or none; the last "@" ends the user name; tabs and line breaks
+are ignored; full-width letters and Unicode names become their ASCII form. Messengers also link bare
+names below known top-level domains, and IPv4 addresses.
 """
 
 import re
@@ -19,19 +19,20 @@ from publicsuffixlist import PublicSuffixList
 from channels.base import rendering
 
 SPECIAL = frozenset({"http", "https", "ftp", "ws", "wss"})
-"""Schemes after which a host stands, with or without slashes."""
+"""Schemes that are followed by a host, with or without slashes."""
 APPS = frozenset({"tg", "whatsapp", "intent", "viber"})
-"""Schemes that open an app on somebody's account without naming a host."""
+"""Schemes that open an app on an account without naming a host."""
 LINKED = SPECIAL | APPS | {"mailto"}
-"""What makes a link even without "//"."""
+"""Schemes that make a link even without "//"."""
 RESERVED = frozenset({"example", "test", "invalid", "localhost"})
-"""Top-level domains of RFC 2606: demonstrations and manuals use them as others use .com."""
+"""Top-level domains of RFC 2606: demonstrations and manuals use them like .com."""
 
 _IGNORED = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0]"
 )
-"""Characters that nobody sees and that names of hosts lose."""
+"""Invisible characters, which are removed from host names."""
 _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*):(.*)", re.IGNORECASE | re.ASCII | re.DOTALL)
 _WITH_SCHEME = re.compile(
     r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]{1,20}):([^\s<>\"“”]+)", re.IGNORECASE | re.ASCII
@@ -39,31 +40,32 @@ _WITH_SCHEME = re.compile(
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = re.compile(rf"(?<![\w.,@])(?<!Rp )(?:{_OCTET}\.){{3}}{_OCTET}(?![\w,]|\.\d)")
 _LABEL = r"[^\s\x00-,./:-@\[-^`{-\x7f\u2010-\u2027\u2030-\u205e\u3000-\u303f«»·]"
-"""A character of a name: letters, digits, and symbols, for emoji make names too; no quotes, dashes,
-bullets. One class of characters, not a choice of two: a choice would be tried in every
-combination.
+"""A character of a host name: letters, digits and symbols (emoji are legal in names); no quotes,
+dashes or bullets. A single character class: alternatives would backtrack through every combination.
 """
 _DOMAIN = rf"(?:{_LABEL}{{1,63}}\.)+(?:xn--[a-zA-Z0-9\-]+|[^\W\d_]{{2,63}})"
 _NAME = re.compile(rf"(?<!{_LABEL})(?<![.@])({_DOMAIN})(?![^\W_]|@|\.[^\W_])(/?)")
 _AT = re.compile(rf"@({_DOMAIN})(?![^\W_]|\.[^\W_])(:\d|[/?#][^\s.,;:!?)])?")
-"""The name behind an "@", and the beginning of a port, path or query."""
+"""The host behind an "@", and the start of a port, path or query."""
 _USER = re.compile(r"[^\s@()<>\[\]\"'“‘*_]*\Z")
 _USER_LENGTH = 100
-"""Characters looked at before an "@"."""
+"""Number of characters examined before an "@"."""
 _MAILBOX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\-]*")
 _DEGREES = frozenset({
-    "A.Ma", "A.Md", "M.Ag", "M.Farm", "M.Sc", "M.Si", "M.Sn", "M.St", "M.Th", "M.Tr", "S.Ag", "S.Farm", "S.Pt", "S.Si", "S.Sn",
+    "A.Ma", "A.Md", "M.Ag", "M.Farm", "M.Sc", "M.Si", "M.Sn", "M.St", "M.Th", "M.Tr",
+    "S.Ag", "S.Farm", "S.Pt", "S.Si", "S.Sn",
     "S.St", "S.Th", "S.Tr",
 })  # fmt: skip
-"""Academic degrees that would be names: .si, .farm and the others are top-level domains."""
+"""Academic degrees that look like host names: .si, .farm and the others are top-level domains."""
 _WWW = "www."
 _AFTER = ".,;:!?'’)]}*_~"
-"""What may stand behind a link in a sentence."""
+"""Punctuation that may follow a link in a sentence."""
 
 
 def host_of(link: str) -> str:
-    """The host that a browser would ask, in ASCII; "tg:" or such where it names none; "" within our
-    site.
+    """Return the host that a browser would contact, in ASCII.
+
+    "tg:" or the like if the link names none; "" for a link within our site.
     """
     scheme, rest = _split(re.sub(r"[\t\r\n]", "", _folded(link)).strip())
     if scheme and scheme not in SPECIAL:
@@ -78,7 +80,7 @@ def host_of(link: str) -> str:
 
 
 def hosts_of(link: str) -> set[str]:
-    """The host of a link; of "mailto:" those of every address in it, copies too."""
+    """Return the host of a link; for "mailto:" those of every address in it, including copies."""
     scheme, rest = _split(re.sub(r"[\t\r\n]", "", _folded(link)).strip())
     if scheme != "mailto":
         return {host_of(link)} - {""}
@@ -88,10 +90,10 @@ def hosts_of(link: str) -> set[str]:
 
 
 def hosts_in(text: str) -> Iterator[str]:
-    """The host of everything in a plain text that a browser or messenger would make a link; a
+    """Yield the host of everything in a plain text that a browser or messenger would link; a
     telephone link has none.
 
-    A bare mail address is a way to write to somebody, and no link here; "mailto:" is one.
+    A bare email address does not count as a link; "mailto:" does.
     """
     folded = _folded(text)
     bare, end = "", 0
@@ -102,7 +104,7 @@ def hosts_in(text: str) -> Iterator[str]:
             if "\\" in rest:
                 yield host_of(
                     f"{scheme}:{rest.replace(chr(92), '')}"
-                )  # not every messenger takes it for a slash
+                )  # not every messenger treats it as a slash
             bare, end = bare + folded[end : match.start()] + " ", match.end()
     bare += folded[end:]
     for match in _NAME.finditer(bare):
@@ -111,13 +113,13 @@ def hosts_in(text: str) -> Iterator[str]:
     for match in _AT.finditer(bare):
         user = _USER.search(bare, max(0, match.start() - _USER_LENGTH), match.start())
         if match[2] or user is None or not _MAILBOX.fullmatch(user[0]):
-            yield _ascii(match[1])  # no mail address: the name of a user, as in "https://user@host"
+            yield _ascii(match[1])  # not an email address: a user name, as in "https://user@host"
     yield from _IPV4.findall(bare)
 
 
 def in_markdown(text: str) -> set[str]:
-    """The hosts of a light Markdown text: of its links, and of what its words would become on a
-    phone.
+    """Return the hosts of a light Markdown text: of its links and of whatever a phone would
+    link.
     """
     targets = {
         host
@@ -130,14 +132,15 @@ def in_markdown(text: str) -> set[str]:
 
 
 def within(host: str, hosts: Iterable[str]) -> bool:
-    """Whether a host is one of these or lies below one of them."""
+    """True if a host equals one of these or is a subdomain of one."""
     named = [_ascii(name) for name in hosts]
     return any(host == name or host.endswith(f".{name}") for name in named)
 
 
 def _is_linked(name: str, *, path: bool) -> bool:
-    """Whether messengers link a bare name: with a path or "www." always, else below a known
-    top-level domain.
+    """True if messengers link this bare name.
+
+    Always with a path or "www.", otherwise only below a known top-level domain.
     """
     if path or name.lower().startswith(_WWW):
         return True
@@ -148,14 +151,14 @@ def _is_linked(name: str, *, path: bool) -> bool:
 
 
 def _split(link: str) -> tuple[str, str]:
-    """The scheme of a link, "" where it has none, and what stands after it."""
+    """Split a link into its scheme ("" if it has none) and the rest."""
     match = _SCHEME.match(link)
     return (match[1].lower(), match[2]) if match else ("", link)
 
 
 def _folded(text: str) -> str:
-    """Compatibility forms as their plain characters (full-width letters and stops), without what
-    nobody sees.
+    """Return the text with compatibility characters folded (full-width letters and stops) and
+    invisible ones removed.
     """
     return (
         _IGNORED.sub("", unicodedata.normalize("NFKC", text)).replace("。", ".").replace("｡", ".")
@@ -163,7 +166,7 @@ def _folded(text: str) -> str:
 
 
 def _ascii(authority: str) -> str:
-    """Host of an authority: without user, port and last dot, lower case, Unicode names as
+    """Return the host of an authority: no user, port or final dot, lower case, Unicode as
     "xn--...".
     """
     host = unquote(authority.rpartition("@")[2])
@@ -172,7 +175,7 @@ def _ascii(authority: str) -> str:
     try:
         return idna.encode(host, uts46=True).decode()
     except idna.IDNAError:
-        return host  # no name that exists; it still is no name that the city gave
+        return host  # not a valid name, but still not one of the city's
 
 
 @cache

@@ -1,5 +1,5 @@
-"""Legible text: characters that nobody sees are dropped where they mean nothing, marks are bounded,
-letters are counted. Pure.
+"""Legibility of text: drops invisible characters that have no function, limits combining marks,
+detects letters. Pure.
 """
 
 import re
@@ -7,20 +7,25 @@ import unicodedata
 from collections.abc import Iterator
 
 MARKS_AT_MOST = 3
-"""Combining marks of one letter, accents within it included: more of them cover the lines above and
-below.
-"""
+"""Combining marks per letter, accents included: more of them cover the lines above and below."""
 
-# the property Default_Ignorable_Code_Point of Unicode 16: drawn as nothing, whatever category they have
+# Default_Ignorable_Code_Point of Unicode 16: invisible, whatever their category
 _IGNORABLE = (
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0"
     "\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_JOINED_SCRIPTS = "\u0600-\u109f\u1780-\u18af\u1900-\u1cff\ua800-\uabff\ufb50-\ufdff\ufe70-\ufefc\U00010a00-\U00011fff"
-"""Arabic and its neighbours, the scripts of India and of South-East Asia: a joiner changes how
-their letters look.
+_JOINED_SCRIPTS = (
+    "\u0600-\u109f\u1780-\u18af\u1900-\u1cff\ua800-\uabff\ufb50-\ufdff\ufe70-\ufefc"
+    "\U00010a00-\U00011fff"
+)
+"""Arabic and related scripts and those of India and South-East Asia, where a joiner changes letter
+shapes.
 """
-_VARIED_LETTERS = "\u1000-\u109f\u1800-\u18af\u3400-\u4dbf\u4e00-\u9fff\ua840-\ua877\uf900-\ufaff\U00020000-\U0003ffff"
+_VARIED_LETTERS = (
+    "\u1000-\u109f\u1800-\u18af\u3400-\u4dbf\u4e00-\u9fff\ua840-\ua877\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
 _FLAG = "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f"
 _INVISIBLE = re.compile(f"{_FLAG}|[{_IGNORABLE}]")
 _JOINED = re.compile(f"[{_JOINED_SCRIPTS}]")
@@ -29,13 +34,13 @@ _JOINERS = "\u200c\u200d"
 _EMOJI_JOINER, _TEXT_STYLE, _EMOJI_STYLE = "\u200d", "\ufe0e", "\ufe0f"
 _KEYCAP = "\u20e3"
 _UNSEEN_LETTERS = frozenset("\U00013441\U00013442\U00016fe4")
-"""Letters and marks that are drawn as room alone, though Unicode does not call them ignorable."""
+"""Letters and marks that are drawn as blank space, although Unicode does not call them
+ignorable.
+"""
 
 
 def visible(text: str) -> str:
-    """The text without characters that are drawn as nothing, but for those that shape what stands
-    beside them.
-    """
+    """Return the text without invisible characters, except those that affect their neighbours."""
     return text if text.isascii() else _INVISIBLE.sub(_kept, text)
 
 
@@ -43,7 +48,7 @@ def _kept(invisible: re.Match[str]) -> str:
     character, text, start, end = invisible[0], invisible.string, invisible.start(), invisible.end()
     before, after = text[start - 1 : start], text[end : end + 1]
     if len(character) > 1:
-        return character  # the flag of a part of a country
+        return character  # the flag of a country's subdivision
     if _INVISIBLE.match(before) and before != _EMOJI_STYLE:
         return ""
     if character in _JOINERS and _JOINED.match(before):
@@ -58,7 +63,7 @@ def _kept(invisible: re.Match[str]) -> str:
 
 
 def _drawn_before(text: str, position: int) -> str:
-    """The character before a joiner, the style and tone of an emoji passed over."""
+    """Return the character before a joiner, skipping the style and skin tone of an emoji."""
     while position and (
         text[position - 1] == _EMOJI_STYLE or "\U0001f3fb" <= text[position - 1] <= "\U0001f3ff"
     ):
@@ -87,15 +92,14 @@ def _is_variation(character: str) -> bool:
 
 
 def drawn(text: str) -> str:
-    """The text without any character that is drawn as nothing: for addresses, in which none of them
-    means anything.
-    """
+    """Return the text without any invisible character: for addresses, where none has a function."""
     return text if text.isascii() else re.sub(f"[{_IGNORABLE}]", "", text)
 
 
 def has_letter(text: str) -> bool:
-    """Whether a letter or digit of the text can be seen; signs, emoji, marks, fillers and spaces of
-    any kind are none.
+    """True if the text has a visible letter or digit.
+
+    Symbols, emoji, marks, fillers and white space do not count.
     """
     return any(
         character.isalnum() and character not in _UNSEEN_LETTERS for character in drawn(text)
@@ -103,10 +107,10 @@ def has_letter(text: str) -> bool:
 
 
 def capped(text: str) -> str:
-    """The text with at most MARKS_AT_MOST marks on a letter."""
+    """Return the text with at most MARKS_AT_MOST combining marks per letter."""
     if text.isascii():
         return text
-    kept: list[str] = []
+    characters: list[str] = []
     count = 0
     for character in text:
         if not _is_mark(character):
@@ -117,13 +121,13 @@ def capped(text: str) -> str:
             )
         elif (count := count + 1) > MARKS_AT_MOST:
             continue
-        kept.append(character)
-    return "".join(kept)
+        characters.append(character)
+    return "".join(characters)
 
 
 def overloaded(text: str) -> Iterator[str]:
-    """Each letter that bears more marks than MARKS_AT_MOST, without them; "" for marks that stand
-    on nothing.
+    """Yield each letter with more marks than MARKS_AT_MOST, without them; "" for marks without a
+    base letter.
     """
     if text.isascii():
         return
@@ -136,7 +140,7 @@ def overloaded(text: str) -> Iterator[str]:
 
 
 def _is_mark(character: str) -> bool:
-    """Whether the character is drawn on the one before it; what is not drawn at all is none."""
+    """True if the character is drawn on the one before it; invisible characters are not."""
     return unicodedata.category(character) in ("Mn", "Me") and not re.match(
         f"[{_IGNORABLE}]", character
     )

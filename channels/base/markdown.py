@@ -1,9 +1,9 @@
-"""Light Markdown as blocks: paragraphs and lists; what looks like any other block is text as it was
-typed. Pure.
+"""Block parser of light Markdown: paragraphs and lists; any other block syntax remains plain text.
+Pure.
 
-A bullet is "-" or "*" before a space. Numbers are a list where two or more follow each other ("1.",
-"2."), so that no line that begins with a year or a date loses its number; a lone "- 5" is a minus.
-Lists lie within one another by indentation.
+A bullet is "-" or "*" before a space. Numbers make a list only if two or more are consecutive
+("1.", "2."), so that no line that begins with a year or a date loses its number; a lone "- 5" is a
+minus sign. Lists nest by indentation.
 """
 
 import re
@@ -14,7 +14,7 @@ from markdown_it.token import Token
 from channels.base.marks import inline
 
 DEEPEST = 8
-"""Lists within lists; deeper ones are text."""
+"""Nesting depth of lists; deeper ones become text."""
 _MARKER = re.compile(
     r"(?P<indent> *)(?:(?P<bullet>[-*])|(?P<number>[1-9]\d{0,2})\.)(?P<gap> +|$)(?P<words>.*)"
 )
@@ -22,8 +22,8 @@ _MARKER = re.compile(
 
 @dataclass(slots=True)
 class _Item:
-    """One item of a list: its lines, less their indentation, and whether an empty line stands
-    within or behind it.
+    """A list item: its lines without their indentation, and whether an empty line is within or
+    after it.
     """
 
     number: int | None
@@ -33,35 +33,35 @@ class _Item:
 
 @dataclass(slots=True)
 class _List:
-    """A list and the line after it."""
+    """A list and the index of the line after it."""
 
     items: list[_Item] = field(default_factory=list)
     end: int = 0
 
     @property
     def sound(self) -> bool:
-        """Whether these items are a list at all, and no text that begins with a number."""
+        """True if these items form a list, False if they are text that begins with a number."""
         if len(self.items) != 1:
             return bool(self.items)
         return self.items[0].number is None and not self.items[0].lines[0][:1].isdigit()
 
     @property
     def loose(self) -> bool:
-        """Whether its items stand apart."""
+        """True if its items are separated by empty lines."""
         return any(item.loose for item in self.items[:-1]) or any(
             "" in item.lines[1:] for item in self.items
         )
 
 
 def parse(text: str) -> list[Token]:
-    """The tokens of clean light Markdown, as markdown-it names them: paragraph, bullet_list,
+    """Return the tokens of clean light Markdown, named as in markdown-it: paragraph, bullet_list,
     ordered_list, list_item, inline.
     """
     return _blocks([line.expandtabs(4).rstrip() for line in text.split("\n")], depth=0, tight=False)
 
 
 def _blocks(lines: list[str], *, depth: int, tight: bool) -> list[Token]:
-    """The blocks of these lines; within an item the first line is always a paragraph."""
+    """Return the block tokens of these lines; the first line of an item is always a paragraph."""
     tokens: list[Token] = []
     place = 0
     while place < len(lines):
@@ -81,8 +81,8 @@ def _blocks(lines: list[str], *, depth: int, tight: bool) -> list[Token]:
 
 
 def _paragraph_end(lines: list[str], place: int, *, lists: bool) -> int:
-    """Where a paragraph ends: before an empty line, or a list that may follow a line at once
-    (numbers only from 1).
+    """Return the index at which a paragraph ends: before an empty line or a list that may interrupt
+    it (numbers only from 1).
     """
     for end in range(place + 1, len(lines)):
         if not lines[end]:
@@ -108,7 +108,7 @@ def _paragraph(lines: list[str], *, tight: bool) -> list[Token]:
 
 
 def _list_at(lines: list[str], place: int) -> _List | None:
-    """The list that begins with this line, if one does."""
+    """Return the list that begins at this line, or None."""
     marker = _MARKER.fullmatch(lines[place])
     if marker is None:
         return None
@@ -129,7 +129,7 @@ def _follows(marker: re.Match[str], items: list[_Item]) -> bool:
 
 
 def _take_item(lines: list[str], place: int, marker: re.Match[str], listing: _List) -> int:
-    """Add an item with all lines that belong to it; the place of the next line that does not."""
+    """Add an item with all its lines; return the index of the next line."""
     inner = marker.start("words") if marker["words"] else marker.end("gap") + 1
     item = _Item(
         number=int(marker["number"]) if marker["number"] else None, lines=[marker["words"]]

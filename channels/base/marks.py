@@ -1,12 +1,11 @@
-"""Marks within a paragraph of light Markdown: bold, italic, links. Whatever is none of these is
-text as it was typed. Pure.
+"""Inline parser of light Markdown: bold, italic and links; anything else remains plain text. Pure.
 
 `**bold**`, `__bold__`, `*italic*`, `_italic_` and `***both***` open at the beginning of a word and
-close at the end of one: an opening mark stands after the start, a space or opening punctuation, a
-closing one before the end, a space or closing punctuation, and the same mark stands at both ends;
-between two pairs any signs will do: `**08.00**/**14.00**`. So no mark changes `2*3*4`,
+close at the end of one: an opening mark follows the start, a space or opening punctuation; a
+closing mark precedes the end, a space or closing punctuation; both ends have the same mark. Between
+two pairs any punctuation is allowed: `**08.00**/**14.00**`. Therefore no mark changes `2*3*4`,
 `file_name_v2.pdf`, `*123*4#` or an address. Backslashes, backticks, "~", entities and tags are
-text, too.
+plain text, too.
 """
 
 import re
@@ -19,16 +18,19 @@ from itertools import accumulate, zip_longest
 from markdown_it.token import Token
 
 LINKED = ("http:", "https:", "mailto:", "tel:")
-"""Beginnings of what becomes a link; of any other target the address is shown."""
+"""Beginnings of targets that become links; other targets are displayed as text."""
 
 _LABEL = r"(?:[^\[\]]|\[[^\[\]]*+\])*+"
 _TARGET = r"<[^<>\n]++>|(?:[^\s()<>]|\([^\s()<>]*+\))++"
 _ATOM = re.compile(
     rf"\[(?P<label>{_LABEL})\]\((?P<target>{_TARGET})\)"
-    r"|<(?P<auto>(?:https?|mailto|tel):[^\s<>]++|[a-z0-9][a-z0-9._%+\-]*+@[a-z0-9\-]++(?:\.[a-z0-9\-]++)++)>"
+    r"|<(?P<auto>(?:https?|mailto|tel):[^\s<>]++"
+    r"|[a-z0-9][a-z0-9._%+\-]*+@[a-z0-9\-]++(?:\.[a-z0-9\-]++)++)>"
     r"|(?P<url>(?<![a-z0-9+.\-])[a-z][a-z0-9+.\-]{1,20}://[^\s<>]++)"
-    r"|(?P<code>(?<![*#])(?<![^\W_])[*#]++\d(?:[\d*#]*\#|\d*+(?:[*#]++\d++)++[*#]*+)"  # dialled: *123*4#
-    r"|(?<![#\w])_++[a-z0-9](?:[\w\-]{0,60}[a-z0-9])?_++\.[a-z0-9]{1,5}(?![^\W_]))"  # a file: _jadwal_.pdf
+    # dialled: *123*4#
+    r"|(?P<code>(?<![*#])(?<![^\W_])[*#]++\d(?:[\d*#]*\#|\d*+(?:[*#]++\d++)++[*#]*+)"
+    # a file: _jadwal_.pdf
+    r"|(?<![#\w])_++[a-z0-9](?:[\w\-]{0,60}[a-z0-9])?_++\.[a-z0-9]{1,5}(?![^\W_]))"
     r"|(?P<run>\*++|_++)",
     re.IGNORECASE | re.ASCII,
 )
@@ -37,19 +39,19 @@ _QUOTES = "\"'"
 _STOPS = ".,;:!?…"
 _MARKS = "*_"
 _GAPS = "–—•→"
-"""Signs beside which words begin and end as beside a space; so do emoji."""
+"""Characters that count as word boundaries like a space; emoji do, too."""
 _JOINERS = "\ufe0f\u200d"
 _UNSEEN = " \t\n\u00a0\u2800"
-"""What shows nothing: a link whose label is made of these could not be seen, so it shows its
-address.
+"""Blank characters: a link whose label consists of these would be invisible, so its address is
+displayed.
 """
 _TAGS = {1: ("em",), 2: ("strong",), 3: ("em", "strong")}
-"""What a mark of so many characters stands for, the outer one first."""
+"""Tags for a mark of this many characters, outermost first."""
 
 
 @dataclass(slots=True)
 class _Run:
-    """A row of the same mark, and what it became: one or more tags that open or close."""
+    """A run of the same mark, and the tags that it opens or closes."""
 
     marks: str
     start: int
@@ -59,7 +61,7 @@ class _Run:
     role: str = ""
 
     def tokens(self) -> list[Token]:
-        """What it stands for; itself where it has no partner."""
+        """Return its tokens; the literal run if it has no partner."""
         if not self.role:
             return [_text(self.marks)]
         tags = _TAGS[len(self.marks)]
@@ -69,8 +71,9 @@ class _Run:
 
 
 def inline(text: str, *, links: bool = True) -> list[Token]:
-    """The tokens of one paragraph: text, softbreak, strong, em and link; without `links`, as within
-    one, these are text.
+    """Return the tokens of one paragraph: text, softbreak, strong, em and link.
+
+    Without `links`, as within a link, links are text.
     """
     pieces = list(_pieces(text, links))
     _pair([piece for piece in pieces if isinstance(piece, _Run)], text)
@@ -85,14 +88,16 @@ def inline(text: str, *, links: bool = True) -> list[Token]:
 
 
 def targets(text: str) -> Iterator[str]:
-    """Every target of the links in a text, as it was typed."""
+    """Yield every link target in a text, as typed."""
     for atom in _atoms(text):
         if atom["target"]:
             yield _typed(atom["target"])
 
 
 def rooted(text: str, base_url: str) -> str:
-    """The text with targets that are paths of our own site under its base URL: `(/media/1.pdf)`."""
+    """Return the text with targets that are paths on our own site made absolute:
+    `(/media/1.pdf)`.
+    """
     out, end = [], 0
     for atom in _atoms(text):
         if atom["target"] and is_path(_typed(atom["target"])):
@@ -106,12 +111,12 @@ def rooted(text: str, base_url: str) -> str:
 
 
 def is_path(target: str) -> bool:
-    """Whether a target names a place on our own site: one slash, and no host behind it."""
+    """True if a target is a path on our own site: one slash, and no host behind it."""
     return target.startswith("/") and target[1:2] not in {"/", "\\"}
 
 
 def is_linked(target: str) -> bool:
-    """Whether a target becomes a link as it stands."""
+    """True if a target becomes a link unchanged."""
     return target.lower().startswith(LINKED)
 
 
@@ -126,7 +131,7 @@ def _atoms(text: str) -> Iterator[re.Match[str]]:
 
 
 def _bare(url: str) -> str:
-    """An address in a sentence without the marks that close behind it."""
+    """Return a URL in a sentence without the marks that close behind it."""
     return url.rstrip(_MARKS + _STOPS + _QUOTES + ")]") or url
 
 
@@ -170,7 +175,7 @@ def _text(content: str) -> Token:
 
 
 def _broken(token: Token) -> Iterator[Token]:
-    """A text with each line break as a token of its own."""
+    """Yield a text with each line break as a separate token."""
     if token.type != "text" or "\n" not in token.content:
         if token.type != "text" or token.content:
             yield token
@@ -186,9 +191,7 @@ def _broken(token: Token) -> Iterator[Token]:
 
 
 def _pair(runs: list[_Run], text: str) -> None:
-    """Give partners their roles: the nearest opening run of the same marks with a letter or figure
-    between them.
-    """
+    """Match runs: the nearest opening run of the same mark with a letter or digit in between."""
     if not runs:
         return
     _mark_borders(runs, text)
@@ -214,7 +217,7 @@ def _pair(runs: list[_Run], text: str) -> None:
 
 
 def _mark_borders(runs: list[_Run], text: str) -> None:
-    """Note of each run whether a word begins behind it or ends before it."""
+    """Set on each run whether a word begins after it or ends before it."""
     begins = _borders(text, _is_opening)
     ends = _borders(text[::-1], _is_closing)[::-1]
     for run in runs:
@@ -224,10 +227,10 @@ def _mark_borders(runs: list[_Run], text: str) -> None:
 
 
 def _meetings(runs: list[_Run], text: str, letters: list[int]) -> set[int]:
-    """Where a run may close as the next one opens again, with nothing but signs between them:
-    **08.00**/**14.00**.
+    """Return the indexes of runs that may close while the next one reopens, with only punctuation
+    in between: **08.00**/**14.00**.
 
-    Only where the second pair is whole, too, so that no half of `*a*/*b` becomes a mark.
+    Only where the second pair is complete, too, so that no half of `*a*/*b` becomes a mark.
     """
     meetings: set[int] = set()
     whole: set[int] = set()
@@ -265,8 +268,8 @@ def _may_close(run: _Run, text: str) -> bool:
 
 
 def _borders(text: str, passes: Callable[[str], bool]) -> list[bool]:
-    """For each position, whether nothing but such punctuation and marks stands between it and a gap
-    before it.
+    """Return for each position whether only such punctuation and marks lie between it and the
+    preceding gap.
     """
     borders, border = [True], True
     for character in text:

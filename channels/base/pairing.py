@@ -1,24 +1,25 @@
-"""Marks that a chat app reads in pairs (`*bold*`, `_italic_`, `~struck~`, `` `code` ``), and words
-that must show theirs. Pure.
+"""Paired marks of chat apps (`*bold*`, `_italic_`, `~struck~`, `` `code` ``), and text whose own
+marks must stay visible. Pure.
 
-Apps differ in detail; this is the widest reading: a mark opens after anything but a letter or
-figure and before no space, and closes after no space and before anything but a letter or figure. A
-closing mark after a space closes nothing in any app, so a hair space before it leaves every
-character to be seen, and a code such as `*123#` can still be copied.
+Apps differ in detail; this is the broadest interpretation: a mark opens after anything but a letter
+or digit and before a non-space, and closes after a non-space and before anything but a letter or
+digit. A closing mark after a space closes nothing in any app, so a hair space before it keeps every
+character visible, and a code such as `*123#` can still be copied.
 """
 
 import re
 from collections.abc import Iterator
 
 HAIR = "\u200a"
-"""Hair space: the narrowest that is a space to every app."""
+"""Hair space: the narrowest character that every app treats as a space."""
 GUARD = "\u2060"
-"""Word joiner: nobody sees it; before a ">" it keeps a line from being a quotation."""
+"""Word joiner: invisible; before a ">" it prevents a block quote."""
 
 SHORTEST = 3
-"""Marks in a row that can be a pair with something between."""
+"""Length of the shortest run of marks that can form a pair with something in between."""
 _ADDRESS = re.compile(
-    r"(?<![a-z0-9+.\-])(?:[a-z][a-z0-9+.\-]{1,20}://[^\s<>]+|www\.[^\s<>]+)|(?<![a-z0-9.+\-])[a-z0-9][\w.+\-]{0,63}@[\w.\-]+",
+    r"(?<![a-z0-9+.\-])(?:[a-z][a-z0-9+.\-]{1,20}://[^\s<>]+|www\.[^\s<>]+)"
+    r"|(?<![a-z0-9.+\-])[a-z0-9][\w.+\-]{0,63}@[\w.\-]+",
     re.IGNORECASE,
 )
 _CLOSING = "*_~`.,;:!?…)]\"'”’"
@@ -26,8 +27,8 @@ _RUN = re.compile(r"\*+|_+|~+|`+")
 
 
 def unpaired(text: str, *, boxed: str = "") -> str:
-    """One line of text with each mark that could close a pair kept from it; `boxed`: the mark that
-    stands around the line.
+    """Return one line of text in which no mark can close a pair; `boxed` is the mark that surrounds
+    the line.
     """
     opened = {boxed} - {""}
     own = False
@@ -38,7 +39,7 @@ def unpaired(text: str, *, boxed: str = "") -> str:
         spaced = not before or before.isspace()
         closes = not after.isalnum() or (
             long and not spaced
-        )  # in a row the first stands before a mark, the last behind one
+        )  # within a run the first precedes a mark, the last follows one
         if len(run[0]) >= SHORTEST or (mark in opened and closes):
             out += [
                 text[end : run.start()],
@@ -49,12 +50,14 @@ def unpaired(text: str, *, boxed: str = "") -> str:
         if (after.strip() and (long or not before.isalnum())) or (long and not before.isalnum()):
             opened.add(mark)
             own = own or mark == boxed
-    shown = "".join([*out, text[end:]]) + (HAIR if own else "")
-    return GUARD + shown if shown.startswith(">") else shown
+    line = "".join([*out, text[end:]]) + (HAIR if own else "")
+    return GUARD + line if line.startswith(">") else line
 
 
 def _runs(text: str) -> Iterator[re.Match[str]]:
-    """Rows of the same mark, but those within web and mail addresses, which apps leave alone."""
+    """Return runs of the same mark, except within web and email addresses, which apps leave
+    alone.
+    """
     addresses = [
         (match.start(), match.start() + len(match[0].rstrip(_CLOSING)))
         for match in _ADDRESS.finditer(text)

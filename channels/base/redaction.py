@@ -1,4 +1,4 @@
-"""Providers' words without what could name a recipient: they reach logs, pages and the audit log."""
+"""Redaction of providers' messages, which reach logs, pages and the audit log."""
 
 import re
 
@@ -8,8 +8,8 @@ _ID = re.compile(r"wamid\.[\w+/=-]+|\b[A-Z]{2}\.\w{7,}")
 
 
 def redacted(words: str, domain: str = "") -> str:
-    """Take out mail addresses, numbers of seven digits and more, ids of people and messages, and
-    the recipient's `domain`.
+    """Remove email addresses, numbers of seven or more digits, ids of people and messages, and the
+    recipient's `domain`.
     """
     if "@" in words:
         words = _ADDRESS.sub("[alamat]", words)

@@ -1,11 +1,8 @@
-"""Turning an edition's words into text: Markdown, plain text, cutting by sentence, dates in WIB,
-Jinja templates.
-"""
+"""Rendering of an edition's wording: Markdown, plain text, cutting by sentence, Jinja templates."""
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,71 +10,44 @@ from typing import Any
 import jinja2
 import msgspec
 import nh3
-from babel.dates import format_date
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
 from channels.base import legibility
-from channels.base.contract import Claim, Edition, Wording
+from channels.base.edition import Claim, Edition, Wording
 from channels.base.markdown import parse
 from channels.base.marks import rooted
+from channels.base.moments import clock, day, locale, moment_text, span_text
 from channels.base.running_text import running
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
-WIB = timezone(timedelta(hours=7), "WIB")
-ELLIPSIS = "…"
-GAP = f" {ELLIPSIS}"
-"""Stands behind a whole sentence where more was left out."""
 
-Measure = Callable[[str], int]
-
-# C0/C1 controls but tab and newline, lone surrogates, non-characters, byte order marks, bidi marks, overrides and isolates
+# C0/C1 controls except tab and newline, lone surrogates, non-characters, byte order marks, bidi
+# marks, overrides and isolates
 _HOSTILE = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff"
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-# A full stop that ends a sentence (the next word does not begin small), or a paragraph that is not followed by a list.
-# Possessive, and from the first mark of a run only, so that no text is slow.
-_SENTENCE_END = re.compile(
-    r"(?<![.!?…])[.!?…]++[\"'”’»)\]*_]*+(?=\s++(?![a-zà-öø-ÿ])|\s*+$)"
-    r"|(?<=[^\s:,;])(?=[ \t]*+\n[ \t]*+\n\s*+(?![-*+•]\s|\d{1,3}[.)]\s))"
-)
-_ABBREVIATION = re.compile(
-    r"""(?:(?:^|[\s("'“‘/*_])(?:[A-Z]|(?:[A-Z]{1,4}\.)+[A-Z]{1,4}  # initials and degrees: H., S.Sos., a.n.
-    |Jl|Jln|Gg|Komp|Perum|Kp|Ds|Kel|Kec|Kab|Prov|Lt|Rd|Ave|No|Nr|Telp|Tel|Tlp|Fax|Hal|Hlm|Tgl|Pkl|Rp
-    |Dr|Drs|Dra|Ir|Hj|KH|Prof|Jend|Kol|Ny|Tn|Sdr|Sdri|Bp|Bpk|Yth|Mr|Mrs|Ms|St|Sr|Jr|vs|approx
-    |Jan|Feb|Mar|Apr|Jun|Jul|Agu|Ags|Agt|Aug|Sep|Sept|Okt|Oct|Nov|Des|Dec))\.$""",
-    re.VERBOSE | re.IGNORECASE,
-)
-_DANGLING = " \t\n,;:–•([“‘\"'*_-"
-_CLOSING = "\"'”’»)]*_"
-_LIST_NUMBER = re.compile(r"(?:^|\s)(\d{1,3}|[a-z])[.)]$")
-# What says nothing without the word behind it.
-_OPENER = re.compile(
-    r"""(?:^|[\s("'“‘/*_])(?:(?:Jl|Jln|Gg|Komp|Perum|Kp|Ds|Kel|Kec|Kab|Prov|Lt|No|Nr|Telp|Tel|Tlp|Fax|Hal|Hlm|Tgl|Pkl)\.
-    |(?:Rp|IDR|RT|RW|pukul|jam|tanggal|nomor|jalan|gang|kelurahan|kecamatan)\.?)$""",
-    re.VERBOSE | re.IGNORECASE,
-)
-_LONGEST_OPENER = len("(kelurahan.")
 _MULTILINE = {"body", "instruction"}
 
 
 def clean(text: str) -> str:
-    """NFC without controls, lone surrogates, bidi marks, unseen characters and piles of marks; any
-    line end becomes a newline.
+    """Normalise to NFC without controls, lone surrogates, bidi marks, invisible characters and
+    stacked combining marks; any line end becomes a newline.
     """
     text = legibility.visible(_HOSTILE.sub("", _LINE_END.sub("\n", text)))
     return legibility.capped(_HOSTILE.sub("", unicodedata.normalize("NFC", text)))
 
 
 def one_line(text: str) -> str:
-    """Clean text without line breaks, tabs and runs of spaces."""
+    """Clean the text and collapse line breaks, tabs and runs of spaces."""
     return " ".join(clean(text).split())
 
 
 def scrubbed(edition: Edition) -> Edition:
-    """The same edition with every text clean, and on one line where it is not Markdown."""
+    """Return the edition with every text cleaned, and on one line unless it is Markdown."""
 
     def scrub(value: Any, name: str) -> Any:
         if isinstance(value, str):
@@ -98,104 +68,8 @@ def scrubbed(edition: Edition) -> Edition:
 
 
 def utf16(text: str) -> int:
-    """Length in UTF-16 code units, as WhatsApp and Telegram count."""
+    """Return the length in UTF-16 code units, as WhatsApp and Telegram count."""
     return len(text) + sum(1 for character in text if ord(character) > 0xFFFF)
-
-
-def cut(text: str, limit: int, measure: Measure = len) -> str:
-    """The longest beginning of `text` that measures <= `limit`, never mid-word.
-
-    Whole sentences where they fill a third of the room or more, else whole words and an ellipsis;
-    the ellipsis alone where not even one word fits.
-    """
-    text = text.strip()
-    if measure(text) <= limit:
-        return text
-    fits = _longest_fit(text, limit, measure)
-    end = _last_sentence_end(text, fits)
-    if end * 3 >= fits > 0:
-        return text[:end].rstrip()
-    return _cut_words(text, limit, measure)
-
-
-def shortened(text: str, limit: int, measure: Measure = len) -> str:
-    """`cut` for texts that people read without the rest beside them: an ellipsis stands behind
-    whole sentences, too.
-    """
-    text, short = text.strip(), cut(text, limit, measure)
-    if short in {"", text} or short.endswith(ELLIPSIS):
-        return short
-    short = cut(text, limit - measure(GAP), measure)
-    return short if not short or short.endswith(ELLIPSIS) else f"{short}{GAP}"
-
-
-def _longest_fit(text: str, limit: int, measure: Measure) -> int:
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if measure(text[:middle]) <= limit else (low, middle - 1)
-    return low
-
-
-def _last_sentence_end(text: str, fits: int) -> int:
-    last = 0
-    for match in _SENTENCE_END.finditer(text):
-        end = match.end()
-        if end > fits:
-            break
-        head = text[max(0, end - 48) : end].rstrip(_CLOSING)
-        if not _ABBREVIATION.search(head) and _number_of_item(head) is None:
-            last = end
-    return last
-
-
-def _number_of_item(head: str) -> int | None:
-    """Where the number of a list item begins that a text ends with; None for a number that says
-    something.
-    """
-    match = _LIST_NUMBER.search(
-        head, max(0, len(head) - len(" 999.\n"))
-    )  # from the left, a long list would take seconds
-    if match is None:
-        return None
-    before = head[: match.start(1)].rstrip()
-    gap = head[len(before) : match.start(1)]
-    if not before or "\n" in gap or before[-1] in "-–—•;":
-        return match.start(1)
-    if before[-1] == ":":
-        return match.start(1) if match[1] in {"1", "a"} else None
-    sentence = before.rstrip(_CLOSING)
-    ended = sentence.endswith(tuple(".!?…")) and not _ABBREVIATION.search(
-        sentence.rsplit(maxsplit=1)[-1]
-    )
-    return match.start(1) if ended else None
-
-
-def _cut_words(text: str, limit: int, measure: Measure) -> str:
-    room = limit - measure(ELLIPSIS)
-    if room < 0:
-        return ""
-    fits = _longest_fit(text, room, measure)
-    head = text[:fits]
-    if fits < len(text) and not text[fits].isspace():
-        spaces = [m.start() for m in re.finditer(r"\s", head)]
-        head = head[: spaces[-1]] if spaces else ""
-    return f"{_without_openers(head)}{ELLIPSIS}"
-
-
-def _without_openers(head: str) -> str:
-    """The text without what leads on at its end: dangling marks, "No.", "pukul", the number of a
-    list item.
-    """
-    while True:
-        shorter = head.rstrip(_DANGLING)
-        if opener := _OPENER.search(shorter, max(0, len(shorter) - _LONGEST_OPENER)):
-            shorter = shorter[: opener.start()].rstrip(_DANGLING)
-        number = _number_of_item(shorter)
-        shorter = shorter if number is None else shorter[:number].rstrip(_DANGLING)
-        if shorter == head:
-            return head
-        head = shorter
 
 
 @cache
@@ -204,14 +78,12 @@ def _markdown() -> MarkdownIt:
 
 
 def tokens(markdown: str) -> list[Token]:
-    """The parsed light Markdown (paragraph, list and inline tokens only)."""
+    """Parse light Markdown (paragraph, list and inline tokens only)."""
     return parse(clean(markdown))
 
 
 def with_addresses(edition: Edition, base_url: str) -> Edition:
-    """The same edition with links to paths of our own site under its base URL, as residents need
-    them.
-    """
+    """Return the edition with links to paths on our own site made absolute."""
 
     def complete(wording: Wording) -> Wording:
         body, instruction = rooted(wording.body, base_url), rooted(wording.instruction, base_url)
@@ -227,7 +99,7 @@ _TAGS = {"p", "br", "strong", "em", "a", "ul", "ol", "li", "blockquote"}
 
 @lru_cache(maxsize=512)
 def html(markdown: str) -> str:
-    """Safe HTML of light Markdown (nh3 allow-list; links get rel=noopener)."""
+    """Render light Markdown as safe HTML (nh3 allow-list; links get rel=noopener)."""
     return nh3.clean(
         clean(_markdown().renderer.render(tokens(markdown), _markdown().options, {})).strip(),
         tags=_TAGS,
@@ -239,8 +111,8 @@ def html(markdown: str) -> str:
 
 @lru_cache(maxsize=512)
 def plain(markdown: str) -> str:
-    """Plain text of light Markdown: paragraphs apart by an empty line, list items with "- " or "1.
-    ", links as "text (url)".
+    """Render light Markdown as plain text: paragraphs separated by an empty line, list items with
+    "- " or "1. ", links as "text (url)".
     """
     lines: list[str] = []
     lists: list[int | None] = []
@@ -288,50 +160,6 @@ def _inline_text(token: Token) -> str:
     return "".join(parts)
 
 
-def day(moment: datetime, lang: str = "id") -> str:
-    """ "Rabu, 25 November 2026" in WIB."""
-    return format_date(moment.astimezone(WIB).date(), "EEEE, d MMMM y", locale=_locale(lang))
-
-
-def clock(moment: datetime) -> str:
-    """ "07.42" in WIB, 24 hours."""
-    return moment.astimezone(WIB).strftime("%H.%M")
-
-
-def moment_text(moment: datetime, lang: str = "id") -> str:
-    """ "25 Nov 2026 07.42 WIB"."""
-    date_text = format_date(moment.astimezone(WIB).date(), "d MMM y", locale=_locale(lang))
-    return f"{date_text} {clock(moment)} WIB"
-
-
-def full_moment_text(moment: datetime, lang: str = "id") -> str:
-    """ "Rabu 25 November 2026 07.42 WIB", for what people wait for: the hour alone may be
-    tomorrow's.
-    """
-    return f"{format_date(moment.astimezone(WIB).date(), 'EEEE d MMMM y', locale=_locale(lang))} {clock(moment)} WIB"
-
-
-def due_text(moment: datetime, now: datetime, lang: str = "id") -> str:
-    """ "07.42 WIB" of today, else with its date."""
-    today = moment.astimezone(WIB).date() == now.astimezone(WIB).date()
-    return f"{clock(moment)} WIB" if today else full_moment_text(moment, lang)
-
-
-def span_text(start: datetime, end: datetime | None, lang: str = "id") -> str:
-    """ "25 Nov 2026 06.00-14.00 WIB", "25 Nov 2026 06.00 WIB - 26 Nov 2026 14.00 WIB", or "mulai
-    ..." without an end.
-    """
-    if end is None:
-        return f"{'from' if lang == 'en' else 'mulai'} {moment_text(start, lang)}"
-    if start.astimezone(WIB).date() == end.astimezone(WIB).date():
-        return f"{moment_text(start, lang).removesuffix(' WIB')}-{clock(end)} WIB"
-    return f"{moment_text(start, lang)} - {moment_text(end, lang)}"
-
-
-def _locale(lang: str) -> str:
-    return "en" if lang == "en" else "id"
-
-
 _ENGLISH_VERDICTS = {
     "hoaks": "Hoax",
     "menyesatkan": "Misleading",
@@ -349,8 +177,8 @@ _ENGLISH_VERDICTS = {
 
 
 def verdict_text(claim: Claim, lang: str = "id") -> str:
-    """ "Hoaks (konten palsu)" or "Hoax (fabricated content)"; a word of the city's own stays as it
-    is.
+    """Format a verdict as "Hoaks (konten palsu)" or "Hoax (fabricated content)"; the city's own
+    verdicts are left unchanged.
     """
     words = [claim.verdict, claim.hoax_type]
     if lang == "en":
@@ -375,19 +203,19 @@ _KINDS = {
 
 
 def kind_text(edition: Edition, lang: str = "id") -> str:
-    """ "pengumuman", "peringatan darurat", "emergency warning": the edition in a sentence."""
-    return _KINDS[_locale(lang)]["emergency" if edition.emergency else edition.kind]
+    """Name the edition in a sentence: "pengumuman", "peringatan darurat", "emergency warning"."""
+    return _KINDS[locale(lang)]["emergency" if edition.emergency else edition.kind]
 
 
 def area_names(edition: Edition) -> str:
-    """ "Kel. Cibabat, Kel. Pasirkaliki" or "Kota Cimahi"."""
+    """List the areas: "Kel. Cibabat, Kel. Pasirkaliki" or "Kota Cimahi"."""
     return ", ".join(area.label for area in edition.areas)
 
 
 @cache
 def environment() -> jinja2.Environment:
-    """The Jinja environment of all message templates: an unknown name is an error; .html and .xml
-    escape.
+    """Return the Jinja environment of all message templates: an unknown name is an error; .html and
+    .xml are escaped.
     """
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -414,7 +242,7 @@ def _markup(markdown: str) -> Markup:
 
 
 def template_name(channel: str, edition: Edition, lang: str, extension: str) -> str:
-    """`<channel>/<kind>.<lang>.<ext>`; Indonesian where the channel has no such language."""
+    """Return `<channel>/<kind>.<lang>.<ext>`; Indonesian if the channel has no such language."""
     name = f"{channel}/{edition.kind}.{lang}.{extension}"
     if (TEMPLATES / name).exists():
         return name
@@ -422,12 +250,5 @@ def template_name(channel: str, edition: Edition, lang: str, extension: str) -> 
 
 
 def fill(name: str, values: Mapping[str, Any]) -> str:
-    """Render a message template; raises jinja2.UndefinedError for a name it does not know."""
+    """Render a message template; raises jinja2.UndefinedError for an unknown name."""
     return environment().get_template(name).render(values).strip()
-
-
-def utc(moment: datetime) -> datetime:
-    """The same moment in UTC; raises ValueError for a naive time."""
-    if moment.tzinfo is None:
-        raise ValueError("time without a zone")
-    return moment.astimezone(UTC)

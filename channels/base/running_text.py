@@ -1,4 +1,4 @@
-"""Plain text with paragraphs and lists as one running line, for places that allow no line break.
+"""Plain text with paragraphs and lists joined into one line, for places without line breaks.
 Pure.
 """
 
@@ -13,17 +13,19 @@ _ITEM = re.compile(
 )
 _MARKED = re.compile(r"[.!?…:;,][\"'”’»)\]*_]*$")
 _ADDRESS = re.compile(r"://|@|www\.")
-"""Within the last word: a mark behind an address might be taken for its last character."""
+"""Matches an address in the last word: punctuation after it might be taken as its last
+character.
+"""
 _FACT = re.compile(r"\s*(?:\d|-[ \t]+\d)")
-"""A number, or a sum below nothing, at the beginning of a line: alone it is no item of a list."""
+"""A number or a negative sum at the beginning of a line: alone it is not a list item."""
 _WORD = re.compile(r"\w+")
 _LETTERS = 26
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Line:
-    """One line: `label` is how an item of a numbered list begins, `depth` its indentation, None
-    outside lists.
+    """A line: `label` is the marker of a numbered item, `depth` its indentation, None outside
+    lists.
     """
 
     text: str
@@ -31,33 +33,35 @@ class _Line:
     depth: int | None = None
 
     @property
-    def shown(self) -> str:
+    def labelled(self) -> str:
         """The line with its label."""
         return f"{self.label} {self.text}" if self.label else self.text
 
 
 def joined(text: str) -> str:
-    """The lines of a text on one line, none of them an item of a list; marks or dashes part them."""
+    """Join the lines of a text, none of them a list item; punctuation or dashes separate them."""
     lines = [_Line(text=line.strip()) for line in text.splitlines() if line.strip()]
     out = "".join((_between(*pair) + pair[1].text) for pair in pairwise(lines))
     return " ".join(f"{lines[0].text}{out}".split()) if lines else ""
 
 
 def running(text: str) -> str:
-    """Plain text (rendering.plain) on one line: steps keep their numbers ("1) ... 2) ..."),
-    semicolons part other items.
+    """Join plain text (rendering.plain) into one line: steps keep their numbers ("1) ... 2) ..."),
+    other items are separated by semicolons.
     """
     lines = text.strip().splitlines()
     if len(lines) < 2:
         return " ".join(text.split())
     parts = _parts(lines)
-    out = parts[0].shown + "".join(_between(*pair) + pair[1].shown for pair in pairwise(parts))
+    out = parts[0].labelled + "".join(
+        _between(*pair) + pair[1].labelled for pair in pairwise(parts)
+    )
     closing = parts[-1].depth is not None and not _MARKED.search(out) and not _is_address(out)
     return " ".join(f"{out}{'.' if closing else ''}".split())
 
 
 def _parts(lines: Sequence[str]) -> list[_Line]:
-    """The lines that are not empty; a plain one that follows an item at once is the rest of it."""
+    """Return the non-empty lines; a plain line directly after an item continues the item."""
     parts: list[_Line] = []
     kinds = Counter(kind for line in lines if (kind := _kind(line)))
     for above, line in pairwise(["", *lines]):
@@ -76,7 +80,7 @@ def _parts(lines: Sequence[str]) -> list[_Line]:
 
 
 def _kind(line: str) -> str:
-    """What the line would be an item of: "number", "point" or nothing."""
+    """Return the kind of list item the line would be: "number", "point" or ""."""
     item = _ITEM.fullmatch(line.rstrip())
     if item is None:
         return ""
@@ -89,13 +93,13 @@ def _read(line: str) -> _Line:
         return _Line(text=line.strip())
     depth, number, letter = len(item["indent"].expandtabs(4)), item["number"], item["letter"]
     if number and depth and 0 < int(number) <= _LETTERS:
-        letter = f"{chr(ord('a') + int(number) - 1)})"  # the outer steps have the numbers
+        letter = f"{chr(ord('a') + int(number) - 1)})"  # the outer steps are numbered
     label = letter or (f"{number})" if number else "")
     return _Line(text=item["text"].strip(), label=label, depth=depth)
 
 
 def _between(before: _Line, after: _Line) -> str:
-    """What parts two lines."""
+    """Return the separator between two lines."""
     if _MARKED.search(before.text):
         return " "
     if before.depth is None:
@@ -109,16 +113,16 @@ def _between(before: _Line, after: _Line) -> str:
 
 
 def _is_address(text: str) -> bool:
-    """Whether the last word of a text has an address in it."""
+    """True if the last word of a text contains an address."""
     return _ADDRESS.search(text.rsplit(maxsplit=1)[-1]) is not None
 
 
 def repeats(lead: str, texts: Iterable[str]) -> bool:
-    """Check whether one of these plain texts begins with the lead, whatever marks, numbers of steps
-    and line breaks part them.
+    """True if one of these plain texts begins with the lead, ignoring punctuation, step numbers and
+    line breaks.
 
-    "…" alone, all that is left of an address too long for a lead, says nothing that is not said
-    below.
+    True for "…" alone, too, which remains of an address too long for a lead: it adds nothing to the
+    text below.
     """
     wanted = _words(lead)
     if not wanted:

@@ -1,6 +1,4 @@
-"""Running many sends at once, safely: the one loop that push channels with a request per message
-share.
-"""
+"""Concurrent sending: the loop shared by push channels that make one request per message."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
@@ -9,13 +7,10 @@ from pathlib import Path
 
 import structlog
 
-from channels.base.contract import Deferred, Halted, MayWrite, Outcome, Outgoing, Receipt, Result
+from channels.base.contract import MayWrite, Outgoing, Result
 from channels.base.http import NotWritten, writing
+from channels.base.outcomes import SEVERAL, Deferred, Halted, Outcome, Receipt
 
-SEVERAL = 10
-"""Different addresses that must get the same reply, with no success between, before it counts as
-about the sender.
-"""
 SendOne = Callable[[Outgoing], Awaitable[Outcome]]
 
 log = structlog.get_logger(__name__)
@@ -24,11 +19,11 @@ log = structlog.get_logger(__name__)
 async def each(
     messages: Sequence[Outgoing], send_one: SendOne, *, concurrency: int, may_write: MayWrite
 ) -> AsyncGenerator[Result, None]:
-    """Hand every message to `send_one`, at most `concurrency` at once, and yield a Result as each
-    is done.
+    """Pass every message to `send_one`, at most `concurrency` at once, and yield each Result as it
+    completes.
 
-    Nothing new is begun after Halts.end or once `may_write()` is False; what is in flight then is
-    still awaited and yielded. Closing the generator early cancels what is in flight.
+    Nothing new begins after Halts.end or once `may_write()` is False; messages in flight are still
+    awaited and yielded. Closing the generator early cancels them.
     """
     done: asyncio.Queue[Result | None] = asyncio.Queue()
     round_ = _Round(iter(messages), send_one, may_write, done)
@@ -51,14 +46,15 @@ async def each(
 
 
 class Halts:
-    """The refusals of one call that name our account, up to the number that ends it."""
+    """Counter of the failures of one call that name our account, up to the number that ends it."""
 
     def __init__(self) -> None:
         self._in_a_row = 0
 
     def end(self, outcome: Outcome) -> bool:
-        """Count an outcome; True once nothing more should begin: halted at once, or as often as
-        SEVERAL without a success.
+        """Count an outcome; True once nothing more should begin.
+
+        That is at once if the channel is halted, or after SEVERAL failures without a success.
         """
         if isinstance(outcome, Receipt):
             self._in_a_row = 0
@@ -69,7 +65,7 @@ class Halts:
 
 
 class _Round:
-    """What the workers of one call share: the messages left, and whether to stop."""
+    """State shared by the workers of one call: the remaining messages and the stop flag."""
 
     def __init__(
         self,
@@ -86,8 +82,8 @@ class _Round:
         self._stopped = self._halted = False
 
     async def work(self) -> None:
-        """Take messages until none is left or the round stops; a None in the queue says that this
-        worker ended.
+        """Process messages until none is left or the round stops; None in the queue marks this
+        worker's end.
         """
         writing.set(self._may_begin)
         try:
@@ -110,23 +106,25 @@ class _Round:
         return outgoing
 
     def _may_begin(self) -> bool:
-        """Whether a request that waited may still be written: not once another one ended the round."""
+        """True if a request that waited may still be written: not once another one has ended the
+        round.
+        """
         return not self._halted and self._may_write()
 
 
 async def attempt(send_one: SendOne, outgoing: Outgoing) -> Outcome:
-    """One send; an unforeseen exception is logged without the address and becomes
-    Deferred(uncertain=True).
+    """Send one message; an unexpected exception becomes Deferred(uncertain=True), logged without
+    the address.
     """
     try:
         return await send_one(outgoing)
-    except Exception as error:  # noqa: BLE001 # reason: an unforeseen exception may follow the write, so the message may have gone
+    except Exception as error:  # noqa: BLE001 # reason: it may follow the write
         return unforeseen(error, outgoing)
 
 
 def unforeseen(error: Exception, outgoing: Outgoing) -> Deferred:
-    """Log where `error` arose, without its text (it may quote the address), and call the message
-    uncertain.
+    """Log where `error` arose, without its text (it may contain the address); return an uncertain
+    outcome.
     """
     log.error(
         "send_failed_unforeseen",

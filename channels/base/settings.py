@@ -1,4 +1,4 @@
-"""Settings of a channel: its own variables, named after the module, and the site it speaks for."""
+"""Settings of a channel: its own environment variables, named after the module, and the site."""
 
 import re
 from collections.abc import Mapping
@@ -6,15 +6,15 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from channels.base.contract import Site
+from channels.base.edition import Site
 
 Rate = Annotated[float, Field(ge=0)]
-"""Messages a second; 0: no limit of our own."""
+"""Messages per second; 0 = no limit of our own."""
 
 
 def items(value: Any) -> Any:
-    """Split a list as people write one: commas, semicolons, white space or several of them; what is
-    no text stays.
+    """Split a list at commas, semicolons and white space; a value that is not text is left
+    unchanged.
     """
     return (
         tuple(part for part in re.split(r"[,;\s]+", value) if part)
@@ -28,8 +28,8 @@ Items = Annotated[tuple[str, ...], BeforeValidator(items)]
 
 
 class ChannelSettings(BaseModel):
-    """Base of each `Settings`: field `api_url` of whatsapp.py is the variable WHATSAPP_API_URL,
-    `from_` of email.py EMAIL_FROM.
+    """Base of each channel's `Settings`: field `api_url` in whatsapp.py is the variable
+    WHATSAPP_API_URL, `from_` in email.py EMAIL_FROM.
 
     A channel renders without any setting; it sends once all in `required` are given.
     """
@@ -43,8 +43,9 @@ class ChannelSettings(BaseModel):
 
     @classmethod
     def read(cls, variables: Mapping[str, str], site: Site) -> Self:
-        """The channel's own variables out of `variables`; an empty value counts as absent. Raises
-        pydantic.ValidationError.
+        """Pick the channel's own variables out of `variables`; an empty value counts as absent.
+
+        Raises pydantic.ValidationError.
         """
         own = {
             name.removeprefix(cls.prefix).lower(): value
@@ -56,14 +57,14 @@ class ChannelSettings(BaseModel):
 
     @classmethod
     def variables(cls) -> frozenset[str]:
-        """Names of the variables that are read."""
+        """Return the names of the variables that are read."""
         fields = ((name, field.alias) for name, field in cls.model_fields.items() if name != "site")
         return frozenset(
             f"{cls.prefix}{alias or name.rstrip('_')}".upper() for name, alias in fields
         )
 
     def missing(self) -> tuple[str, ...]:
-        """Names of the variables without which nothing can be sent."""
+        """Return the names of missing variables without which nothing can be sent."""
         return tuple(
             f"{self.prefix}{name.rstrip('_').upper()}"
             for name in self.required

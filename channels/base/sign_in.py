@@ -1,43 +1,47 @@
-"""Signing in at a provider: one try at a time until it took us, after a refusal one a pause:
-servers ban whoever keeps trying.
+"""Signing in at a provider, one attempt at a time; after a refusal, one per pause: servers ban
+clients that keep trying.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from channels.base.contract import Deferred, Halted, Outcome
+from channels.base.outcomes import Deferred, Halted, Outcome
 
 FIRST_PAUSE = 60.0
-"""Seconds without another try after the first refusal; each further one doubles them."""
+"""Seconds without a further attempt after the first refusal; doubled by each further refusal."""
 LONGEST_PAUSE = 600.0
 PATIENCE = 1.0
-"""Seconds after which the others go on beside one try that gets no answer."""
+"""Seconds after which waiting requests proceed alongside an attempt that gets no answer."""
 
 
 class SignIn:
-    """Whether the provider takes our credentials, as one process knows it."""
+    """The current state of our credentials at the provider, as known to this process."""
 
     def __init__(self, clock: Callable[[], float], *, accepted: bool = False) -> None:
-        """`clock` tells seconds that only rise; `accepted`: there are no credentials to refuse."""
+        """`clock` returns monotonic seconds; `accepted` is True if there are no credentials to
+        refuse.
+        """
         self._clock = clock
         self.accepted = accepted
         self._refusal = Halted()
         self._refusals = 0
         self._again_at = 0.0
 
-    def took(self) -> None:
-        """The provider let us in."""
+    def succeeded(self) -> None:
+        """Record that the provider accepted us."""
         self.accepted, self._refusals, self._again_at = True, 0, 0.0
 
     def refused(self, refusal: Halted) -> None:
-        """The provider did not; nobody tries again for a while."""
+        """Record a refusal; no further attempt is made for a while."""
         pause = min(FIRST_PAUSE * 2**self._refusals, LONGEST_PAUSE)
         self.accepted, self._refusal, self._again_at = False, refusal, self._clock() + pause
         self._refusals = min(self._refusals + 1, 10)
 
     def pause(self) -> Deferred | None:
-        """What a message gets until the next try is due; None when it may be made."""
+        """Return the outcome for messages until the next attempt is due; None if one may be made
+        now.
+        """
         left = self._again_at - self._clock()
         if left <= 0:
             return None
@@ -47,12 +51,12 @@ class SignIn:
 
 
 class Credential:
-    """A token that goes with each request: while it is doubted requests go one by one, once it is
-    refused one goes a pause.
+    """A token sent with each request: while in doubt, requests go one at a time; once refused, one
+    per pause.
 
-    Whoever waited `patience` seconds behind an answer that does not come goes beside it. A refusal
-    answers one message, and may be about it alone: whether it holds for all, `check` is asked, once
-    a pause.
+    A request that waited `patience` seconds for another's answer proceeds. A refusal answers one
+    message and may be about it alone: once per pause, `check` is asked whether the token itself is
+    refused.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class Credential:
         check: Callable[[], Awaitable[bool]],
         patience: float = PATIENCE,
     ) -> None:
-        """`codes`: what a refusal goes by; `check` tells whether the token is refused when it is
+        """`codes` are the error codes of a refusal; `check` is True if the token is refused when
         used by itself.
         """
         self._clock, self._patience = clock, patience
@@ -101,7 +105,7 @@ class Credential:
             self._sign_in.accepted = False
             await self._look_into(outcome)
         elif not isinstance(outcome, Halted | Deferred):
-            self._sign_in.took()
+            self._sign_in.succeeded()
         return outcome
 
     async def _look_into(self, refusal: Halted) -> None:

@@ -1,18 +1,17 @@
-"""What one person is told outside announcements: residents are answered, staff are told. A channel
-may offer it or not.
+"""Messages to single people outside announcements: replies to residents, notes to staff.
+
+Channels may support them or not.
 """
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from channels.base.contract import Outcome
+from channels.base.outcomes import Outcome
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Note:
-    """Plain text for one person; `key` is the same when it is sent again, and legal in a
-    Message-ID.
-    """
+    """Plain text for one person; `key` is the same if it is resent, and legal in a Message-ID."""
 
     key: str
     subject: str
@@ -20,28 +19,28 @@ class Note:
 
 
 @runtime_checkable
-class Answering(Protocol):
-    """A push channel through which residents can be answered (dialogues only, never announcements)."""
+class ReplyChannel(Protocol):
+    """A push channel that can reply to residents (in dialogues only, never announcements)."""
 
     async def answer(self, address: str, text: str) -> Outcome:
         """Send free text to one address."""
 
 
 @runtime_checkable
-class Telling(Protocol):
-    """A push channel by which staff can be told something (never residents, never an announcement)."""
+class StaffChannel(Protocol):
+    """A push channel that can send notes to staff (never to residents, never an announcement)."""
 
-    async def tell(self, address: str, note: Note) -> Outcome:
-        """Send a note to one address; in a simulation it is marked as such."""
+    async def notify(self, address: str, note: Note) -> Outcome:
+        """Send a note to one address; marked as such in a simulation."""
 
 
 @runtime_checkable
-class Inviting(Protocol):
-    """A push channel whose people must write first: it has an address that opens the chat with a
-    word to send.
+class InvitationChannel(Protocol):
+    """A push channel in which people must write first: it has a link that opens the chat with a
+    prepared word.
     """
 
     async def invitation(self, word: str) -> str:
-        """The address that opens a chat with us and sends `word` (<= 64 of [A-Za-z0-9_-]); empty
-        while it cannot be told.
+        """Return the link that opens a chat with us and sends `word` (<= 64 of [A-Za-z0-9_-]);
+        empty if it cannot be determined.
         """

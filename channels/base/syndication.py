@@ -1,6 +1,4 @@
-"""One page of a feed as RSS, Atom or JSON Feed 1.1: feedgen with its faults repaired by lxml, JSON
-by hand.
-"""
+"""A feed page as RSS, Atom or JSON Feed 1.1: feedgen corrected with lxml, JSON built by hand."""
 
 import re
 import threading
@@ -15,7 +13,7 @@ from feedgen.entry import FeedEntry
 from feedgen.feed import FeedGenerator
 from lxml import etree
 
-from channels.base.contract import Image
+from channels.base.edition import Image
 
 RSS = "application/rss+xml; charset=utf-8"
 ATOM = "application/atom+xml; charset=utf-8"
@@ -30,24 +28,22 @@ _TAG_BEGINS = re.compile(r"<(?=[A-Za-z/!?])")
 _REFERENCE = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]{1,31});?")
 
 _rss_builder = threading.Lock()
-"""feedgen writes RSS dates under another locale, which belongs to the whole process: one builder at
-a time.
-"""
+"""feedgen writes RSS dates under another locale, which is process-wide: one builder at a time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Link:
-    """A link of a feed or an entry, as Atom names its attributes."""
+    """A link of a feed or an entry, with Atom's attribute names."""
 
     rel: str
     href: str
     type: str = ""
     hreflang: str = ""
     length: int = 0
-    """Bytes of what lies there; 0 where nobody knows."""
+    """Bytes of the target; 0 if unknown."""
 
     def attributes(self) -> dict[str, str]:
-        """Only those that are given."""
+        """Return only the attributes that are set."""
         return {
             name: str(getattr(self, name))
             for name in ("rel", "type", "hreflang", "length", "href")
@@ -57,7 +53,7 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One announcement as all formats say it: every text is clean, every time has a zone and whole
+    """An announcement for all formats: every text is clean, every time has a zone and whole
     seconds.
     """
 
@@ -74,19 +70,19 @@ class Entry:
     updated: datetime
     links: tuple[Link, ...]
     facts: Mapping[str, Any]
-    """What only JSON readers see, under `_cimahi`."""
+    """Members for JSON readers only, under `_cimahi`."""
     image: Image | None = None
-    """The picture of the enclosure, under an absolute address."""
+    """The picture of the enclosure, with an absolute URL."""
 
     def link(self, rel: str) -> Link | None:
-        """Its first link of that relation."""
+        """Return its first link of that relation."""
         return next((link for link in self.links if link.rel == rel), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """One page of a feed, newest entry first; `canonical` is the address of the first page, `url`
-    of this one.
+    """A page of a feed, newest entry first; `canonical` is the URL of the first page, `url` of this
+    one.
     """
 
     id: str
@@ -103,11 +99,11 @@ class Page:
     entries: tuple[Entry, ...]
     facts: Mapping[str, Any]
     plain: bool = False
-    """Without HTML, for signage systems."""
+    """True if without HTML, for signage systems."""
 
     def links(self, media_type: str) -> tuple[Link, ...]:
-        """The links of the feed itself; the page for people stands last: feedgen takes the last for
-        RSS.
+        """Return the links of the feed itself; the web page is last, because feedgen uses the last
+        one for RSS.
         """
         bare = media_type.split(";")[0]
         links = [Link(rel="self", href=self.url, type=bare)]
@@ -119,7 +115,9 @@ class Page:
 
 
 def rss(page: Page) -> bytes:
-    """RSS 2.0 with what feedgen leaves out: hub, language-neutral author, time of the last change."""
+    """Build RSS 2.0 with what feedgen omits: hub, language-neutral author, time of the last
+    change.
+    """
     with _rss_builder:
         root = etree.fromstring(_generator(page, RSS).rss_str())
     channel = root[0]
@@ -144,26 +142,26 @@ def rss(page: Page) -> bytes:
     return _bytes(root)
 
 
-def seen(text: str) -> str:
-    """Plain text for readers that take it for HTML: "<x>" and "&lt;" become character references,
-    all else stays as it is.
+def escaped(text: str) -> str:
+    """Escape plain text for readers that treat it as HTML: "<x>" and "&lt;" become character
+    references.
 
-    RSS does not say which of the two a title is; only what HTML would swallow is escaped, so that
-    others read it too.
+    RSS does not say whether a title is HTML; only what HTML would swallow is escaped, so that plain
+    text readers show the rest correctly.
     """
     escaped = _REFERENCE.sub(
-        lambda found: found[0] if unescape(found[0]) == found[0] else f"&#x26;{found[0][1:]}", text
+        lambda match: match[0] if unescape(match[0]) == match[0] else f"&#x26;{match[0][1:]}", text
     )
     return _TAG_BEGINS.sub("&#x3C;", escaped)
 
 
 def _keep_seen(element: etree._Element | None) -> None:
     if element is not None and element.text:
-        element.text = seen(element.text)
+        element.text = escaped(element.text)
 
 
 def _add_picture(item: etree._Element, entry: Entry) -> None:
-    """Media RSS beside the enclosure: readers learn shape and words of the picture before they
+    """Add Media RSS to the enclosure: readers learn size and description of the picture before they
     fetch it.
     """
     enclosure, image = entry.link("enclosure"), entry.image
@@ -178,7 +176,9 @@ def _add_picture(item: etree._Element, entry: Entry) -> None:
 
 
 def atom(page: Page) -> bytes:
-    """Atom 1.0 whose links carry relation, type and language; feedgen keeps only their addresses."""
+    """Build Atom 1.0 whose links have relation, type and language; feedgen keeps only their
+    URLs.
+    """
     root = etree.fromstring(_generator(page, ATOM).atom_str())
     elements = root.findall(f"{{{_ATOM}}}entry")
     _pair([element.findtext(f"{{{_ATOM}}}id") for element in elements], page.entries)
@@ -193,7 +193,7 @@ def atom(page: Page) -> bytes:
 
 
 def json_feed(page: Page) -> bytes:
-    """JSON Feed 1.1; the members of `_cimahi` are this city's own."""
+    """Build JSON Feed 1.1; the members of `_cimahi` are this city's own."""
     feed: dict[str, Any] = {
         "version": "https://jsonfeed.org/version/1.1",
         "title": page.title,

@@ -1,6 +1,4 @@
-"""Reading what providers send part by part: what fits is taken, what does not is left out, with the
-reason.
-"""
+"""Tolerant parsing of providers' JSON, part by part: malformed parts are omitted and reported."""
 
 import json
 import math
@@ -16,21 +14,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unreadable:
-    """A part of a webhook that could not be read: where it stood, and why; it holds nothing of what
-    was said.
+    """A part of a webhook that could not be parsed: its location and the reason, without its
+    content.
     """
 
     where: str
     reason: str
 
 
-Tell = Callable[[str], None]
-"""Takes the reason for which an optional part was left out."""
+Report = Callable[[str], None]
+"""Receives the reason why an optional part was omitted."""
 
 
-def decode(body: bytes, tell: Tell) -> Any:
-    """Decode JSON; octets that are no UTF-8, halves of surrogate pairs and impossible numbers are
-    left out.
+def decode(body: bytes, report: Report) -> Any:
+    """Decode JSON; invalid UTF-8, lone surrogates and impossible numbers are omitted.
 
     Raises DecodeError, RecursionError.
     """
@@ -46,7 +43,7 @@ def decode(body: bytes, tell: Tell) -> Any:
             )
         except ValueError:
             raise msgspec.DecodeError(_reason(error)) from None
-        tell(_reason(error))
+        report(_reason(error))
         return msgspec.json.decode(
             json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace")
         )
@@ -68,22 +65,23 @@ def _finite(digits: str) -> float | None:
 
 
 def _none(_constant: str) -> None:
-    """NaN and infinity are no JSON."""
+    """Replace NaN and infinity, which are not JSON, by None."""
 
 
-def read(raw: Any, kind: type[T], tell: Tell) -> T:
-    """Read `raw` as the Struct `kind`; optional parts that do not fit are left out. Raises
-    ValidationError, RecursionError.
+def read(raw: Any, kind: type[T], report: Report) -> T:
+    """Parse `raw` as the Struct `kind`; malformed optional parts are omitted.
+
+    Raises ValidationError, RecursionError.
     """
     try:
         return msgspec.convert(raw, kind, strict=False)
     except msgspec.ValidationError:
         if not isinstance(raw, dict):
             raise
-        return _read_parts(raw, kind, tell)
+        return _read_parts(raw, kind, report)
 
 
-def _read_parts(raw: dict[str, Any], kind: type[T], tell: Tell) -> T:
+def _read_parts(raw: dict[str, Any], kind: type[T], report: Report) -> T:
     parts: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):  # type: ignore[arg-type]  # a Struct's type
         part = raw.get(field.encode_name)
@@ -92,34 +90,34 @@ def _read_parts(raw: dict[str, Any], kind: type[T], tell: Tell) -> T:
                 raise msgspec.ValidationError(
                     f"Object missing required field `{field.encode_name}`"
                 )
-            continue  # null says as little as nothing
+            continue  # null is treated as absent
         try:
-            parts[field.name] = _part(part, field.type, tell)
+            parts[field.name] = _part(part, field.type, report)
         except msgspec.ValidationError as error:
             if field.required:
                 raise msgspec.ValidationError(f"{error} in `{field.encode_name}`") from None
-            tell(f"{error} in `{field.encode_name}`")
+            report(f"{error} in `{field.encode_name}`")
     return kind(**parts)
 
 
-def _part(raw: Any, wanted: Any, tell: Tell) -> Any:
-    """One part, whose own parts are read as tolerantly."""
+def _part(raw: Any, wanted: Any, report: Report) -> Any:
+    """Parse a part and its own parts with the same tolerance."""
     kinds = get_args(wanted) if get_origin(wanted) in (Union, UnionType) else (wanted,)
     if str in kinds and isinstance(raw, int) and not isinstance(raw, bool):
         return str(raw)
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-            return read(raw, kind, tell)
+            return read(raw, kind, report)
         if get_origin(kind) is list and isinstance(raw, list):
-            return _each(raw, get_args(kind)[0], tell)
+            return _each(raw, get_args(kind)[0], report)
     return msgspec.convert(raw, wanted, strict=False)
 
 
-def _each(raw: list[Any], wanted: Any, tell: Tell) -> list[Any]:
+def _each(raw: list[Any], wanted: Any, report: Report) -> list[Any]:
     parts = []
     for item in raw:
         try:
-            parts.append(_part(item, wanted, tell))
+            parts.append(_part(item, wanted, report))
         except msgspec.ValidationError as error:
-            tell(str(error))
+            report(str(error))
     return parts

@@ -21,9 +21,10 @@ import uvloop
 
 from benchmarks.parts import table
 from broadcaster.app import App
+from broadcaster.simulation.smtp_script import ScriptedAnswer
 from broadcaster.store.migrate import migrate
 from support.bad_recipients import email_city, graph, in_slot_order, mailbox, phone, whatsapp_city
-from support.picky_smtp import Answer, PickySmtp
+from support.mail_servers import picky
 from support.world import deliverer, emergency, publish
 
 SLOW_SECONDS = 5.0
@@ -50,16 +51,20 @@ async def last_good(
     return max(arrived.values()) - began
 
 
-async def email(folder: Path, people: int, choice: Choice, answer: Answer) -> float:
+async def email(folder: Path, people: int, choice: Choice, answer: ScriptedAnswer) -> float:
     """Seconds by mail."""
-    url, server = f"sqlite:///{folder}/siaran.db", PickySmtp()
+    url, server = f"sqlite:///{folder}/siaran.db", picky()
     migrate(url)
     async with email_city(url, folder, server, map(mailbox, range(people))) as app:
         bad = choice(in_slot_order(app, "email"))
-        server.answers = dict.fromkeys(bad, answer)
+        server.script.recipients = dict.fromkeys(bad, answer)
         await publish(app, emergency())
         return await last_good(
-            app, "email", asyncio.get_running_loop().time(), server.arrived, people - len(bad)
+            app,
+            "email",
+            asyncio.get_running_loop().time(),
+            server.transcript.arrived,
+            people - len(bad),
         )
 
 
@@ -84,20 +89,22 @@ async def slow_email(folder: Path, people: int, choice: Choice) -> float:
     """Seconds by mail where the bad ones keep their answer."""
     gate = asyncio.Event()
     asyncio.get_running_loop().call_later(SLOW_SECONDS, gate.set)
-    return await email(folder, people, choice, Answer(reply="550 mailbox unavailable", gate=gate))
+    return await email(
+        folder, people, choice, ScriptedAnswer(reply="550 mailbox unavailable", gate=gate)
+    )
 
 
 async def measure(people: int) -> list[dict[str, str]]:
     """A line for each kind of refusal and share of bad ones."""
     ways: Mapping[str, Callable[[Path, Choice], object]] = {
         "email 550 5.5.0": lambda folder, choice: email(
-            folder, people, choice, Answer(reply="550 5.5.0 mailbox unavailable")
+            folder, people, choice, ScriptedAnswer(reply="550 5.5.0 mailbox unavailable")
         ),
         "email 554 5.7.1": lambda folder, choice: email(
-            folder, people, choice, Answer(reply="554 5.7.1 Blocked")
+            folder, people, choice, ScriptedAnswer(reply="554 5.7.1 Blocked")
         ),
         "email 450": lambda folder, choice: email(
-            folder, people, choice, Answer(reply="450 4.2.0 Greylisted")
+            folder, people, choice, ScriptedAnswer(reply="450 4.2.0 Greylisted")
         ),
         "whatsapp 131031": lambda folder, choice: whatsapp(folder, people, choice, 131031),
         "whatsapp 132001": lambda folder, choice: whatsapp(folder, people, choice, 132001),

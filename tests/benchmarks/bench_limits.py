@@ -3,7 +3,7 @@ also while it is emptied.
 
     python tests/benchmarks/bench_limits.py --seconds 60
 
-A grant counts at the moment in which take() returns. Every process has two hands on each rate; the
+A grant counts at the moment in which take() returns. Every process has two senders on each rate; the
 clock is the machine's.
 """
 
@@ -24,7 +24,7 @@ import redis
 import uvloop
 
 from benchmarks.parts import cost, line, process, table
-from broadcaster.delivery.drain import HANDS
+from broadcaster.delivery.drain import SENDERS
 from broadcaster.delivery.rate_limiter import Limiter
 from broadcaster.delivery.slice_sender import BATCH
 from broadcaster.runtime.queue import Queue
@@ -40,12 +40,12 @@ async def grants(url: str, rate: float, until: float) -> list[Grant]:
     queue = Queue(url)
     limiter, found = Limiter(queue, lambda: PROCESSES), []
 
-    async def hand() -> None:
+    async def ask() -> None:
         while time.monotonic() < until:
             if granted := await limiter.take(f"rate-{rate:g}", "routine", rate=rate, wanted=BATCH):
                 found.append((time.monotonic(), granted))
 
-    await asyncio.gather(*(hand() for _ in range(HANDS)))
+    await asyncio.gather(*(ask() for _ in range(SENDERS)))
     await queue.aclose()
     return found
 

@@ -20,6 +20,8 @@ from sqlalchemy import Connection, insert
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import AccountRole
+from broadcaster.domain.actor import NamedActor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.publishing import transitions
 from broadcaster.publishing.press import Press
 from broadcaster.store import announcements, audit, fanout
@@ -134,11 +136,10 @@ async def prepare(site: Running, count: int) -> tuple[dict[str, Browser], str]:
         for number in range(50):
             audit.append(
                 connection,
-                at=site.clock(),
-                actor="staff:rina",
-                act="edit",
-                subject=stored.id,
-                detail={"n": number},
+                NamedActor(name="staff:rina", now=site.clock()),
+                Act.EDIT,
+                stored.id,
+                n=number,
             )
 
     await site.app.database.write(history)

@@ -24,6 +24,7 @@ import aiohttp
 from sqlalchemy import Connection
 
 from broadcaster.app import App, open_app
+from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import publications
 from broadcaster.publishing.press import Press
 from broadcaster.runtime import config, processes
@@ -78,7 +79,9 @@ def load(app: App, count: int, text: Callable[[int], str]) -> None:
                 "areas": [areas[number % len(areas)]],
                 "channels": ["feed", "display"],
             }
-            publications.publish(connection, press, press.examine(raw, now), actor="bench", now=now)
+            publications.publish(
+                connection, press, press.examine(raw, now), actor=NamedActor(name="bench", now=now)
+            )
 
     for start in range(0, count, BATCH):
         app.database.write_now(publish, range(start, min(count, start + BATCH)))

@@ -113,3 +113,11 @@ def test_a_problem_of_one_field_begins_with_its_name(tmp_path: Path) -> None:
 
 def test_a_wrong_usage_is_exit_code_2(tmp_path: Path) -> None:
     assert run(tmp_path, "publish")[0] == 2
+
+
+def test_an_unknown_log_level_is_a_wrong_usage(tmp_path: Path) -> None:
+    assert run(tmp_path, "--log-level", "verbose", "migrate") == (
+        2,
+        "--log-level: harus salah satu dari debug, info, warning, error. Lihat: broadcaster --help\n",
+    )
+    assert run(tmp_path, "--log-level", "DEBUG", "migrate") == (0, "")

@@ -17,6 +17,7 @@ from sqlalchemy import select, text, update
 from structlog.testing import capture_logs
 
 from broadcaster.app import App, open_app
+from broadcaster.domain.actor import NamedActor
 from broadcaster.inbound import inbox, replies
 from broadcaster.publishing import publications
 from broadcaster.publishing.press import Press
@@ -25,8 +26,9 @@ from broadcaster.runtime.config import read
 from broadcaster.runtime.locks import WorkerLock
 from broadcaster.store import channels as channel_store
 from broadcaster.store import ledger
+from broadcaster.store.channel_tables import channel_state
 from broadcaster.store.leases import Holder, new_owner, take_sweeper
-from broadcaster.store.tables import announcement, channel_state, slice_, sweeper
+from broadcaster.store.tables import announcement, slice_, sweeper
 from broadcaster.store.tables import worker as worker_table
 from broadcaster.worker import LaneWorker, run
 from channels.base.contract import InboundEvent, Outcome, Receipt, Recipient
@@ -211,7 +213,9 @@ async def test_a_schedule_is_published_when_its_time_has_come(house: House) -> N
     app = await house.app(channel)
     soon = datetime.now(UTC) + timedelta(hours=1)
     checked = Press.of(app).examine(notice(publish_at=soon.isoformat()), app.clock())
-    stored = await publications.publish_now(app, checked, actor="test")
+    stored = await publications.publish_now(
+        app, checked, actor=NamedActor(name="test", now=app.clock())
+    )
     assert stored.status == "scheduled"
     async with working(
         replace(app, clock=lambda: datetime.now(UTC) + timedelta(hours=1, seconds=5))
@@ -281,7 +285,7 @@ async def test_a_channel_that_waits_for_an_operator_is_not_probed(house: House) 
     await halted(app, "manual")
     async with working(app) as worker:
         await until(lambda: worker._sweeps)
-        await worker._keep_house()
+        await worker._run_due_work()
     assert channel.probes == 0
 
 

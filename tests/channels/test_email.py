@@ -24,6 +24,7 @@ from channels.base.rendering import one_line
 from channels.base.smtp.envelope import sound_lines
 from channels.email import Email, Settings, open_channel, parse_address
 from support import samples
+from support.wording import refuses
 
 BOUNCES = "bounce.info.cimahi.example"
 
@@ -578,12 +579,12 @@ def test_an_address_is_kept_as_it_was_but_for_its_domain(text: str, address: str
     ],
 )
 def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(BadAddress, match=r"nama@contoh\.id"):
+    with refuses(BadAddress, match=r"nama@contoh\.id"):
         parse_address(text)
 
 
 def test_two_addresses_in_one_cell_are_told_apart_from_a_misspelt_one() -> None:
-    with pytest.raises(BadAddress, match="lebih dari satu alamat email"):
+    with refuses(BadAddress, match="lebih dari satu alamat email"):
         parse_address("sari@contoh.example, budi@contoh.example")
 
 

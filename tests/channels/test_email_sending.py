@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.smtp import SmtpStandIn
+from broadcaster.simulation.smtp_script import Move, Play, ScriptedAnswer, SmtpScript
 from channels.base.contract import Deferred, Halted, Outgoing, Receipt, Refused, Result
 from channels.email import Email, Settings
 from support import samples
-from support.picky_smtp import Answer, PickySmtp
-from support.scripted_smtp import SILENCE, ScriptedSmtp
+from support.mail_servers import picky, stepwise
 from support.waiting import until
 
 
@@ -160,7 +160,7 @@ async def test_an_address_that_smtp_cannot_carry_is_dead_and_reaches_no_server()
 
 
 async def test_refusals_by_policy_are_each_recipients_own_until_delivery_weighs_them() -> None:
-    script = ScriptedSmtp(RCPT="550 5.7.1 Blocked")
+    script = stepwise({"RCPT": "550 5.7.1 Blocked"})
     async with script.running() as url:
         way = channel(url, connections=1)
         addresses = [
@@ -181,7 +181,7 @@ async def test_refusals_by_policy_are_each_recipients_own_until_delivery_weighs_
 async def test_a_batch_ends_once_ten_recipients_in_a_row_are_told_that_our_sign_in_is_wrong() -> (
     None
 ):
-    script = ScriptedSmtp(RCPT="530 5.7.0 Authentication required")
+    script = stepwise({"RCPT": "530 5.7.0 Authentication required"})
     async with script.running() as url:
         way = channel(url, connections=1)
         outcomes = [result.outcome for result in await sent(way, batch(way, residents(40)))]
@@ -244,7 +244,7 @@ def clocked(url: str, now: list[float], connections: int = 10) -> Email:
     """The channel with a clock that tests put forward, signing in with some password."""
     settings = Settings(
         site=samples.site(),
-        url=url.replace("://", "://u:salah@"),
+        url=url,
         from_="info@info.cimahi.example",
         connections=connections,
         timeout=5,
@@ -252,14 +252,20 @@ def clocked(url: str, now: list[float], connections: int = 10) -> Email:
     return Email(settings, clock=lambda: now[0])
 
 
-def sign_ins(server: ScriptedSmtp) -> int:
+def demanding(reply: Play | list[Play]) -> SmtpStandIn:
+    """A server that answers AUTH like this."""
+    script = SmtpScript(steps={"EHLO": PASSWORD_ASKED, "AUTH": reply})
+    return SmtpStandIn(credentials=("u", "salah"), script=script)
+
+
+def sign_ins(server: SmtpStandIn) -> int:
     """How often somebody tried to sign in."""
-    return sum(command.startswith("AUTH") for command in server.commands)
+    return sum(command.startswith("AUTH") for command in server.transcript.commands)
 
 
 @pytest.mark.parametrize("reply", ["535 5.7.8 Wrong", "534 5.7.9 Weak", "550 5.7.1 Banned"])
 async def test_a_wrong_password_is_one_try_a_pause_however_many_wait(reply: str) -> None:
-    server, now = ScriptedSmtp(EHLO=PASSWORD_ASKED, AUTH=reply), [1000.0]
+    server, now = demanding(reply), [1000.0]
     async with server.running() as url:
         way = clocked(url, now)
         two = await asyncio.gather(*(sent(way, batch(way, residents(50))) for _hand in range(2)))
@@ -283,7 +289,7 @@ async def test_a_wrong_password_is_one_try_a_pause_however_many_wait(reply: str)
 
 
 async def test_after_the_right_password_all_connections_open_and_a_refusal_is_forgotten() -> None:
-    server, now = ScriptedSmtp(EHLO=PASSWORD_ASKED, AUTH=["535 5.7.8 Wrong"]), [1000.0]
+    server, now = demanding(["535 5.7.8 Wrong"]), [1000.0]
     async with server.running() as url:
         way = clocked(url, now, connections=4)
         assert {type(result.outcome) for result in await sent(way, batch(way, residents(9)))} == {
@@ -293,17 +299,17 @@ async def test_after_the_right_password_all_connections_open_and_a_refusal_is_fo
         assert {type(result.outcome) for result in await sent(way, batch(way, residents(200)))} == {
             Receipt
         }
-        assert (len(server.mails), sign_ins(server)) == (200, 5)
+        assert (len(server.transcript.taken), sign_ins(server)) == (200, 5)
         await way.aclose()
 
 
 async def test_a_greeting_that_does_not_come_holds_up_no_message() -> None:
-    server = ScriptedSmtp(greeting=[SILENCE, "220 scripted.example ESMTP"])
+    server = stepwise({"greeting": [Move.SILENCE, "220 standin.example ESMTP"]})
     async with server.running() as url:
         way = channel(url, connections=2, timeout=60)
         sending = asyncio.create_task(sent(way, batch(way, residents(1))))
         await asyncio.wait_for(
-            server.got_mail.wait(), 30
+            server.transcript.got_mail.wait(), 30
         )  # the silent connection is given up after sixty
         assert {type(result.outcome) for result in await sending} == {Receipt}
         await way.aclose()
@@ -311,19 +317,21 @@ async def test_a_greeting_that_does_not_come_holds_up_no_message() -> None:
 
 async def test_nobody_waits_behind_a_content_that_is_not_answered() -> None:
     people, gate = residents(30), asyncio.Event()
-    server = PickySmtp({people[0]: Answer(stage="content", reply="250 2.0.0 at last", gate=gate)})
+    server = picky(
+        {people[0]: ScriptedAnswer(step="content", reply="250 2.0.0 at last", gate=gate)}
+    )
     async with server.running() as url:
         way = channel(url, connections=10, timeout=60)
         sending = asyncio.create_task(sent(way, batch(way, people)))
         await until(
-            lambda: len(server.arrived) == 29,
+            lambda: len(server.transcript.arrived) == 29,
             seconds=30,
             what="all others, before the silent connection is given up",
         )
         gate.set()
         assert [type(result.outcome) for result in await sending] == [Receipt] * 30
         await way.aclose()
-    assert len(server.arrived) == 30
+    assert len(server.transcript.arrived) == 30
 
 
 # --- TLS ------------------------------------------------------------------------------------------

@@ -40,12 +40,14 @@ from channels.base.contract import (
     Wording,
 )
 from channels.base.http import FOREIGN
-from channels.base.rendering import WIB, utf16
+from channels.base.moments import WIB
+from channels.base.rendering import utf16
 from channels.base.sign_in import PATIENCE
-from channels.base.staff_messages import Answering
+from channels.base.staff_messages import ReplyChannel
 from channels.base.telegram_bot import markup
 from channels.base.tolerant_reading import Unreadable
 from support import samples
+from support.wording import refuses
 
 GOLDEN = Path(__file__).parent / "golden" / "telegram"
 TOKEN = "110112:contoh"
@@ -814,7 +816,7 @@ async def test_a_correction_to_one_that_blocked_us_is_refused() -> None:
 
 async def test_an_answer_is_plain_text() -> None:
     async with connected() as (api, channel):
-        assert isinstance(channel, Answering)
+        assert isinstance(channel, ReplyChannel)
         assert isinstance(await channel.answer(str(RINA), "Ketik <kelurahan> & *nama*"), Receipt)
         assert api.inbox(RINA)[0].text == "Ketik <kelurahan> & *nama*"
 
@@ -840,7 +842,7 @@ async def test_a_long_answer_is_split_between_paragraphs() -> None:
     | st.integers(1, 5000).map(lambda size: "😀" * size)
 )
 def test_pieces_of_an_answer_lose_no_word_and_break_no_emoji(text: str) -> None:
-    pieces = telegram.pieces(text)
+    pieces = markup.pieces(text)
     assert all(0 < utf16(piece) <= 4096 for piece in pieces)
     assert "".join("".join(pieces).split()) == "".join(text.split())
 
@@ -888,7 +890,7 @@ def head(secret: str = SECRET) -> dict[str, str]:
 async def test_what_a_resident_writes_and_presses_comes_in() -> None:
     async with reachable() as (api, door):
         assert await api.writes(RINA, "/berhenti") == 200
-        assert await api.presses(RINA, "kel:3277031002") == 200
+        assert await api.click(RINA, "kel:3277031002") == 200
     [written] = channel_at().parse_webhook(*door.posts[0])
     [pressed] = channel_at().parse_webhook(*door.posts[1])
     assert isinstance(written, InboundEvent)
@@ -915,7 +917,7 @@ async def test_blocking_the_bot_stops_and_unblocking_makes_reachable() -> None:
 async def test_chatter_in_a_group_is_nothing_but_leaving_it_counts() -> None:
     async with reachable() as (api, door):
         await api.writes(GROUP, "halo semua")
-        await api.presses(GROUP, "x")
+        await api.click(GROUP, "x")
         await api.blocks(GROUP)
     assert list(channel_at().parse_webhook(*door.posts[0])) == []
     assert list(channel_at().parse_webhook(*door.posts[1])) == []
@@ -1131,5 +1133,5 @@ def test_a_chat_id_is_an_address(text: str, address: str) -> None:
     ["", "0", "@rina", "12a", "+62812", "-", "1" * 17, "9007199254740993", "١٢٣", "1 2", "007"],
 )
 def test_anything_else_is_no_address(text: str) -> None:
-    with pytest.raises(BadAddress, match="nomor obrolan"):
+    with refuses(BadAddress, match="nomor obrolan"):
         telegram.parse_address(text)

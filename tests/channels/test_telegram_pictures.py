@@ -15,7 +15,8 @@ from broadcaster.simulation.bot_requests import parse_html
 from broadcaster.simulation.serving import running
 from channels import telegram
 from channels.base.contract import Deferred, Edition, Outcome, Outgoing, Receipt, Rejected, Skipped
-from channels.base.rendering import WIB, utf16
+from channels.base.moments import WIB
+from channels.base.rendering import utf16
 from channels.base.telegram_bot import bot_api
 from support import samples
 
@@ -163,10 +164,10 @@ REFUSALS = (
 
 @pytest.mark.parametrize("description", REFUSALS)
 async def test_a_picture_that_telegram_cannot_use_holds_no_message_back(description: str) -> None:
-    from broadcaster.simulation.bot_requests import Refusal
+    from broadcaster.simulation.bot_requests import BotRefusal
 
     def refuse(_: Any) -> Any:
-        raise Refusal(400, description)
+        raise BotRefusal(400, description)
 
     async with connected() as (api, channel):
         api._methods["sendphoto"] = refuse
@@ -181,14 +182,14 @@ async def test_a_picture_that_telegram_cannot_use_holds_no_message_back(descript
 
 
 async def test_a_group_that_takes_no_photos_gets_the_words_and_others_the_photo() -> None:
-    from broadcaster.simulation.bot_requests import Refusal
+    from broadcaster.simulation.bot_requests import BotRefusal
 
     async with connected() as (api, channel):
         take = api._methods["sendphoto"]
 
         def strict(fields: Any) -> Any:
             if int(fields["chat_id"]) == GROUP:
-                raise Refusal(400, "Bad Request: not enough rights to send photos to the chat")
+                raise BotRefusal(400, "Bad Request: not enough rights to send photos to the chat")
             return take(fields)
 
         api._methods["sendphoto"] = strict
@@ -301,10 +302,10 @@ async def test_a_withdrawal_reaches_the_old_photo_and_the_message_that_followed_
 async def test_while_the_new_words_cannot_be_sent_the_old_photo_stays_marked_and_nothing_is_lost() -> (
     None
 ):
-    from broadcaster.simulation.bot_requests import Refusal
+    from broadcaster.simulation.bot_requests import BotRefusal
 
     def refuse(_: Any) -> Any:
-        raise Refusal(502, "Bad Gateway")
+        raise BotRefusal(502, "Bad Gateway")
 
     async with connected() as (api, channel):
         old = await first(channel, samples.picture())
@@ -327,10 +328,10 @@ async def test_while_the_new_words_cannot_be_sent_the_old_photo_stays_marked_and
 async def test_where_the_old_message_cannot_be_edited_the_correction_is_a_new_one(
     description: str, after: str
 ) -> None:
-    from broadcaster.simulation.bot_requests import Refusal
+    from broadcaster.simulation.bot_requests import BotRefusal
 
     def refuse(_: Any) -> Any:
-        raise Refusal(400, f"Bad Request: {description}")
+        raise BotRefusal(400, f"Bad Request: {description}")
 
     async with connected() as (api, channel):
         old = await first(channel, samples.notice())
@@ -345,10 +346,10 @@ async def test_where_the_old_message_cannot_be_edited_the_correction_is_a_new_on
 
 
 async def test_what_can_neither_be_edited_nor_deleted_holds_no_correction_up() -> None:
-    from broadcaster.simulation.bot_requests import Refusal
+    from broadcaster.simulation.bot_requests import BotRefusal
 
     def refuse(_: Any) -> Any:
-        raise Refusal(400, "Bad Request: message can't be edited")
+        raise BotRefusal(400, "Bad Request: message can't be edited")
 
     async with connected() as (api, channel):
         old = await first(channel, samples.picture())
@@ -361,10 +362,10 @@ async def test_what_can_neither_be_edited_nor_deleted_holds_no_correction_up() -
 
 
 async def test_a_correction_whose_picture_is_refused_changes_the_words() -> None:
-    from broadcaster.simulation.bot_requests import Refusal
+    from broadcaster.simulation.bot_requests import BotRefusal
 
     def refuse(_: Any) -> Any:
-        raise Refusal(400, "Bad Request: failed to get HTTP URL content")
+        raise BotRefusal(400, "Bad Request: failed to get HTTP URL content")
 
     async with connected() as (api, channel):
         old = await first(channel, samples.notice())
@@ -422,11 +423,11 @@ async def test_what_turns_an_emergency_into_a_notice_is_told_aloud_at_any_hour()
 async def test_a_passing_fault_leaves_no_old_words_of_an_emergency(
     status: int, extra: dict[str, int]
 ) -> None:
-    from broadcaster.simulation.bot_requests import Refusal
+    from broadcaster.simulation.bot_requests import BotRefusal
 
     async with connected() as (api, channel):
         old = await first(channel, samples.alert())
-        edit, faults = api._methods["editmessagetext"], [Refusal(status, "later", **extra)]
+        edit, faults = api._methods["editmessagetext"], [BotRefusal(status, "later", **extra)]
 
         def faulty(fields: Any) -> Any:
             if faults:
@@ -466,7 +467,7 @@ def test_only_so_many_pictures_are_remembered() -> None:
 
     known = bot_api.Pictures()
     for number in range(3 * bot_api.PICTURES):
-        known.took(f"https://x.example/{number}", f"copy-{number}")
+        known.store_copy(f"https://x.example/{number}", f"copy-{number}")
         assert known.refused(
             f"https://y.example/{number}", error.BadRequest("photo_invalid_dimensions")
         )

@@ -26,10 +26,11 @@ from channels.base.contract import (
     Skipped,
 )
 from channels.base.http import FOREIGN
-from channels.base.meta import graph_errors
-from channels.base.meta.graph_api import GraphError
+from channels.base.meta import graph_errors, message_templates
+from channels.base.meta.answers import GraphError
 from channels.base.rendering import TEMPLATES, utf16
 from support import samples
+from support.wording import refuses, words_of
 
 SITI = "6281200000001"
 SCOPED = "ID.13491208655302741918"
@@ -327,7 +328,9 @@ def test_our_templates_keep_the_rules_for_templates(template: Any) -> None:
     )
     assert "<" not in msgspec.json.encode(template.document).decode()
     named = {
-        name for kind in ("HEADER", "BODY") for name in whatsapp.variables(template.text(kind))
+        name
+        for kind in ("HEADER", "BODY")
+        for name in message_templates.variables(template.text(kind))
     }
     assert named == set(template.parameters)
     assert set(template.flexible) < named
@@ -444,10 +447,10 @@ def test_an_indonesian_number_is_read_however_it_is_written(text: str) -> None:
     ],
 )
 def test_what_is_wrong_with_a_number_has_its_own_sentence(text: str, says: str) -> None:
-    with pytest.raises(contract.BadAddress, match=says) as refused:
+    with refuses(contract.BadAddress, match=says) as refused:
         whatsapp.parse_address(text)
-    assert "misalnya 0812-0000-0001" in str(refused.value)
-    assert text not in str(refused.value)
+    assert "misalnya 0812-0000-0001" in words_of(refused.value)
+    assert text not in words_of(refused.value)
 
 
 def test_numbers_abroad_need_their_country_code() -> None:
@@ -487,9 +490,9 @@ def test_a_business_scoped_id_stays_as_it_is(text: str) -> None:
     ],
 )
 def test_what_is_no_number_is_refused_with_an_example_and_without_repeating_it(text: str) -> None:
-    with pytest.raises(contract.BadAddress, match="0812-0000-0001") as caught:
+    with refuses(contract.BadAddress, match="0812-0000-0001") as caught:
         whatsapp.parse_address(text)
-    assert len(text) < 5 or text not in str(caught.value)
+    assert len(text) < 5 or text not in words_of(caught.value)
 
 
 # --- errors: one test per row of the table ------------------------------------------------------
@@ -540,7 +543,7 @@ def answered(
     }
     given_headers = {name.replace("_", "-"): value for name, value in headers.items()}
     body = msgspec.json.encode({"error": error})
-    return whatsapp.outcome_of(status, given_headers, body, address=address, attempt=attempt)
+    return graph_errors.outcome_of(status, given_headers, body, address=address, attempt=attempt)
 
 
 @pytest.mark.parametrize(("what", "codes", "failure"), ROWS, ids=[row[0] for row in ROWS])
@@ -612,7 +615,7 @@ def test_an_answer_that_cannot_be_read_is_judged_by_its_status(
     body: bytes, status: int, kind: type
 ) -> None:
     with capture_logs():
-        outcome = whatsapp.outcome_of(status, {}, body, address=SITI)
+        outcome = graph_errors.outcome_of(status, {}, body, address=SITI)
     assert isinstance(outcome, kind)
     assert outcome.code == f"HTTP {status}"
     assert not getattr(outcome, "uncertain", False)
@@ -652,7 +655,7 @@ def test_a_failure_repeats_no_number_that_the_provider_quoted() -> None:
     error = GraphError(
         code=131026, error_data={"details": f"Undeliverable to +{SITI} or {SCOPED}, see 131026"}
     )
-    failure = whatsapp.failure_of(error, status=400, address=SITI)
+    failure = graph_errors.failure_of(error, status=400, address=SITI)
     assert failure.detail == "Undeliverable to … or …, see 131026"
 
 
@@ -672,21 +675,21 @@ def accepted(**message: str) -> bytes:
 
 
 def test_a_receipt_names_the_message_and_the_further_ids_of_the_person() -> None:
-    assert whatsapp.outcome_of(200, {}, accepted(), address=SITI) == Receipt(
+    assert graph_errors.outcome_of(200, {}, accepted(), address=SITI) == Receipt(
         provider_id="wamid.A", aliases=(SCOPED,)
     )
-    scoped = whatsapp.outcome_of(200, {}, accepted(message_status="accepted"), address=SCOPED)
+    scoped = graph_errors.outcome_of(200, {}, accepted(message_status="accepted"), address=SCOPED)
     assert scoped == Receipt(provider_id="wamid.A", aliases=(SITI,))
 
 
 def test_the_answer_to_another_message_is_no_receipt_of_ours() -> None:
-    assert whatsapp.outcome_of(200, {}, accepted(), address="6281200000777") == FOREIGN
+    assert graph_errors.outcome_of(200, {}, accepted(), address="6281200000777") == FOREIGN
 
 
 @pytest.mark.parametrize("held", ["held_for_quality_assessment", "paused"])
 def test_a_held_message_is_taken_and_tells_why_it_waits(held: str) -> None:
     with capture_logs() as logs:
-        outcome = whatsapp.outcome_of(200, {}, accepted(message_status=held), address=SITI)
+        outcome = graph_errors.outcome_of(200, {}, accepted(message_status=held), address=SITI)
     assert outcome == Receipt(provider_id="wamid.A", aliases=(SCOPED,), detail=held)
     assert logs == [{"event": "whatsapp_template_held", "log_level": "warning", "status": held}]
 
@@ -695,6 +698,6 @@ def test_a_held_message_is_taken_and_tells_why_it_waits(held: str) -> None:
     "body", [b"", b"{}", b"ok", b'{"messages":[]}', b'{"messages":[{"id":""}]}', b'{"messages":{}}']
 )
 def test_success_without_a_message_id_is_uncertain(body: bytes) -> None:
-    outcome = whatsapp.outcome_of(200, {}, body, address=SITI)
+    outcome = graph_errors.outcome_of(200, {}, body, address=SITI)
     assert isinstance(outcome, Deferred)
     assert outcome.uncertain

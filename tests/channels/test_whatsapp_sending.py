@@ -26,8 +26,8 @@ from channels.base.contract import (
     Result,
     Skipped,
 )
-from channels.base.meta import graph_api as graph
-from channels.base.staff_messages import Answering
+from channels.base.meta import webhooks as graph
+from channels.base.staff_messages import ReplyChannel
 from support import samples
 
 TOKEN, SECRET, WORD = "token-contoh", "rahasia-contoh", "kata-contoh"
@@ -308,7 +308,7 @@ async def test_an_answer_goes_as_text_named_as_an_answer_and_as_no_delivery() ->
     api = graph_api()
     api.watch(SITI)
     async with connected(api) as (_, channel):
-        assert isinstance(channel, Answering)
+        assert isinstance(channel, ReplyChannel)
         outcome = await channel.answer(SITI, "Anda berhenti.\nKetik *DAFTAR* untuk kembali.")
     assert isinstance(outcome, Receipt)
     assert api.inbox(SITI)[0].parts == {"text": "Anda berhenti.\nKetik *DAFTAR* untuk kembali."}

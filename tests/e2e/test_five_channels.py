@@ -14,7 +14,8 @@ from broadcaster.newsroom.previews import message_parts
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Providers, demo_variables, running
 from broadcaster.simulation.smtp import received_parts
-from broadcaster.store.announcements import concerning, edition_document
+from broadcaster.store.announcements import edition_document
+from broadcaster.store.archive import concerning
 from channels.base.contract import Area, PageRequest, Recipient
 from subscribers import residents
 from support.world import (

@@ -4,7 +4,6 @@ the server is not.
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +13,10 @@ from channels.base.contract import Edition, PageRequest, Wording
 from support import samples, uploads
 from support.screens import STATIC, Screen, Station, assert_inside, contrast, visible_text
 
-CHROMIUM = Path("/usr/bin/chromium")
 LANDSCAPE = {"width": 1920, "height": 1080}
 PORTRAIT = {"width": 1080, "height": 1920}
 SMALL = {"width": 1280, "height": 720}
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
 sync_api = pytest.importorskip("playwright.sync_api")
 
 
@@ -31,22 +28,13 @@ def station() -> Iterator[Station]:
     server.close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One Chromium for all tests of this file."""
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
-def open_screen(browser: Any, station: Station) -> Iterator[Callable[..., Screen]]:
+def open_screen(sync_chromium: Any, station: Station) -> Iterator[Callable[..., Screen]]:
     """Opens screens of any size and time zone and closes them at the end."""
     contexts: list[Any] = []
 
     def open_one(size: dict[str, int] = LANDSCAPE, **options: Any) -> Screen:
-        context = browser.new_context(viewport=size, **options)
+        context = sync_chromium.new_context(viewport=size, **options)
         contexts.append(context)
         return Screen(context.new_page(), station)
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from broadcaster.simulation.faults import Faults
 from broadcaster.store import announcements, sessions
 from broadcaster.store.database import Database
 from broadcaster.store.staff_tables import session
 from support.newsroom_city import (
-    CHROMIUM,
     DESK,
     RESIDENTS,
     City,
@@ -32,17 +32,12 @@ from support.staffing import PASSWORD, hire
 from support.waiting import until
 from support.world import rows, states, subscribe
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"
-    ),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 SIGNED_OUT = "status of 401|status of 403"
 """What Chromium's console says of answers to those who are not signed in."""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def city(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
     """Everything runs as in life."""
     async with opened(sqlite_url, tmp_path) as started:
@@ -57,8 +52,10 @@ async def end_sessions(database: Database) -> None:
 # --- nothing typed is lost ------------------------------------------------------------------------------
 
 
-async def test_who_types_without_a_pause_loses_at_most_two_seconds(city: City) -> None:
-    async with browsing(viewport=DESK) as opening:
+async def test_who_types_without_a_pause_loses_at_most_two_seconds(
+    city: City, chromium: Any
+) -> None:
+    async with browsing(chromium, viewport=DESK) as opening:
         rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/tulis")
         await rina.page.focus("#teks")
@@ -75,9 +72,11 @@ async def saved_as(page: Any, version: int) -> None:
     )
 
 
-async def test_what_was_typed_and_cleared_again_is_put_back_from_the_history(city: City) -> None:
+async def test_what_was_typed_and_cleared_again_is_put_back_from_the_history(
+    city: City, chromium: Any
+) -> None:
     text = "Perumda Tirta mengganti pipa induk. Tampung air sekarang."
-    async with browsing(viewport=DESK) as opening:
+    async with browsing(chromium, viewport=DESK) as opening:
         rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/tulis")
         await rina.page.fill("#teks", text)
@@ -89,8 +88,10 @@ async def test_what_was_typed_and_cleared_again_is_put_back_from_the_history(cit
         assert await rina.page.input_value("#teks") == text
 
 
-async def test_of_two_editors_the_second_sees_both_texts_and_chooses(city: City) -> None:
-    async with browsing(viewport=DESK, excused="status of 409|status of 422") as opening:
+async def test_of_two_editors_the_second_sees_both_texts_and_chooses(
+    city: City, chromium: Any
+) -> None:
+    async with browsing(chromium, viewport=DESK, excused="status of 409|status of 422") as opening:
         rina, budi = (
             await author(city, await opening()),
             await author(city, await opening(), "budi"),
@@ -116,8 +117,10 @@ async def test_of_two_editors_the_second_sees_both_texts_and_chooses(city: City)
         assert await rina.page.input_value("#teks") == "Tampung air sekarang. Dari Budi."
 
 
-async def test_a_sign_in_that_ends_in_the_middle_of_a_text_loses_nothing(city: City) -> None:
-    async with browsing(viewport=DESK, excused=SIGNED_OUT) as opening:
+async def test_a_sign_in_that_ends_in_the_middle_of_a_text_loses_nothing(
+    city: City, chromium: Any
+) -> None:
+    async with browsing(chromium, viewport=DESK, excused=SIGNED_OUT) as opening:
         rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/tulis")
         await rina.page.fill("#judul", "Air PDAM mati")
@@ -146,8 +149,10 @@ async def test_a_sign_in_that_ends_in_the_middle_of_a_text_loses_nothing(city: C
         assert await rina.page.input_value("#judul") == "Air PDAM mati di Cibabat"
 
 
-async def test_what_could_not_be_saved_is_offered_when_the_page_is_opened_again(city: City) -> None:
-    async with browsing(viewport=DESK, excused=SIGNED_OUT) as opening:
+async def test_what_could_not_be_saved_is_offered_when_the_page_is_opened_again(
+    city: City, chromium: Any
+) -> None:
+    async with browsing(chromium, viewport=DESK, excused=SIGNED_OUT) as opening:
         rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/tulis")
         await end_sessions(city.app.database)
@@ -168,9 +173,11 @@ async def test_what_could_not_be_saved_is_offered_when_the_page_is_opened_again(
 
 
 async def test_a_button_pressed_after_the_sign_in_ended_loses_nothing_without_a_script(
-    city: City,
+    city: City, chromium: Any
 ) -> None:
-    async with browsing(viewport=DESK, java_script_enabled=False, excused=SIGNED_OUT) as opening:
+    async with browsing(
+        chromium, viewport=DESK, java_script_enabled=False, excused=SIGNED_OUT
+    ) as opening:
         rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/tulis")
         await rina.page.fill("#judul", "Air PDAM mati")
@@ -186,8 +193,10 @@ async def test_a_button_pressed_after_the_sign_in_ended_loses_nothing_without_a_
         assert "Tersimpan." in await rina.page.inner_text("#tersimpan")
 
 
-async def test_the_end_of_a_sign_in_is_told_before_and_can_be_put_off(city: City) -> None:
-    async with browsing(viewport=DESK, excused=SIGNED_OUT) as opening:
+async def test_the_end_of_a_sign_in_is_told_before_and_can_be_put_off(
+    city: City, chromium: Any
+) -> None:
+    async with browsing(chromium, viewport=DESK, excused=SIGNED_OUT) as opening:
         rina = await author(city, await opening())
         await rina.page.clock.install()
         await rina.page.goto(f"{city.url}/redaksi/darurat?bahaya=banjir")
@@ -201,8 +210,8 @@ async def test_the_end_of_a_sign_in_is_told_before_and_can_be_put_off(city: City
         await says(rina.page, "#sesi", "Anda sudah keluar")
 
 
-async def test_a_warning_half_written_is_not_left_by_accident(city: City) -> None:
-    async with browsing(viewport=DESK) as opening:
+async def test_a_warning_half_written_is_not_left_by_accident(city: City, chromium: Any) -> None:
+    async with browsing(chromium, viewport=DESK) as opening:
         rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/darurat?bahaya=banjir")
         await rina.page.fill("#judul", "Banjir di Jalan Amir Machmud")
@@ -221,8 +230,8 @@ async def test_a_warning_half_written_is_not_left_by_accident(city: City) -> Non
 # --- limits -----------------------------------------------------------------------------------------------
 
 
-async def test_a_title_of_71_is_refused_with_the_focus_on_why(city: City) -> None:
-    async with browsing(viewport=DESK, excused="status of 422") as opening:
+async def test_a_title_of_71_is_refused_with_the_focus_on_why(city: City, chromium: Any) -> None:
+    async with browsing(chromium, viewport=DESK, excused="status of 422") as opening:
         rina = await author(city, await opening())
         await write(rina, city.url)
         await rina.page.fill("#judul", "💧" + "a" * 69)
@@ -245,12 +254,12 @@ async def test_a_title_of_71_is_refused_with_the_focus_on_why(city: City) -> Non
 # --- the hold, once, and as many as were told -------------------------------------------------------------
 
 
-async def test_the_number_on_the_button_is_the_number_of_rows(city: City) -> None:
+async def test_the_number_on_the_button_is_the_number_of_rows(city: City, chromium: Any) -> None:
     places = ["cibabat", "cimahi-utara", "cimahi", "melong"]
     for number, place in enumerate(places * 3):
         await subscribe(city.app, "email", [(f"banyak{number}@surat.example", place)])
         await subscribe(city.app, "telegram", [(f"71000000{number:02}", place)])
-    async with browsing(viewport=DESK) as opening:
+    async with browsing(chromium, viewport=DESK) as opening:
         dewi, announcement = await in_review(city, opening)
         button = await dewi.page.inner_text('form[action$="/setujui"] button')
         told = re.search(r"ke ([\d.]+) warga dan (\d+) layar", button)
@@ -264,8 +273,10 @@ async def test_the_number_on_the_button_is_the_number_of_rows(city: City) -> Non
         assert int(told[2]) == 1
 
 
-async def test_called_back_within_the_hold_no_provider_ever_gets_anything(city: City) -> None:
-    async with browsing(viewport=DESK) as opening:
+async def test_called_back_within_the_hold_no_provider_ever_gets_anything(
+    city: City, chromium: Any
+) -> None:
+    async with browsing(chromium, viewport=DESK) as opening:
         dewi, announcement = await in_review(city, opening)
         await dewi.press('form[action$="/setujui"] button')
         await says(dewi.page, "main", "Terbit dalam")
@@ -291,8 +302,8 @@ async def test_called_back_within_the_hold_no_provider_ever_gets_anything(city: 
         assert (row.state, row.published_at) == ("review", None)
 
 
-async def test_a_double_click_and_a_second_tab_publish_once(city: City) -> None:
-    async with browsing(viewport=DESK, excused="status of 409") as opening:
+async def test_a_double_click_and_a_second_tab_publish_once(city: City, chromium: Any) -> None:
+    async with browsing(chromium, viewport=DESK, excused="status of 409") as opening:
         dewi, _announcement = await in_review(city, opening)
         second = await dewi.page.context.new_page()
         await second.goto(dewi.page.url)
@@ -313,9 +324,11 @@ async def test_a_double_click_and_a_second_tab_publish_once(city: City) -> None:
 # --- progress ---------------------------------------------------------------------------------------------
 
 
-async def test_progress_survives_a_restart_of_the_server_and_stays_at_100(city: City) -> None:
+async def test_progress_survives_a_restart_of_the_server_and_stays_at_100(
+    city: City, chromium: Any
+) -> None:
     city.providers.bot.faults = Faults(rate_429=1)  # the others have theirs
-    async with browsing(viewport=DESK, excused="ERR_|Failed to fetch") as opening:
+    async with browsing(chromium, viewport=DESK, excused="ERR_|Failed to fetch") as opening:
         dewi, announcement = await in_review(city, opening, urgent=True)
         await dewi.tick('input[name="dibaca"]')
         await dewi.press('form[action$="/setujui"] button')

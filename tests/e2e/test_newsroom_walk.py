@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from broadcaster.domain.accounts import AccountRole
 from support.newsroom_city import (
     CHANNELS,
-    CHROMIUM,
     DESK,
     PHONE,
     RESIDENTS,
@@ -34,15 +34,10 @@ from support.world import states
 PREVIEW_SECONDS = 0.5
 TRIES = 20
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"
-    ),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def city(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
     """Everything runs as in life."""
     async with opened(sqlite_url, tmp_path) as started:
@@ -61,12 +56,12 @@ async def city(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
     ids=["desk", "desk without script", "keyboard", "phone", "phone without script"],
 )
 async def test_two_people_publish_and_it_arrives_as_it_was_shown(
-    city: City, size: dict[str, int], script: bool, keys: bool
+    city: City, chromium: Any, size: dict[str, int], script: bool, keys: bool
 ) -> None:
     staff: dict[str, tuple[AccountRole, ...]] = {"rina": ("author",), "dewi": ("approver",)}
     for name, roles in staff.items():
         await hire(city.app, name, *roles)
-    async with browsing(viewport=size, java_script_enabled=script) as opening:
+    async with browsing(chromium, viewport=size, java_script_enabled=script) as opening:
         rina = Hands(page=await opening(), keys=keys)
         await rina.sign_in(city.url, "rina")
         await write(rina, city.url)
@@ -133,9 +128,9 @@ async def until_page(page: Any, text: str) -> None:
     raise AssertionError(f"the page never said {text}")
 
 
-async def test_previews_follow_each_key_and_the_caret_stays(city: City) -> None:
+async def test_previews_follow_each_key_and_the_caret_stays(city: City, chromium: Any) -> None:
     await hire(city.app, "rina", "author")
-    async with browsing(viewport=DESK) as opening:
+    async with browsing(chromium, viewport=DESK) as opening:
         rina = Hands(page=await opening())
         await rina.sign_in(city.url, "rina")
         await write(rina, city.url)
@@ -163,9 +158,11 @@ async def _seconds_until_shown(page: Any, character: str) -> float:
     return time.monotonic() - begun
 
 
-async def test_a_photo_as_phones_take_them_goes_up_while_the_previews_go_on(city: City) -> None:
+async def test_a_photo_as_phones_take_them_goes_up_while_the_previews_go_on(
+    city: City, chromium: Any
+) -> None:
     await hire(city.app, "rina", "author")
-    async with browsing(viewport=DESK) as opening:
+    async with browsing(chromium, viewport=DESK) as opening:
         rina = Hands(page=await opening())
         await rina.sign_in(city.url, "rina")
         await write(rina, city.url)
@@ -183,9 +180,11 @@ async def test_a_photo_as_phones_take_them_goes_up_while_the_previews_go_on(city
         assert await rina.page.input_value("#berkas") == ""
 
 
-async def test_a_tab_closed_in_the_middle_loses_at_most_two_seconds(city: City) -> None:
+async def test_a_tab_closed_in_the_middle_loses_at_most_two_seconds(
+    city: City, chromium: Any
+) -> None:
     await hire(city.app, "rina", "author")
-    async with browsing(viewport=DESK) as opening:
+    async with browsing(chromium, viewport=DESK) as opening:
         rina = Hands(page=await opening())
         await rina.sign_in(city.url, "rina")
         await rina.page.goto(f"{city.url}/redaksi/tulis")

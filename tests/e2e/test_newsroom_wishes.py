@@ -3,11 +3,12 @@
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from support.newsroom_city import (
-    CHROMIUM,
     DESK,
     PHONE,
     City,
@@ -20,15 +21,10 @@ from support.newsroom_city import (
 from support.waiting import until
 from support.world import states
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"
-    ),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def city(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
     """Everything runs as in life."""
     async with opened(sqlite_url, tmp_path) as started:
@@ -61,9 +57,9 @@ BAR = """() => {
     "size", [DESK, PHONE, ZOOMED], ids=["desk", "phone", "zoomed to 400 per cent"]
 )
 async def test_what_has_the_focus_is_never_under_the_bar_at_the_foot(
-    city: City, size: dict[str, int]
+    city: City, chromium: Any, size: dict[str, int]
 ) -> None:
-    async with browsing(viewport=size, reduced_motion="reduce") as opening:
+    async with browsing(chromium, viewport=size, reduced_motion="reduce") as opening:
         rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/tulis")
         await rina.page.evaluate(
@@ -102,8 +98,12 @@ MOVING = """() => [...document.querySelectorAll("*")].filter((one) => {
 }).map((one) => one.outerHTML.slice(0, 100))"""
 
 
-async def test_pages_bear_wider_spacing_and_stand_still_for_those_who_wish_it(city: City) -> None:
-    async with browsing(viewport={"width": 375, "height": 800}, reduced_motion="reduce") as opening:
+async def test_pages_bear_wider_spacing_and_stand_still_for_those_who_wish_it(
+    city: City, chromium: Any
+) -> None:
+    async with browsing(
+        chromium, viewport={"width": 375, "height": 800}, reduced_motion="reduce"
+    ) as opening:
         dewi, announcement = await in_review(city, opening, urgent=True)
         await dewi.tick('input[name="dibaca"]')
         await dewi.press('form[action$="/setujui"] button')
@@ -122,8 +122,8 @@ async def test_pages_bear_wider_spacing_and_stand_still_for_those_who_wish_it(ci
             assert await rina.page.evaluate(SPACED) == [0, []], path
 
 
-async def test_the_receipt_is_one_sheet_of_paper(city: City) -> None:
-    async with browsing(viewport=DESK) as opening:
+async def test_the_receipt_is_one_sheet_of_paper(city: City, chromium: Any) -> None:
+    async with browsing(chromium, viewport=DESK) as opening:
         dewi, announcement = await in_review(city, opening, urgent=True)
         await dewi.tick('input[name="dibaca"]')
         await dewi.press('form[action$="/setujui"] button')

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from support.browsing import EMERGENCY, Running, running
 
-CHROMIUM = Path("/usr/bin/chromium")
 DESK, PHONE, NARROW = (
     {"width": 1440, "height": 900},
     {"width": 390, "height": 844},
@@ -20,15 +20,12 @@ DESK, PHONE, NARROW = (
 )
 HOSTILE = '"><script>document.title="diretas"</script><img src=x onerror=document.title="diretas">'
 
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"
-)
-async_api = pytest.importorskip("playwright.async_api")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OpenPage = Callable[..., Awaitable[Any]]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def site(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Running]:
     """The site with one announcement of each standing, the longest title that may be, and an
     emergency.
@@ -53,35 +50,34 @@ async def site(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Running]:
         yield started
 
 
-@pytest.fixture
-async def open_page() -> AsyncIterator[OpenPage]:
-    """Opens pages in contexts of their own; keeps what the browser complains of and which hosts it
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_page(chromium: Any) -> AsyncIterator[OpenPage]:
+    """Open pages in contexts of their own; keep what the browser complains of and which hosts it
     asks.
     """
-    async with async_api.async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox"]
+    contexts: list[Any] = []
+
+    async def opening(size: dict[str, int] = DESK, **options: Any) -> Any:
+        context = await chromium.new_context(viewport=size, **options)
+        contexts.append(context)
+        page = await context.new_page()
+        page.complaints, page.hosts = [], set()
+        page.on(
+            "console",
+            lambda message: (
+                page.complaints.append(message.text) if message.type == "error" else None
+            ),
         )
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on(
+            "request",
+            lambda request: page.hosts.add(re.sub(r"^\w+://([^/:]+).*", r"\1", request.url)),
+        )
+        return page
 
-        async def opening(size: dict[str, int] = DESK, **options: Any) -> Any:
-            context = await browser.new_context(viewport=size, **options)
-            page = await context.new_page()
-            page.complaints, page.hosts = [], set()
-            page.on(
-                "console",
-                lambda message: (
-                    page.complaints.append(message.text) if message.type == "error" else None
-                ),
-            )
-            page.on("pageerror", lambda error: page.complaints.append(str(error)))
-            page.on(
-                "request",
-                lambda request: page.hosts.add(re.sub(r"^\w+://([^/:]+).*", r"\1", request.url)),
-            )
-            return page
-
-        yield opening
-        await browser.close()
+    yield opening
+    for context in contexts:
+        await context.close()
 
 
 async def addresses(site: Running) -> list[str]:

@@ -18,17 +18,11 @@ import pytest
 from broadcaster.simulation.ports import free_port
 from support.waiting import runs
 
-CHROMIUM = Path("/usr/bin/chromium")
 ROOT = Path(__file__).resolve().parents[2]
 READY = "Ponsel tiruan"
 SECONDS = 60_000  # milliseconds that a busy machine may take
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"
-    ),
-]
+pytestmark = pytest.mark.slow
 sync_api = pytest.importorskip("playwright.sync_api")
 
 
@@ -98,30 +92,26 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 @pytest.fixture
-def page(demo: Demo) -> Iterator[Any]:
+def page(demo: Demo, sync_chromium: Any) -> Iterator[Any]:
     """The simulation in a browser; any complaint of the browser, or request to elsewhere, fails the
     test.
     """
     troubles: list[str] = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 1440, "height": 900})
-        opened.on(
-            "console",
-            lambda said: troubles.append(said.text) if said.type in {"error", "warning"} else None,
-        )
-        opened.on("pageerror", lambda error: troubles.append(str(error)))
-        opened.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.startswith((demo.url, "data:"))
-                else troubles.append(request.url)
-            ),
-        )
-        opened.goto(f"{demo.url}/simulasi")
-        yield opened
-        browser.close()
+    opened = sync_chromium.new_page(viewport={"width": 1440, "height": 900})
+    opened.on(
+        "console",
+        lambda said: troubles.append(said.text) if said.type in {"error", "warning"} else None,
+    )
+    opened.on("pageerror", lambda error: troubles.append(str(error)))
+    opened.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith((demo.url, "data:")) else troubles.append(request.url)
+        ),
+    )
+    opened.goto(f"{demo.url}/simulasi")
+    yield opened
+    opened.context.close()
     assert troubles == []
 
 
@@ -182,17 +172,15 @@ def test_on_a_small_phone_nothing_runs_over_the_edge(page: Any) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_without_a_script_the_same_buttons_work(demo: Demo) -> None:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        page = browser.new_context(java_script_enabled=False).new_page()
-        page.goto(f"{demo.url}/simulasi?wilayah=melong")
-        page.click("button[name=draf][value=jalan]")
-        assert page.url == f"{demo.url}/simulasi?wilayah=melong"
-        assert page.locator(".draft.sent .code").count() >= 1
-        page.click("text=Muat ulang")
-        assert page.locator(".sim").count() == 1
-        browser.close()
+def test_without_a_script_the_same_buttons_work(demo: Demo, sync_chromium: Any) -> None:
+    page = sync_chromium.new_context(java_script_enabled=False).new_page()
+    page.goto(f"{demo.url}/simulasi?wilayah=melong")
+    page.click("button[name=draf][value=jalan]")
+    assert page.url == f"{demo.url}/simulasi?wilayah=melong"
+    assert page.locator(".draft.sent .code").count() >= 1
+    page.click("text=Muat ulang")
+    assert page.locator(".sim").count() == 1
+    page.context.close()
 
 
 def test_a_second_start_on_the_same_folder_says_who_uses_it(demo: Demo) -> None:

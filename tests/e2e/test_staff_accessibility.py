@@ -20,7 +20,8 @@ import pytest_asyncio
 from broadcaster.domain.accounts import Account
 from broadcaster.newsroom import corrections, drafts, release, review
 from broadcaster.store import accounts
-from broadcaster.web.base.authorization import HALF, SIGN_IN, Row
+from broadcaster.store.sessions import HALF
+from broadcaster.web.base.authorization import SIGN_IN, Row
 from support.browsing import running
 from support.staff_rows import (
     COMPOSED,
@@ -56,7 +57,6 @@ from support.staff_rows import (
 from support.staff_rows import secured as factored
 from support.staffing import Browser, browser, hire
 
-CHROMIUM = Path("/usr/bin/chromium")
 AXE = (Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDE, PHONE, NARROW = (
@@ -68,13 +68,7 @@ COMPOSER_BYTES = 80 * 1000
 """What the composer may cost on a first visit, packed as it comes."""
 EVERY_ROLE: Any = ("author", "approver", "screens", "admin")
 
-pytestmark = [
-    pytest.mark.skipif(
-        not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"
-    ),
-    pytest.mark.asyncio(loop_scope="module"),
-]
-async_api = pytest.importorskip("playwright.async_api")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 # --- what is looked at ----------------------------------------------------------------------------------
@@ -419,36 +413,32 @@ async def faults(page: Any, tags: Sequence[str] = TAGS) -> list[str]:
 
 
 @asynccontextmanager
-async def room(sqlite_template: Path, folder: Path) -> AsyncIterator[Room]:
+async def room(chromium: Any, sqlite_template: Path, folder: Path) -> AsyncIterator[Room]:
     """A site of its own with a browser."""
     (folder / "siaran.db").write_bytes(sqlite_template.read_bytes())
     settings = {"BROADCASTER_SIMULATED": "true", "BROADCASTER_BREAK_GLASS": "true"}
-    async with (
-        running(f"sqlite:///{folder / 'siaran.db'}", folder, **settings) as site,
-        async_api.async_playwright() as playwright,
-    ):
-        chromium = await playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox"]
-        )
-        yield Room(stage=await staged(site), chromium=chromium)
-        await chromium.close()
+    async with running(f"sqlite:///{folder / 'siaran.db'}", folder, **settings) as site:
+        opened = Room(stage=await staged(site), chromium=chromium)
+        yield opened
+        for page in opened.pages.values():
+            await page.context.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def full(
-    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+    chromium: Any, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Room]:
     """A newsroom at work."""
-    async with room(sqlite_template, tmp_path_factory.mktemp("penuh")) as started:
+    async with room(chromium, sqlite_template, tmp_path_factory.mktemp("penuh")) as started:
         yield started
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def bare(
-    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+    chromium: Any, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Room]:
     """A newsroom on its first morning."""
-    async with room(sqlite_template, tmp_path_factory.mktemp("kosong")) as started:
+    async with room(chromium, sqlite_template, tmp_path_factory.mktemp("kosong")) as started:
         yield started
 
 

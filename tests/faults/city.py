@@ -20,8 +20,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from broadcaster.app import App
+from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.simulation.ports import free_port
 from broadcaster.store import ledger, tokens
 from broadcaster.store.migrate import migrate
@@ -134,7 +135,7 @@ class City:
     disk: Disk | None
     token: str
     own: Mapping[str, dict[str, str]]
-    published: dict[str, Stored] = field(default_factory=dict)
+    published: dict[str, StoredAnnouncement] = field(default_factory=dict)
     areas: dict[str, str] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
@@ -188,7 +189,9 @@ class City:
         checked = Press.of(self.app).examine(fields, self.app.clock())
         self.areas[mark] = areas
         self.published[mark] = await self._insist(
-            lambda: publications.publish_now(self.app, checked, actor="uji")
+            lambda: publications.publish_now(
+                self.app, checked, actor=NamedActor(name="uji", now=self.app.clock())
+            )
         )
 
     async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
@@ -212,7 +215,7 @@ class City:
             fields["expires"] = (datetime.now(UTC) + timedelta(seconds=expires_in)).isoformat()
         checked = Press.of(self.app).examine(fields, self.app.clock())
         correcting = (corrections.correct, Press.of(self.app), self.published[after].id, checked)
-        why = {"reason": "Jamnya keliru.", "actor": "uji", "now": self.app.clock()}
+        why = {"reason": "Jamnya keliru.", "actor": NamedActor(name="uji", now=self.app.clock())}
         stored = await self._insist(lambda: self.app.database.write(*correcting, **why))
         self.published[mark] = stored
         await publications.ring(self.app, stored)

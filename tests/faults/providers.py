@@ -18,8 +18,10 @@ import msgspec
 from aiohttp import web
 
 from broadcaster.simulation import serving
-from broadcaster.simulation.callbacks import Callbacks, Item
+from broadcaster.simulation.callbacks import Callbacks, WebhookItem
 from broadcaster.simulation.graph_api import wamid
+from broadcaster.simulation.smtp import SmtpStandIn
+from broadcaster.simulation.smtp_script import Move, ScriptedAnswer, SmtpScript
 
 PHONE_ID, TOKEN, APP_SECRET, BOT_TOKEN = "860000000112", "EAAG-uji", "rahasia", "860112:uji"
 LATENCY = 0.005
@@ -131,7 +133,6 @@ class Providers:
         self.hooks = hooks
         self.callbacks = Callbacks(url=callback_url, secret=APP_SECRET, envelope=_envelope)
         self.open = asyncio.Event()
-        self.letters: set[Letters] = set()
         self.http = ""
         self._numbers = itertools.count(1)
         self._dice = random.Random(seed)
@@ -141,31 +142,29 @@ class Providers:
         """Serve; yields the settings of each worker, each with addresses of its own, so that we
         know who wrote.
         """
-        loop = asyncio.get_running_loop()
         app = web.Application(client_max_size=1 << 20)
         app.router.add_post("/{worker}/v25.0/{node}/messages", self._whatsapp)
         app.router.add_get("/{worker}/v25.0/{node}", _number)
         app.router.add_post("/{worker}/bot{token}/{method}", self._telegram)
-        async with serving.running(app) as base, _in_background(self.callbacks.run()):
-            servers, settings = [], {}
-            for worker in workers:
-                server = await loop.create_server(
-                    lambda worker=worker: Letters(self, worker), serving.HOST, 0
-                )
-                servers.append(server)
-                settings[worker] = {
-                    "EMAIL_URL": f"smtp://{serving.HOST}:{server.sockets[0].getsockname()[1]}",
+        async with (
+            serving.running(app) as base,
+            _in_background(self.callbacks.run()),
+            contextlib.AsyncExitStack() as stack,
+        ):
+            settings = {
+                worker: {
+                    "EMAIL_URL": await stack.enter_async_context(
+                        MailServer(self, worker).running()
+                    ),
                     "WHATSAPP_API_URL": f"{base}/{worker}/v25.0",
                     "TELEGRAM_API_URL": f"{base}/{worker}",
                 }
+                for worker in workers
+            }
             try:
                 yield settings
             finally:
                 self.open.set()
-                for server in servers:
-                    server.close()
-                for session in list(self.letters):
-                    session.drop()
 
     def misbehave(self, channel: str, kind: str, count: int) -> None:
         """So many of the next requests of a channel go wrong."""
@@ -290,7 +289,7 @@ def _unavailable() -> web.Response:
     )
 
 
-def _envelope(items: Sequence[Item]) -> dict[str, Any]:
+def _envelope(items: Sequence[WebhookItem]) -> dict[str, Any]:
     statuses = [item["statuses"] for item in items]
     value = {
         "messaging_product": "whatsapp",
@@ -316,119 +315,48 @@ async def _in_background(work: Any) -> AsyncIterator[None]:
 # --- mail -----------------------------------------------------------------------------------------
 
 
-class Letters(asyncio.Protocol):
-    """One SMTP connection of a worker (RFC 5321, PIPELINING): works its input off in order,
-    whatever the packets.
-    """
+TROUBLE = {
+    "429": ScriptedAnswer(reply="421 4.7.0 Too many messages, come back later"),
+    "503": ScriptedAnswer(reply="451 4.3.0 Come back later"),
+    "500": ScriptedAnswer(reply="451 4.3.0 Local error", step="content"),
+    "cut": ScriptedAnswer(reply=Move.DROP, step="content"),
+    "hang": ScriptedAnswer(reply=Move.SILENCE, step="content"),
+    "twice": ScriptedAnswer(reply=Move.EXTRA, step="content", delay=LATENCY),
+}
+"""Answer to an envelope by the fault that was drawn for it."""
+SOUND = ScriptedAnswer(reply=Move.GOOD, step="content", delay=LATENCY)
+
+
+@dataclass(kw_only=True)
+class Drawn(SmtpScript):
+    """Script in which each envelope draws its fault."""
+
+    mischief: Mischief
+    drawn: dict[str, ScriptedAnswer] = field(default_factory=dict)
+
+    def answer(self, step: str, address: str) -> ScriptedAnswer:
+        """Draw with the recipient, and answer at the step that the fault concerns."""
+        if step == "RCPT":
+            self.drawn[address] = TROUBLE.get(self.mischief.draw(), SOUND)
+        answer = self.drawn.get(address)
+        return answer if answer and answer.step == step else ScriptedAnswer(reply=Move.GOOD)
+
+
+class MailServer(SmtpStandIn):
+    """Mail server of one worker that notes what it accepts in the common record."""
 
     def __init__(self, providers: Providers, worker: str) -> None:
-        self._providers, self._worker = providers, worker
-        self._input = bytearray()
-        self._kind = self._to = ""
-        self._in_content = self._held = False
-        self._transport: asyncio.Transport
+        super().__init__(script=Drawn(mischief=providers.mischief["email"]), inbox_size=0)
+        self._record, self._worker = providers.record, worker
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._providers.letters.add(self)
-        self._say(b"220 surat.example ESMTP")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the client."""
-        self._held = True
-        self._providers.letters.discard(self)
-
-    def drop(self) -> None:
-        """End the connection without a word."""
-        self._held = True
-        self._transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        """Take in what came."""
-        self._input += data
-        self._work()
-
-    def _say(self, *lines: bytes) -> None:
-        self._transport.write(b"".join(line + b"\r\n" for line in lines))
-
-    def _work(self) -> None:
-        for part in iter(self._next, None):
-            if self._in_content:
-                self._in_content = False
-                self._accept(part)
-            else:
-                self._command(part)
-
-    def _next(self) -> bytes | None:
-        """The next command line, or content without its end; None when it has not come yet, or we
-        are silent.
-        """
-        end = b"\r\n.\r\n" if self._in_content else b"\r\n"
-        at = -1 if self._held else self._input.find(end)
-        if at < 0:
-            return None
-        part = bytes(self._input[:at])
-        del self._input[: at + len(end)]
-        return part
-
-    def _command(self, line: bytes) -> None:
-        verb = line[:4].upper()
-        if verb == b"EHLO":
-            self._say(
-                b"250-surat.example",
-                b"250-PIPELINING",
-                b"250-8BITMIME",
-                b"250-SMTPUTF8",
-                b"250 ENHANCEDSTATUSCODES",
-            )
-        elif verb == b"MAIL":
-            self._kind, self._to = self._providers.mischief["email"].draw(), ""
-            self._say(b"250 2.1.0 OK")
-        elif verb == b"RCPT":
-            self._recipient(line)
-        elif verb == b"DATA" and self._to:
-            self._in_content = True
-            self._say(b"354 Go on")
-        elif verb == b"DATA":
-            self._say(b"554 5.5.1 No valid recipients")
-        else:
-            self._say(b"221 2.0.0 Bye" if verb == b"QUIT" else b"250 2.0.0 OK")
-
-    def _recipient(self, line: bytes) -> None:
-        if self._kind == "429":
-            self._say(b"421 4.7.0 Too many messages, come back later")
-            self._held = True
-            self._transport.close()
-        elif self._kind == "503":
-            self._say(b"451 4.3.0 Come back later")
-        else:
-            self._to = line[line.index(b"<") + 1 : line.index(b">")].decode()
-            self._say(b"250 2.1.5 OK")
-
-    def _accept(self, content: bytes) -> None:
-        """Note the message, then answer after a moment, or never."""
-        if self._kind == "500":
-            self._say(b"451 4.3.0 Local error")
-            return
-        found = MESSAGE_ID.search(content)
-        self._providers.record.take(
-            "email", self._to, content, self._worker, mark=found[1].decode() if found else ""
-        )
-        self._held = True
-        if self._kind == "cut":
-            self.drop()
-        elif self._kind != "hang":
-            asyncio.get_running_loop().call_later(
-                LATENCY, self._confirm, 2 if self._kind == "twice" else 1
-            )
-
-    def _confirm(self, times: int) -> None:
-        if not self._transport.is_closing():
-            self._say(*[b"250 2.0.0 OK queued"] * times)
-            self._held = False
-            self._work()
+    def take(self, sender: str, recipients: list[str], content: bytes) -> bytes | None:
+        """Note, then take; the transcript would only repeat the record."""
+        match = MESSAGE_ID.search(content)
+        mark = match[1].decode() if match else ""
+        for to in recipients:
+            self._record.take("email", to, content, self._worker, mark=mark)
+        self.transcript.taken.clear()
+        return super().take(sender, recipients, content)
 
 
 def uncertain(providers: Providers) -> Iterator[tuple[str, str, int]]:

@@ -80,7 +80,7 @@ async def test_a_process_that_hangs_can_be_asked_where(city: City) -> None:
     web = city.supervisor.parts["web"]
     web.send(signal.SIGUSR1)
     await until(
-        lambda: "await" in web.log.read_text() and "serving.py" in web.log.read_text(),
+        lambda: "await" in web.log.read_text() and "server.py" in web.log.read_text(),
         what="it tells",
     )
 

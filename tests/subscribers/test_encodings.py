@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from subscribers.encodings import BadFile, detect
 from subscribers.table import Table
+from support.wording import problem_of
 
 HEADER = "channel,address,areas,topics,language,consent_source,consent_at"
 GOOD = "email,rina@contoh.example,cibabat,,id,formulir,2026-11-03"
@@ -27,7 +28,7 @@ def test_an_encoding_is_found_and_its_letters_arrive(codec: str, mark: bytes, na
     encoding = detect(content)
     assert encoding.name == name
     (record,) = Table(encoding.open(content))
-    assert (record.cells[5], record.problem) == (source, "")
+    assert (record.cells[5], problem_of(record)) == (source, "")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_one_broken_letter_in_proper_utf8_spoils_one_row_only() -> None:
         GOOD.encode().replace(b"formulir", b"caf\xe9"),
     ]
     content = io.BytesIO(b"\n".join([HEADER.encode(), *rows]))
-    assert [record.problem for record in Table(detect(content).open(content))] == [
+    assert [problem_of(record) for record in Table(detect(content).open(content))] == [
         "",
         "Baris ini bukan UTF-8.",
     ]

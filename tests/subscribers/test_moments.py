@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subscribers.moments import read_moment
+from subscribers.refusals import BadValue
+from support.wording import refuses, words_of
 
 WIB = timezone(timedelta(hours=7))
 NINE = 1_793_671_200.0
@@ -76,7 +78,7 @@ def test_seconds_and_their_fractions_are_kept() -> None:
 def test_a_slip_has_its_own_sentence(text: str, reason: str) -> None:
     with pytest.raises(ValueError) as refused:
         read_moment(text, WIB, now=NINE + 1)
-    assert str(refused.value) == reason
+    assert words_of(refused.value) == reason
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_a_slip_has_its_own_sentence(text: str, reason: str) -> None:
              "2026-11-03 09:00 XYZ", "3 Foo 2026", "2026-11-03T09:00+99:00", "03/11-2026", "2026-13-01"],
 )  # fmt: skip
 def test_what_is_no_moment_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ValueError, match="tidak terbaca: tulis seperti 2026-11-03T09:00"):
+    with refuses(BadValue, match="tidak terbaca: tulis seperti 2026-11-03T09:00"):
         read_moment(text, WIB, now=NINE)
 
 
@@ -92,5 +94,5 @@ def test_what_is_no_moment_is_refused_with_an_example(text: str) -> None:
 def test_any_text_is_read_or_refused_with_a_sentence(text: str) -> None:
     try:
         read_moment(text, WIB, now=NINE)
-    except ValueError as refused:
-        assert str(refused).endswith(".")
+    except BadValue as refused:
+        assert words_of(refused).endswith(".")

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 from broadcaster.store.database import Database
 from subscribers import consent, residents, store
 from subscribers.areas import AreaTree
+from subscribers.export import export_rows
 from subscribers.importing import COLUMNS, Row, import_rows, read_rows
 from subscribers.residents import (
     Joined,
@@ -18,7 +19,6 @@ from subscribers.residents import (
     channel_of,
     count,
     erase,
-    export_rows,
     find,
     get,
     move,

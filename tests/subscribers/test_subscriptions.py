@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Connection
 
 from subscribers.areas import AreaTree
+from subscribers.refusals import BadValue
 from subscribers.subscriptions import (
     Choice,
     check_topics,
@@ -16,6 +17,7 @@ from subscribers.subscriptions import (
     replace,
     unpack_topics,
 )
+from support.wording import refuses, words_of
 
 NOBODY = 10**9
 TOPICS = ("kesehatan", "bansos", "cuaca", "lainnya")
@@ -43,9 +45,9 @@ def test_topics_are_checked_against_those_of_the_city() -> None:
     ],
 )
 def test_an_unknown_topic_is_refused_with_a_suggestion(topic: str, sentence: str) -> None:
-    with pytest.raises(ValueError, match="tidak dikenal") as caught:
+    with refuses(BadValue, match="tidak dikenal") as caught:
         check_topics(["cuaca", topic], TOPICS)
-    assert str(caught.value) == sentence
+    assert words_of(caught.value) == sentence
 
 
 def test_emergencies_only_is_a_choice_of_its_own() -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subscribers.table import Table
+from subscribers.table import Record, Table, record_of
+from support.wording import problem_of
 
 HEADER = "channel,address,areas,topics,language,consent_source,consent_at"
 GOOD = "email,rina@contoh.example,cibabat,,id,formulir,2026-11-03"
@@ -59,7 +60,7 @@ def test_header_words_may_be_indonesian_and_spelt_with_spaces(header: str) -> No
 
 def test_blank_rows_and_empty_columns_are_passed_over() -> None:
     read = table(HEADER + ",,,", ",,,,,,", GOOD + ",,,", "", ' , ,"",,, ,', "\xa0", ";;;;;;", GOOD)
-    assert [(record.line, record.cells, record.problem) for record in read] == [
+    assert [(record.line, record.cells, problem_of(record)) for record in read] == [
         (3, CELLS, ""),
         (8, CELLS, ""),
     ]
@@ -67,7 +68,7 @@ def test_blank_rows_and_empty_columns_are_passed_over() -> None:
 
 def test_optional_columns_may_be_missing_at_the_end_as_excel_leaves_them_out() -> None:
     (record,) = table(HEADER + ",pelanggan,state", GOOD)
-    assert (record.cells, record.problem) == ((*CELLS, "", ""), "")
+    assert (record.cells, problem_of(record)) == ((*CELLS, "", ""), "")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -76,7 +77,7 @@ def test_a_cell_over_several_lines_is_one_record_and_lines_are_still_counted_rig
 ) -> None:
     lines = [HEADER, 'email,rina@contoh.example,cibabat,,id,"formulir', 'RW 05",2026-11-03', GOOD]
     read = Table(io.StringIO(end.join(lines) + end, newline=""))
-    assert [(record.line, record.problem) for record in read] == [(2, ""), (4, "")]
+    assert [(record.line, problem_of(record)) for record in read] == [(2, ""), (4, "")]
 
 
 def test_a_forgotten_quotation_mark_spoils_one_row() -> None:
@@ -89,7 +90,7 @@ def test_a_forgotten_quotation_mark_spoils_one_row() -> None:
             GOOD,
         )
     )
-    assert [(record.line, record.problem) for record in read] == [
+    assert [(record.line, problem_of(record)) for record in read] == [
         (2, "Tanda kutip tidak berpasangan."),
         (3, ""),
         (4, ""),
@@ -113,7 +114,7 @@ def test_a_forgotten_quotation_mark_spoils_one_row() -> None:
     ],
 )
 def test_a_row_that_cannot_be_read_has_its_own_sentence(row: str, problem: str) -> None:
-    assert [record.problem for record in table(HEADER, row, GOOD)] == [problem, ""]
+    assert [problem_of(record) for record in table(HEADER, row, GOOD)] == [problem, ""]
 
 
 @given(st.lists(st.text(alphabet="a,;\"'\n= ", max_size=12), max_size=30))
@@ -130,3 +131,9 @@ def test_numbers_kept_as_text_by_a_formula_are_those_numbers() -> None:
         'whatsapp;"=""0812""";cibabat;;id;loket;2026-11-03',
     )
     assert [record.cells[1] for record in found] == ["0812", "0812"]
+
+
+def test_cells_from_no_file_are_refused_for_what_a_file_may_not_hold() -> None:
+    assert problem_of(record_of(["email", "x" * 70_000])) == "Baris lebih dari 64 KiB."
+    assert "rusak" in problem_of(record_of(["email", "x\ufffd"]))
+    assert record_of(["email", "a\nb", "'=x"]) == Record(line=1, cells=("email", "a\nb", "=x"))

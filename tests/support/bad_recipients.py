@@ -16,6 +16,7 @@ from broadcaster.app import App
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.graph_api import GraphApi, _Request
 from broadcaster.simulation.graph_templates import ApiError
+from broadcaster.simulation.smtp import SmtpStandIn
 from broadcaster.store import channels as channel_store
 from broadcaster.store import throttling
 from broadcaster.store.channels import ChannelState
@@ -23,7 +24,6 @@ from broadcaster.store.tables import run
 from channels import whatsapp
 from subscribers.store import address as address_table
 from support import samples
-from support.picky_smtp import PickySmtp
 from support.world import program, subscribe, variables
 
 PHONE, TOKEN = "112", "token"
@@ -134,7 +134,7 @@ async def served(app: web.Application) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def email_city(
-    url: str, folder: Path, server: PickySmtp, people: Iterable[str], **more: str
+    url: str, folder: Path, server: SmtpStandIn, people: Iterable[str], **more: str
 ) -> AsyncIterator[App]:
     """A city of residents with mail."""
     settings = {"EMAIL_FROM": "info@info.cimahi.example", **more}

@@ -15,12 +15,13 @@ from typing import Any
 import aiohttp
 
 from broadcaster.app import App, open_app
+from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.runtime import config
 from broadcaster.simulation.ports import LOOPBACK, free_port
 from broadcaster.store import tokens
-from broadcaster.web.base.admission import Limits
+from broadcaster.web.base.admission import ConnectionLimits
 from broadcaster.web.server import serve
 from subscribers import importing
 from support import samples
@@ -115,17 +116,23 @@ class Running:
         """JSON to the API."""
         return await self.ask(path, "POST", json=content, headers=bearer(token) | headers)
 
-    async def publish(self, fields: Mapping[str, Any] = NOTICE, **changes: Any) -> Stored:
+    async def publish(
+        self, fields: Mapping[str, Any] = NOTICE, **changes: Any
+    ) -> StoredAnnouncement:
         """Publish by the program's own way, at the clock's time."""
         press = Press.of(self.app)
         checked = press.examine({**fields, **changes}, self.clock())
         return await self.app.database.write(
-            publications.publish, press, checked, actor="test", now=self.clock()
+            publications.publish, press, checked, actor=NamedActor(name="test", now=self.clock())
         )
 
     async def correct(
-        self, stored: Stored, reason: str, fields: Mapping[str, Any] = NOTICE, **changes: Any
-    ) -> Stored:
+        self,
+        stored: StoredAnnouncement,
+        reason: str,
+        fields: Mapping[str, Any] = NOTICE,
+        **changes: Any,
+    ) -> StoredAnnouncement:
         """Publish the next edition."""
         press = Press.of(self.app)
         checked = press.examine({**fields, **changes}, self.clock())
@@ -135,19 +142,17 @@ class Running:
             stored.id,
             checked,
             reason=reason,
-            actor="test",
-            now=self.clock(),
+            actor=NamedActor(name="test", now=self.clock()),
         )
 
-    async def withdraw(self, stored: Stored, reason: str) -> Stored:
+    async def withdraw(self, stored: StoredAnnouncement, reason: str) -> StoredAnnouncement:
         """Take it back."""
         return await self.app.database.write(
             corrections.withdraw,
             Press.of(self.app),
             stored.id,
             reason=reason,
-            actor="test",
-            now=self.clock(),
+            actor=NamedActor(name="test", now=self.clock()),
         )
 
     async def token(self, *scopes: str) -> str:
@@ -177,7 +182,7 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(
-    database_url: str, data_dir: object, *, limits: Limits | None = None, **settings: str
+    database_url: str, data_dir: object, *, limits: ConnectionLimits | None = None, **settings: str
 ) -> AsyncIterator[Running]:
     """Serve the site on a free port until the block ends; `settings` are variables that replace the
     usual ones.

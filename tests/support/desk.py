@@ -10,10 +10,10 @@ from sqlalchemy import Table, func, select
 from broadcaster.domain.rules import CheckedAnnouncement
 from broadcaster.domain.signatures import Signer
 from broadcaster.publishing.press import Press
-from broadcaster.runtime.config import TOPICS
+from broadcaster.runtime.settings import TOPICS
 from broadcaster.store.database import Database
 from channels.base.contract import Site
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 from subscribers.areas import AreaTree
 
 NOW = datetime(2026, 11, 25, 7, 43, 12, 345678, tzinfo=WIB)

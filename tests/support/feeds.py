@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,8 @@ def told(extension: str, body: bytes) -> list[tuple[str, str, datetime, datetime
 
 def moment(parsed: Any) -> datetime:
     """feedparser's UTC tuple as a time."""
-    return datetime(*parsed[:6], tzinfo=samples.WIB) + timedelta(hours=7)
+    year, month, day, hour, minute, second = parsed[:6]
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC).astimezone(samples.WIB)
 
 
 def many(count: int, **changes: Any) -> list[Edition]:

@@ -5,14 +5,12 @@ and hands that use its pages.
 import asyncio
 import html
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from broadcaster.app import App, open_app
 from broadcaster.runtime import config
@@ -25,12 +23,9 @@ from broadcaster.worker import LaneWorker
 from support.staffing import PASSWORD, hire
 from support.world import subscribe, variables
 
-CHROMIUM = Path("/usr/bin/chromium")
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 CHANNELS = ("whatsapp", "telegram", "email", "display", "feed")
 RESIDENTS = {"whatsapp": "6286000000001", "telegram": "7000000001", "email": "warga1@surat.example"}
-
-async_api = pytest.importorskip("playwright.async_api")
 
 
 @dataclass
@@ -181,34 +176,35 @@ class Hands:
 
 
 @asynccontextmanager
-async def browsing(excused: str = "", **options: Any) -> AsyncIterator[Any]:
-    """A browser whose pages must neither complain (but for what `excused`, a pattern, finds) nor
-    ask anybody else.
+async def browsing(
+    chromium: Any, excused: str = "", **options: Any
+) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+    """Open pages in contexts of their own, which must neither complain (but for what the pattern
+    `excused` matches) nor ask another host.
     """
     complaints: list[str] = []
-    async with async_api.async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox"]
-        )
+    contexts: list[Any] = []
 
-        async def opening() -> Any:
-            context = await browser.new_context(**options)
-            context.set_default_timeout(30_000)
-            page = await context.new_page()
-            page.on("console", lambda message: complaints.append(message.text))
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on(
-                "request",
-                lambda request: (
-                    request.url.startswith("http://127.0.0.1:") or complaints.append(request.url)
-                ),
-            )
-            return page
+    def note(request: Any) -> None:
+        if not request.url.startswith("http://127.0.0.1:"):
+            complaints.append(request.url)
 
+    async def opening() -> Any:
+        context = await chromium.new_context(**options)
+        contexts.append(context)
+        context.set_default_timeout(30_000)
+        page = await context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", note)
+        return page
+
+    try:
         yield opening
-        await browser.close()
-    complaints = [one for one in complaints if not excused or not re.search(excused, one)]
-    assert complaints == []
+    finally:
+        for context in contexts:
+            await context.close()
+    assert [text for text in complaints if not excused or not re.search(excused, text)] == []
 
 
 async def write(hands: Hands, url: str) -> None:

@@ -112,9 +112,10 @@ class Provider:
             "at_hash": base64.urlsafe_b64encode(half).decode().rstrip("="),
             **self.conduct.claims,
         }
-        claims |= {
+        misdeeds: dict[str, dict[str, Any]] = {
             "nonce": {"nonce": "tebakan"},
             "audience": {"aud": "aplikasi-lain"},
+            "audience_azp": {"aud": "aplikasi-lain", "azp": CLIENT},
             "two_audiences": {"aud": [CLIENT, "aplikasi-lain"]},
             "azp": {"aud": [CLIENT, "aplikasi-lain"], "azp": "aplikasi-lain"},
             "issuer": {"iss": "https://lain.example"},
@@ -122,10 +123,13 @@ class Provider:
             "old": {"iat": now - 3600},
             "future": {"iat": now + 3600, "exp": now + 7200},
             "at_hash": {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"},
-        }.get(self.conduct.misdeed, {})
+        }
+        claims |= misdeeds.get(self.conduct.misdeed, {})
         if self.does("no_nonce"):
             del claims["nonce"]
-        if self.does("none"):
+        if self.does("bare_none"):
+            del claims["at_hash"]
+        if self.does("none") or self.does("bare_none"):
             return unsigned({"alg": "none", "typ": "JWT"}, claims) + "."
         if self.does("hs256"):
             public = self.key.as_pem(private=False)
@@ -157,7 +161,8 @@ def create(provider: Provider) -> Starlette:
             provider.asked[name] += 1
             if provider.does("broken"):
                 return PlainTextResponse("gangguan", 503)
-            return await endpoint(provider, request)
+            answered: Response = await endpoint(provider, request)
+            return answered
 
         return answer
 

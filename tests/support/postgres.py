@@ -74,9 +74,9 @@ def initialise(folder: Path, programs: Path, user: str) -> Path:
         shutil.chown(folder, user)
     data = folder / "data"
     make = [
-        programs / "initdb",
+        str(programs / "initdb"),
         "-D",
-        data,
+        str(data),
         "-U",
         "siaran",
         "-A",

@@ -123,7 +123,7 @@ async def opened(
     url: str, folder: Path, provider: RunningProvider, **more: str
 ) -> AsyncIterator[City]:
     """The site under these settings."""
-    async with running(url, folder, **settings(provider, **more)) as site:
+    async with running(url, folder, limits=None, **settings(provider, **more)) as site:
         found = City(site=site, provider=provider)
         found.behave()
         yield found

@@ -25,7 +25,7 @@ from broadcaster.newsroom import corrections, review, templates
 from broadcaster.newsroom import drafts as newsroom
 from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing.press import Press
-from broadcaster.staff.email_verification import Asked
+from broadcaster.staff.email_verification import VerificationRequest
 from broadcaster.store import (
     accounts,
     announcements,
@@ -36,7 +36,7 @@ from broadcaster.store import (
     staff_tables,
 )
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.tables import held_suppression
+from broadcaster.store.channel_tables import held_suppression
 from broadcaster.web.base.authorization import Row
 from broadcaster.web.routes import STAFF
 from channels.base.contract import Rejected
@@ -359,7 +359,7 @@ async def second_factor(stage: Stage, _values: Mapping[str, str]) -> Mapping[str
 async def no_mail(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
     """The form of rina's, who had an address, that takes it away."""
     await stage.site.app.database.write(
-        accounts.reach, stage.rina.id, "email", "rina@contoh.example"
+        accounts.set_contact, stage.rina.id, "email", "rina@contoh.example"
     )
     return {"kabar": ""}
 
@@ -367,7 +367,9 @@ async def no_mail(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]
 async def mail_code(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
     """The form of rina's that says that mail reaches her."""
     app, at = stage.site.app, stage.site.clock().timestamp()
-    asked = Asked(account=stage.rina.id, at=at, code="abcd-efgh", mail="baru@contoh.example")
+    asked = VerificationRequest(
+        account=stage.rina.id, at=at, code="abcd-efgh", mail="baru@contoh.example"
+    )
     sealed = app.vault.seal("new mail", msgspec.json.encode(asked).decode())
     return {"mulai": base64.urlsafe_b64encode(sealed).decode(), "kode": "ABCD efgh"}
 

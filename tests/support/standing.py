@@ -4,15 +4,16 @@ screens must show of them.
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
 
 from broadcaster.app import App
+from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.simulation.providers import Providers
 from broadcaster.simulation.smtp import received_parts
 from broadcaster.store import slices
@@ -80,7 +81,7 @@ class City:
             await asyncio.gather(
                 *(engine.drain(channel, lane, seconds=5) for channel, lane in busy)
             )
-            engine.stopping = True
+            engine.stop()
             await engine.settle()
             forget_leases(self.app)  # of a run whose filling was cut short
         raise AssertionError("the work has no end")
@@ -93,7 +94,7 @@ class Story:
     """
 
     number: int
-    stored: Stored
+    stored: StoredAnnouncement
     editions: list[Fields | None] = field(default_factory=list)
     channels: frozenset[str] = frozenset()
     """Those that it named so far; empty: all."""
@@ -171,8 +172,7 @@ class Chronicle:
             press,
             story.stored.id,
             reason=reason,
-            actor="t",
-            now=self.city.app.clock(),
+            actor=NamedActor(name="t", now=self.city.app.clock()),
         )
         self._follows(story, None)
 
@@ -183,14 +183,16 @@ class Chronicle:
                 story.reached.setdefault(resident, []).append(story.newest)
             story.waiting = set()
 
-    def _do(self, act: Any, fields: Fields, *args: Any, **more: Any) -> Stored:
+    def _do(
+        self, act: Callable[..., StoredAnnouncement], fields: Fields, *args: Any, **more: Any
+    ) -> StoredAnnouncement:
         app = self.city.app
         press = Press.of(app)
         checked = press.examine(fields, app.clock())
-        stored: Stored = app.database.write_now(
-            act, press, *args, checked, **more, actor="t", now=app.clock()
+        actor = NamedActor(name="t", now=app.clock())
+        return app.database.write_now(
+            lambda connection: act(connection, press, *args, checked, **more, actor=actor)
         )
-        return stored
 
     def _follows(self, story: Story, fields: Fields | None) -> None:
         story.editions.append(fields)

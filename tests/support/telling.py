@@ -11,7 +11,7 @@ from typing import Any
 
 from broadcaster.domain.accounts import Account, AccountRole
 from broadcaster.inbound import inbox
-from broadcaster.inbound.replies import Answerer
+from broadcaster.inbound.replies import ReplySender
 from broadcaster.newsroom import notifications
 from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing.press import Press
@@ -57,7 +57,7 @@ class PostOffice:
     async def writes(self, chat: int, text: str) -> str:
         """Somebody writes to the bot; what it answers last."""
         assert await self.bot.writes(chat, text) == 200
-        answerer = Answerer(self.site.app)
+        answerer = ReplySender(self.site.app)
         await inbox.apply_due(self.site.app, answerer)
         await answerer.settle()
         return self.bot.inbox(chat)[-1].text
@@ -87,7 +87,7 @@ async def post_office(
     mail, bot = SmtpStandIn(record=True), BotApi(record=True)
     async with mail.running() as smtp, serving(bot.app) as api:
         variables = {"EMAIL_URL": smtp, "TELEGRAM_API_URL": api, **settings}
-        async with running(database_url, folder, **variables) as site:
+        async with running(database_url, folder, limits=None, **variables) as site:
             secret = CREDENTIALS["TELEGRAM_WEBHOOK_SECRET"]
             bot.webhook = {"url": f"{site.url}/webhook/telegram", "secret_token": secret}
             yield PostOffice(site=site, mail=mail, bot=bot)

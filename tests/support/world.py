@@ -13,9 +13,10 @@ from sqlalchemy import select
 
 from broadcaster.app import App, open_app
 from broadcaster.delivery.drain import Deliverer
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import STATES
 from broadcaster.publishing import press, publications
-from broadcaster.publishing.press import Stored
+from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.runtime import config
 from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.tables import delivery
@@ -70,10 +71,10 @@ async def subscribe(
     parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
     topics = [topic.slug for topic in app.settings.topics]
     rows = list(importing.read_rows(iter(f"{line}\n" for line in lines), app.tree, topics, parsers))
-    bad = [row for row in rows if isinstance(row, importing.BadRow)]
-    assert not bad, bad[:3]
+    good = [row for row in rows if isinstance(row, importing.Row)]
+    assert len(good) == len(rows), [row for row in rows if row not in good][:3]
     await app.database.write(
-        importing.import_rows, app.vault, app.tree, rows, datetime.now(UTC).timestamp() - 60
+        importing.import_rows, app.vault, app.tree, good, datetime.now(UTC).timestamp() - 60
     )
 
 
@@ -99,10 +100,12 @@ def emergency(**changes: Any) -> dict[str, Any]:
     )
 
 
-async def publish(app: App, fields: Mapping[str, Any]) -> Stored:
+async def publish(app: App, fields: Mapping[str, Any]) -> StoredAnnouncement:
     """Publish at once, as the command line does."""
     checked = press.Press.of(app).examine(fields, app.clock())
-    return await publications.publish_now(app, checked, actor="test")
+    return await publications.publish_now(
+        app, checked, actor=NamedActor(name="test", now=app.clock())
+    )
 
 
 def deliverer(app: App, *, lease: float = 30.0) -> Deliverer:

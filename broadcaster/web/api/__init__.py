@@ -1,1 +1,1 @@
-"""The API under /api/v1: one module for each thing it speaks of."""
+"""API under /api/v1: one module per resource."""

@@ -1,4 +1,4 @@
-"""Announcements for other systems: write, publish, follow, steer, correct, withdraw."""
+"""Announcements over the API: create, publish, track, pause, correct, withdraw."""
 
 from collections.abc import Callable
 
@@ -9,17 +9,18 @@ from starlette.responses import Response
 
 from broadcaster.delivery import controls
 from broadcaster.delivery.status import Overview, identify, overview
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
+from broadcaster.domain.refusal_codes import FieldCode, Hint
+from broadcaster.domain.refusals import InvalidAnnouncement, Phrase, Problem
 from broadcaster.publishing import corrections, publications, transitions
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.web.api.requests import Missing, as_json, once, read_model, read_object, refusing
 from broadcaster.web.api.schemas import Reason
-from broadcaster.web.base.authorization import app_of, token_of
+from broadcaster.web.base.authorization import app_of, token_actor, token_of
 
 
 @refusing
 async def create(request: Request) -> Response:
-    """Store an announcement as a draft, or publish it. 201."""
+    """Store an announcement as a draft, or publish it; 201."""
     raw = await read_object(request)
     publish = raw.pop("publish", False)
     if not isinstance(publish, bool):
@@ -27,45 +28,46 @@ async def create(request: Request) -> Response:
             [
                 Problem(
                     field="publish",
-                    reason="Bentuk isinya salah.",
-                    remedy="Isi dengan true atau false.",
+                    code=FieldCode.WRONG_SHAPE,
+                    parameters={"hint": Phrase(code=Hint.FILL_BOOLEAN)},
                 )
             ]
         )
     if publish and not token_of(request).may("publish"):
         raise HTTPException(403)
     app = app_of(request)
-    press, now, actor = Press.of(app), app.clock(), _actor(request)
+    press, actor = Press.of(app), token_actor(request)
 
-    def act(connection: Connection) -> Stored:
-        checked = press.examine(raw, now)
+    def act(connection: Connection) -> StoredAnnouncement:
+        checked = press.examine(raw, actor.now)
         if publish:
-            return publications.publish(connection, press, checked, actor=actor, now=now)
-        return publications.save_draft(connection, press, checked, actor=actor, now=now)
+            return publications.publish(connection, press, checked, actor=actor)
+        return publications.save_draft(connection, press, checked, actor=actor)
 
     return await _publication(request, act, status=201)
 
 
 @refusing
 async def read(request: Request) -> Response:
-    """What became of it; by id or by code."""
+    """Answer the status of an announcement, by id or code."""
     return as_json((await _overview(request)).as_json())
 
 
 @refusing
 async def correct(request: Request) -> Response:
-    """Publish the next edition."""
+    """Publish a corrected edition."""
     raw = await read_object(request)
     reason = _reason(raw.pop("reason", ""))
     app = app_of(request)
-    press, now, actor = Press.of(app), app.clock(), _actor(request)
+    press, actor = Press.of(app), token_actor(request)
 
-    found = await _found(request)
+    announcement_id = await _announcement_id(request)
 
-    def act(connection: Connection) -> Stored:
-        checked = press.examine(raw, now, corrected=transitions.held(connection, found))
+    def act(connection: Connection) -> StoredAnnouncement:
+        corrected = transitions.held(connection, announcement_id)
+        checked = press.examine(raw, actor.now, corrected=corrected)
         return corrections.correct(
-            connection, press, found, checked, reason=reason, actor=actor, now=now
+            connection, press, announcement_id, checked, reason=reason, actor=actor
         )
 
     return await _publication(request, act, status=200)
@@ -73,22 +75,22 @@ async def correct(request: Request) -> Response:
 
 @refusing
 async def withdraw(request: Request) -> Response:
-    """Publish the edition that takes it back."""
+    """Publish an edition that withdraws the announcement."""
     reason = read_model(Reason, await read_object(request)).reason
     app = app_of(request)
-    press, now, actor = Press.of(app), app.clock(), _actor(request)
+    press, actor = Press.of(app), token_actor(request)
 
-    found = await _found(request)
+    announcement_id = await _announcement_id(request)
 
-    def act(connection: Connection) -> Stored:
-        return corrections.withdraw(connection, press, found, reason=reason, actor=actor, now=now)
+    def act(connection: Connection) -> StoredAnnouncement:
+        return corrections.withdraw(connection, press, announcement_id, reason=reason, actor=actor)
 
     return await _publication(request, act, status=200)
 
 
 @refusing
 async def pause(request: Request) -> Response:
-    """Stop sending until resumed."""
+    """Pause sending until resumed."""
     why = (
         read_model(Reason, await read_object(request)).reason
         or f"Dijeda oleh {token_of(request).name}."
@@ -98,13 +100,13 @@ async def pause(request: Request) -> Response:
 
 @refusing
 async def resume(request: Request) -> Response:
-    """Go on where it was paused."""
+    """Resume a paused sending."""
     return await _steer(request, "resume")
 
 
 @refusing
 async def cancel(request: Request) -> Response:
-    """Send nothing more of it."""
+    """Cancel the remaining deliveries."""
     why = (
         read_model(Reason, await read_object(request)).reason
         or f"Dihentikan oleh {token_of(request).name}."
@@ -114,11 +116,9 @@ async def cancel(request: Request) -> Response:
 
 @refusing
 async def retry_failed(request: Request) -> Response:
-    """One more attempt for all that failed; says how many, and how many were left out for which
-    reason.
-    """
+    """Retry failed deliveries; answers how many, and how many were left out by reason."""
     done = await controls.retry_failed(
-        app_of(request), await _found(request), actor=_actor(request)
+        app_of(request), await _announcement_id(request), actor=token_actor(request)
     )
     return as_json(
         {
@@ -130,43 +130,43 @@ async def retry_failed(request: Request) -> Response:
 
 
 async def _publication(
-    request: Request, act: Callable[[Connection], Stored], *, status: int
+    request: Request, act: Callable[[Connection], StoredAnnouncement], *, status: int
 ) -> Response:
-    """Publish once, answer, and ring after the commit."""
+    """Publish once, answer, and wake the workers after the commit."""
     response, stored = await once(request, act, status=status)
     if stored is not None:
         await publications.ring(app_of(request), stored)
     return response
 
 
-async def _steer(request: Request, act: controls.Act, why: str = "") -> Response:
-    """Change the sending and answer how it stands."""
+async def _steer(request: Request, control: controls.SendingControl, why: str = "") -> Response:
+    """Pause, resume or cancel the sending and answer its status."""
     await controls.steer(
-        app_of(request), await _found(request), act, why=why, actor=_actor(request)
+        app_of(request),
+        await _announcement_id(request),
+        control,
+        why=why,
+        actor=token_actor(request),
     )
     return as_json((await _overview(request)).as_json())
 
 
-async def _found(request: Request) -> str:
-    """The id of the announcement that the path names by id or code."""
-    found = await app_of(request).database.read(identify, request.path_params["id"])
-    if found is None:
+async def _announcement_id(request: Request) -> str:
+    """Return the id of the announcement that the path names by id or code; raises Missing."""
+    announcement_id = await app_of(request).database.read(identify, request.path_params["id"])
+    if announcement_id is None:
         raise Missing
-    return found
+    return announcement_id
 
 
 async def _overview(request: Request) -> Overview:
     app = app_of(request)
-    shown = await app.database.read(
+    status = await app.database.read(
         overview, request.path_params["id"], app.site, app.causes, app.labels
     )
-    if shown is None:
+    if status is None:
         raise Missing
-    return shown
-
-
-def _actor(request: Request) -> str:
-    return f"token:{token_of(request).name}"
+    return status
 
 
 def _reason(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The areas of the city, and for people the page that explains what is open."""
+"""Areas of the city, and the page that documents the open interfaces."""
 
 import msgspec
 from starlette.requests import Request
@@ -7,19 +7,19 @@ from starlette.responses import Response
 from broadcaster.web.api.schemas import AreaAnswer, Areas
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import Row, app_of
-from broadcaster.web.base.http_cache import keep, serve
+from broadcaster.web.base.http_cache import prepare, serve
 from subscribers.areas import Area
 
 
 async def areas(request: Request) -> Response:
-    """Every area with its code and slug, city first."""
+    """Answer every area with its code and slug, city first."""
     answer = Areas(areas=[_answer(area) for area in app_of(request).tree.all()])
-    kept = keep(msgspec.json.encode(answer.model_dump()), media_type="application/json")
-    return serve(request, kept, cache_control="private, max-age=30")
+    response = prepare(msgspec.json.encode(answer.model_dump()), media_type="application/json")
+    return serve(request, response, cache_control="private, max-age=30")
 
 
 async def explain(request: Request) -> Response:
-    """The page for those who write programs."""
+    """Render the page for developers."""
     app = app_of(request)
     rows: tuple[Row, ...] = request.app.state.rows
     return pages.page(

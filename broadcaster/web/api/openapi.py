@@ -1,4 +1,6 @@
-"""The OpenAPI 3.1 document, generated from the route table and the models of bodies.py."""
+"""The OpenAPI 3.1 document, generated from the route table and the models in
+`broadcaster.web.api.schemas`.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,7 +17,7 @@ from broadcaster.runtime.version import version
 from broadcaster.web.api.schemas import ProblemDetails
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import Operation, Row, app_of
-from broadcaster.web.base.http_cache import Kept, keep, serve
+from broadcaster.web.base.http_cache import CachedResponse, prepare, serve
 
 PREFIX = "/api/v1/"
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -23,20 +25,24 @@ _REFERENCE = "#/components/schemas/{model}"
 
 
 async def show(request: Request) -> Response:
-    """The document."""
+    """Serve the document."""
     rows: tuple[Row, ...] = request.app.state.rows
-    return serve(request, _kept(rows, app_of(request).site.base_url), cache_control=pages.PUBLIC)
+    return serve(
+        request, _cached_document(rows, app_of(request).site.base_url), cache_control=pages.PUBLIC
+    )
 
 
 @cache
-def _kept(rows: tuple[Row, ...], base_url: str) -> Kept:
+def _cached_document(rows: tuple[Row, ...], base_url: str) -> CachedResponse:
     text = msgspec.json.encode(document(rows, base_url))
-    return keep(text, media_type="application/json", headers={"Access-Control-Allow-Origin": "*"})
+    return prepare(
+        text, media_type="application/json", headers={"Access-Control-Allow-Origin": "*"}
+    )
 
 
 @cache
 def document(rows: tuple[Row, ...], base_url: str) -> Mapping[str, Any]:
-    """The whole document of the rows that declare an operation."""
+    """Build the document from the rows that declare an operation."""
     described = [row for row in rows if row.operation is not None]
     models = {
         model
@@ -50,7 +56,10 @@ def document(rows: tuple[Row, ...], base_url: str) -> Mapping[str, Any]:
         "info": {
             "title": "Siaran Cimahi",
             "version": version(),
-            "description": "Announcements of the city: written once, sent by every channel. Errors are RFC 9457 problem details.",
+            "description": (
+                "Announcements of the city: written once, sent by every channel. "
+                "Errors are RFC 9457 problem details."
+            ),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": base_url}],
@@ -140,10 +149,11 @@ def _reference(model: type) -> dict[str, str]:
 
 
 def _schemas(models: Iterable[type]) -> Mapping[str, Any]:
-    wanted = [
+    pairs = [
         (model, "validation")
         for model in sorted(models, key=lambda model: model.__name__)
         if issubclass(model, BaseModel)
     ]
-    _, schema = models_json_schema(wanted, ref_template=_REFERENCE)  # type: ignore[arg-type]  # the mode is one of its literals
+    # mypy cannot tell that the mode is one of its literals
+    _, schema = models_json_schema(pairs, ref_template=_REFERENCE)  # type: ignore[arg-type]
     return dict(schema["$defs"])

@@ -1,9 +1,7 @@
-"""What every API endpoint does alike: read JSON, refuse in problem details, do repeated requests
-once.
-"""
+"""Shared parts of API endpoints: reading JSON, problem details, and idempotent requests."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,25 +11,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.domain.fields import InvalidAnnouncement, Problem, shown
+from broadcaster.domain.fields import excerpt
 from broadcaster.domain.lifecycle import NotAllowed
-from broadcaster.publishing.press import Stored
+from broadcaster.domain.refusal_codes import Hint, RequestCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Phrase, Problem
+from broadcaster.publishing.press import StoredAnnouncement
+from broadcaster.runtime.i18n import Words
+from broadcaster.runtime.refusal_words import WordedProblem, sentence, worded
 from broadcaster.store import idempotency
-from broadcaster.store.idempotency import Answer, KeyReused
+from broadcaster.store.idempotency import KeyReused, StoredResponse
 from broadcaster.web.base.authorization import Endpoint, app_of, token_of
-from broadcaster.web.base.errors import problem
+from broadcaster.web.base.errors import problem, words_of
 from broadcaster.web.base.storable import NUL
 
 Model = TypeVar("Model", bound=BaseModel)
 
 KEY_LIMIT = 200
-"""Characters of an Idempotency-Key, which are printable ASCII."""
-KEY_REUSED = Problem(
-    field="Idempotency-Key",
-    reason="Kunci ini sudah dipakai untuk permintaan lain.",
-    remedy="Pakai kunci baru untuk permintaan baru.",
-)
-UNSTORABLE, MEND_UNSTORABLE = "Memuat karakter NUL.", "Hapus karakter itu, lalu kirim lagi."
+"""Most characters of an Idempotency-Key, which must be printable ASCII."""
+KEY_REUSED = Problem(field="Idempotency-Key", code=RequestCode.KEY_REUSED)
 
 
 class Missing(Exception):
@@ -39,25 +36,29 @@ class Missing(Exception):
 
 
 def refusing(endpoint: Endpoint) -> Endpoint:
-    """The endpoint with every refusal of the product turned into problem details."""
+    """Wrap an endpoint so that every refusal is answered with problem details."""
 
     async def refused(request: Request) -> Response:
         try:
             return await endpoint(request)
         except InvalidAnnouncement as invalid:
-            return problem(422, problems=[_item(item) for item in invalid.problems])
+            return _invalid(request, invalid.problems)
         except KeyReused:
-            return problem(422, problems=[_item(KEY_REUSED)])
+            return _invalid(request, [KEY_REUSED])
         except NotAllowed as refusal:
-            return problem(409, detail=str(refusal))
+            t = words_of(request)
+            return problem(409, t, code=refusal.code, detail=sentence(refusal, t))
         except Missing:
-            return problem(404)
+            return problem(404, words_of(request))
 
     return refused
 
 
 async def read_object(request: Request) -> dict[str, Any]:
-    """The JSON object of the body, {} for an empty one; 400 for anything else."""
+    """Return the body's JSON object, {} for an empty body.
+
+    Raises HTTPException (400) for anything else, InvalidAnnouncement for text with NUL.
+    """
     body = await request.body()
     try:
         content = msgspec.json.decode(body) if body.strip() else {}
@@ -67,46 +68,45 @@ async def read_object(request: Request) -> dict[str, Any]:
         raise HTTPException(400)
     if unstorable := list(_with_nul(content)):
         raise InvalidAnnouncement(
-            Problem(field=name, reason=UNSTORABLE, remedy=MEND_UNSTORABLE) for name in unstorable
+            Problem(field=name, code=RequestCode.NUL_CHARACTER) for name in unstorable
         )
     return content
 
 
 def _with_nul(value: object, place: str = "") -> Iterator[str]:
-    """Name each place of a JSON value in which a text, or a name, holds a NUL."""
+    """Yield the path of each string or key in a JSON value that contains a NUL."""
     if isinstance(value, str) and NUL in value:
-        yield shown(place)
+        yield excerpt(place)
     elif isinstance(value, dict):
         for name, inner in value.items():
             within = f"{place}.{name}".lstrip(".")
-            yield from [shown(within)] if NUL in name else _with_nul(inner, within)
+            yield from [excerpt(within)] if NUL in name else _with_nul(inner, within)
     elif isinstance(value, list):
         yield from dict.fromkeys(name for inner in value for name in _with_nul(inner, place))
 
 
 def read_model(model: type[Model], content: Mapping[str, Any]) -> Model:
-    """The content as one of bodies.py's models; raises InvalidAnnouncement."""
+    """Validate the content as a model; raises InvalidAnnouncement."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
         raise InvalidAnnouncement(
             Problem(
                 field=".".join(str(part) for part in detail["loc"]),
-                reason="Isi ini kurang, tidak dikenal, atau salah bentuknya.",
-                remedy="Lihat /api/v1/openapi.json.",
+                code=RequestCode.MALFORMED,
             )
             for detail in error.errors(include_url=False)
         ) from None
 
 
 async def once(
-    request: Request, act: Callable[[Connection], Stored], *, status: int
-) -> tuple[Response, Stored | None]:
-    """Do `act` in one transaction and answer; under an Idempotency-Key only the first time. Also
-    what was done, if it was.
+    request: Request, act: Callable[[Connection], StoredAnnouncement], *, status: int
+) -> tuple[Response, StoredAnnouncement | None]:
+    """Run `act` in one transaction and answer; a repeated Idempotency-Key repeats the answer.
 
-    `act` must read what it decides by inside the transaction: a request repeated later must still
-    get its first answer.
+    Returns the response and the result of `act`, None for a repetition. `act` must do its checks
+    inside the transaction, so that a request repeated later still gets its first answer. Raises
+    HTTPException (400) for an invalid key and KeyReused for another request under the same key.
     """
     key = request.headers.get("idempotency-key", "")
     if len(key) > KEY_LIMIT or not key.isascii() or not key.isprintable():
@@ -116,12 +116,12 @@ async def once(
     ).digest()
     token = token_of(request).id
 
-    def transaction(connection: Connection) -> tuple[Answer, Stored | None]:
+    def transaction(connection: Connection) -> tuple[StoredResponse, StoredAnnouncement | None]:
         earlier = idempotency.take(connection, token, key, digest) if key else None
         if earlier is not None:
             return earlier, None
         done = act(connection)
-        answer = Answer(status=status, body=msgspec.json.encode(_said(done)).decode())
+        answer = StoredResponse(status=status, body=msgspec.json.encode(_content(done)).decode())
         if key:
             idempotency.keep(connection, token, key, answer)
         return answer, done
@@ -134,7 +134,7 @@ async def once(
 def as_json(
     content: bytes | Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A JSON answer that nobody keeps."""
+    """Build a JSON response that is not cached."""
     body = content if isinstance(content, bytes) else msgspec.json.encode(content)
     return Response(
         body,
@@ -144,9 +144,19 @@ def as_json(
     )
 
 
-def _said(stored: Stored) -> Mapping[str, str]:
+def _content(stored: StoredAnnouncement) -> Mapping[str, str]:
     return {"id": stored.id, "code": stored.code, "status": stored.status, "url": stored.url}
 
 
-def _item(refused: Problem) -> dict[str, str]:
-    return {"field": refused.field, "reason": refused.reason, "remedy": refused.remedy}
+def _invalid(request: Request, problems: Sequence[Problem]) -> Response:
+    t = words_of(request)
+    return problem(422, t, problems=[_item(worded(refused, t), t) for refused in problems])
+
+
+def _item(refused: WordedProblem, t: Words) -> dict[str, str]:
+    return {
+        "field": refused.field,
+        "code": refused.code,
+        "reason": refused.reason,
+        "remedy": refused.remedy or sentence(Phrase(code=Hint.MEND_AND_REPEAT), t),
+    }

@@ -1,4 +1,4 @@
-"""What API requests and answers hold; the OpenAPI document is generated from these models."""
+"""Models of API requests and answers, from which the OpenAPI document is generated."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,7 +10,9 @@ class NewAnnouncement(Fields):
 
     publish: bool = Field(
         False,
-        description="True needs a token with scope publish; else the announcement is kept as a draft.",
+        description=(
+            "True needs a token with scope publish; else the announcement is kept as a draft."
+        ),
     )
 
 
@@ -29,19 +31,19 @@ class _Body(BaseModel):
 
 
 class Reason(_Body):
-    """Why something is done."""
+    """Reason for an action."""
 
     reason: str = Field("", max_length=300)
 
 
 class WithdrawalReason(_Body):
-    """Why an announcement is withdrawn."""
+    """Reason for a withdrawal."""
 
     reason: str = Field(min_length=1, max_length=300, description="A sentence that residents read.")
 
 
 class NewSubscriber(_Body):
-    """One address of a resident with proof of consent: a row of the CSV."""
+    """Address of a resident with proof of consent, as in a row of the CSV."""
 
     channel: str = Field(max_length=40)
     address: str = Field(max_length=320)
@@ -58,7 +60,7 @@ class NewSubscriber(_Body):
 
 
 class Published(BaseModel):
-    """What was stored."""
+    """Stored announcement."""
 
     id: str
     code: str
@@ -67,12 +69,14 @@ class Published(BaseModel):
 
 
 class Channel(BaseModel):
-    """How one channel stands."""
+    """Status of one channel."""
 
     sending: str = Field(description="preparing, running, paused, stopped, superseded or done")
     why: str = Field(description="Why it is paused or stopped, in words.")
     halted: str = Field(
-        description="Empty; probe: asked each minute whether it is back; manual: waits for an operator."
+        description=(
+            "Empty; probe: asked each minute whether it is back; manual: waits for an operator."
+        )
     )
     detail: str = Field(description="Why it is halted.")
     paused_until: str | None = Field(description="The provider asked us to wait until then.")
@@ -82,12 +86,15 @@ class Channel(BaseModel):
 
 
 class WaitingRows(BaseModel):
-    """Deliveries that wait for a later try."""
+    """Deliveries that wait for a later attempt."""
 
     channel: str
     reason: str = Field(
-        description="Empty where the provider asked for it; unreachable: nobody answers; trouble: the provider is out of order; "
-        "tier: its people a day are used up; unreadable: the address cannot be opened."
+        description=(
+            "Empty where the provider asked for it; unreachable: nobody answers; "
+            "trouble: the provider is out of order; tier: its people a day are used up; "
+            "unreadable: the address cannot be opened."
+        )
     )
     provider_code: str
     count: int
@@ -95,11 +102,13 @@ class WaitingRows(BaseModel):
 
 
 class HeldUp(BaseModel):
-    """What keeps one channel from going on."""
+    """Reason why a channel is held up."""
 
     channel: str
     cause: str = Field(
-        description="halted, probing, limited, stopped, unreachable, trouble, tier, unreadable or later"
+        description=(
+            "halted, probing, limited, stopped, unreachable, trouble, tier, unreadable or later"
+        )
     )
     count: int
     until: str | None = Field(
@@ -110,7 +119,7 @@ class HeldUp(BaseModel):
 
 
 class FailedRows(BaseModel):
-    """Deliveries that closed without arriving, or of which nobody knows, by cause."""
+    """Deliveries that failed or have an unknown outcome, by cause."""
 
     channel: str
     state: str = Field(description="failed, skipped, cancelled, expired or unconfirmed")
@@ -121,7 +130,7 @@ class FailedRows(BaseModel):
 
 
 class Announcement(Published):
-    """What became of an announcement: `deliveries` are counts by channel and state."""
+    """Status of an announcement; `deliveries` are counts by channel and state."""
 
     sending: str = Field(description="preparing, running, paused, stopped or done")
     possible_duplicates: int
@@ -135,21 +144,27 @@ class Announcement(Published):
     failures: list[FailedRows]
     held_up: list[HeldUp]
     causes_complete: bool = Field(
-        description="False while `waiting` and `failures` do not yet count every row of a large sending: ask again."
+        description=(
+            "False while `waiting` and `failures` do not yet count every row of a large sending: "
+            "ask again."
+        )
     )
 
 
 class Retried(Announcement):
-    """The same, with how many deliveries were opened again, and how many were not, by reason."""
+    """Status after a retry, with the deliveries reopened and those left out by reason."""
 
     retried: int
     left_out: dict[str, int] = Field(
-        description="opted_out, address_dead, address_gone, address_unconfirmed, expired, superseded, stopped, paused or folded"
+        description=(
+            "opted_out, address_dead, address_gone, address_unconfirmed, expired, superseded, "
+            "stopped, paused or folded"
+        )
     )
 
 
 class AreaAnswer(BaseModel):
-    """One area; `parent` is the code of the area above."""
+    """Area; `parent` is the code of the area above."""
 
     code: str
     slug: str
@@ -167,24 +182,26 @@ class Areas(BaseModel):
 
 
 class SubscriberAnswer(BaseModel):
-    """What became of the row."""
+    """Result of adding a subscriber."""
 
     result: str
 
 
 class ProblemItem(BaseModel):
-    """One thing to mend."""
+    """Invalid field and its remedy."""
 
     field: str
+    code: str = Field(description="Why, as a word that stays the same in every language.")
     reason: str
     remedy: str
 
 
 class ProblemDetails(BaseModel):
-    """RFC 9457."""
+    """Problem details (RFC 9457)."""
 
     type: str
     title: str
     status: int
     detail: str
+    code: str = Field("", description="Why, where an act is refused as a whole.")
     problems: list[ProblemItem] = Field(default_factory=list)

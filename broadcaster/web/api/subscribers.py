@@ -1,18 +1,16 @@
-"""One subscriber, added or changed exactly as a row of the CSV import would."""
-
-import csv
-import io
+"""Subscribers over the API, added or changed by the rules of the import."""
 
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.app import App
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
+from broadcaster.domain.audit_acts import Act
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.store import audit
 from broadcaster.web.api.requests import as_json, read_model, read_object, refusing
 from broadcaster.web.api.schemas import NewSubscriber
-from broadcaster.web.base.authorization import app_of, token_of
+from broadcaster.web.base.authorization import app_of, token_actor
 from subscribers import importing
 from subscribers.importing import BadRow, Row
 
@@ -30,20 +28,21 @@ COLUMNS = (
 
 @refusing
 async def add(request: Request) -> Response:
-    """201 for a new address, 200 for one that was known; the answer never repeats the address."""
+    """Add or change a subscriber: 201 for a new address, 200 for a known one.
+
+    The answer never repeats the address.
+    """
     app = app_of(request)
     row = _row(app, read_model(NewSubscriber, await read_object(request)))
-    actor = f"token:{token_of(request).name}"
+    actor = token_actor(request)
 
     def act(connection: Connection) -> str:
         done = importing.import_rows(
             connection, app.vault, app.tree, [row], app.clock().timestamp()
         )
         result = next(iter(done))
-        detail = {"channel": row.subscription.channel, "result": result}
-        audit.append(
-            connection, at=app.clock(), actor=actor, act="subscriber", subject="", detail=detail
-        )
+        channel = row.subscription.channel
+        audit.append(connection, actor, Act.SUBSCRIBER, "", channel=channel, result=result)
         return result
 
     result = await app.database.write(act)
@@ -51,29 +50,20 @@ async def add(request: Request) -> Response:
 
 
 def _row(app: App, given: NewSubscriber) -> Row:
-    """The row, by the rules of the CSV; raises InvalidAnnouncement."""
+    """Parse the values as the import parses a row; raises InvalidAnnouncement."""
     topics = tuple(topic.slug for topic in app.settings.topics)
     parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
-    read = next(
-        importing.read_rows(_lines(given), app.tree, topics, parsers, now=app.clock().timestamp())
-    )
-    if isinstance(read, BadRow):
+    record = importing.record_of([_cell(getattr(given, name)) for name in COLUMNS])
+    now = app.clock().timestamp()
+    row = next(importing.read_records([record], COLUMNS, app.tree, topics, parsers, now=now))
+    if isinstance(row, BadRow):
         raise InvalidAnnouncement(
-            Problem(field=bad.column, reason=bad.reason, remedy="Perbaiki, lalu kirim lagi.")
-            for bad in read.problems
+            Problem(field=bad.column, code=bad.code, parameters=bad.parameters)
+            for bad in row.problems
         )
-    return read
-
-
-def _lines(given: NewSubscriber) -> list[str]:
-    cells = [getattr(given, name) for name in COLUMNS]
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([_cell(cell) for cell in cells])
-    return [",".join(COLUMNS), line.getvalue()]
+    return row
 
 
 def _cell(value: str | list[str]) -> str:
-    """One line, whatever was given: a line break would be another row. A list's names may have
-    spaces in them.
-    """
+    """Join a value into one line; lists are separated by semicolons, as names may have spaces."""
     return " ".join((";".join(value) if isinstance(value, list) else value).split())

@@ -1,4 +1,4 @@
-"""All kelurahan by kecamatan, as forms and pages list them."""
+"""Kelurahan grouped by kecamatan, for forms and pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Group:
 
 
 def groups(app: App) -> list[Group]:
-    """All kelurahan by kecamatan."""
+    """Group every kelurahan by its kecamatan."""
     return [
         Group(kecamatan=kecamatan, kelurahan=app.tree.children(kecamatan))
         for kecamatan in app.tree.kecamatan

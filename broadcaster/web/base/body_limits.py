@@ -1,8 +1,8 @@
-"""Bodies of requests while they come in: capped each, and together by whom they come from.
+"""Request bodies in memory: a cap on each, and on the total per kind of client.
 
-Strangers, providers and staff have a share each, so that none of them shuts another out. Where a
-share is full the oldest body makes room: a real one is complete within moments of its head, one
-that lingers is the one to give up.
+Strangers, providers and staff have separate shares, so that none can starve another. When a share
+is full its oldest body is dropped: a genuine one completes within moments, so a lingering one is
+the best to give up.
 """
 
 from collections import OrderedDict
@@ -12,33 +12,34 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message
 
-from broadcaster.web.base.connections import EXTENSION
-from broadcaster.web.base.refusals import Refusals
+from broadcaster.web.base.exchange import EXTENSION
+from broadcaster.web.base.refusals import RefusalCounters
 
 MIB = 1024 * 1024
 SHARES = {"strangers": 16 * MIB, "providers": 32 * MIB, "staff": 64 * MIB}
-"""Bytes of unfinished bodies and of those in use."""
+"""Most bytes of unfinished bodies and of those in use, per share."""
 
 
-class Holder(Protocol):
-    """The request that a body belongs to."""
+class BodyHolder(Protocol):
+    """Request that a body belongs to."""
 
     def drop(self) -> None:
-        """Give the request up."""
+        """Abort the request."""
 
 
 class Share:
     """Bytes of bodies held for one kind of client."""
 
-    def __init__(self, cap: int, refusals: Refusals) -> None:
+    def __init__(self, cap: int, refusals: RefusalCounters) -> None:
         self.held = 0
         self._cap = cap
         self._refusals = refusals
-        self._bodies: OrderedDict[Holder, int] = OrderedDict()
+        self._bodies: OrderedDict[BodyHolder, int] = OrderedDict()
 
-    def add(self, holder: Holder, count: int) -> None:
-        """Hold more of a body; older ones make room. Raises HTTPException (503) when this is itself
-        the oldest.
+    def add(self, holder: BodyHolder, count: int) -> None:
+        """Add bytes of a body, dropping older bodies as needed.
+
+        Raises HTTPException (503) when this body is itself the oldest.
         """
         self._bodies[holder] = self._bodies.get(holder, 0) + count
         self.held += count
@@ -51,26 +52,26 @@ class Share:
             self._refusals.note("bodies")
             oldest.drop()
 
-    def release(self, holder: Holder) -> None:
-        """Hold nothing of this body any more."""
+    def release(self, holder: BodyHolder) -> None:
+        """Release all bytes of a body."""
         self.held -= self._bodies.pop(holder, 0)
 
 
-class Bodies:
-    """All shares of one web process."""
+class BodyShares:
+    """Shares of one web process."""
 
-    def __init__(self, refusals: Refusals) -> None:
+    def __init__(self, refusals: RefusalCounters) -> None:
         self.shares = {name: Share(cap, refusals) for name, cap in SHARES.items()}
 
     def of(self, access: str) -> Share:
-        """The share of those who may use a row."""
+        """Return the share for a row's access."""
         if access == "provider signature":
             return self.shares["providers"]
         return self.shares["staff" if access.startswith(("staff:", "token:")) else "strangers"]
 
 
-class Body:
-    """The body of one request."""
+class LimitedBody:
+    """Body of one request."""
 
     def __init__(self, request: Request, cap: int, share: Share) -> None:
         """Raises HTTPException (413) when more than `cap` bytes are announced."""
@@ -81,13 +82,14 @@ class Body:
         self._cap = cap
         self._share = share
         self._taken = 0
-        self._holder: Holder = (
+        self._holder: BodyHolder = (
             request.scope.get("extensions", {}).get(EXTENSION, {}).get("exchange", self)
         )
 
     async def receive(self) -> Message:
-        """The next piece. Raises HTTPException: 413 when it was too much, 503 when all together
-        are.
+        """Receive the next chunk.
+
+        Raises HTTPException: 413 beyond the body's own cap, 503 when its share is full.
         """
         message = await self._receive()
         count = len(message.get("body", b""))
@@ -99,8 +101,8 @@ class Body:
         return message
 
     def release(self) -> None:
-        """Let the bytes go: the request was answered."""
+        """Release the bytes once the request is answered."""
         self._share.release(self._holder)
 
     def drop(self) -> None:
-        """Nothing: a server other than ours cannot give a request up."""
+        """Do nothing: a server other than ours cannot abort a request."""

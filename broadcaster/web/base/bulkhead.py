@@ -1,5 +1,5 @@
-"""A bulkhead: what strangers choose (searches, old pages, cursors) runs in a few places of its own,
-never in everybody's.
+"""Bulkhead: requests with freely chosen input (searches, old pages, cursors) run in a few places of
+their own, so that they cannot starve the common pages.
 """
 
 import asyncio
@@ -14,18 +14,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.store.database import ReadTimeout
-from broadcaster.web.base.authorization import Endpoint, Limits, app_of, household_of
-from broadcaster.web.base.connections import EXTENSION
-from broadcaster.web.base.run_queue import Turn
+from broadcaster.web.base.authorization import Endpoint, RateLimits, app_of, household_of
+from broadcaster.web.base.exchange import EXTENSION
+from broadcaster.web.base.run_queue import RunSlot
 
 PLACES = 2
 """Requests that run in a bulkhead at the same time."""
 QUEUE = 16
-"""Requests that wait for a place; beyond, they are refused at once."""
+"""Requests that may wait for a place; any further one is refused at once."""
 RETRY_SECONDS = 5
-"""What a refused visitor is told to wait."""
+"""Retry-After of a refused request."""
 BUSY = "busy"
-"""The detail of a refusal, which has words of its own."""
+"""Detail of a refusal by a bulkhead; its error page has its own text."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(kw_only=True)
 class Bulkhead:
-    """Places and a bounded queue, in order of arrival."""
+    """Limited number of places with a bounded FIFO queue."""
 
     places: int = PLACES
     queue: int = QUEUE
@@ -45,14 +45,15 @@ class Bulkhead:
 
     @asynccontextmanager
     async def entered(self, request: Request) -> AsyncIterator[None]:
-        """Hold a place for the request, whose reads are bounded within. Raises 503 when all are
-        taken.
+        """Hold a place for the request; its reads have a time limit meanwhile.
+
+        Raises HTTPException (503) when the queue is full or a read times out.
         """
         if self._running.locked() and self._waiting >= self.queue:
             raise _busy()
-        turn: Turn | None = request.scope.get("extensions", {}).get(EXTENSION, {}).get("turn")
-        if turn is not None:
-            turn.release()
+        slot: RunSlot | None = request.scope.get("extensions", {}).get(EXTENSION, {}).get("slot")
+        if slot is not None:
+            slot.release()
         self._waiting += 1
         try:
             await self._running.acquire()
@@ -69,18 +70,18 @@ class Bulkhead:
 
 
 def take_share(request: Request) -> None:
-    """Count what the client chose to have made for it; raises 429 beyond its share."""
-    limits: Limits = request.app.state.limits
+    """Take a token for a page rendered for this client alone; raises 429 if none is left."""
+    limits: RateLimits = request.app.state.limits
     client = household_of(request)
     if not limits.chosen.take(client):
         raise HTTPException(429, headers={"Retry-After": str(limits.chosen.wait(client))})
 
 
 def bounded(endpoint: Endpoint) -> Endpoint:
-    """The endpoint, always within the bulkhead of the pages that strangers choose."""
+    """Wrap the endpoint so that it always runs in the bulkhead."""
 
     async def show(request: Request) -> Response:
-        bulkhead: Bulkhead = request.app.state.rush.bulkhead
+        bulkhead: Bulkhead = request.app.state.page_cache.bulkhead
         take_share(request)
         async with bulkhead.entered(request):
             return await endpoint(request)
@@ -94,7 +95,7 @@ async def read(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    """Read from the database for the request: with the bounded readers where it runs in a bulkhead."""
+    """Read from the database, with the time-limited readers inside a bulkhead."""
     database = app_of(request).database
     if getattr(request.state, "bounded", False):
         return await database.read_bounded(act, *args, **kwargs)
@@ -102,33 +103,30 @@ async def read(
 
 
 class SingleFlight:
-    """One making for all who want the same thing at the same time."""
+    """Coalescing of concurrent calls: one computation per key at a time."""
 
     def __init__(self) -> None:
-        self._running: dict[
-            object, asyncio.Task[Any]
-        ] = {}  # a key always stands for things of one type
+        # the results of a key always have the same type
+        self._running: dict[object, asyncio.Task[Any]] = {}
 
     def runs(self, key: object) -> bool:
-        """Whether the thing is being made."""
+        """True if a computation for the key is running."""
         return key in self._running
 
     async def once(self, key: object, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What `make` returns or raises, or what an earlier call with this key that still runs
-        does.
-        """
+        """Return or raise the result of `make`, joining a call with this key that already runs."""
         task = self._running.get(key)
         if task is None:
             task = asyncio.create_task(make())
             self._running[key] = task
             task.add_done_callback(lambda done: self._end(key, done))
-        made: T = await asyncio.shield(task)
-        return made
+        result: T = await asyncio.shield(task)
+        return result
 
     def _end(self, key: object, done: asyncio.Task[Any]) -> None:
         del self._running[key]
         if not done.cancelled():
-            done.exception()  # whoever asked may have left: nobody else would look at it
+            done.exception()  # mark it retrieved: every caller may have been cancelled
 
 
 def _busy() -> HTTPException:

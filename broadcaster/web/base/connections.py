@@ -1,13 +1,12 @@
-"""One connection of a client: uvicorn's, held to limits of size and time, and closed cleanly after
-an early answer.
+"""Client connections: uvicorn's protocol with limits of size and time, and a clean close after an
+early answer.
 
-uvicorn reads heads of any size, waits for ever for heads, bodies and slow readers, and goes on
-reading the body of a request that it has answered. Deadlines are looked at by `sweep`, twice a
-second for all connections, so that a request costs no timer.
+uvicorn itself accepts heads of any size, waits for ever for heads, bodies and slow readers, and
+keeps reading the body of a request that it has answered. `sweep` checks the deadlines of all
+connections twice a second, so that a request needs no timer.
 """
 
 import asyncio
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NoReturn
 
@@ -17,30 +16,31 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
-    RequestResponseCycle,
 )
 from uvicorn.server import ServerState
 
 from broadcaster.web.base.admission import Admission
-from broadcaster.web.base.refusals import Kind
-from broadcaster.web.base.run_queue import Turn, is_urgent
+from broadcaster.web.base.exchange import EXTENSION, Exchange
+from broadcaster.web.base.refusals import RefusalKind
+from broadcaster.web.base.run_queue import RunSlot, is_urgent
+from broadcaster.web.base.unread import Unread
 
-EXTENSION = "broadcaster"
-"""Name of our extension in an ASGI scope; it holds the Exchange."""
 FRAMING = 8
-"""Bytes of chunk framing that a byte of a body may cost."""
+"""Bytes of chunk framing allowed per byte of body."""
 CLOSE = (b"connection", b"close")
 
 
 def sweep(admission: Admission, now: float) -> None:
-    """End every connection that took too long; while too much stays unread, those who read nothing
-    for longest go first.
+    """Close every connection that exceeded a deadline.
+
+    While too many bytes stay unread in total, close the connections that have read nothing for
+    longest.
     """
     connections = [
         connection for connection in admission if isinstance(connection, LimitedConnection)
     ]
     stalled = [
-        (connection.read_at, size, connection)
+        (connection.unread.read_at, size, connection)
         for connection in connections
         if (size := connection.sweep(now))
     ]
@@ -54,87 +54,59 @@ def sweep(admission: Admission, now: float) -> None:
 
 
 class _Refused(Exception):
-    """Ends the parsing of a connection."""
+    """The parser must stop: the connection is refused."""
 
 
-class State(ServerState):
-    """The server's state, with the admission of its connections."""
+class AdmissionState(ServerState):
+    """Server state with the admission control of its connections."""
 
     def __init__(self, admission: Admission) -> None:
         super().__init__()
         self.admission = admission
 
 
-@dataclass(kw_only=True, eq=False)
-class Exchange:
-    """A request and its answer; times are of the event loop's clock."""
-
-    connection: "LimitedConnection"
-    cycle: RequestResponseCycle | None = None
-    complete: bool = False
-    """True once the whole body came."""
-    asked_at: float | None = None
-    """Time at which the application first asked for the body."""
-    body: int = 0
-    framed: int = 0
-    """Bytes of the body, and the bytes as which they came."""
-    early: int = 0
-    """Bytes of the body that nobody asked for yet."""
-    closing: bool = False
-    """True when the answer began before the whole body came: the connection ends with it."""
-
-    def drop(self) -> None:
-        """Give this request up, for the body of another."""
-        self.connection.give_up()
-
-
 class LimitedConnection(HttpToolsProtocol):
-    """A connection under the limits of its server's admission."""
+    """Connection that enforces the limits of its server's admission control."""
 
     def __init__(
         self,
         config: Config,
-        server_state: State,
+        server_state: AdmissionState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.app: Any = self._serve  # what uvicorn loaded takes requests from there
+        self.app: Any = self._serve  # _serve wraps the application that uvicorn loaded
         self._admission = server_state.admission
         self._limits = server_state.admission.limits
         self._exchange = Exchange(connection=self, complete=True)
-        """The request that is being read, or was read last."""
+        """Request being read, or the last one read."""
         self._answering = self._exchange
-        """The request that the application has; further ones wait."""
+        """Request that the application is answering; later ones wait."""
         self._early = 0
-        self._refusal: tuple[int, Kind] = (400, "malformed")
+        self._refusal: tuple[int, RefusalKind] = (400, "malformed")
         self._silent = True
-        """True until the first byte."""
+        """True until the first byte arrives."""
         self._in_head = True
         self._head_since: float | None = None
-        """Start of a head that is not complete yet; None between requests."""
+        """Time at which the incomplete head began; None between requests."""
         self._head_bytes = 0
         self._head_came = 0
-        """Bytes of the head that were read, and those that came after its first ones and did not
-        complete it.
+        """Bytes of the head that were parsed (`_head_bytes`), and bytes received after the first
+        packet without completing it (`_head_came`).
         """
         self._continued = False
         """True while parsing bytes that continue an earlier head."""
         self._lingering = 0
-        """Bytes that may still come and are thrown away; above 0 once no request is read any more."""
+        """Bytes still to be discarded; above 0 once no further request is read."""
         self._linger_timer: asyncio.TimerHandle | None = None
-        self._sent = 0
-        self._unread_since: float | None = None
-        self._read_then = 0
-        """Start of the time in which answers are unread, and the bytes that had been read by then."""
-        self.read_at = 0.0
-        """Time at which the client last read some of what waits for it."""
-        self._read = 0
+        self.unread = Unread(self._limits)
 
     # --- uvicorn's and httptools' callbacks -------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
-        """Take the connection in, or answer 503 where it finds no room."""
+    # the signature is uvicorn's own
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Admit the connection, or answer 503 if there is no room."""
         super().connection_made(transport)
         self._head_since = self.loop.time()
         if not self._admission.enter(self, self.client[0] if self.client else ""):
@@ -152,9 +124,9 @@ class LimitedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, as far as the limits allow."""
+        """Parse the data within the limits."""
         if self._lingering or self.transport.is_closing():
-            self._throw_away(data)
+            self._discard(data)
             return
         self._unset_keepalive_if_required()
         self._silent = False
@@ -167,26 +139,26 @@ class LimitedConnection(HttpToolsProtocol):
             self._count(data, exchange)
         except httptools.HttpParserUpgrade:
             if self.cycle is not None:
-                self.cycle.keep_alive = False  # we upgrade to nothing: answered as it stands
+                self.cycle.keep_alive = False  # no upgrades: answered as plain HTTP
         except (httptools.HttpParserError, _Refused):
             self._refuse(*self._refusal)
         else:
             self._pause_until_asked()
 
     def on_message_begin(self) -> None:
-        """Begin a head."""
+        """Start counting a head."""
         super().on_message_begin()
         self._continued = False
         self._head_bytes = 0
         self._head_since = self._head_since or self.loop.time()
 
     def on_url(self, url: bytes) -> None:
-        """Take a piece of the address."""
+        """Count a part of the URL."""
         self._head_bytes += len(url)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; the trailers of a body are passed over."""
+        """Accept a header within the limits; ignore the trailers of a body."""
         if not self._in_head:
             return
         self._head_bytes += len(name) + len(value) + 4
@@ -198,7 +170,7 @@ class LimitedConnection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Hand the request over."""
+        """Hand the request to the application."""
         if self._head_bytes > self._limits.head_bytes:
             self._stop(431, "head_size")
         if len(self.pipeline) >= self._limits.pipelined:
@@ -211,7 +183,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._admission.answer(self)
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of a body."""
+        """Count a chunk of a body; refuse it when too many bytes arrived unasked."""
         exchange = self._exchange
         exchange.body += len(body)
         if exchange.asked_at is None and not exchange.closing:
@@ -223,7 +195,7 @@ class LimitedConnection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that the request came whole."""
+        """Mark the request as complete."""
         self._exchange.complete = True
         self._in_head = True
         self._head_came = 0
@@ -232,7 +204,7 @@ class LimitedConnection(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or see the rest of an early answered one off."""
+        """Continue with the next request, or linger after an early answer."""
         if self._exchange.closing:
             self.server_state.total_requests += 1
             self._linger()
@@ -245,20 +217,22 @@ class LimitedConnection(HttpToolsProtocol):
     # --- the application's side -------------------------------------------------------------------
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application; note when it wants a body, and announce the end when it answers
-        before the body came.
+        """Run the application.
+
+        Records when it asks for the body; an answer that starts before the body is complete closes
+        the connection.
         """
         exchange: Exchange = scope["extensions"][EXTENSION]["exchange"]
         self._answering = exchange
 
-        turn = Turn(self._admission.places, self._limits.under_way_seconds)
-        scope["extensions"][EXTENSION]["turn"] = turn
+        slot = RunSlot(self._admission.places, self._limits.under_way_seconds)
+        scope["extensions"][EXTENSION]["slot"] = slot
         if not is_urgent(scope["path"], scope["headers"]):
-            await turn.take()
+            await slot.take()
 
         async def noting_receive() -> Message:
-            turn.release()
-            self._take_early(exchange)
+            slot.release()
+            self._release_early(exchange)
             if exchange.asked_at is None:
                 exchange.asked_at = self.loop.time()
                 if not exchange.complete:
@@ -267,29 +241,28 @@ class LimitedConnection(HttpToolsProtocol):
 
         async def closing_send(message: Message) -> None:
             if message["type"] != "http.response.start":
-                self._sent += len(message.get("body", b""))
+                self.unread.sent += len(message.get("body", b""))
                 await send(message)
                 return
-            turn.release()
+            slot.release()
             exchange.closing = not exchange.complete
             if not exchange.closing:
                 await send(message)
                 return
             await send({**message, "headers": [*message.get("headers", []), CLOSE]})
             if exchange.cycle is not None:
-                exchange.cycle.keep_alive = (
-                    True  # or uvicorn closes at once, and the reset overtakes the answer
-                )
+                # otherwise uvicorn closes at once, and the reset overtakes the answer
+                exchange.cycle.keep_alive = True
 
         try:
             await self.config.loaded_app(scope, noting_receive, closing_send)
         finally:
-            turn.release()
-            self._take_early(exchange)
+            slot.release()
+            self._release_early(exchange)
 
-    def _take_early(self, exchange: Exchange) -> None:
-        """Let go of what came of a body before it was asked for."""
-        taken = min(exchange.early, self._early)  # less once the connection is lost
+    def _release_early(self, exchange: Exchange) -> None:
+        """Release the early bytes of a body from the shared count."""
+        taken = min(exchange.early, self._early)  # _early is 0 once the connection is lost
         exchange.early = 0
         self._early -= taken
         self._admission.early_bytes -= taken
@@ -297,8 +270,9 @@ class LimitedConnection(HttpToolsProtocol):
     # --- limits -----------------------------------------------------------------------------------
 
     def sweep(self, now: float) -> int:
-        """End what took too long; returns the bytes of answers that wait for a client who has
-        stopped reading.
+        """Close the connection if a deadline has passed.
+
+        Returns the unread bytes if the client has stopped reading, else 0.
         """
         stalled = self._stalled(now)
         if self._lingering or self.transport.is_closing():
@@ -309,14 +283,14 @@ class LimitedConnection(HttpToolsProtocol):
                 self._refuse(None if self._silent else 408, "head_time")
         elif exchange.asked_at is not None and not exchange.complete:
             if self.flow.read_paused:
-                exchange.asked_at = now  # the application is the slow one
+                exchange.asked_at = now  # the application is slow, not the client
             allowed = self._limits.body_seconds + exchange.body / self._limits.bytes_per_second
             if now - exchange.asked_at > allowed:
                 self._refuse(408, "body_time")
         return stalled
 
     def drop(self) -> None:
-        """Close at once, for another connection."""
+        """Close at once to make room for another connection."""
         self.transport.abort()
 
     def give_up(self) -> None:
@@ -325,7 +299,7 @@ class LimitedConnection(HttpToolsProtocol):
             self._end(503)
 
     def drop_unread(self) -> None:
-        """Close, leaving the client without the rest of an answer that it does not read."""
+        """Close without sending the rest of an answer that the client does not read."""
         self._admission.refusals.note("unread")
         self.transport.abort()
 
@@ -334,33 +308,15 @@ class LimitedConnection(HttpToolsProtocol):
         return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
 
     def _stalled(self, now: float) -> int:
-        """Bytes left by a client who has stopped reading; ends the connection of one who reads too
-        slowly.
-        """
+        """Return the unread bytes of a stalled client; close if it reads too slowly."""
         waiting = self.transport.get_write_buffer_size()
-        if not waiting:
-            self._unread_since = None
-            return 0
-        read = self._sent - waiting
-        if self._unread_since is None:
-            self._unread_since = now
-            self._read_then = read
-            self.read_at = now
-        if read != self._read:
-            self.read_at = now
-            self._read = read
-        allowed = (
-            self._limits.write_seconds + (read - self._read_then) / self._limits.bytes_per_second
-        )
-        if now - self._unread_since > allowed:
+        if self.unread.is_too_slow(now, waiting):
             self.drop_unread()
             return 0
-        return int(waiting) if now - self.read_at > self._limits.stall_seconds else 0
+        return self.unread.stalled(now, waiting)
 
     def _count(self, data: bytes, exchange: Exchange) -> None:
-        """Hold what came to the limits of a head, or of the framing of a body, that had begun
-        before and goes on.
-        """
+        """Enforce the limits of a head that arrives in pieces and of a body's framing."""
         if self._continued and self._head_since is not None:
             self._head_came += len(data)
             if self._head_came > self._limits.head_bytes:
@@ -370,25 +326,25 @@ class LimitedConnection(HttpToolsProtocol):
             if exchange.framed > self._limits.head_bytes + (1 + FRAMING) * exchange.body:
                 self._stop(400, "body_framing")
 
-    def _stop(self, status: int, kind: Kind) -> NoReturn:
+    def _stop(self, status: int, kind: RefusalKind) -> NoReturn:
         self._refusal = (status, kind)
         raise _Refused
 
     def _pause_until_asked(self) -> None:
-        """Leave the body in the network until the application asks for it: the checks come first."""
+        """Stop reading until the application asks for the body: its checks come first."""
         exchange = self._exchange
         if not exchange.complete and exchange.asked_at is None and not self.transport.is_closing():
             self.flow.pause_reading()
 
     # --- the end ----------------------------------------------------------------------------------
 
-    def _refuse(self, status: int | None, kind: Kind) -> None:
-        """Count a refusal and close, with an answer where the client can tell what it belongs to."""
+    def _refuse(self, status: int | None, kind: RefusalKind) -> None:
+        """Count a refusal and close, answering where the request it belongs to is unambiguous."""
         self._admission.refusals.note(kind)
         self._end(status)
 
     def _end(self, status: int | None) -> None:
-        """Close; `status` is answered unless an earlier answer is still due."""
+        """Close; answer `status` unless an earlier answer is still due."""
         cycle = self.cycle
         begun = (
             cycle is not None
@@ -404,9 +360,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._linger()
 
     def _disconnect(self) -> None:
-        """Tell the application, of whichever request, that nobody listens any more; uvicorn tells
-        only the last one.
-        """
+        """Signal disconnection to every request; uvicorn itself signals only the last one."""
         for cycle in (
             self._answering.cycle,
             self._exchange.cycle,
@@ -418,16 +372,14 @@ class LimitedConnection(HttpToolsProtocol):
                 cycle.message_event.set()
 
     def _write_end(self, status: int) -> None:
-        """Write an answer without a body, the last of this connection."""
+        """Write the final answer of this connection, without a body."""
         again = b"retry-after: 5\r\n" if status == 503 else b""
         self.transport.write(
             STATUS_LINE[status] + again + b"content-length: 0\r\nconnection: close\r\n\r\n"
         )
 
     def _linger(self) -> None:
-        """Throw away what the client still sends until it has read the answer: a reset would take
-        the answer from it.
-        """
+        """Discard further data until the client has read the answer; a reset would lose it."""
         if self.transport.is_closing():
             return
         self._lingering = self._limits.linger_bytes
@@ -439,7 +391,7 @@ class LimitedConnection(HttpToolsProtocol):
         self.flow.resume_reading()
         self._linger_timer = self.loop.call_later(self._limits.linger_seconds, self.transport.abort)
 
-    def _throw_away(self, data: bytes) -> None:
+    def _discard(self, data: bytes) -> None:
         self._lingering -= len(data)
         if self._lingering <= 0:
             self.transport.abort()

@@ -1,6 +1,4 @@
-"""Forms that change something: the page gives the visitor a token, and only our own page can send
-it back.
-"""
+"""CSRF protection: a page hands the visitor a token, and only our own pages can send it back."""
 
 import hmac
 import secrets
@@ -13,24 +11,24 @@ from starlette.responses import Response
 FIELD = "csrf"
 HEADER = "x-csrf-token"
 ID_FIELD = "formulir"
-"""Name of the hidden field by which a form that was sent before is known (staff/once.py)."""
+"""Hidden field that identifies a form sent before; see `broadcaster.web.staff.once`."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 def fresh_id() -> str:
-    """Draw an id for a form that is about to be shown."""
+    """Return a random id for a form to render."""
     return secrets.token_urlsafe(18)
 
 
 def token(request: Request) -> str:
-    """The visitor's token for a hidden field; `give` must then be called with the response."""
+    """Return the visitor's token for a hidden field; call `set_cookie` on the response after."""
     known = request.cookies.get(_cookie_name(request)) or getattr(request.state, "csrf", "")
     request.state.csrf = known or secrets.token_urlsafe(24)
     return str(request.state.csrf)
 
 
-def give(request: Request, response: Response) -> None:
-    """Set the cookie that goes with `token`, where a page asked for one."""
+def set_cookie(request: Request, response: Response) -> None:
+    """Set the cookie of `token`, if the page asked for one."""
     value = getattr(request.state, "csrf", "")
     if value and request.cookies.get(_cookie_name(request)) != value:
         response.set_cookie(
@@ -44,9 +42,7 @@ def give(request: Request, response: Response) -> None:
 
 
 async def check(request: Request, base_url: str) -> None:
-    """Raise 403 unless our own page sent this form: its origin is ours, and it carries the
-    visitor's token.
-    """
+    """Raise HTTPException (403) unless the form is from our origin with the visitor's token."""
     if not same_origin(request, base_url):
         raise HTTPException(403, detail="form")
     known = request.cookies.get(_cookie_name(request), "")
@@ -59,9 +55,7 @@ async def check(request: Request, base_url: str) -> None:
 
 
 def same_origin(request: Request, base_url: str) -> bool:
-    """Whether the browser says that one of our pages sent this; the host must be ours too (DNS
-    rebinding).
-    """
+    """True if the browser says that our own page sent this, to our own host (DNS rebinding)."""
     origin = request.headers.get("origin", "")
     host = request.headers.get("host", "")
     try:
@@ -70,7 +64,7 @@ def same_origin(request: Request, base_url: str) -> bool:
                 host, base_url
             )
         return urlsplit(origin).netloc == host and _ours(host, base_url)
-    except ValueError:  # no address at all, such as "http://["
+    except ValueError:  # not a URL, such as "http://["
         return False
 
 

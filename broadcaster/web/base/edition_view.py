@@ -1,4 +1,4 @@
-"""How an announcement stands today, and an edition as pages show it. Pure."""
+"""Views of editions for pages: their standing, text and history. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Literal
 from markupsafe import Markup
 
 from broadcaster.web.base.text_diff import marked
-from channels.base import rendering, validity
+from channels.base import moments, rendering, validity
 from channels.base.contract import Edition
 from channels.base.running_text import repeats
 
@@ -17,9 +17,7 @@ Standing = Literal["valid", "upcoming", "corrected", "ended", "withdrawn"]
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """The newest edition of an announcement as a page shows it; `lang` is the language its words
-    are in.
-    """
+    """Newest edition of an announcement for a page; `lang` is the language of its text."""
 
     edition: Edition
     standing: Standing
@@ -27,49 +25,47 @@ class View:
     areas: str
     own_image: bool
     starts: str = ""
-    """When it begins to hold ("besok 08.00"); empty where it holds by now, or no longer."""
+    """Start of its validity ("besok 08.00"); empty unless that is still to come."""
 
     @property
     def current(self) -> bool:
-        """Whether it holds now, or will."""
+        """True if it is in force now or later."""
         return self.standing in {"valid", "upcoming", "corrected"}
 
     @property
     def lead(self) -> str:
-        """The summary, unless body or instruction begin with it (one that nobody wrote is the
-        body's first sentences).
-        """
+        """Summary; empty if body or instruction begin with it, as a generated one does."""
         words = self.edition.wording(self.lang)
         below = (rendering.plain(words.body), rendering.plain(words.instruction))
         return "" if repeats(words.summary, below) else words.summary
 
     @property
     def address(self) -> str:
-        """Its page."""
+        """Path of its page."""
         return f"/p/{self.edition.code}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
-    """One field that a correction changed, with its words marked as inserted or deleted."""
+class EditionDifference:
+    """Field that a correction changed, with inserted and deleted words marked."""
 
     field: str
     marked: Markup
 
 
 @dataclass(frozen=True, kw_only=True)
-class Version:
-    """One edition in the history of an announcement."""
+class HistoryEntry:
+    """Edition in the history of an announcement."""
 
     number: int
     change: str
     reason: str
     published_at: datetime
-    changes: Sequence[Difference]
+    changes: Sequence[EditionDifference]
 
 
 def standing(edition: Edition, now: datetime) -> Standing:
-    """Withdrawn, else ended, else corrected, else upcoming, else valid."""
+    """Return the first that applies: withdrawn, ended, corrected, upcoming, valid."""
     if edition.change == "withdrawal":
         return "withdrawn"
     if validity.expired(edition, now):
@@ -80,25 +76,25 @@ def standing(edition: Edition, now: datetime) -> Standing:
 
 
 def start_text(start: datetime, now: datetime, lang: str) -> str:
-    """ "hari ini 08.00", "besok 08.00", "1 Des 08.00" or "4 Jan 2027 08.00", in WIB."""
-    moment, today = start.astimezone(rendering.WIB), now.astimezone(rendering.WIB)
+    """Format a start in WIB: "hari ini 08.00", "besok 08.00", "1 Des 08.00", "4 Jan 2027 08.00"."""
+    moment, today = start.astimezone(moments.WIB), now.astimezone(moments.WIB)
     days = (moment.date() - today.date()) // timedelta(days=1)
     near = {"id": ("hari ini", "besok"), "en": ("today", "tomorrow")}[
         "en" if lang == "en" else "id"
     ]
     if 0 <= days < len(near):
-        return f"{near[days]} {rendering.clock(start)}"
-    text = rendering.moment_text(start, lang).removesuffix(" WIB")
+        return f"{near[days]} {moments.clock(start)}"
+    text = moments.moment_text(start, lang).removesuffix(" WIB")
     return text.replace(f" {today.year} ", " ") if moment.year == today.year else text
 
 
 def view(edition: Edition, *, now: datetime, lang: str, base_url: str) -> View:
-    """The edition for a visitor who reads `lang`."""
-    stands = standing(edition, now)
-    to_come = stands in {"upcoming", "corrected"} and edition.effective > now
+    """Return the view of an edition for a visitor who reads `lang`."""
+    current = standing(edition, now)
+    to_come = current in {"upcoming", "corrected"} and edition.effective > now
     return View(
         edition=rendering.with_addresses(edition, base_url),
-        standing=stands,
+        standing=current,
         starts=start_text(edition.effective, now, lang) if to_come else "",
         lang=lang if lang in edition.wordings else "id",
         areas=rendering.area_names(edition),
@@ -106,10 +102,10 @@ def view(edition: Edition, *, now: datetime, lang: str, base_url: str) -> View:
     )
 
 
-def history(editions: Sequence[Edition], lang: str) -> list[Version]:
-    """Every edition, newest first, each with what it changed; `editions` oldest first."""
-    found = [
-        Version(
+def history(editions: Sequence[Edition], lang: str) -> list[HistoryEntry]:
+    """List every edition with its changes, newest first; `editions` are oldest first."""
+    versions = [
+        HistoryEntry(
             number=edition.number,
             change=edition.change,
             reason=edition.reason,
@@ -120,17 +116,22 @@ def history(editions: Sequence[Edition], lang: str) -> list[Version]:
         )
         for before, edition in zip([None, *editions], editions, strict=False)
     ]
-    return found[::-1]
+    return versions[::-1]
 
 
-def differences(before: Edition, after: Edition, lang: str) -> list[Difference]:
-    """The fields whose words differ, in reading order; in `lang` only where both have such words."""
+def differences(before: Edition, after: Edition, lang: str) -> list[EditionDifference]:
+    """List the fields that differ, in reading order.
+
+    Compares the texts in `lang` if both editions have them, else the Indonesian ones.
+    """
     lang = lang if lang in before.wordings and lang in after.wordings else "id"
     pairs = [
         (field, _readable(before, field, lang), _readable(after, field, lang)) for field in _FIELDS
     ]
     return [
-        Difference(field=field, marked=marked(old, new)) for field, old, new in pairs if old != new
+        EditionDifference(field=field, marked=marked(old, new))
+        for field, old, new in pairs
+        if old != new
     ]
 
 
@@ -139,7 +140,7 @@ _FIELDS = ("title", "span", "areas", "summary", "instruction", "body")
 
 def _readable(edition: Edition, field: str, lang: str) -> str:
     if field == "span":
-        return rendering.span_text(edition.effective, edition.expires, lang)
+        return moments.span_text(edition.effective, edition.expires, lang)
     if field == "areas":
         return rendering.area_names(edition)
     text: str = getattr(edition.wording(lang), field)

@@ -1,7 +1,6 @@
-"""What is answered when something is wrong: a page in words for people, problem details (RFC 9457)
-under /api.
-"""
+"""Error responses: pages for people, problem details (RFC 9457) under /api."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
@@ -12,21 +11,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.runtime.i18n import LANGUAGES, words
+from broadcaster.runtime.i18n import LANGUAGES, Words, words
 from broadcaster.runtime.password_hashing import RETRY_SECONDS
 from broadcaster.web.base import pages
 from broadcaster.web.base.bulkhead import BUSY
-from broadcaster.web.base.http_cache import keep
+from broadcaster.web.base.http_cache import prepare
 
 WORDED = frozenset({400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503})
-"""Statuses with words of their own; any other is worded as its class (400 or 500)."""
+"""Statuses with a text of their own; any other uses that of its class (400 or 500)."""
 ErrorPages = dict[tuple[int, str, bool, str], pages.Rendered]
-"""The pages of one web process, each rendered once: refusing many must cost next to nothing."""
+"""Error pages of one web process, each rendered once: a mass refusal must be cheap."""
+_LANGUAGE_RANGE = re.compile(
+    r"(?P<lang>[a-z]{2})(?:-[a-z0-9-]+)? *(?:; *q=(?P<weight>[01](?:\.\d{0,3})?))?"
+)
 BUSY_WORDS = ("error.busy.title", "error.busy.advice")
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """The answer to an HTTPException."""
+    """Answer an HTTPException."""
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == 303:
@@ -37,63 +39,91 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def on_busy(request: Request, _error: Exception) -> Response:
-    """The answer where too many passwords wait to be looked at."""
+    """Answer 503 when too many passwords wait to be checked."""
     return answer(request, 503, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 async def on_failure(request: Request) -> Response:
-    """The answer to what nobody foresaw."""
+    """Answer 500 to an unforeseen failure."""
     return answer(request, 500)
 
 
 def answer(
     request: Request, status: int, *, headers: Mapping[str, str] | None = None, busy: bool = False
 ) -> Response:
-    """An error page, or problem details for a program. `busy`: one of the few that strangers can
-    crowd out.
+    """Return an error page, or problem details under /api.
+
+    `busy` marks a refusal by a bulkhead, which has its own text.
     """
     if request.url.path.startswith("/api/"):
-        return problem(status, headers=headers)
+        return problem(status, words_of(request), headers=headers)
     newsroom = request.url.path.startswith("/redaksi/")
     worded = f"staff.{status}" if newsroom and status in (401, 403) else str(_worded(status))
     title, advice = BUSY_WORDS if busy else (f"error.{worded}.title", f"error.{worded}.advice")
-    made: ErrorPages = request.app.state.error_pages
+    cache: ErrorPages = request.app.state.error_pages
     key = (status, title, newsroom, pages.lang_of(request))
-    if key not in made:
-        made[key] = _rendered(request, status, title, advice, newsroom=newsroom)
-    kept = replace(made[key].kept, headers=headers or {})
-    return pages.answer(request, replace(made[key], kept=kept))
+    if key not in cache:
+        cache[key] = _rendered(request, status, title, advice, newsroom=newsroom)
+    response = replace(cache[key].response, headers=headers or {})
+    return pages.answer(request, replace(cache[key], response=response))
 
 
 def _rendered(
     request: Request, status: int, title: str, advice: str, *, newsroom: bool
 ) -> pages.Rendered:
-    """Render an error page; it says nothing of who asked or of what was asked for."""
-    said = words(pages.lang_of(request))
+    """Render an error page that depends on neither visitor nor path, so that it can be shared."""
+    translate = words(pages.lang_of(request))
     languages = [(lang, f"/?bahasa={lang}") for lang in LANGUAGES]
     values = {"status_code": status, "path": "", "newsroom": newsroom, "languages": languages}
-    text = pages.render(request, "error.html", **values, title=said(title), advice=said(advice))
-    return pages.Rendered(
-        kept=keep(text.encode(), media_type=pages.HTML), cache_control="no-store", status=status
+    text = pages.render(
+        request, "error.html", **values, title=translate(title), advice=translate(advice)
     )
+    return pages.Rendered(
+        response=prepare(text.encode(), media_type=pages.HTML),
+        cache_control="no-store",
+        status=status,
+    )
+
+
+def words_of(request: Request) -> Words:
+    """The words that a program asks for by Accept-Language; Indonesian where it asks for none of
+    ours.
+    """
+    return words(_accepted(request.headers.get("accept-language", "")))
+
+
+def _accepted(header: str) -> str:
+    """The language of ours with the highest weight in an Accept-Language header; the first named
+    wins a tie, "" for none.
+    """
+    weights: dict[str, float] = {}
+    for part in header.lower().split(","):
+        match = _LANGUAGE_RANGE.fullmatch(part.strip())
+        if match is not None and match["lang"] in LANGUAGES:
+            weights.setdefault(match["lang"], float(match["weight"] or 1))
+    best = max(weights, key=lambda lang: weights[lang], default="")
+    return best if best and weights[best] > 0 else ""
 
 
 def problem(
     status: int,
+    t: Words,
     *,
+    code: str = "",
     detail: str = "",
     problems: Sequence[Mapping[str, Any]] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Problem details; `problems` lists {field, reason, remedy} of everything to mend."""
-    said = words("id")
+    """Return problem details; `problems` lists {field, code, reason, remedy} per invalid field."""
+    title, advice = f"error.{_worded(status)}.title", f"error.{_worded(status)}.api"
     content: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail
-        or f"{said(f'error.{_worded(status)}.title')} {said(f'error.{_worded(status)}.api')}".strip(),
+        "detail": detail or f"{t(title)} {t(advice)}".strip(),
     }
+    if code:
+        content["code"] = code
     if problems:
         content["problems"] = list(problems)
     return Response(

@@ -1,5 +1,5 @@
-"""Bytes that may be kept, in bounded memory: strong ETags (one for gzip of its own), Last-Modified,
-304, HEAD and compression.
+"""HTTP caching in bounded memory: strong ETags (a separate one for gzip), Last-Modified, 304, HEAD
+and compression.
 """
 
 import gzip
@@ -18,10 +18,10 @@ from starlette.responses import Response
 SMALLEST_PACKED = 512
 """Bytes below which gzip is not worth its header."""
 ENTRY_BYTES = 1024
-"""What an entry of a cache costs beside its bytes: key, tag, headers."""
+"""Overhead of a cache entry in bytes: key, tag, headers."""
 SETTLED = timedelta(seconds=60)
-"""How long after a change a document is dated: what was published before that moment shows by then,
-whatever held it up.
+"""Delay added to the date of a change: everything published before it is visible by then, however
+delayed.
 """
 PACKED_TYPES = ("text/", "application/json", "application/feed+json", "image/svg+xml")
 
@@ -30,26 +30,24 @@ _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
-    """A body ready to be served any number of times; `packed` is its gzip, where that is worth
-    while.
-    """
+class CachedResponse:
+    """Body ready to be served many times; `packed` is its gzip, None where it saves nothing."""
 
     body: bytes
     packed: bytes | None
     tag: str
     media_type: str
     updated: datetime | None = None
-    """From when on it is known to be as it is, to the second."""
+    """Time since which it is unchanged, rounded up to a second plus `SETTLED`."""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def dated(self, now: datetime) -> datetime | None:
-        """Its Last-Modified, once no other state can bear the same or an earlier one."""
+        """Return Last-Modified, or None while another state could still carry the same date."""
         return self.updated if self.updated is not None and self.updated <= now else None
 
     @property
     def size(self) -> int:
-        """Bytes that it holds in memory."""
+        """Bytes held in memory."""
         return len(self.body) + len(self.packed or b"") + ENTRY_BYTES
 
 
@@ -58,52 +56,48 @@ V = TypeVar("V")
 
 
 class BoundedCache(Generic[K, V]):
-    """The entries used last, bounded in number and in bytes; one that is larger than the whole is
-    not kept.
-    """
+    """LRU cache bounded in entries and in bytes; an entry larger than the whole is not stored."""
 
     def __init__(self, *, entries: int, bytes_: int) -> None:
         self.entries = entries
         self.bytes_ = bytes_
         self.used = 0
-        self._kept: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def get(self, key: K) -> V | None:
-        """The entry, if it is still there."""
-        kept = self._kept.get(key)
-        if kept is None:
+        """Return the entry, or None if it was evicted."""
+        entry = self._entries.get(key)
+        if entry is None:
             return None
-        self._kept.move_to_end(key)
-        return kept[0]
+        self._entries.move_to_end(key)
+        return entry[0]
 
     def put(self, key: K, value: V, size: int) -> None:
-        """Keep an entry of `size` bytes, in the place of an earlier one; those used longest ago
-        make room.
-        """
-        self.used -= self._kept.pop(key, (value, 0))[1]
+        """Store an entry of `size` bytes, evicting the least recently used ones."""
+        self.used -= self._entries.pop(key, (value, 0))[1]
         if size > self.bytes_:
             return
-        self._kept[key] = (value, size)
+        self._entries[key] = (value, size)
         self.used += size
-        while self.used > self.bytes_ or len(self._kept) > self.entries:
-            self.used -= self._kept.popitem(last=False)[1][1]
+        while self.used > self.bytes_ or len(self._entries) > self.entries:
+            self.used -= self._entries.popitem(last=False)[1][1]
 
 
-def keep(
+def prepare(
     body: bytes,
     *,
     media_type: str,
     updated: datetime | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Kept:
-    """Compute tag and gzip once; the same bytes give the same tag in every process."""
+) -> CachedResponse:
+    """Compute tag and gzip once; equal bytes give equal tags in every process."""
     packed = None
     if len(body) >= SMALLEST_PACKED and _packable(media_type):
         packed = gzip.compress(body, compresslevel=6, mtime=0)
-    return Kept(
+    return CachedResponse(
         body=body,
         packed=packed,
         tag=hashlib.blake2b(body, digest_size=16).hexdigest(),
@@ -114,8 +108,10 @@ def keep(
 
 
 def _settled(moment: datetime) -> datetime:
-    """Round up and wait: a date of whole seconds never tells apart what came within one, nor what
-    showed late.
+    """Round up to a second and add `SETTLED`.
+
+    A date in whole seconds cannot tell apart changes within one second, nor those that became
+    visible late.
     """
     return (
         moment.astimezone(UTC).replace(microsecond=0)
@@ -126,34 +122,32 @@ def _settled(moment: datetime) -> datetime:
 
 def serve(
     request: Request,
-    kept: Kept,
+    cached: CachedResponse,
     *,
     cache_control: str,
     vary: str = "Accept-Encoding",
     status: int = 200,
     now: datetime | None = None,
 ) -> Response:
-    """The answer to GET or HEAD: 304 without a body where the reader has it already, else the
-    bytes, packed where they may be.
-    """
+    """Answer GET or HEAD: 304 if the client has it already, else the body, gzipped if accepted."""
     now = now or datetime.now(UTC)
-    packed = kept.packed is not None and _takes_gzip(request.headers.get("accept-encoding", ""))
+    packed = cached.packed is not None and _takes_gzip(request.headers.get("accept-encoding", ""))
     headers = {
-        **kept.headers,
-        "ETag": f'"{kept.tag}-gzip"' if packed else f'"{kept.tag}"',
+        **cached.headers,
+        "ETag": f'"{cached.tag}-gzip"' if packed else f'"{cached.tag}"',
         "Vary": vary,
     }
     headers.setdefault("Cache-Control", cache_control)
-    dated = kept.dated(now)
+    dated = cached.dated(now)
     if dated is not None:
         headers["Last-Modified"] = format_datetime(dated, usegmt=True)
-    if status == 200 and _has_it(request, kept, now):
+    if status == 200 and _is_current(request, cached, now):
         return Response(status_code=304, headers=headers)
-    body = kept.packed if packed and kept.packed is not None else kept.body
+    body = cached.packed if packed and cached.packed is not None else cached.body
     if packed:
         headers["Content-Encoding"] = "gzip"
     headers["Content-Length"] = str(len(body))
-    headers["Content-Type"] = kept.media_type
+    headers["Content-Type"] = cached.media_type
     return Response(b"" if request.method == "HEAD" else body, status_code=status, headers=headers)
 
 
@@ -170,20 +164,21 @@ def _takes_gzip(accepted: str) -> bool:
     return False
 
 
-def _has_it(request: Request, kept: Kept, now: datetime) -> bool:
-    # If-None-Match wins over If-Modified-Since (RFC 9110, 13.2.2); the tag of either coding matches, weakly compared
+def _is_current(request: Request, cached: CachedResponse, now: datetime) -> bool:
+    # If-None-Match overrides If-Modified-Since (RFC 9110, 13.2.2); the tag of either coding
+    # matches by weak comparison
     known = ", ".join(request.headers.getlist("if-none-match"))
     if "if-none-match" in request.headers:
-        return known.strip() == "*" or kept.tag in {
+        return known.strip() == "*" or cached.tag in {
             tag.removesuffix("-gzip") for tag in _TAG.findall(known)
         }
     since = _date(request.headers.get("if-modified-since", ""))
-    dated = kept.dated(now)
+    dated = cached.dated(now)
     return since is not None and dated is not None and dated <= since <= now
 
 
 def _date(text: str) -> datetime | None:
-    """Read an HTTP date in any of its three forms, all of them UTC; None for anything else."""
+    """Parse an HTTP date in any of its three forms, all of them UTC; None if invalid."""
     try:
         date = parsedate_to_datetime(text)
         return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)

@@ -1,5 +1,5 @@
-"""Around every request: security headers, an answer to every failure, and a log line without
-address or token.
+"""Middleware: security headers, error pages for failures, and an access log without addresses or
+tokens.
 """
 
 import time
@@ -12,36 +12,39 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from broadcaster.web.base.refusals import Kind
+from broadcaster.web.base.refusals import RefusalKind
 
 CSP = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; object-src 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'"
 )
 FRAMED_CSP = CSP.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
-"""For documents of their own that our pages show in a frame: screens and message previews."""
+"""Policy of documents that our own pages frame: screens and message previews."""
 
 NEWSROOM = "/redaksi/"
-"""Below this nothing is kept by anybody, redirects and errors included, unless the endpoint says
-otherwise.
+"""Path prefix of responses that are never cached, redirects and errors included, unless the
+endpoint sets Cache-Control itself.
 """
 
 HEADERS = {
     "Content-Security-Policy": CSP,
-    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Permissions-Policy": (
+        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
+    ),
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-_COUNTED: Mapping[int, Kind] = {429: "too_often", 503: "busy"}
-"""Refusals that are counted and logged together, a line a minute."""
+_COUNTED: Mapping[int, RefusalKind] = {429: "too_often", 503: "busy"}
+"""Statuses counted as refusals, which are logged as one line a minute."""
 
 log = structlog.get_logger("broadcaster.web")
 
 
 class SecurityHeaders:
-    """Add each header that the endpoint has not set itself."""
+    """Add every security header that the endpoint has not set."""
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self.app = app
@@ -51,7 +54,7 @@ class SecurityHeaders:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; complete the response's head."""
+        """Pass the request on; add the missing headers to the response."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -69,8 +72,8 @@ class SecurityHeaders:
 
 
 class Failures:
-    """Answer what no endpoint foresaw with a page of our own; log where it happened, never the
-    message: it may quote data.
+    """Answer unhandled exceptions with an error page; log where, never the message, which may
+    contain personal data.
     """
 
     def __init__(self, app: ASGIApp, *, answer: Callable[[Request], Awaitable[Response]]) -> None:
@@ -90,7 +93,7 @@ class Failures:
             await self.app(scope, receive, watched_send)
         except ClientDisconnect:
             log.info("left_early", route=_route(scope))
-        except Exception as error:  # noqa: BLE001  # reason: the last handler; everything unforeseen must be answered and logged
+        except Exception as error:  # noqa: BLE001  # the last handler: answer and log everything
             frames = [
                 f"{frame.filename}:{frame.lineno} {frame.name}"
                 for frame in traceback.extract_tb(error.__traceback__)[-6:]
@@ -101,15 +104,16 @@ class Failures:
 
 
 class AccessLog:
-    """One line per request, refusals of too many apart: method, route pattern (never the path:
-    tokens), status, milliseconds.
+    """Log method, route pattern, status and milliseconds of each request.
+
+    Never the path, which may hold a token. Statuses 429 and 503 are counted as refusals instead.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and time it."""
+        """Pass the request on; log its status and duration."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -125,9 +129,8 @@ class AccessLog:
         try:
             await self.app(scope, receive, noting_send)
         finally:
-            if kind := _COUNTED.get(
-                status
-            ):  # a line for each would cost more than the refusal, and fill the disk
+            # a line for each refusal would cost more than the refusal, and fill the disk
+            if kind := _COUNTED.get(status):
                 scope["app"].state.refusals.note(kind)
             else:
                 elapsed = round((time.perf_counter() - begun) * 1000, 1)

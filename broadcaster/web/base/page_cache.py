@@ -1,8 +1,7 @@
-"""The same page for many at once: after an alert thousands open one link, and it is rendered once a
-second for all of them.
+"""Page cache: after an alert thousands open one link, which is rendered once a second for all.
 
-What a stranger can vary without end (words, cursors, old codes) is rendered in a bulkhead; the
-pages that everybody opens never wait for it.
+Pages that a visitor can vary without end (search words, cursors, old codes) are rendered in a
+bulkhead; the pages that everybody opens never wait for it.
 """
 
 import asyncio
@@ -25,21 +24,22 @@ from broadcaster.web.base.bulkhead import Bulkhead, SingleFlight, take_share
 from broadcaster.web.base.http_cache import BoundedCache
 
 PAGES = 128
-"""Pages of each kind remembered at most."""
+"""Most pages cached of each kind."""
 BYTES = 8 * 1024 * 1024
-"""Bytes of each kind remembered at most."""
+"""Most bytes cached of each kind."""
 QUERY_BYTES = 24 * 1024
-"""Characters of a query; a longer one is refused: the longest text that /cek looks at is shorter."""
+"""Most characters of a query; /cek needs the longest one. A longer query is refused."""
 
 Key = tuple[object, ...]
 Query = Callable[[App, Mapping[str, str]], Mapping[str, str]]
-"""What of a query a page knows: names with values that are valid; anything else changes nothing.
-May raise 404.
+"""Function that keeps the parameters of a query that a page understands and drops the rest.
+
+May raise HTTPException (404).
 """
 
 
 class Publications:
-    """What was published last, read once for all who ask while the read before runs."""
+    """Latest publications; requests that arrive during a read share the next one."""
 
     def __init__(self) -> None:
         self._reading = SingleFlight()
@@ -47,7 +47,7 @@ class Publications:
         self._turn = 0
 
     async def read(self, app: App) -> Latest:
-        """As it is now: a read that began before the call may have missed something."""
+        """Return the current state, from a read that began after the call."""
         return await self._reading.once(self._turn, partial(self._read, app))
 
     async def _read(self, app: App) -> Latest:
@@ -57,8 +57,8 @@ class Publications:
 
 
 @dataclass(kw_only=True)
-class Rush:
-    """The pages of this second, by address, language and what was published."""
+class PageCache:
+    """Rendered pages by path, query, language, publications and second."""
 
     bulkhead: Bulkhead = field(default_factory=Bulkhead)
     common: BoundedCache[Key, pages.Rendered] = field(
@@ -67,28 +67,29 @@ class Rush:
     chosen: BoundedCache[Key, pages.Rendered] = field(
         default_factory=lambda: BoundedCache(entries=PAGES, bytes_=BYTES)
     )
-    """Pages that strangers choose, as many as they like: they never push out the common ones."""
+    """Pages with freely chosen queries or codes: they never evict the common ones."""
     rendering: SingleFlight = field(default_factory=SingleFlight)
     publications: Publications = field(default_factory=Publications)
 
 
-def nothing(_app: App, _query: Mapping[str, str]) -> Mapping[str, str]:
-    """The query of a page without one."""
+def no_query(_app: App, _query: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the query of a page that takes none: empty."""
     return {}
 
 
-def shared(endpoint: Endpoint, *, query: Query = nothing) -> Endpoint:
-    """The endpoint, asked once a second for each page; for pages that depend on address, language
-    and publications alone.
+def shared(endpoint: Endpoint, *, query: Query = no_query) -> Endpoint:
+    """Wrap an endpoint so that each of its pages is rendered at most once a second.
+
+    For pages that depend only on address, language and publications.
     """
 
     async def show(request: Request) -> Response:
         request = canonical(request, query)
-        rush: Rush = request.app.state.rush
+        page_cache: PageCache = request.app.state.page_cache
         app = app_of(request)
-        latest = await rush.publications.read(app)
+        latest = await page_cache.publications.read(app)
         common = not _asked(request) and _opened_by_many(request, latest)
-        cache = rush.common if common else rush.chosen
+        cache = page_cache.common if common else page_cache.chosen
         key = (
             request.url.path,
             _asked(request),
@@ -98,23 +99,24 @@ def shared(endpoint: Endpoint, *, query: Query = nothing) -> Endpoint:
         )
         rendered = cache.get(key)
         if rendered is None:
-            if not common and not rush.rendering.runs(key):
+            if not common and not page_cache.rendering.runs(key):
                 take_share(request)
-            made = await rush.rendering.once(
-                key, partial(_render, rush, request, endpoint, common=common)
+            result = await page_cache.rendering.once(
+                key, partial(_render, page_cache, request, endpoint, common=common)
             )
-            if isinstance(made, Response):
-                return made
-            rendered = made
-            cache.put(key, rendered, rendered.kept.size)
+            if isinstance(result, Response):
+                return result
+            rendered = result
+            cache.put(key, rendered, rendered.response.size)
         return pages.answer(request, rendered)
 
     return show
 
 
 def canonical(request: Request, query: Query) -> Request:
-    """The request with nothing in its query but what the page knows, in the page's order, and the
-    language.
+    """Return the request with only the known query parameters and the language, in a fixed order.
+
+    Raises HTTPException (400) when the query is longer than `QUERY_BYTES`.
     """
     if len(request.url.query) > QUERY_BYTES:
         raise HTTPException(400)
@@ -126,7 +128,7 @@ def canonical(request: Request, query: Query) -> Request:
 
 
 def _asked(request: Request) -> tuple[tuple[str, str], ...]:
-    """The query without the language, which the cookie may name as well."""
+    """Return the query without the language, which may also come from the cookie."""
     return tuple(
         (name, value)
         for name, value in request.query_params.items()
@@ -135,9 +137,7 @@ def _asked(request: Request) -> tuple[tuple[str, str], ...]:
 
 
 def _opened_by_many(request: Request, latest: Latest) -> bool:
-    """Whether a page is one of those few that everybody opens; of announcements those published
-    last.
-    """
+    """True for pages without a code and for the latest announcements."""
     code = request.path_params.get("code")
     return (
         code is None or normalise_code(code, app_of(request).settings.code_prefix) in latest.codes
@@ -145,15 +145,16 @@ def _opened_by_many(request: Request, latest: Latest) -> bool:
 
 
 async def _render(
-    rush: Rush, request: Request, endpoint: Endpoint, *, common: bool
+    page_cache: PageCache, request: Request, endpoint: Endpoint, *, common: bool
 ) -> pages.Rendered | Response:
-    """The page; a response as it is where there is no page to share: the redirect of a code typed
-    loosely.
+    """Render the page, or return the response where there is none to share, such as a redirect.
+
+    Raises RuntimeError if the endpoint made a page for one visitor.
     """
     if common:
         response = await endpoint(request)
     else:
-        async with rush.bulkhead.entered(request):
+        async with page_cache.bulkhead.entered(request):
             response = await endpoint(request)
     rendered: pages.Rendered | None = getattr(request.state, "rendered", None)
     if rendered is None and response.status_code == 200:

@@ -1,4 +1,4 @@
-"""HTML pages: the template environment, the visitor's language, and what every page shares."""
+"""HTML pages: the template environment, the visitor's language, and values common to all pages."""
 
 import re
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ from broadcaster.runtime.i18n import LANGUAGES, words
 from broadcaster.store.sessions import IDLE_SECONDS, Session
 from broadcaster.web.base import csrf, static_files
 from broadcaster.web.base.authorization import app_of
-from broadcaster.web.base.http_cache import Kept, keep, serve
-from channels.base import rendering
+from broadcaster.web.base.http_cache import CachedResponse, prepare, serve
+from channels.base import moments, rendering
 
 LANGUAGE_COOKIE = "bahasa"
 HTML = "text/html; charset=utf-8"
@@ -32,9 +32,9 @@ YEAR = 365 * 24 * 3600
 
 @dataclass(frozen=True, kw_only=True)
 class Rendered:
-    """A page that may be given to many."""
+    """Rendered page that can be served many times."""
 
-    kept: Kept
+    response: CachedResponse
     cache_control: str
     status: int
 
@@ -46,45 +46,45 @@ class Format:
     lang: str
 
     def day(self, moment: datetime) -> str:
-        """ "Rabu, 25 November 2026"."""
-        return rendering.day(moment, self.lang)
+        """Format a day: "Rabu, 25 November 2026"."""
+        return moments.day(moment, self.lang)
 
     def moment(self, moment: datetime) -> str:
-        """ "25 Nov 2026 07.42 WIB"."""
-        return rendering.moment_text(moment, self.lang)
+        """Format a moment: "25 Nov 2026 07.42 WIB"."""
+        return moments.moment_text(moment, self.lang)
 
     def clock(self, moment: datetime) -> str:
-        """ "07.42 WIB"."""
-        return f"{rendering.clock(moment)} WIB"
+        """Format a time of day: "07.42 WIB"."""
+        return f"{moments.clock(moment)} WIB"
 
     def stamp(self, seconds: float) -> str:
-        """A moment in epoch seconds: "25 Nov 2026 07.42 WIB"."""
+        """Format epoch seconds: "25 Nov 2026 07.42 WIB"."""
         return self.moment(datetime.fromtimestamp(seconds, UTC))
 
     def full(self, seconds: float) -> str:
-        """A moment in epoch seconds for which people wait: "Rabu 25 November 2026 07.42 WIB"."""
-        return rendering.full_moment_text(datetime.fromtimestamp(seconds, UTC), self.lang)
+        """Format epoch seconds in full: "Rabu 25 November 2026 07.42 WIB"."""
+        return moments.full_moment_text(datetime.fromtimestamp(seconds, UTC), self.lang)
 
     def due(self, seconds: float, now: datetime) -> str:
-        """The same, of today the hour alone: "07.42 WIB"."""
-        return rendering.due_text(datetime.fromtimestamp(seconds, UTC), now, self.lang)
+        """Format epoch seconds in full; of today only the time: "07.42 WIB"."""
+        return moments.due_text(datetime.fromtimestamp(seconds, UTC), now, self.lang)
 
     def ago(self, seconds: float, now: datetime) -> str:
-        """How long ago a moment in epoch seconds was: "3 menit yang lalu"."""
+        """Format the time since epoch seconds: "3 menit yang lalu"."""
         passed = datetime.fromtimestamp(seconds, UTC) - now
         return format_timedelta(passed, add_direction=True, locale=self.lang)
 
     def number(self, count: int) -> str:
-        """ "41.873"."""
+        """Format a number: "41.873"."""
         return format_decimal(count, locale=self.lang)
 
     def span(self, start: datetime, end: datetime | None) -> str:
-        """From when until when, as messages say it."""
-        return rendering.span_text(start, end, self.lang)
+        """Format a period of validity as messages do."""
+        return moments.span_text(start, end, self.lang)
 
 
 def lang_of(request: Request) -> str:
-    """The language asked for just now, else the one chosen before, else Indonesian."""
+    """Return the language of the query, else of the cookie, else Indonesian."""
     asked = request.query_params.get(LANGUAGE_COOKIE, "")
     chosen = request.cookies.get(LANGUAGE_COOKIE, "")
     return next((lang for lang in (asked, chosen) if lang in LANGUAGES), LANGUAGES[0])
@@ -100,37 +100,36 @@ def page(
     updated: datetime | None = None,
     **values: Any,
 ) -> Response:
-    """Render a template; the answer carries an ETag, or is not kept at all when it belongs to one
-    visitor.
-    """
+    """Render a template as a response with an ETag; no-store if the page is one visitor's own."""
     body = render(request, template, **values).encode()
-    kept = keep(body, media_type=HTML, updated=updated, headers=headers)
+    prepared = prepare(body, media_type=HTML, updated=updated, headers=headers)
     personal = hasattr(request.state, "csrf") or hasattr(request.state, "session")
     rendered = Rendered(
-        kept=kept, cache_control=PRIVATE if personal else cache_control, status=status
+        response=prepared, cache_control=PRIVATE if personal else cache_control, status=status
     )
     if status == 200 and not personal:
         request.state.rendered = rendered
     response = answer(request, rendered)
-    csrf.give(request, response)
+    csrf.set_cookie(request, response)
     return response
 
 
 def render(request: Request, template: str, **values: Any) -> str:
-    """A template as text: a page, or a piece of one."""
+    """Render a template, of a page or of a fragment, as text."""
     return environment().get_template(template).render({**_shared(request), **values})
 
 
 def answer(request: Request, rendered: Rendered) -> Response:
-    """A rendered page for this visitor: whole, or 304; who has just chosen a language keeps it, and
-    nobody else the answer.
+    """Serve a rendered page, or 304.
+
+    A language chosen in the query is stored in a cookie; that response is not cached.
     """
     asked = request.query_params.get(LANGUAGE_COOKIE, "")
     chooses = asked in LANGUAGES
     cache_control = PRIVATE if chooses else rendered.cache_control
     response = serve(
         request,
-        rendered.kept,
+        rendered.response,
         cache_control=cache_control,
         vary="Accept-Encoding, Cookie",
         status=rendered.status,
@@ -174,20 +173,20 @@ def _shared(request: Request) -> dict[str, Any]:
 
 
 def address_with(request: Request, **changes: str) -> str:
-    """This page's own address with some of its query changed; an empty value leaves it out."""
+    """Return this page's address with query parameters changed; an empty value removes one."""
     query = {name: value for name, value in request.query_params.items() if name not in changes}
     query |= {name: value for name, value in changes.items() if value}
     return f"{request.url.path}?{urlencode(query)}" if query else request.url.path
 
 
 def address_at(request: Request, path: str) -> str:
-    """Another page with this page's query."""
+    """Return the address of another page with this page's query."""
     return f"{path}?{request.url.query}" if request.url.query else path
 
 
 @cache
 def environment() -> jinja2.Environment:
-    """The Jinja environment of pages: everything is escaped, an unknown name is an error."""
+    """Return the Jinja environment of pages: autoescaped, and an undefined name is an error."""
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(rendering.TEMPLATES / "web"),
         undefined=jinja2.StrictUndefined,
@@ -195,8 +194,8 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters |= {"marked": _marked, "cleaned": _cleaned}
-    env.filters |= {"md": lambda text: Markup(rendering.html(text)), "plain": rendering.plain}  # noqa: S704  # reason: nh3 cleaned it
+    env.filters |= {"marked": _marked, "cleaned": _cleaned, "plain": rendering.plain}
+    env.filters["md"] = lambda text: Markup(rendering.html(text))  # noqa: S704  # nh3 cleaned it
     return env
 
 
@@ -208,13 +207,18 @@ _BOLD = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+)(?<=\S)\*(?![\w*])")
 
 
 def _marked(text: str, marks: str) -> Markup:
-    """A message's text with bold as its platform shows it; where that knows no marks, as it is."""
+    """Show a message's text with bold as its platform renders it; `marks` names the syntax."""
     if marks == "html":
-        return Markup(nh3.clean(text, tags=_INLINE, attributes={"a": {"href"}}))  # noqa: S704  reason: nh3 cleaned it
+        cleaned = nh3.clean(text, tags=_INLINE, attributes={"a": {"href"}})
+        return Markup(cleaned)  # noqa: S704  # nh3 cleaned it
     safe = Markup.escape(text)
-    return Markup(_BOLD.sub(r"<strong>\1</strong>", str(safe))) if marks == "asterisks" else safe  # noqa: S704  reason: escaped above
+    if marks == "asterisks":
+        bold = _BOLD.sub(r"<strong>\1</strong>", str(safe))
+        return Markup(bold)  # noqa: S704  # escaped above
+    return safe
 
 
 def _cleaned(html: str) -> Markup:
-    """A document's HTML with its plain marks alone."""
-    return Markup(nh3.clean(html, tags=_BLOCKS, attributes={"a": {"href"}, "ol": {"start"}}))  # noqa: S704  reason: nh3 cleaned it
+    """Reduce a document's HTML to basic formatting."""
+    cleaned = nh3.clean(html, tags=_BLOCKS, attributes={"a": {"href"}, "ol": {"start"}})
+    return Markup(cleaned)  # noqa: S704  # nh3 cleaned it

@@ -1,5 +1,5 @@
-"""Before each request: the visitor's address from a trusted proxy, and a loud word where that
-cannot be had.
+"""Client address behind a proxy: taken from trusted proxies alone, with an error logged when the
+setup does not fit.
 """
 
 import asyncio
@@ -17,20 +17,21 @@ from broadcaster.store.proxy_sightings import Kind
 
 FORWARDED = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
 LOG_SECONDS, STORE_SECONDS = 3600.0, 60.0
-"""How often one peer is logged, and stored: anybody may send these headers as often as they like."""
+"""Least time between two log lines and two rows of one peer: anybody can send these headers."""
 PEERS = 16
-"""Peers told apart at most; all others are one."""
+"""Most peers recorded separately; all others count as one."""
 
 log = structlog.get_logger(__name__)
 
 
 class ProxyWatch:
-    """Replaces the client's address as uvicorn does (X-Forwarded-For of trusted peers alone), and
-    notes what does not fit.
+    """Middleware that replaces the client's address as uvicorn does (X-Forwarded-For of trusted
+    peers alone), and records misconfigured proxies.
     """
 
     def __init__(self, app: ASGIApp, *, program: App) -> None:
-        inner = ProxyHeadersMiddleware(app, list(program.settings.trusted_proxies))  # type: ignore[arg-type]  # its own ASGI types
+        trusted = list(program.settings.trusted_proxies)
+        inner = ProxyHeadersMiddleware(app, trusted)  # type: ignore[arg-type]  # its own ASGI types
         self.app: ASGIApp = inner  # type: ignore[assignment]  # the same
         self._trusted = inner.trusted_hosts
         self._program = program
@@ -41,7 +42,7 @@ class ProxyWatch:
         self._writing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Look at the request's head and pass it on."""
+        """Check the request's headers and pass it on."""
         if scope["type"] == "http" and scope.get("client"):
             self._look(scope["client"][0], dict(scope["headers"]))
         await self.app(scope, receive, send)
@@ -55,10 +56,10 @@ class ProxyWatch:
             and headers.get(b"host") == self._public_host
             and b"x-forwarded-for" not in headers
         ):
-            self._note("silent", peer_of(peer))  # a probe from this machine asks for another host
+            self._note("silent", peer_of(peer))  # a local probe names another host
 
     def _note(self, kind: Kind, peer: str) -> None:
-        """Log and store, each once in a while."""
+        """Log and store, each at most once per interval and peer."""
         if (kind, peer) not in self._stored and len(self._stored) >= PEERS:
             peer = INTERNET
         now, key = self._program.clock().timestamp(), (kind, peer)
@@ -74,11 +75,9 @@ class ProxyWatch:
             task.add_done_callback(self._writing.discard)
 
     async def _store(self, kind: Kind, peer: str, at: float) -> None:
-        """Remember it for doctor; the request does not wait for this."""
+        """Store a sighting for `broadcaster doctor`, in the background."""
         try:
             await self._program.database.write(proxy_sightings.note, kind, peer, at)
-        except (
-            SQLAlchemyError,
-            RuntimeError,
-        ) as error:  # RuntimeError: the program ends, its threads are gone
+        # RuntimeError: the program is shutting down and its threads are gone
+        except (SQLAlchemyError, RuntimeError) as error:
             log.warning("proxy_not_noted", error=type(error).__name__)

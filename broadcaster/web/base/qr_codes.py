@@ -1,4 +1,4 @@
-"""QR codes: an address as inline SVG."""
+"""QR codes as inline SVG."""
 
 from functools import lru_cache
 
@@ -6,14 +6,14 @@ import segno
 from markupsafe import Markup
 
 QR_BORDER = 2
-"""Modules of quiet zone inside the picture; the card around it is white too."""
+"""Modules of quiet zone inside the SVG; the card around it is white too."""
 
 
 @lru_cache(maxsize=1024)
 def qr(address: str) -> Markup:
-    """An address as a QR code, inline SVG without any style."""
+    """Encode an address as an inline SVG without styles."""
     code = segno.make(address, error="m", micro=False)
-    return Markup(  # noqa: S704  # reason: segno's own SVG; the address is not part of it
+    return Markup(  # noqa: S704  # segno's own SVG; the address is not part of it
         code.svg_inline(
             omitsize=True,
             border=QR_BORDER,

@@ -1,26 +1,26 @@
-"""Run queue: how many ordinary requests compute at the same time. Urgent ones never wait behind
-them.
+"""Run queue: a limit on the ordinary requests that run at the same time; urgent ones bypass it.
 
-An event loop answers everybody a little at a time: with hundreds of requests under way each step of
-each waits for a step of all the others, and a request that needs ten steps is late however little
-it costs. So few are under way, the others wait in order.
+An event loop interleaves all requests: with hundreds under way, each step of one waits for a step
+of all the others, and a cheap request of ten steps is late. So few run at a time, and the others
+wait in order.
 """
 
 import asyncio
 from collections.abc import Iterable
 
 URGENT = ("/readyz", "/healthz", "/webhook/", "/layar/", "/berhenti/", "/atur/", "/api/")
-"""Beginnings of paths that never wait: health checks, providers, screens, residents who stop, other
-systems with their tokens.
+"""Path prefixes that bypass the queue: health checks, providers, screens, residents who
+unsubscribe, and API clients.
 """
 NEWSROOM, SESSION = "/redaksi/", b"redaksi="
-"""Whoever brings a session to the newsroom does not wait either: an emergency is written there. It
-is not looked up here: who makes one up passes the queue and no other limit.
+"""Prefix and cookie of staff requests, which bypass the queue too: emergencies are written there.
+
+The session is not verified here: a forged one bypasses the queue but no other limit.
 """
 
 
 def is_urgent(path: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a request never waits."""
+    """True if the request bypasses the queue."""
     if path.startswith(URGENT):
         return True
     return path.startswith(NEWSROOM) and any(
@@ -28,9 +28,9 @@ def is_urgent(path: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
     )
 
 
-class Turn:
-    """The place of one request, given back early: when it answers, waits for a body or a bulkhead,
-    or takes too long.
+class RunSlot:
+    """Slot of one request, released early: when it answers, waits for a body or a bulkhead, or has
+    held it for `seconds`.
     """
 
     def __init__(self, places: asyncio.Semaphore, seconds: float) -> None:
@@ -38,12 +38,12 @@ class Turn:
         self._timer: asyncio.TimerHandle | None = None
 
     async def take(self) -> None:
-        """Wait for a place."""
+        """Wait for a slot."""
         await self._places.acquire()
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self.release)
 
     def release(self) -> None:
-        """Give the place back; more than once changes nothing."""
+        """Release the slot; idempotent."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""Our own files (styles, scripts, pictures, font): for ever under a name with their hash,
+"""Static files (styles, scripts, pictures, font): immutable under a name with their hash,
 revalidated under their plain name.
 """
 
@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.web.base.http_cache import Kept, keep, serve
+from broadcaster.web.base.http_cache import CachedResponse, prepare, serve
 
 FOLDER = Path(__file__).resolve().parents[2] / "static"
 TYPES = {
@@ -29,36 +29,36 @@ _CSS_URL = re.compile(rb"""url\(["']?(?!data:|https?:|/)([^"')]+)["']?\)""")
 
 
 async def show(request: Request) -> Response:
-    """One file, under either of its names."""
-    asked = request.path_params["path"]
-    if asked in _names():
-        return serve(request, _kept(asked), cache_control=REVALIDATED)
-    hashed = _HASHED.match(asked)
+    """Serve a file under its plain or hashed name; 404 otherwise."""
+    path = request.path_params["path"]
+    if path in _names():
+        return serve(request, _load(path), cache_control=REVALIDATED)
+    hashed = _HASHED.match(path)
     name = hashed["stem"] + hashed["suffix"] if hashed else ""
     if hashed is None or name not in _names() or hashed["hash"] != _hash(name):
         raise HTTPException(404)
-    return serve(request, _kept(name), cache_control=IMMUTABLE)
+    return serve(request, _load(name), cache_control=IMMUTABLE)
 
 
 async def favicon(request: Request) -> Response:
-    """What browsers ask for unasked."""
-    return serve(request, _kept("favicon.svg"), cache_control="public, max-age=86400")
+    """Serve the icon that browsers request by default."""
+    return serve(request, _load("favicon.svg"), cache_control="public, max-age=86400")
 
 
 async def robots(request: Request) -> Response:
-    """Which pages search engines leave alone: personal links and interfaces."""
+    """Serve robots.txt, which excludes personal links and interfaces from search engines."""
     paths = ("/api/", "/atur/", "/berhenti/", "/layar/", "/redaksi/", "/simulasi", "/webhook/")
     text = "User-agent: *\n" + "".join(f"Disallow: {path}\n" for path in paths)
     return serve(
         request,
-        keep(text.encode(), media_type=TYPES[".txt"]),
+        prepare(text.encode(), media_type=TYPES[".txt"]),
         cache_control="public, max-age=86400",
     )
 
 
 @cache
 def address(name: str) -> str:
-    """The address of a file with its hash; raises KeyError for a file that is not there."""
+    """Return the address of a file with its hash; raises KeyError if there is no such file."""
     if name not in _names():
         raise KeyError(f"no file static/{name}")
     stem, dot, suffix = name.rpartition(".")
@@ -75,18 +75,18 @@ def _names() -> frozenset[str]:
 
 
 @cache
-def _kept(name: str) -> Kept:
+def _load(name: str) -> CachedResponse:
     body = (FOLDER / name).read_bytes()
     if name.endswith(".css"):
         body = _CSS_URL.sub(lambda match: _linked(name, match[1].decode()), body)
-    return keep(body, media_type=TYPES[Path(name).suffix])
+    return prepare(body, media_type=TYPES[Path(name).suffix])
 
 
 def _linked(style: str, target: str) -> bytes:
-    """What a style sheet names gets its hash too, so that it is fetched once."""
+    """Rewrite a URL in a style sheet to the hashed address, so that the file is fetched once."""
     name = (Path(style).parent / target).as_posix()
     return f'url("{address(name)}")'.encode()
 
 
 def _hash(name: str) -> str:
-    return _kept(name).tag[:12]
+    return _load(name).tag[:12]

@@ -1,6 +1,4 @@
-"""Requests as every database can store them: no text of a query or form holds a NUL, and no path is
-looked up with one.
-"""
+"""Requests without NUL characters, which PostgreSQL cannot store."""
 
 from typing import Any
 
@@ -9,12 +7,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 NUL = "\0"
-"""PostgreSQL stores it in no text; no keyboard types it, so that nothing is lost with it."""
+"""Cannot be stored by PostgreSQL; no keyboard types it, so nothing is lost by removing it."""
 
 
 class StorableRequest(Request):
-    """A request whose query and form are without NUL. Raises HTTPException (404) for a path with
-    one.
+    """Request whose query and form are stripped of NUL.
+
+    Raises HTTPException (404) for a path parameter with one.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -25,7 +24,7 @@ class StorableRequest(Request):
 
     @property
     def query_params(self) -> QueryParams:
-        """The query's names and values."""
+        """Query parameters without NUL."""
         query = super().query_params
         if not any(NUL in text for pair in query.multi_items() for text in pair):
             return query
@@ -33,8 +32,9 @@ class StorableRequest(Request):
             [(_without(name), _without(value)) for name, value in query.multi_items()]
         )
 
-    async def form(self, **limits: Any) -> FormData:  # type: ignore[override]  # none of ours is used as a context
-        """The form's fields, read once."""
+    # none of our endpoints uses the form as a context manager
+    async def form(self, **limits: Any) -> FormData:  # type: ignore[override]
+        """Read the form once; its fields are without NUL."""
         if self._storable_form is None:
             sent = await super().form(**limits)
             fields = [

@@ -1,4 +1,4 @@
-"""The difference of two texts, word by word, in bounded time. Pure."""
+"""Word-by-word difference of two texts in bounded time. Pure."""
 
 import difflib
 import re
@@ -9,33 +9,25 @@ from functools import lru_cache
 from markupsafe import Markup, escape
 
 PAIRS = 60_000
-"""Equal pieces that comparing two texts may pair: its time grows with these; beyond, all that
-differs counts as replaced.
+"""Most pairs of equal pieces that a comparison may visit, which bounds its time; beyond it, the
+differing part counts as one replacement.
 """
 
-
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
-
-
 _WORD = re.compile(r"\s+|[^\s]+")
 
-
 Step = tuple[str, str, str]
-"""What becomes of a piece of text: "equal" or "replace", what it was, what it is."""
+"""Edit step: "equal" or "replace", the old text, the new text."""
 
 
 @lru_cache(maxsize=256)
 def marked(old: str, new: str) -> Markup:
-    """`new` with what was deleted from `old` and inserted, word by word, as <del> and <ins>; all
-    text escaped.
-    """
+    """Mark deleted and inserted words as <del> and <ins>; the text is escaped."""
     return Markup("").join(_shown(*step) for step in compared(old, new))
 
 
 def compared(old: str, new: str) -> list[Step]:
-    """How `old` becomes `new`, in order: by line, then by word in lines that differ, in bounded
-    time whatever they say.
-    """
+    """Return the steps from `old` to `new`: by line, then by word within lines that differ."""
     lines = _steps(_LINE.findall(old), _LINE.findall(new), PAIRS)
     allowed = PAIRS // max(1, sum(act != "equal" for act, _, _ in lines))
     steps: list[Step] = []
@@ -49,20 +41,18 @@ def compared(old: str, new: str) -> list[Step]:
 
 
 def _steps(before: Sequence[str], after: Sequence[str], allowed: int) -> list[Step]:
-    """How `before` becomes `after`, in order; what stands between the common beginning and end is
-    compared if it may be.
+    """Return the steps from `before` to `after`.
+
+    The part between the common prefix and suffix is compared if it has at most `allowed` pairs.
     """
     shorter = min(len(before), len(after))
     head = next((place for place in range(shorter) if before[place] != after[place]), shorter)
     left = shorter - head
     tail = next((place for place in range(left) if before[-1 - place] != after[-1 - place]), left)
-    gone, come = before[head : len(before) - tail], after[head : len(after) - tail]
-    found = [
-        ("equal", "".join(before[:head]), "".join(after[:head])),
-        *_between(gone, come, allowed),
-    ]
+    old, new = before[head : len(before) - tail], after[head : len(after) - tail]
     return [
-        *found,
+        ("equal", "".join(before[:head]), "".join(after[:head])),
+        *_between(old, new, allowed),
         ("equal", "".join(before[len(before) - tail :]), "".join(after[len(after) - tail :])),
     ]
 
@@ -86,5 +76,5 @@ def _between(before: Sequence[str], after: Sequence[str], allowed: int) -> list[
 def _shown(act: str, old: str, new: str) -> Markup:
     if act == "equal":
         return escape(new)
-    gone = Markup("<del>{}</del>").format(old) if old else Markup("")
-    return gone + (Markup("<ins>{}</ins>").format(new) if new else Markup(""))
+    deleted = Markup("<del>{}</del>").format(old) if old else Markup("")
+    return deleted + (Markup("<ins>{}</ins>").format(new) if new else Markup(""))

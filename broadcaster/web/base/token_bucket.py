@@ -1,4 +1,4 @@
-"""Token buckets in memory: how often one client may ask for what costs us or could be guessed."""
+"""Token buckets in memory, to rate limit requests that are costly or could be guesses."""
 
 import time
 from collections import OrderedDict
@@ -6,14 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 CLIENTS = 10_000
-"""Clients remembered at most; the one unseen for longest is forgotten first."""
+"""Most clients remembered; the least recently active is forgotten first."""
 
 
 @dataclass(kw_only=True)
 class Buckets:
-    """One bucket per client: `burst` tokens at first, `per_second` new ones, never more than
-    `burst`.
-    """
+    """Buckets by client: each starts with `burst` tokens, its maximum, and gains `per_second`."""
 
     burst: float
     per_second: float
@@ -21,11 +19,11 @@ class Buckets:
     _levels: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
     def has(self, client: str) -> bool:
-        """Whether the client has a token left; takes none."""
+        """True if the client has a token left; takes none."""
         return self._level(client) >= 1
 
     def take(self, client: str) -> bool:
-        """Take one token; False when none was left."""
+        """Take one token; False if none was left."""
         level = self._level(client)
         self._levels[client] = (max(level - 1, 0.0), self.clock())
         self._levels.move_to_end(client)
@@ -34,7 +32,7 @@ class Buckets:
         return level >= 1
 
     def wait(self, client: str) -> int:
-        """Whole seconds until the client has a token again, at least 1."""
+        """Return the whole seconds until the client has a token again, at least 1."""
         return max(1, round((1 - self._level(client)) / self.per_second))
 
     def _level(self, client: str) -> float:

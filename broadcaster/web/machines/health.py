@@ -1,4 +1,4 @@
-"""What machines ask: is the process alive, can it serve, and how is the sending going."""
+"""Health checks and metrics for monitoring."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -17,22 +17,22 @@ from starlette.responses import PlainTextResponse, Response
 from broadcaster.app import SharedClock
 from broadcaster.runtime.queue import LANES
 from broadcaster.runtime.version import version
-from broadcaster.store import inbox, migrate
-from broadcaster.store import metrics as figures
+from broadcaster.store import inbox, metrics, migrate
 from broadcaster.web.base.authorization import app_of
-from broadcaster.web.base.refusals import Kind
+from broadcaster.web.base.refusals import RefusalKind
 
 NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 async def alive(request: Request) -> Response:
-    """200 while the process runs."""
+    """Answer 200 while the process runs."""
     return PlainTextResponse("ok\n", headers=NOT_KEPT)
 
 
 async def ready(request: Request) -> Response:
-    """200 once the database answers and is migrated. Without Redis we are ready too, only slower:
-    said, not refused.
+    """Answer 200 once the database answers and is migrated, else 503.
+
+    Without Redis the process is still ready, only slower: it is reported as "degraded".
     """
     app = app_of(request)
     database = await _database(request)
@@ -47,7 +47,7 @@ async def ready(request: Request) -> Response:
 
 
 async def _database(request: Request) -> str:
-    """Whether the database answers and holds this version's tables; once it does it keeps them."""
+    """Return "ok", "unreachable" or "not migrated"; a passed migration check is not repeated."""
     app = app_of(request)
     try:
         await app.database.read(_touch)
@@ -65,80 +65,81 @@ def _touch(connection: Connection) -> None:
     connection.execute(text("SELECT 1"))
 
 
-async def metrics(request: Request) -> Response:
-    """Figures in Prometheus' text format; none of them is about a person."""
+async def show_metrics(request: Request) -> Response:
+    """Answer metrics in the Prometheus text format; none is about a person."""
     app = app_of(request)
     now = app.clock().timestamp()
-    found = await app.database.read(figures.read, now, app.counts)
+    figures = await app.database.read(metrics.read, now, app.counts)
     waiting = {lane: await app.queue.waiting(lane) for lane in LANES}
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(found, waiting, now))
-    registry.register(_Strangers(request.app))
+    registry.register(_FigureCollector(figures, waiting, now))
+    registry.register(_ProcessCollector(request.app))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST, headers=NOT_KEPT)
 
 
-class _Figures:
-    """What one scrape says."""
+class _FigureCollector:
+    """Collector of the metrics of one scrape."""
 
-    def __init__(self, found: figures.Figures, waiting: Mapping[str, int], now: float) -> None:
-        self.found = found
+    def __init__(self, figures: metrics.Figures, waiting: Mapping[str, int], now: float) -> None:
+        self.figures = figures
         self.waiting = waiting
         self.now = now
 
     def collect(self) -> Iterator[Metric]:
-        """Every figure with its labels."""
-        found = self.found
+        """Yield every metric with its labels."""
+        figures = self.figures
         counts: Mapping[tuple[str, ...], float] = {
-            (channel, state): count for channel, state, count in found.deliveries
+            (channel, state): count for channel, state, count in figures.deliveries
         }
         yield _gauge("siaran_deliveries", "Deliveries in the ledger", counts, "channel", "state")
         yield _gauge(
             "siaran_possible_duplicates",
             "Messages that may have come twice",
-            _by(found.possible_duplicates),
+            _by(figures.possible_duplicates),
             "channel",
         )
         yield _gauge(
             "siaran_lag_seconds",
             "Age of the oldest delivery that is due and unsent",
-            _by(found.lag),
+            _by(figures.lag),
             "lane",
         )
         yield _gauge("siaran_rings_waiting", "Doorbell jobs queued", _by(self.waiting), "lane")
         yield _gauge(
             "siaran_channel_halted",
             "1 while a channel's circuit breaker is open",
-            _by(found.halted),
+            _by(figures.halted),
             "channel",
         )
         yield _gauge(
             "siaran_channel_paused_seconds",
             "Seconds for which a provider asked us to wait",
-            _by(found.paused),
+            _by(figures.paused),
             "channel",
         )
         yield _gauge(
             "siaran_held_suppressions",
             "Suppressions held for an operator",
-            _by(found.held),
+            _by(figures.held),
             "channel",
         )
         yield _gauge(
             "siaran_runs_paused",
             "Sendings that wait for a person",
-            _by(found.runs_paused),
+            _by(figures.runs_paused),
             "channel",
         )
         yield from self._inbox()
         yield _gauge("siaran_build_info", "The version that runs", {(version(),): 1}, "version")
 
     def _inbox(self) -> Iterator[Metric]:
-        """What providers and residents said and is not applied; every kind is there, so that an
-        alarm finds a number.
+        """Yield metrics of unprocessed inbound events.
+
+        Every kind is present even at 0, so that alerts always find a number.
         """
         counts, ages, delays = {}, {}, {}
         for kind in inbox.KINDS.values():
-            backlog = self.found.inbox.get(
+            backlog = self.figures.inbox.get(
                 kind, inbox.Backlog(count=0, received_at=self.now, due_at=self.now)
             )
             counts[kind] = backlog.count
@@ -164,18 +165,18 @@ class _Figures:
         )
 
 
-class _Strangers:
-    """Figures of connections, bodies and refusals of this process."""
+class _ProcessCollector:
+    """Collector of connections, bodies and refusals of this process."""
 
     def __init__(self, web: Starlette) -> None:
         self.web = web
 
     def collect(self) -> Iterator[Metric]:
-        """Every figure with its labels."""
+        """Yield every metric with its labels."""
         refused = CounterMetricFamily(
             "siaran_refused", "Requests, bodies and connections refused", labels=("kind",)
         )
-        for kind in get_args(Kind):
+        for kind in get_args(RefusalKind):
             refused.add_metric([kind], self.web.state.refusals.counts[kind])
         yield refused
         shares = {name: share.held for name, share in self.web.state.bodies.shares.items()}

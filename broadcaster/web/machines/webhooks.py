@@ -1,4 +1,4 @@
-"""What providers tell us: checked by their signature, stored, and only then answered."""
+"""Webhooks of providers: verified by signature, stored, and only then answered."""
 
 from collections import Counter
 
@@ -13,24 +13,24 @@ from channels.base.contract import BadSignature, BadWebhook, PushChannel
 from channels.base.tolerant_reading import Unreadable
 
 BODY_BYTES = 3 * 1024 * 1024
-"""The largest webhook a provider sends."""
+"""Largest webhook that a provider sends."""
 REFUSED = "Forbidden\n"
-"""The same for every wrong signature and handshake."""
+"""Body of the answer to every wrong signature and handshake."""
 TAKEN = "OK\n"
 REASONS = 20
-"""Reasons logged of one webhook at most."""
+"""Most reasons logged per webhook."""
 
 log = structlog.get_logger(__name__)
 
 
 async def challenge(request: Request) -> Response:
-    """A provider's handshake."""
+    """Answer a provider's handshake; 403 if it is wrong."""
     answer = _channel(request).challenge(dict(request.query_params))
     return PlainTextResponse(REFUSED, 403) if answer is None else PlainTextResponse(answer)
 
 
 async def receive(request: Request) -> Response:
-    """A provider's events: 200 once they are stored, so that what we lose in between is sent again."""
+    """Store a provider's events, then answer 200: the provider resends those lost before that."""
     channel, app = _channel(request), app_of(request)
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
@@ -41,7 +41,8 @@ async def receive(request: Request) -> Response:
         request.app.state.refusals.note("unsigned")
         return PlainTextResponse(REFUSED, 403)
     except BadWebhook as error:
-        # a keyed hash: a short body with little in it but a number could be guessed from its SHA-256
+        # a keyed hash, because a short body that is little more than a phone number could be
+        # guessed from a plain SHA-256
         key = app.vault.dedupe_key(channel.name, body.decode("latin-1")).hex()
         log.warning(
             "webhook_unreadable", channel=channel.name, bytes=len(body), key=key, reason=str(error)
@@ -51,12 +52,14 @@ async def receive(request: Request) -> Response:
     await inbox.accept(
         app, channel.name, [part for part in parts if not isinstance(part, Unreadable)]
     )
-    _tell(request, channel.name, Counter(part for part in parts if isinstance(part, Unreadable)))
+    _log_unreadable(
+        request, channel.name, Counter(part for part in parts if isinstance(part, Unreadable))
+    )
     return PlainTextResponse(TAKEN)
 
 
-def _tell(request: Request, channel: str, unreadable: Counter[Unreadable]) -> None:
-    """Log what of a webhook could not be read, a line for each reason, and count it."""
+def _log_unreadable(request: Request, channel: str, unreadable: Counter[Unreadable]) -> None:
+    """Log the unreadable parts of a webhook, one line per reason, and count them."""
     for part, count in unreadable.most_common(REASONS):
         log.warning(
             "webhook_part_unreadable",
@@ -69,7 +72,7 @@ def _tell(request: Request, channel: str, unreadable: Counter[Unreadable]) -> No
 
 
 def _channel(request: Request) -> PushChannel:
-    found = app_of(request).push.get(request.path_params["channel"])
-    if found is None:
+    channel = app_of(request).push.get(request.path_params["channel"])
+    if channel is None:
         raise HTTPException(404)
-    return found
+    return channel

@@ -1,6 +1,4 @@
-"""One announcement at its permanent address: how it stands, what it says, and what proves it; as a
-page and as signed JSON.
-"""
+"""Permanent address of an announcement: its status, text and signature, as a page and as JSON."""
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -15,29 +13,30 @@ from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.base.bulkhead import read
 from broadcaster.web.base.edition_view import history, view
-from broadcaster.web.base.http_cache import keep, serve
+from broadcaster.web.base.http_cache import prepare, serve
 from broadcaster.web.base.qr_codes import qr
 from channels.base import pictures
 
 
 async def show(request: Request) -> Response:
-    """The page; a code typed loosely is sent on to its official spelling."""
+    """Render the page; redirect a loosely typed code to its official spelling."""
     code = _code(request)
     if code != request.path_params["code"]:
         return RedirectResponse(pages.address_at(request, f"/p/{code}"), 301)
     app, lang = app_of(request), pages.lang_of(request)
-    found = await read(request, announcements.versions, code)
-    if not found:
+    versions = await read(request, announcements.versions, code)
+    if not versions:
         raise HTTPException(404)
-    shown = view(found[-1].edition, now=app.clock(), lang=lang, base_url=app.site.base_url)
-    wording, permalink = shown.edition.wording(lang), app.site.permalink(code)
-    picture = pictures.own_picture(shown.edition, app.site)
+    newest = versions[-1]
+    edition_view = view(newest.edition, now=app.clock(), lang=lang, base_url=app.site.base_url)
+    wording, permalink = edition_view.edition.wording(lang), app.site.permalink(code)
+    picture = pictures.own_picture(edition_view.edition, app.site)
     return pages.page(
         request,
         "announcement.html",
-        view=shown,
+        view=edition_view,
         picture=pictures.own_path(picture, app.site, "pesan") if picture is not None else "",
-        versions=history([version.edition for version in found], lang),
+        versions=history([version.edition for version in versions], lang),
         permalink=permalink,
         share_text=words(lang)(
             "announcement.share_text",
@@ -47,18 +46,18 @@ async def show(request: Request) -> Response:
             address=permalink,
         ),
         qr=qr(permalink),
-        key_id=found[-1].key_id,
-        signature=found[-1].signature,
+        key_id=newest.key_id,
+        signature=newest.signature,
         public_key=app.signer.public_pem,
     )
 
 
 async def signed(request: Request) -> Response:
-    """Every edition's document exactly as signed, so that anyone can verify it without us."""
+    """Answer every edition's document exactly as signed, so that anyone can verify it."""
     code = _code(request)
     app = app_of(request)
-    found = await read(request, announcements.versions, code)
-    if not found:
+    versions = await read(request, announcements.versions, code)
+    if not versions:
         raise HTTPException(404)
     content = {
         "code": code,
@@ -72,15 +71,15 @@ async def signed(request: Request) -> Response:
                 "signature": version.signature,
                 "key_id": version.key_id,
             }
-            for version in reversed(found)
+            for version in reversed(versions)
         ],
     }
-    kept = keep(
+    response = prepare(
         msgspec.json.encode(content),
         media_type="application/json",
         headers={"Access-Control-Allow-Origin": "*"},
     )
-    return serve(request, kept, cache_control=pages.PUBLIC)
+    return serve(request, response, cache_control=pages.PUBLIC)
 
 
 def _code(request: Request) -> str:

@@ -1,6 +1,4 @@
-"""The archive of announcements: newest first, filtered by area, category and word, with the feed of
-the same area.
-"""
+"""Archive of announcements, newest first, filtered by area, category and words."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from starlette.responses import Response
 
 from broadcaster.app import App
 from broadcaster.runtime.i18n import words
-from broadcaster.store import announcements
+from broadcaster.store import archive
 from broadcaster.web.base import pages
 from broadcaster.web.base.area_groups import groups
 from broadcaster.web.base.authorization import app_of
@@ -23,37 +21,36 @@ from broadcaster.web.base.edition_view import View, view
 from broadcaster.web.public import feed_links
 from channels.base import validity
 from channels.base.contract import Edition, Topic
-from channels.base.rendering import WIB, clean
+from channels.base.moments import WIB
+from channels.base.rendering import clean
 from subscribers.areas import Area
 
 TEXT_LIMIT = 60
-"""Characters of a search."""
+"""Most characters of a search."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """The announcements first published on one day (WIB)."""
+    """Announcements first published on one day (WIB)."""
 
     moment: datetime
     views: Sequence[View]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What a visitor asked for; an unknown category or an unreadable cursor is ignored rather than
-    refused.
-    """
+class ArchiveQuery:
+    """Filters and cursor of a visitor's query."""
 
     area: Area
     topic: Topic | None
     text: str
     before: str
     in_force: bool
-    """Leave out what is over or withdrawn."""
+    """True to leave out expired and withdrawn announcements."""
 
-    def filter(self, now: datetime) -> announcements.Filter:
-        """For the store."""
-        return announcements.Filter(
+    def filter(self, now: datetime) -> archive.ArchiveFilter:
+        """Return the filter for the store."""
+        return archive.ArchiveFilter(
             area=self.area.code,
             category=self.topic.slug if self.topic else "",
             text=self.text,
@@ -62,98 +59,101 @@ class Asked:
 
     @property
     def searched(self) -> bool:
-        """Whether anything was filtered beyond the area and the time."""
+        """True if a category or words are filtered."""
         return bool(self.topic or self.text)
 
 
 def known_query(app: App, query: Mapping[str, str]) -> Mapping[str, str]:
-    """What of a query changes the page; 404 for an area that does not exist."""
-    asked = read_query(app, query)
+    """Return the valid parameters of a query; raises HTTPException (404) for an unknown area."""
+    parsed = read_query(app, query)
     named = {
-        "wilayah": asked.area.slug if asked.area != app.tree.city else "",
-        "kategori": asked.topic.slug if asked.topic else "",
-        "kata": asked.text,
-        "berlaku": "ya" if asked.in_force else "",
-        "sebelum": asked.before,
+        "wilayah": parsed.area.slug if parsed.area != app.tree.city else "",
+        "kategori": parsed.topic.slug if parsed.topic else "",
+        "kata": parsed.text,
+        "berlaku": "ya" if parsed.in_force else "",
+        "sebelum": parsed.before,
     }
     return {name: value for name, value in named.items() if value}
 
 
-def read_query(app: App, query: Mapping[str, str]) -> Asked:
-    """The filter in the query; 404 for an area that does not exist."""
+def read_query(app: App, query: Mapping[str, str]) -> ArchiveQuery:
+    """Parse a query, ignoring an unknown category or an unreadable cursor.
+
+    Raises HTTPException (404) for an unknown area.
+    """
     before = query.get("sebelum", "")
     area = app.tree.get(query.get("wilayah", "").strip() or app.tree.city.code)
     if area is None:
         raise HTTPException(404)
-    return Asked(
+    return ArchiveQuery(
         area=area,
         topic=next(
             (topic for topic in app.settings.topics if topic.slug == query.get("kategori")), None
         ),
         text=clean(query.get("kata", ""))[:TEXT_LIMIT].strip(),
-        before=before if announcements.is_cursor(before) else "",
+        before=before if archive.is_cursor(before) else "",
         in_force=query.get("berlaku") == "ya",
     )
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Render the page."""
     app, lang = app_of(request), pages.lang_of(request)
-    asked = read_query(app, request.query_params)
-    found, total = await read(request, _archive, asked.filter(app.clock()), asked.before)
-    views = [_view(app, edition, lang) for edition in found.editions]
+    query = read_query(app, request.query_params)
+    page, total = await read(request, _archive, query.filter(app.clock()), query.before)
+    views = [_view(app, edition, lang) for edition in page.editions]
     return pages.page(
         request,
         "home.html",
-        area=asked.area,
-        topic=asked.topic,
+        area=query.area,
+        topic=query.topic,
         topics=app.settings.topics,
-        text=asked.text,
-        filtered=asked.searched or asked.in_force or asked.area != app.tree.city,
-        heading=words(lang)(_heading(asked), n=total, area=asked.area.label),
-        in_force=asked.in_force,
+        text=query.text,
+        filtered=query.searched or query.in_force or query.area != app.tree.city,
+        heading=words(lang)(_heading(query), n=total, area=query.area.label),
+        in_force=query.in_force,
         everything=pages.address_with(request, bahasa="", sebelum="", berlaku=""),
         only_in_force=pages.address_with(request, bahasa="", sebelum="", berlaku="ya"),
-        emergencies=await _emergencies(request, asked.area, lang),
+        emergencies=await _emergencies(request, query.area, lang),
         days=list(_days(views)),
         groups=groups(app),
         feeds=feed_links.of_area(
-            app.pull.values(), asked.area, {"bahasa": "en"} if lang == "en" else None
+            app.pull.values(), query.area, {"bahasa": "en"} if lang == "en" else None
         ),
         own_address=pages.address_with(request, bahasa=""),
-        newest=pages.address_with(request, bahasa="", sebelum="") if asked.before else "",
-        older=pages.address_with(request, bahasa="", sebelum=found.following)
-        if found.following
+        newest=pages.address_with(request, bahasa="", sebelum="") if query.before else "",
+        older=pages.address_with(request, bahasa="", sebelum=page.following)
+        if page.following
         else "",
     )
 
 
-def _heading(asked: Asked) -> str:
-    """The key of the words above the list."""
-    if asked.in_force:
-        return "home.count.filtered.in_force" if asked.searched else "home.count.in_force"
-    return "home.count.filtered" if asked.searched else "home.count"
+def _heading(query: ArchiveQuery) -> str:
+    """Return the catalogue key of the heading above the list."""
+    if query.in_force:
+        return "home.count.filtered.in_force" if query.searched else "home.count.in_force"
+    return "home.count.filtered" if query.searched else "home.count"
 
 
 def _archive(
-    connection: Connection, wanted: announcements.Filter, before: str
-) -> tuple[announcements.Page, int]:
-    """The page asked for, and how many announcements there are in all."""
-    page = announcements.list_public(connection, wanted, before=before)
-    return page, announcements.count_public(connection, wanted)
+    connection: Connection, filter_: archive.ArchiveFilter, before: str
+) -> tuple[archive.ArchivePage, int]:
+    """Return one page of announcements and their total number."""
+    page = archive.list_public(connection, filter_, before=before)
+    return page, archive.count_public(connection, filter_)
 
 
 async def _emergencies(request: Request, area: Area, lang: str) -> list[View]:
-    """What everyone in the area must know first, wherever it stands in the archive."""
+    """List the emergencies in force in the area, wherever they stand in the archive."""
     app = app_of(request)
     now = app.clock()
-    found = await read(request, announcements.concerning, area.code, since=now.timestamp())
-    here = [
+    page = await read(request, archive.concerning, area.code, since=now.timestamp())
+    emergencies = [
         edition
-        for edition in found.editions
+        for edition in page.editions
         if edition.emergency and validity.concerns(edition, area.code)
     ]
-    views = [_view(app, edition, lang) for edition in here if edition.effective <= now]
+    views = [_view(app, edition, lang) for edition in emergencies if edition.effective <= now]
     return [view for view in views if view.current]
 
 

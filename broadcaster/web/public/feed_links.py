@@ -1,4 +1,4 @@
-"""Links to what pull channels serve, named by what each path's ending says: nothing here knows a
+"""Links to the documents of pull channels, labelled by the ending of their path, whatever the
 channel.
 """
 
@@ -17,8 +17,8 @@ FORMATS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Link:
-    """One address of an area; `media_type` is empty for a page."""
+class FeedLink:
+    """Address of an area's feed or page; `media_type` is empty for a page."""
 
     label: str
     address: str
@@ -27,28 +27,28 @@ class Link:
 
 def of_area(
     channels: Iterable[PullChannel], area: Area, query: Mapping[str, str] | None = None
-) -> list[Link]:
-    """Every address at which this area's announcements can be followed: formats first, then pages."""
-    found = [
+) -> list[FeedLink]:
+    """List the addresses at which an area's announcements can be followed, feeds before pages."""
+    links = [
         link
         for channel in channels
         for path in channel.paths
         if (link := _link(channel, path, area, query))
     ]
-    return sorted(found, key=lambda link: not link.media_type)
+    return sorted(links, key=lambda link: not link.media_type)
 
 
 def _link(
     channel: PullChannel, path: str, area: Area, query: Mapping[str, str] | None
-) -> Link | None:
+) -> FeedLink | None:
     before, _, ending = path.partition("{area}")
     address = before + area.slug + ending
     if not ending:
-        return Link(label=channel.label, address=address, media_type="")
+        return FeedLink(label=channel.label, address=address, media_type="")
     label, media_type = FORMATS.get(ending.removeprefix("."), ("", ""))
     if not ending.startswith(".") or not label:
         return None
-    return Link(
+    return FeedLink(
         label=label,
         address=f"{address}?{urlencode(query)}" if query else address,
         media_type=media_type,

@@ -1,5 +1,5 @@
-"""Pictures that staff uploaded, for everyone: an address never changes what it shows, so whoever
-has it keeps it.
+"""Public pictures uploaded by staff; the content of an address never changes, so it is cached for
+ever.
 """
 
 import re
@@ -13,40 +13,41 @@ from broadcaster.media import library
 from broadcaster.media.images import VARIANTS
 from broadcaster.store.s3 import StoreDown
 from broadcaster.web.base.authorization import app_of
-from broadcaster.web.base.http_cache import BoundedCache, Kept, keep, serve
+from broadcaster.web.base.http_cache import BoundedCache, CachedResponse, prepare, serve
 from broadcaster.web.base.static_files import IMMUTABLE
 from channels.base.pictures import MEDIA_TYPE
 
 CACHE_BYTES = 32 * 1024 * 1024
-"""Bytes of pictures that a web process keeps at hand: a minute after publication everyone asks for
-the same ones.
+"""Most bytes of pictures cached by a web process: right after publication everyone requests the
+same ones.
 """
 CACHE_ENTRIES = 10_000
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cross-Origin-Resource-Policy": "cross-origin",  # mail programs and feed readers on the web show them too
+    # web mail and web feed readers show them too
+    "Cross-Origin-Resource-Policy": "cross-origin",
 }
 
 log = structlog.get_logger(__name__)
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
-class MediaCache(BoundedCache[tuple[str, str], Kept]):
-    """The pictures asked for last, by name."""
+class MediaCache(BoundedCache[tuple[str, str], CachedResponse]):
+    """Recently requested pictures, by id and variant."""
 
     def __init__(self) -> None:
         super().__init__(entries=CACHE_ENTRIES, bytes_=CACHE_BYTES)
 
 
 async def show(request: Request) -> Response:
-    """One size of one picture."""
+    """Serve one size of a picture."""
     key = (request.path_params["id"], request.path_params["variant"])
     cache: MediaCache = request.app.state.pictures
-    kept = cache.get(key)
-    if kept is None:
-        kept = keep(await _body(request, *key), media_type=MEDIA_TYPE, headers=HEADERS)
-        cache.put(key, kept, kept.size)
-    return serve(request, kept, cache_control=IMMUTABLE)
+    response = cache.get(key)
+    if response is None:
+        response = prepare(await _body(request, *key), media_type=MEDIA_TYPE, headers=HEADERS)
+        cache.put(key, response, response.size)
+    return serve(request, response, cache_control=IMMUTABLE)
 
 
 async def _body(request: Request, picture_id: str, variant: str) -> bytes:
@@ -54,9 +55,9 @@ async def _body(request: Request, picture_id: str, variant: str) -> bytes:
         raise HTTPException(404)
     try:
         body = await library.file(app_of(request), picture_id, variant)
-    except StoreDown as down:
-        log.error("pictures_unreachable", why=str(down))
-        raise HTTPException(503, headers={"Retry-After": "5"}) from down
+    except StoreDown as error:
+        log.error("pictures_unreachable", why=str(error))
+        raise HTTPException(503, headers={"Retry-After": "5"}) from error
     if body is None:
         raise HTTPException(404)
     return body

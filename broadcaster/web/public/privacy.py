@@ -1,4 +1,4 @@
-"""What we keep of residents, what this service is, and how it can be used by everyone."""
+"""Page about privacy, this service and its accessibility."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -7,5 +7,5 @@ from broadcaster.web.base import pages
 
 
 async def show(request: Request) -> Response:
-    """The page with its parts #tentang and #aksesibilitas."""
+    """Render the page, with its sections #tentang and #aksesibilitas."""
     return pages.page(request, "privacy.html")

@@ -1,5 +1,5 @@
-"""Pull channels over HTTP: every path that a channel declares, built once per change and served
-from memory.
+"""Pull channels over HTTP: documents of declared paths, built once per change and served from
+memory.
 """
 
 import asyncio
@@ -16,40 +16,39 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.app import App
-from broadcaster.store import announcements
+from broadcaster.store import archive
 from broadcaster.web.base.authorization import Endpoint, Row, app_of
 from broadcaster.web.base.bulkhead import Bulkhead, SingleFlight, read, take_share
-from broadcaster.web.base.http_cache import BoundedCache, Kept, keep, serve
+from broadcaster.web.base.http_cache import BoundedCache, CachedResponse, prepare, serve
 from broadcaster.web.base.middleware import FRAMED_CSP
 from broadcaster.web.base.page_cache import Publications
-from channels.base.contract import Area as ContractArea
+from channels.base import contract
 from channels.base.contract import Document, PageRequest, PullChannel
 from subscribers.areas import Area
 
 SHOWN_FOR = timedelta(days=30)
-"""How long channels are still told of what expired or was withdrawn."""
+"""Time for which channels still receive expired and withdrawn announcements."""
 EDITIONS = 1_000
-"""Editions a document may be made of; no area has this many within the time."""
+"""Most editions of a document; no area has this many within `SHOWN_FOR`."""
 STAMP_SECONDS = 1.0
-"""How long the store's stamp is believed: what is published shows within this beyond max-age."""
+"""Time for which the store's stamp is cached; a publication shows this much after max-age."""
 DOCUMENTS = 1_000
-"""Documents of each kind kept at most: all areas of a city in all formats."""
+"""Most documents cached of each kind: all areas of a city in all formats."""
 PLAIN_BYTES, QUERIED_BYTES = 32 * 1024 * 1024, 8 * 1024 * 1024
-"""Bytes of documents kept at most; strangers choose those with a query, so they never push out the
-plain ones.
+"""Most bytes cached of documents without and with a query; visitors choose the latter freely, so
+they never evict the former.
 """
 QUERY_LIMIT = 200
-"""Characters of a query; a longer one is refused."""
+"""Most characters of a query; a longer one is refused."""
 DEMO_SCREEN = "demo-"
-"""Tokens of the demo's screens begin so; the rest is the area's slug."""
-
+"""Prefix of the tokens of demo screens; the rest is the area's slug."""
 
 Key = tuple[object, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """A path of a channel, an area, and what of the query the channel knows."""
+class _DocumentAddress:
+    """Path of a channel, area, and the query parameters that the channel knows."""
 
     path: str
     area: Area
@@ -59,23 +58,19 @@ class _Asked:
 @dataclass(frozen=True, kw_only=True)
 class _Built:
     stamp: object
-    kept: Kept
+    response: CachedResponse
     max_age: int
     fresh_until: datetime | None
 
 
 class PullCache:
-    """The documents of one web process; each is built once per stamp, those of a channel one at a
-    time.
-    """
+    """Documents of one web process; each is built once per stamp, one at a time per channel."""
 
     def __init__(self) -> None:
         self.building: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        """By channel: screens never wait for the feeds of rare areas."""
+        """Locks by channel: screens never wait for the feeds of rarely read areas."""
         self.bulkhead = Bulkhead(places=1)
-        """Documents with a query are built here: strangers choose these, and never keep the plain
-        ones waiting.
-        """
+        """Bulkhead for documents with a query, so that they never delay those without."""
         self.flights = SingleFlight()
         self._publications = Publications()
         self._stamp: tuple[float, object] = (-math.inf, None)
@@ -85,7 +80,7 @@ class PullCache:
         )
 
     async def stamp(self, app: App) -> object:
-        """What changes with every publication."""
+        """Return a value that changes with every publication."""
         read_at, stamp = self._stamp
         if time.monotonic() - read_at >= STAMP_SECONDS:
             moment = time.monotonic()
@@ -94,27 +89,27 @@ class PullCache:
         return stamp
 
     def get(self, key: Key, stamp: object, now: datetime, *, queried: bool) -> _Built | None:
-        """The document, if nothing has changed since it was built."""
-        found = self.shelf(queried=queried).get(key)
+        """Return the document, or None if something has changed since it was built."""
+        built = self.shelf(queried=queried).get(key)
         if (
-            found is None
-            or found.stamp != stamp
-            or (found.fresh_until is not None and found.fresh_until <= now)
+            built is None
+            or built.stamp != stamp
+            or (built.fresh_until is not None and built.fresh_until <= now)
         ):
             return None
-        return found
+        return built
 
     def put(self, key: Key, built: _Built, *, queried: bool) -> None:
-        """Keep a document; those used longest ago make room."""
-        self.shelf(queried=queried).put(key, built, built.kept.size)
+        """Store a document, evicting the least recently used ones."""
+        self.shelf(queried=queried).put(key, built, built.response.size)
 
     def shelf(self, *, queried: bool) -> BoundedCache[Key, _Built]:
-        """The documents with a query, or those without."""
+        """Return the cache of documents with a query, or of those without."""
         return self._queried if queried else self._plain
 
 
 def rows(app: App) -> list[Row]:
-    """One public route for each path of each pull channel."""
+    """Return a public row for each path of each pull channel."""
     return [
         Row(path, _endpoint(channel, path), access="public")
         for channel in app.pull.values()
@@ -129,67 +124,69 @@ def _endpoint(channel: PullChannel, path: str) -> Endpoint:
         app = app_of(request)
         area = _area(app, request.path_params["area"])
         query = channel.known_query(path, request.query_params)
-        built = await _document(request, channel, _Asked(path=path, area=area, query=query))
+        built = await _document(
+            request, channel, _DocumentAddress(path=path, area=area, query=query)
+        )
         now = app.clock()
-        return serve(request, built.kept, cache_control=_cache_control(built, now), now=now)
+        return serve(request, built.response, cache_control=_cache_control(built, now), now=now)
 
     return endpoint
 
 
 def _area(app: App, name: str) -> Area:
-    """By slug, by Kemendagri code, or by the token of a demo screen."""
+    """Look up an area by slug, Kemendagri code or demo screen token; 404 if unknown."""
     if app.site.simulated:
         name = name.removeprefix(DEMO_SCREEN)
-    found = app.tree.get(name)
-    if found is None:
+    area = app.tree.get(name)
+    if area is None:
         raise HTTPException(404)
-    return found
+    return area
 
 
-async def _document(request: Request, channel: PullChannel, asked: _Asked) -> _Built:
-    """The document as it is now; what many ask for at once is built once."""
+async def _document(request: Request, channel: PullChannel, address: _DocumentAddress) -> _Built:
+    """Return the current document, built once for concurrent requests."""
     app, cache = app_of(request), _cache(request)
-    key = (channel.name, asked.path, asked.area.code, tuple(sorted(asked.query.items())))
+    key = (channel.name, address.path, address.area.code, tuple(sorted(address.query.items())))
     stamp = await cache.stamp(app)
-    found = cache.get(key, stamp, app.clock(), queried=bool(asked.query))
-    if found is not None:
-        return found
+    cached = cache.get(key, stamp, app.clock(), queried=bool(address.query))
+    if cached is not None:
+        return cached
     flight = (key, stamp)
-    if asked.query and not cache.flights.runs(flight):
+    if address.query and not cache.flights.runs(flight):
         take_share(request)
-    return await cache.flights.once(flight, partial(_build, request, channel, asked, key, stamp))
+    return await cache.flights.once(flight, partial(_build, request, channel, address, key, stamp))
 
 
 async def _build(
-    request: Request, channel: PullChannel, asked: _Asked, key: Key, stamp: object
+    request: Request, channel: PullChannel, address: _DocumentAddress, key: Key, stamp: object
 ) -> _Built:
-    """Build a document and keep it: those with a query in the bulkhead, others in their channel's
-    turn.
-    """
-    cache, queried = _cache(request), bool(asked.query)
+    """Build and cache a document, in the bulkhead if it has a query, else under a lock."""
+    cache, queried = _cache(request), bool(address.query)
     async with cache.bulkhead.entered(request) if queried else cache.building[channel.name]:
-        wanted = await _request(request, channel, asked)
-        built = _built(stamp, await asyncio.to_thread(channel.render_page, wanted))
+        page_request = await _page_request(request, channel, address)
+        built = _built(stamp, await asyncio.to_thread(channel.render_page, page_request))
         cache.put(key, built, queried=queried)
         return built
 
 
-async def _request(request: Request, channel: PullChannel, asked: _Asked) -> PageRequest:
+async def _page_request(
+    request: Request, channel: PullChannel, address: _DocumentAddress
+) -> PageRequest:
     now = app_of(request).clock()
     since = (now - SHOWN_FOR).timestamp()
-    found = await read(
+    page = await read(
         request,
-        announcements.concerning,
-        asked.area.code,
+        archive.concerning,
+        address.area.code,
         since=since,
         limit=EDITIONS,
         channel=channel.name,
     )
-    editions = [edition.on(channel.name) for edition in found.editions]
+    editions = [edition.on(channel.name) for edition in page.editions]
     return PageRequest(
-        path=asked.path,
-        area=contract_area(asked.area),
-        query=asked.query,
+        path=address.path,
+        area=contract_area(address.area),
+        query=address.query,
         editions=editions,
         now=now,
     )
@@ -200,9 +197,9 @@ def _cache(request: Request) -> PullCache:
     return cache
 
 
-def contract_area(area: Area) -> ContractArea:
-    """The area as channels know it."""
-    return ContractArea(code=area.code, name=area.name, slug=area.slug)
+def contract_area(area: Area) -> contract.Area:
+    """Convert an area to the channels' contract."""
+    return contract.Area(code=area.code, name=area.name, slug=area.slug)
 
 
 def _built(stamp: object, document: Document) -> _Built:
@@ -211,16 +208,16 @@ def _built(stamp: object, document: Document) -> _Built:
         headers.setdefault("Content-Security-Policy", FRAMED_CSP)
     else:
         headers.setdefault("Access-Control-Allow-Origin", "*")
-    kept = keep(
+    response = prepare(
         document.body, media_type=document.media_type, updated=document.updated, headers=headers
     )
     return _Built(
-        stamp=stamp, kept=kept, max_age=document.max_age, fresh_until=document.fresh_until
+        stamp=stamp, response=response, max_age=document.max_age, fresh_until=document.fresh_until
     )
 
 
 def _cache_control(built: _Built, now: datetime) -> str:
-    """Never kept beyond the moment at which it changes by itself."""
+    """Return Cache-Control; it ends when the document changes by itself."""
     age = built.max_age
     if built.fresh_until is not None:
         age = max(0, min(age, math.ceil((built.fresh_until - now).total_seconds())))

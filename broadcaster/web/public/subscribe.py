@@ -1,4 +1,4 @@
-"""How to get the news of a kelurahan: its feeds and screens, and what else works today."""
+"""Page on how to follow a kelurahan: its feeds and screens, and the open messengers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,25 +16,25 @@ from subscribers.areas import Area
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """A kelurahan in the list, with how many announcements hold there now."""
+class AreaEntry:
+    """Kelurahan in the list; `count` is its number of announcements in force."""
 
     area: Area
     count: int
-    feeds: Sequence[feed_links.Link]
+    feeds: Sequence[feed_links.FeedLink]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
-    """A kecamatan in the list."""
+class AreaGroup:
+    """Kecamatan in the list."""
 
     kecamatan: Area
-    places: Sequence[Place]
+    places: Sequence[AreaEntry]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tile:
-    """A kelurahan on the map of tiles; `group` numbers its kecamatan."""
+class AreaTile:
+    """Kelurahan on the tile map; `group` is the index of its kecamatan."""
 
     area: Area
     column: int
@@ -44,11 +44,11 @@ class Tile:
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Render the page."""
     app = app_of(request)
     counts = await app.database.read(metrics.in_force_by_area, app.clock().timestamp())
     listed = [
-        Places(
+        AreaGroup(
             kecamatan=group.kecamatan,
             places=[_place(app, area, counts) for area in group.kelurahan],
         )
@@ -65,15 +65,15 @@ async def show(request: Request) -> Response:
     )
 
 
-def _place(app: App, area: Area, counts: Mapping[str, int]) -> Place:
-    return Place(
+def _place(app: App, area: Area, counts: Mapping[str, int]) -> AreaEntry:
+    return AreaEntry(
         area=area, count=counts.get(area.code, 0), feeds=feed_links.of_area(app.pull.values(), area)
     )
 
 
-def _tiles(listed: Sequence[Places]) -> list[Tile]:
-    found = [
-        Tile(
+def _tiles(listed: Sequence[AreaGroup]) -> list[AreaTile]:
+    tiles = [
+        AreaTile(
             area=place.area,
             column=place.area.tile[0],
             row=place.area.tile[1],
@@ -84,4 +84,4 @@ def _tiles(listed: Sequence[Places]) -> list[Tile]:
         for place in group.places
         if place.area.tile is not None
     ]
-    return sorted(found, key=lambda tile: (tile.row, tile.column))
+    return sorted(tiles, key=lambda tile: (tile.row, tile.column))

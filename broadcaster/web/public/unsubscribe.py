@@ -1,5 +1,5 @@
-"""A resident stops: GET asks and changes nothing, POST stops at once, by button or by mail program
-(RFC 8058).
+"""Unsubscribing: GET asks and changes nothing, POST stops at once, from the page's button or from a
+mail program (RFC 8058).
 """
 
 from starlette.exceptions import HTTPException
@@ -11,19 +11,17 @@ from broadcaster.web.base.authorization import app_of
 from subscribers import consent, residents
 
 ONE_CLICK = (b"List-Unsubscribe=One-Click", b'name="List-Unsubscribe"')
-"""How a mail program's body begins, as a form or as multipart."""
+"""Signs of a one-click request in the body, as a form or as multipart."""
 PRIVATE_HEADERS = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
 
 
 async def ask(request: Request) -> Response:
-    """The page with the button."""
+    """Render the page with the button."""
     return await _page(request, await _address(request), stopped=False)
 
 
 async def stop(request: Request) -> Response:
-    """Stop the address that the link names. No cookie, no login; a second time changes nothing and
-    says the same.
-    """
+    """Stop sending to the address of the link; idempotent, needs neither cookie nor login."""
     app, address = app_of(request), await _address(request)
     body = await request.body()
     source = "one-click" if any(sign in body for sign in ONE_CLICK) else "web"
@@ -32,16 +30,16 @@ async def stop(request: Request) -> Response:
 
 
 async def _address(request: Request) -> int:
-    """The address that the link names; 404 for one that we never made."""
+    """Return the id of the link's address; raises HTTPException (404) for a forged link."""
     app = app_of(request)
-    named = app.vault.read_token(request.path_params["token"])
-    if named is None:
+    address_id = app.vault.read_token(request.path_params["token"])
+    if address_id is None:
         raise HTTPException(404)
-    return await app.database.read(residents.remaining_id, named)
+    return await app.database.read(residents.remaining_id, address_id)
 
 
 async def _page(request: Request, address: int, *, stopped: bool) -> Response:
-    """An erased address is stopped too, for good."""
+    """Render the page; an erased address counts as stopped."""
     app = app_of(request)
     channel = await app.database.read(residents.channel_of, address)
     return pages.page(

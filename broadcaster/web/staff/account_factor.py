@@ -1,6 +1,4 @@
-"""One's own second factor: a picture to scan, a code before it counts, recovery codes shown once,
-and turning it off.
-"""
+"""The second-factor pages: set up with a QR code, confirm, renew recovery codes, turn off."""
 
 import base64
 import binascii
@@ -10,79 +8,87 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster.domain import credentials
 from broadcaster.domain.accounts import BadAccount
+from broadcaster.domain.actor import StaffActor
 from broadcaster.staff import own_account
-from broadcaster.staff.own_account import Owner
-from broadcaster.web.base.authorization import app_of
+from broadcaster.web.base.authorization import app_of, session_of
 from broadcaster.web.base.qr_codes import qr
 from broadcaster.web.staff import frame
-from broadcaster.web.staff.account import ADDRESS, done, owner_of, text_of
-from broadcaster.web.staff.sign_in_throttle import ask_again
+from broadcaster.web.staff.account import ADDRESS, confirm_password, done, own_actor, text_of
 
 ACTS = {"hapus": "off", "pemulihan": "renew"}
-"""What asks for nothing but the password: how addresses name it, and keys below "staff.account."."""
+"""Last path segments of the acts that ask for the password alone; values are keys below
+"staff.account.".
+"""
 
 
 async def show(request: Request) -> Response:
-    """The picture and the form; who has a second factor, or no password here, goes back."""
-    owner = owner_of(request)
-    if owner.account.secured or not owner.account.local:
+    """Show the QR code and the form.
+
+    Redirects to the account page if a second factor is on or the account has no local password.
+    """
+    actor = own_actor(request)
+    if actor.account.secured or not actor.account.local:
         return RedirectResponse(ADDRESS, 303)
-    return _setup(request, *own_account.begin_second_factor(app_of(request).vault, owner))
+    return _setup(request, *own_account.begin_second_factor(app_of(request).vault, actor))
 
 
 async def turn_on(request: Request) -> Response:
-    """Ask for it from now on, once a code of it and the password have come; shows the recovery
-    codes.
-    """
-    app, owner, form = app_of(request), owner_of(request), await request.form()
+    """Turn on the second factor after checking a code and the password; show the recovery codes."""
+    app, actor, form = app_of(request), own_actor(request), await request.form()
     try:
         sealed = _unpacked(text_of(form, "mulai"))
-        secret = own_account.begun_second_factor(app.vault, owner, sealed)
-    except BadAccount as refused:
+        secret = own_account.begun_second_factor(app.vault, actor, sealed)
+    except BadAccount as error:
         return _setup(
-            request, *own_account.begin_second_factor(app.vault, owner), problem=str(refused)
+            request,
+            *own_account.begin_second_factor(app.vault, actor),
+            problem=frame.sentence(request, error),
         )
-    asked = await ask_again(request, owner.account, text_of(form, "sandi"))
-    if asked.problem:
+    confirmed = await confirm_password(request, text_of(form, "sandi"))
+    if confirmed.problem:
         return _setup(
             request,
             secret,
             sealed,
-            problem=asked.said(frame.words_of(request)),
+            problem=confirmed.text(frame.words_of(request)),
             field="sandi",
-            wait=asked.wait,
+            wait=confirmed.wait,
         )
     try:
         codes = await app.database.write(
             lambda connection: own_account.turn_on(
-                connection, app.vault, owner, secret=secret, code=text_of(form, "kode")
+                connection,
+                app.vault,
+                actor,
+                session=session_of(request).id,
+                secret=secret,
+                code=text_of(form, "kode"),
             )
         )
-    except BadAccount as refused:
-        return _setup(request, secret, sealed, problem=str(refused), field="kode")
+    except BadAccount as error:
+        return _setup(request, secret, sealed, problem=frame.sentence(request, error), field="kode")
     return _codes(request, codes, fresh=True)
 
 
 async def ask(request: Request) -> Response:
-    """Whether to turn it off, or to have new recovery codes."""
-    return _confirm(request, owner_of(request))
+    """Show the page that confirms turning it off or renewing the recovery codes."""
+    return _confirm(request, own_actor(request))
 
 
 async def act(request: Request) -> Response:
-    """Do so, if the password is right."""
-    app, owner, form = app_of(request), owner_of(request), await request.form()
-    asked = await ask_again(request, owner.account, text_of(form, "sandi"))
-    if asked.problem:
-        return _confirm(
-            request, owner, problem=asked.said(frame.words_of(request)), wait=asked.wait
-        )
+    """Turn it off or renew the recovery codes, after checking the password."""
+    app, actor, form = app_of(request), own_actor(request), await request.form()
+    confirmed = await confirm_password(request, text_of(form, "sandi"))
+    if confirmed.problem:
+        problem = confirmed.text(frame.words_of(request))
+        return _confirm(request, actor, problem=problem, wait=confirmed.wait)
     if _act(request) == "off":
-        await app.database.write(own_account.turn_off, owner)
+        await app.database.write(own_account.turn_off, actor)
         return done("kode-mati")
     try:
         return _codes(
             request,
-            await app.database.write(own_account.renew_recovery, app.vault, owner),
+            await app.database.write(own_account.renew_recovery, app.vault, actor),
             fresh=False,
         )
     except BadAccount:
@@ -109,7 +115,7 @@ def _setup(
     field: str = "",
     wait: int = 0,
 ) -> Response:
-    account = owner_of(request).account
+    account = own_actor(request).account
     address = credentials.totp_address(secret, account.name, frame.words_of(request)("staff.brand"))
     response = frame.page(
         request,
@@ -125,8 +131,8 @@ def _setup(
     return _waiting(response, wait)
 
 
-def _confirm(request: Request, owner: Owner, *, problem: str = "", wait: int = 0) -> Response:
-    if not owner.account.secured:
+def _confirm(request: Request, actor: StaffActor, *, problem: str = "", wait: int = 0) -> Response:
+    if not actor.account.secured:
         return RedirectResponse(ADDRESS, 303)
     status = 429 if wait else 422 if problem else 200
     return _waiting(

@@ -1,4 +1,4 @@
-"""Where one is written to: a new address counts once the code that was sent there has been typed."""
+"""Change of the notification address, confirmed by a code sent to the new address."""
 
 import base64
 import binascii
@@ -8,75 +8,78 @@ from starlette.responses import Response
 
 from broadcaster.domain import accounts
 from broadcaster.domain.accounts import BadAccount
+from broadcaster.domain.actor import StaffActor
 from broadcaster.staff import email_verification, own_account
 from broadcaster.staff.email_verification import NotSent
-from broadcaster.staff.own_account import Owner
 from broadcaster.store import form_acts
 from broadcaster.web.base import csrf
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import account, frame, once
-from broadcaster.web.staff.account import done, owner_of, text_of
+from broadcaster.web.staff.account import done, own_actor, text_of
 
 
 async def change(request: Request) -> Response:
-    """Send a code to a new address, once for a form; none at all, or the same address, is stored at
-    once.
+    """Send a code to the new address, once per form.
+
+    An empty or unchanged address is stored at once.
     """
-    app, owner, form = app_of(request), owner_of(request), await request.form()
+    app, actor, form = app_of(request), own_actor(request), await request.form()
     typed = text_of(form, "kabar")
     try:
         mail = accounts.read_mail(typed)
-        if mail in ("", owner.account.email):
-            await app.database.write(own_account.change_mail, app.vault, owner, mail)
+        if mail in ("", actor.account.email):
+            await app.database.write(own_account.change_mail, app.vault, actor, mail)
             return done("kabar")
-        return await _send(request, owner, mail, once.id_of(form) or csrf.fresh_id())
-    except BadAccount as refused:
+        return await _send(request, actor, mail, once.id_of(form) or csrf.fresh_id())
+    except BadAccount as error:
         return await account.page(
             request,
-            problem=str(refused),
+            problem=frame.sentence(request, error),
             mail=typed,
-            status=503 if isinstance(refused, NotSent) else 422,
+            status=503 if isinstance(error, NotSent) else 422,
         )
 
 
-async def _send(request: Request, owner: Owner, mail: str, form: str) -> Response:
-    """Send the code, unless this form sent it before; raises NotSent."""
+async def _send(request: Request, actor: StaffActor, mail: str, form: str) -> Response:
+    """Send the code unless this form already did. Raises NotSent when the mail fails."""
     app, t = app_of(request), frame.words_of(request)
     key = f"mail {form} {app.vault.lookup('mail form', mail).hex()}"
-    earlier = await app.database.read(form_acts.find, owner.account.id, key)
-    if earlier is None and not request.app.state.limits.letters.take(str(owner.account.id)):
+    earlier = await app.database.read(form_acts.find, actor.account.id, key)
+    if earlier is None and not request.app.state.limits.letters.take(str(actor.account.id)):
         return await account.page(
             request, problem=t("staff.account.mail.often"), mail=mail, status=429
         )
-    earlier = await app.database.write(form_acts.take, owner.account.id, key, owner.at)
+    earlier = await app.database.write(form_acts.take, actor.account.id, key, actor.at)
     if earlier is not None and not earlier.result:
         return await account.page(
             request, problem=t("staff.trial.going.advice"), mail=mail, status=409
         )
     if earlier is not None:
-        return _asked(request, mail, earlier.result)
+        return _code_form(request, mail, earlier.result)
     try:
-        begun = base64.urlsafe_b64encode(
-            await email_verification.send_code(app, owner, mail)
+        sealed_text = base64.urlsafe_b64encode(
+            await email_verification.send_code(app, actor, mail)
         ).decode()
     except NotSent:
-        await app.database.write(form_acts.forget, owner.account.id, key)
+        await app.database.write(form_acts.forget, actor.account.id, key)
         raise
-    await app.database.write(form_acts.keep, owner.account.id, key, begun)
-    return _asked(request, mail, begun)
+    await app.database.write(form_acts.keep, actor.account.id, key, sealed_text)
+    return _code_form(request, mail, sealed_text)
 
 
 async def confirm(request: Request) -> Response:
-    """Store the address whose code has come."""
-    app, owner, form = app_of(request), owner_of(request), await request.form()
-    begun = text_of(form, "mulai")
+    """Store the address if the typed code is right."""
+    app, actor, form = app_of(request), own_actor(request), await request.form()
+    sealed_text = text_of(form, "mulai")
     try:
         mail = email_verification.confirmed(
-            app.vault, owner, _unpacked(begun), text_of(form, "kode")
+            app.vault, actor, _unpacked(sealed_text), text_of(form, "kode")
         )
-    except BadAccount as refused:
-        return _asked(request, text_of(form, "kabar"), begun, problem=str(refused))
-    await app.database.write(own_account.change_mail, app.vault, owner, mail)
+    except BadAccount as error:
+        return _code_form(
+            request, text_of(form, "kabar"), sealed_text, problem=frame.sentence(request, error)
+        )
+    await app.database.write(own_account.change_mail, app.vault, actor, mail)
     return done("kabar")
 
 
@@ -87,8 +90,8 @@ def _unpacked(text: str) -> bytes:
         return b""
 
 
-def _asked(request: Request, mail: str, begun: str, *, problem: str = "") -> Response:
+def _code_form(request: Request, mail: str, sealed_text: str, *, problem: str = "") -> Response:
     status = 422 if problem else 200
     return frame.page(
-        request, "account_mail.html", status=status, mail=mail, begun=begun, problem=problem
+        request, "account_mail.html", status=status, mail=mail, begun=sealed_text, problem=problem
     )

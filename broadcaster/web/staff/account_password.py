@@ -1,4 +1,4 @@
-"""Choosing a new password: the old one is asked, and every other browser is signed out."""
+"""Change of the password: checks the old one and signs out every other browser."""
 
 from functools import partial
 
@@ -9,39 +9,39 @@ from starlette.responses import RedirectResponse, Response
 from broadcaster.domain.accounts import BadAccount
 from broadcaster.domain.credentials import PASSWORD_LONGEST, PASSWORD_SHORTEST
 from broadcaster.staff import own_account
-from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.base.authorization import account_of, app_of, session_of
 from broadcaster.web.staff import frame
-from broadcaster.web.staff.account import done, owner_of, text_of
-from broadcaster.web.staff.sign_in_throttle import ask_again
+from broadcaster.web.staff.account import confirm_password, done, own_actor, text_of
 
 HOME = "/redaksi/"
 
 
 async def show(request: Request) -> Response:
-    """The form."""
+    """Show the form."""
     return _form(request)
 
 
 async def change(request: Request) -> Response:
-    """Check the old one, store the new one."""
-    app, owner = app_of(request), owner_of(request, choosing=True)
-    if not owner.account.local:
+    """Check the old password and store the new one."""
+    app, actor = app_of(request), own_actor(request, choosing=True)
+    if not actor.account.local:
         raise HTTPException(403)
     form = await request.form()
-    asked = await ask_again(request, owner.account, text_of(form, "lama"))
-    if asked.problem:
-        return _form(
-            request, field="lama", problem=asked.said(frame.words_of(request)), wait=asked.wait
-        )
+    confirmed = await confirm_password(request, text_of(form, "lama"))
+    if confirmed.problem:
+        problem = confirmed.text(frame.words_of(request))
+        return _form(request, field="lama", problem=problem, wait=confirmed.wait)
     try:
         typed = (text_of(form, "baru"), text_of(form, "ulang"))
         hashed = await app.hasher.run(
-            partial(own_account.hash_new_password, asked.stored, *typed, owner.account)
+            partial(own_account.hash_new_password, confirmed.stored, *typed, actor.account)
         )
-    except BadAccount as refused:
-        return _form(request, field="baru", problem=str(refused))
-    await app.database.write(own_account.change_password, owner, hashed)
-    return RedirectResponse(HOME, 303) if owner.account.must_change else done("sandi")
+    except BadAccount as error:
+        return _form(request, field="baru", problem=frame.sentence(request, error))
+    await app.database.write(
+        own_account.change_password, actor, hashed, session=session_of(request).id
+    )
+    return RedirectResponse(HOME, 303) if actor.account.must_change else done("sandi")
 
 
 def _form(request: Request, *, field: str = "", problem: str = "", wait: int = 0) -> Response:

@@ -1,5 +1,6 @@
-"""Addresses within the newsroom: where a person may be sent on to, and the page on which a form
-stands. Never another site.
+"""Redirect targets within the newsroom: after sign-in, and for paths that only accept forms.
+
+No target ever leaves this site.
 """
 
 import posixpath
@@ -14,13 +15,13 @@ from broadcaster.web.base.authorization import SIGN_IN, Endpoint, Row
 
 HOME = "/redaksi/"
 LONGEST = 500
-"""Characters of an address to go on to; ours are a tenth of it."""
+"""Characters of a redirect target; the newsroom's own are a tenth of it."""
 _PATH = re.compile(r"/redaksi/[A-Za-z0-9/_.\-~]*", re.ASCII)
 _QUERY = re.compile(r"[A-Za-z0-9/_.\-=&%+~]*", re.ASCII)
 
 
 def safe_target(text: str) -> str:
-    """Read where to go after signing in: a page of the newsroom by its plain path, else its first
+    """Return the page to open after sign-in: `text` if it is a newsroom path, otherwise the home
     page.
     """
     path, mark, query = text.partition("?")
@@ -37,9 +38,7 @@ def safe_target(text: str) -> str:
 
 
 def _plain(path: str) -> str:
-    """The path without dots and escapes, as a browser would follow it; "" where that leaves the
-    newsroom.
-    """
+    """Resolve dots and escapes as a browser would; "" if the result leaves the newsroom."""
     decoded = unquote(path)
     if not _PATH.fullmatch(decoded) or "//" in decoded:
         return ""
@@ -48,8 +47,9 @@ def _plain(path: str) -> str:
 
 
 def ways_back(table: Sequence[Row]) -> list[Row]:
-    """A row for each path that takes forms alone: whoever opens it, say after signing in again,
-    finds the page above it.
+    """Return a GET row for each path that only accepts forms, redirecting to the page above.
+
+    A browser opens such a path after signing in again, for example.
     """
     pages = {row.path for row in table if "GET" in row.methods}
     forms = {row.path: None for row in table if row.path not in pages}

@@ -1,6 +1,4 @@
-"""Whom an announcement would reach: people, their addresses by channel, kelurahan with a screen,
-who is left out and why.
-"""
+"""Estimate of an audience: people, addresses by channel, screens, and people left out by reason."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -16,19 +14,21 @@ from channels.base.contract import Edition
 from subscribers import audience
 from subscribers.audience import Audience
 
-SECONDS = 30.0
-"""How long an estimate is believed: people come and go slowly, and it is asked for at every key."""
-KEPT = 500
+CACHE_SECONDS = 30.0
+"""Lifetime of a cached count: the audience changes slowly, and each keystroke asks for it."""
+CACHE_SIZE = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reach:
-    """An estimate. `people` get it, each by one address of each open channel: `recipients` are
-    addresses by the channel's label.
+    """An estimate, with channels named by label.
 
-    `closed`, `unchosen`: further people whom only a channel that is not open, or not chosen, would
-    have reached, by its label; `left_out`: people who subscribed here and no channel reaches, by
-    why. Kelurahan whose screens show it; minutes until the last message at the providers' rates.
+    - `people` are reached at one address per open channel; `recipients` counts those addresses.
+    - `closed` and `unchosen` count further people whom only a channel that is closed, or not
+      chosen, would reach.
+    - `left_out` counts subscribers whom no channel reaches, by reason.
+    - `screens` counts the kelurahan whose screens show it.
+    - `minutes` is the time until the last message at the providers' rates.
     """
 
     people: int
@@ -41,19 +41,20 @@ class Reach:
 
     @property
     def addresses(self) -> int:
-        """Messages in all."""
+        """Total number of messages."""
         return sum(self.recipients.values())
 
     @property
     def without(self) -> int:
-        """People of these areas who get nothing."""
+        """Number of subscribers in these areas who get nothing."""
         return sum((*self.left_out.values(), *self.closed.values(), *self.unchosen.values()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Counted:
-    """Addresses by channel; people reached, further ones of each other channel alone, and left out
-    by why.
+class AudienceCount:
+    """A cached count: addresses by channel, people reached, and people not reached.
+
+    `further` counts people whom only another channel would reach, `left_out` the rest by reason.
     """
 
     addresses: Mapping[str, int]
@@ -64,23 +65,23 @@ class Counted:
 
 @dataclass(kw_only=True)
 class Estimates:
-    """What one web process counted lately."""
+    """Cache of recent counts, one per web process."""
 
-    known: dict[tuple[frozenset[str], str, bool, frozenset[str]], tuple[float, Counted]] = field(
-        default_factory=dict
+    known: dict[tuple[frozenset[str], str, bool, frozenset[str]], tuple[float, AudienceCount]] = (
+        field(default_factory=dict)
     )
 
 
 async def of(request: Request, edition: Edition, chosen: tuple[str, ...] = ()) -> Reach:
-    """The reach of an edition by the channels chosen (none: all that are open)."""
+    """Estimate the reach of an edition on the channels in `chosen`; empty means every open one."""
     app = app_of(request)
     areas = app.tree.concerned(area.code for area in edition.areas)
-    going = [name for name in app.open_push if not chosen or name in chosen]
-    counted = await _counted(request.app.state.estimates, app, areas, edition, going)
-    rates = [(counted.addresses.get(name, 0), app.push[name].rate) for name in going]
+    channels = [name for name in app.open_push if not chosen or name in chosen]
+    counted = await _counted(request.app.state.estimates, app, areas, edition, channels)
+    rates = [(counted.addresses.get(name, 0), app.push[name].rate) for name in channels]
     return Reach(
         people=counted.people,
-        recipients={app.push[name].label: counted.addresses.get(name, 0) for name in going},
+        recipients={app.push[name].label: counted.addresses.get(name, 0) for name in channels},
         closed={
             app.push[name].label: number
             for name, number in counted.further.items()
@@ -98,46 +99,48 @@ async def of(request: Request, edition: Edition, chosen: tuple[str, ...] = ()) -
 
 
 async def agencies(app: App) -> list[str]:
-    """Agencies that have written before, and the city itself."""
+    """List the city and every agency that has written before."""
     return list(
         dict.fromkeys([app.site.city, *await app.database.read(announcement_lists.agencies)])
     )
 
 
 async def _counted(
-    estimates: Estimates, app: App, areas: frozenset[str], edition: Edition, going: Collection[str]
-) -> Counted:
-    key, now = (
-        (areas, edition.topic.slug, edition.emergency, frozenset(going)),
-        app.clock().timestamp(),
-    )
+    estimates: Estimates,
+    app: App,
+    areas: frozenset[str],
+    edition: Edition,
+    channels: Collection[str],
+) -> AudienceCount:
+    key = (areas, edition.topic.slug, edition.emergency, frozenset(channels))
+    now = app.clock().timestamp()
     at, counted = estimates.known.get(key, (0.0, None))
-    if counted is None or not at <= now < at + SECONDS:
-        who = Audience(
+    if counted is None or not at <= now < at + CACHE_SECONDS:
+        criteria = Audience(
             areas=areas, topic=edition.topic.slug, emergency=edition.emergency, confirmed_before=now
         )
         counted = await app.database.read(
-            _count, who, going, [name for name in app.push if name not in going]
+            _count, criteria, channels, [name for name in app.push if name not in channels]
         )
-        if len(estimates.known) >= KEPT:
+        if len(estimates.known) >= CACHE_SIZE:
             estimates.known.clear()
         estimates.known[key] = (now, counted)
     return counted
 
 
 def _count(
-    connection: Connection, who: Audience, going: Collection[str], others: Collection[str]
-) -> Counted:
-    addresses = audience.count(connection, who)
-    people = audience.people(connection, who, going)
-    also = {
-        name: audience.people(connection, who, [*going, name]) - people
+    connection: Connection, criteria: Audience, channels: Collection[str], others: Collection[str]
+) -> AudienceCount:
+    addresses = audience.count(connection, criteria)
+    people = audience.people(connection, criteria, channels)
+    further = {
+        name: audience.people(connection, criteria, [*channels, name]) - people
         for name in others
         if addresses.get(name)
     }
-    return Counted(
+    return AudienceCount(
         addresses=addresses,
         people=people,
-        further={name: number for name, number in also.items() if number},
-        left_out=audience.left_out(connection, who, [*going, *others]),
+        further={name: number for name, number in further.items() if number},
+        left_out=audience.left_out(connection, criteria, [*channels, *others]),
     )

@@ -1,4 +1,4 @@
-"""Rows of the audit log in words: the act, what it was done to, what changed from what to what."""
+"""Wording of audit rows: the act, its subject, and each changed value before and after."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,21 +8,22 @@ import msgspec
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.audit_acts import Act
 from broadcaster.runtime.i18n import Words
 from broadcaster.store.announcement_lists import Item
-from broadcaster.store.audit import Entry
-from broadcaster.store.audit_lists import Line
+from broadcaster.store.audit import AuditEntry
+from broadcaster.store.audit_lists import AuditLine
 from channels.base import pictures
 
 HIDDEN = ("own",)
-"""What the page shows by other means."""
+"""Details that the page shows elsewhere."""
 FIRST = ("state", "full_name", "roles", "agencies", "areas", "mail")
-"""In which order changes are told; any other follows."""
+"""Fields listed first, in this order; others follow by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What an act was done to; `address` is its page, "" for none."""
+    """The subject of an act; `address` is its page, "" if it has none."""
 
     text: str
     address: str = ""
@@ -30,8 +31,8 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
-    """One thing that changed, in words."""
+class FieldChange:
+    """A changed field, in words."""
 
     name: str
     before: str
@@ -39,22 +40,23 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Told:
-    """Tells rows in one language."""
+class AuditWording:
+    """Words audit rows in one language."""
 
     app: App
     t: Words
     lang: str
 
     def act(self, act: str) -> str:
-        """The act in words; one for which there are none as it is written."""
+        """Word the act; falls back to its code."""
         return self._first(f"staff.act.{act}", f"staff.audit.act.{act}") or act
 
     def subject(
-        self, entry: Entry, items: Mapping[str, Item], people: Mapping[str, Account]
+        self, entry: AuditEntry, items: Mapping[str, Item], people: Mapping[str, Account]
     ) -> Subject:
-        """What it was done to, as a page or by its name then; what is neither stands as it is
-        written.
+        """Word the subject, with its page if there is one.
+
+        Falls back to the name recorded with the entry, then to the stored subject.
         """
         subject = entry.subject
         if subject in items:
@@ -65,7 +67,7 @@ class Told:
             return Subject(
                 text=people[subject].full_name, address=f"/redaksi/pengguna/{people[subject].id}"
             )
-        if entry.act == "upload":
+        if entry.act == Act.UPLOAD:
             return Subject(
                 text=self.t("staff.audit.subject.picture"), address=pictures.path(subject, "web")
             )
@@ -78,11 +80,11 @@ class Told:
             return Subject(text=self.t(f"staff.audit.subject.{kind}", name=known))
         return Subject(text=self._first(f"staff.audit.subject.{subject}") or subject)
 
-    def changes(self, line: Line) -> list[Change]:
-        """What changed, from what to what."""
+    def changes(self, line: AuditLine) -> list[FieldChange]:
+        """List the changed fields with both values."""
         before, after = line.before, line.after
         return [
-            Change(
+            FieldChange(
                 name=self.name(name),
                 before=self._value(name, before.get(name)),
                 after=self._value(name, after.get(name)),
@@ -93,8 +95,8 @@ class Told:
             )
         ]
 
-    def more(self, line: Line) -> list[tuple[str, str]]:
-        """What else was written down, by its name."""
+    def more(self, line: AuditLine) -> list[tuple[str, str]]:
+        """List the other details as pairs of name and value."""
         return [
             (self.name(name), self._value(name, value))
             for name, value in line.more.items()
@@ -102,11 +104,11 @@ class Told:
         ]
 
     def name(self, name: str) -> str:
-        """What a detail is called; one for which there are no words as it is written."""
+        """Word the name of a detail; falls back to its key."""
         return self._first(f"staff.audit.key.{name}") or name
 
     def _value(self, name: str, value: Any) -> str:
-        """A detail's value in words; "" where there was none."""
+        """Word a detail's value; "" for None."""
         if value is None:
             return ""
         if isinstance(value, bool):
@@ -114,7 +116,7 @@ class Told:
         if name == "roles":
             return ", ".join(self._first(f"staff.role.{role}") or str(role) for role in value)
         if name in ("agencies", "areas"):
-            return ", ".join(self._area(str(one)) for one in value) or self.t(
+            return ", ".join(self._area(str(item)) for item in value) or self.t(
                 f"staff.people.all.{name}"
             )
         if name in ("state", "level", "was"):
@@ -124,7 +126,7 @@ class Told:
         if name == "way":
             return self._first(f"staff.account.way.{value}") or str(value)
         if isinstance(value, list):
-            return ", ".join(str(one) for one in value)
+            return ", ".join(str(item) for item in value)
         return (
             str(value)
             if isinstance(value, str | int | float)
@@ -136,5 +138,5 @@ class Told:
         return area.label if area is not None else text
 
     def _first(self, *keys: str) -> str:
-        """The words of the first of these keys that there is."""
+        """Return the words of the first key in the catalogue; "" if none is."""
         return next((self.t(key) for key in keys if key in self.t.keys), "")

@@ -1,6 +1,4 @@
-"""The channels: whether each is open, what holds it up, what it lately did; and what people may do
-about it.
-"""
+"""The channels page: state and recent figures of each channel, and the actions on it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,18 +13,23 @@ from starlette.responses import RedirectResponse, Response
 from broadcaster.app import App
 from broadcaster.delivery import channel_controls
 from broadcaster.domain.lifecycle import NotAllowed
-from broadcaster.runtime.inbox_alarm import late
+from broadcaster.runtime.inbox_alarm import find_overdue
 from broadcaster.store.channel_figures import MINUTES, ChannelFigures, channel_figures
 from broadcaster.store.tier import ceiling
-from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.base.authorization import account_of, actor_of, app_of
 from broadcaster.web.staff import frame
 
 ADDRESS = "/redaksi/kanal"
+CONFIRMATIONS = ("dibuka", "diterapkan", "dibuang")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelCard:
-    """One channel on the page; `word` is a key below "staff.send.channel.state."."""
+    """A channel on the page.
+
+    `word` is a key below "staff.send.channel.state."; `rate` is in messages a second, `tier` in
+    people a day.
+    """
 
     name: str
     label: str
@@ -37,26 +40,26 @@ class ChannelCard:
 
     @property
     def routine(self) -> int:
-        """People a day whom routine news may reach; the rest is kept for emergencies."""
+        """People a day whom routine news may reach; the rest is reserved for emergencies."""
         return ceiling(self.tier, emergency=False)
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Show the page."""
     return await _page(request)
 
 
 async def resume(request: Request) -> Response:
-    """Open a channel again, once its cause is mended."""
+    """Resume a halted channel once the cause is fixed."""
     channel = _named(request)
     act = partial(
-        channel_controls.resume_channel, app_of(request), channel, actor=account_of(request).actor
+        channel_controls.resume_channel, app_of(request), channel, actor=actor_of(request)
     )
     return await _acted(request, act, "dibuka")
 
 
 async def decide(request: Request) -> Response:
-    """Held suppressions: apply or discard."""
+    """Apply or discard held suppressions."""
     channel, sent = _named(request), await request.form()
     if sent.get("putusan") not in ("terapkan", "buang"):
         raise HTTPException(400)
@@ -66,13 +69,13 @@ async def decide(request: Request) -> Response:
         app_of(request),
         channel,
         apply=apply,
-        actor=account_of(request).actor,
+        actor=actor_of(request),
     )
     return await _acted(request, act, "diterapkan" if apply else "dibuang")
 
 
 def word_of(figures: ChannelFigures, *, is_open: bool) -> str:
-    """How a channel stands, the gravest first."""
+    """Return the channel's state as a catalogue key; the most severe one wins."""
     if not is_open:
         return "closed"
     if figures.state.halted:
@@ -85,15 +88,15 @@ def word_of(figures: ChannelFigures, *, is_open: bool) -> str:
 
 
 def cards(connection: Connection, app: App) -> list[ChannelCard]:
-    """Every push channel that is installed."""
-    found = []
+    """List a card for each installed push channel."""
+    listed = []
     for name, channel in app.push.items():
         is_open = app.loaded.is_open(name)
         figures = channel_figures(
             connection, app.vault, name, rate=channel.rate, limited=channel.tier > 0
         )
         word = word_of(figures, is_open=is_open)
-        found.append(
+        listed.append(
             ChannelCard(
                 name=name,
                 label=channel.label,
@@ -103,33 +106,33 @@ def cards(connection: Connection, app: App) -> list[ChannelCard]:
                 figures=figures,
             )
         )
-    return found
+    return listed
 
 
 async def _page(request: Request, *, problem: str = "", status: int = 200) -> Response:
     app, account = app_of(request), account_of(request)
-    said = request.query_params.get("selesai", "")
+    confirmation = request.query_params.get("selesai", "")
     return frame.page(
         request,
         "channels.html",
         status=status,
         problem=problem,
         cards=await app.database.read(cards, app),
-        late=await app.database.read(late, app.clock().timestamp()),
+        late=await app.database.read(find_overdue, app.clock().timestamp()),
         pulled=[channel.label for channel in app.pull.values()],
         minutes=MINUTES,
         may_steer=account.may("steer") and account.everywhere,
-        said=said if said in ("dibuka", "diterapkan", "dibuang") else "",
+        said=confirmation if confirmation in CONFIRMATIONS else "",
     )
 
 
-async def _acted(request: Request, act: Callable[[], Awaitable[Any]], said: str) -> Response:
+async def _acted(request: Request, act: Callable[[], Awaitable[Any]], done: str) -> Response:
     try:
         channel_controls.require_channels(frame.desk_of(request))
         await act()
-    except NotAllowed as refused:
-        return await _page(request, problem=str(refused), status=409)
-    return RedirectResponse(f"{ADDRESS}?selesai={said}", 303)
+    except NotAllowed as error:
+        return await _page(request, problem=frame.sentence(request, error), status=409)
+    return RedirectResponse(f"{ADDRESS}?selesai={done}", 303)
 
 
 def _named(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""What a correction changes, word by word, field by field. Pure."""
+"""Differences between two versions, word by word in each field. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from broadcaster.domain.fields import Fields, Override, Translation
 from broadcaster.runtime.i18n import words
 from broadcaster.web.base.text_diff import compared
 from channels.base.contract import Topic
-from channels.base.rendering import moment_text
+from channels.base.moments import moment_text
 from subscribers.areas import AreaTree
 
 Piece = tuple[Literal["same", "gone", "new"], str]
@@ -17,8 +17,8 @@ _WORDS = ("title", "summary", "body", "instruction")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
-    """One field that differs; `name` is a field of Fields."""
+class FieldDifference:
+    """A field that differs; `name` is a field of `Fields`."""
 
     name: str
     pieces: Sequence[Piece]
@@ -26,19 +26,20 @@ class Difference:
 
 def differences(
     before: Fields, after: Fields, *, tree: AreaTree, topics: Sequence[Topic]
-) -> list[Difference]:
-    """Every field that differs, as people read it, in the order of the form."""
+) -> list[FieldDifference]:
+    """List the fields that differ, in the order of the form and as people read them."""
     old, new = _texts(before, tree, topics), _texts(after, tree, topics)
     return [
-        Difference(name=name, pieces=pieces(old[name], new[name]))
+        FieldDifference(name=name, pieces=pieces(old[name], new[name]))
         for name in old
         if old[name] != new[name]
     ]
 
 
 def pieces(before: str, after: str) -> list[Piece]:
-    """Two texts as one, with what is gone and what is new; in bounded time, so that no text holds
-    the site up.
+    """Merge two texts into pieces that are the same, gone or new.
+
+    The time is bounded, so that no text blocks the site.
     """
     return [piece for piece in _pieces(before, after) if piece[1]]
 
@@ -53,20 +54,20 @@ def _pieces(before: str, after: str) -> Iterator[Piece]:
 
 
 def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str, str]:
-    """Everything that was chosen or typed, by name of field, as people read it."""
-    said = words("id")
+    """Return the text of each field by name, as people read it."""
+    t = words("id")
     areas = [tree.get(name) for name in fields.areas]
     topic = next(
         (topic.label("id") for topic in topics if topic.slug == fields.category), fields.category
     )
     times = {name: getattr(fields, name) for name in ("effective", "expires", "publish_at")}
     lines = {name: getattr(fields, name) or "" for name in _LINES}
-    own = {
-        said(f"staff.language.{lang}"): translation
+    by_language = {
+        t(f"staff.language.{lang}"): translation
         for lang, translation in fields.translations.items()
     }
     return {
-        "level": said(f"staff.level.{fields.level}"),
+        "level": t(f"staff.level.{fields.level}"),
         "title": fields.title,
         "summary": fields.summary or "",
         "body": fields.body,
@@ -75,11 +76,11 @@ def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str,
         "category": topic,
         "agency": fields.agency or "",
         **{name: moment_text(moment) if moment else "" for name, moment in times.items()},
-        "kind": said(f"staff.kind.{fields.kind}") if fields.kind else "",
+        "kind": t(f"staff.kind.{fields.kind}") if fields.kind else "",
         **lines,
         "evidence": "\n".join(fields.evidence),
         "channels": ", ".join(sorted(fields.channels)),
-        "translations": _wordings(own),
+        "translations": _wordings(by_language),
         "overrides": _wordings(
             {channel.title(): override for channel, override in fields.overrides.items()}
         ),
@@ -87,8 +88,8 @@ def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str,
 
 
 def _wordings(named: Mapping[str, Translation | Override]) -> str:
-    """The words of languages or channels, each below its name."""
+    """Join the texts of languages or channels, each below its name."""
     return "\n\n".join(
-        "\n".join([f"{name}:", *(text for part in _WORDS if (text := getattr(one, part, None)))])
-        for name, one in sorted(named.items())
+        "\n".join([f"{name}:", *(text for part in _WORDS if (text := getattr(texts, part, None)))])
+        for name, texts in sorted(named.items())
     )

@@ -1,18 +1,20 @@
-"""Who wrote and who approved the edition that goes out now, and when: a correction has people and
-times of its own. Pure.
-"""
+"""Author, approver and times of the newest edition; a correction has its own. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from broadcaster.domain.audit_acts import Act
+from broadcaster.newsroom.proposal_acts import PROPOSAL_ACTS, ProposalKind
 from broadcaster.store.announcements import Announcement, EditionRow
-from broadcaster.store.audit import Entry
+from broadcaster.store.audit import AuditEntry
 
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """One edition: times in epoch seconds, people as actors ("" where nobody approved), the hash of
-    what was approved.
+    """The publication of an edition.
+
+    Times are epoch seconds, people are actors ("" if nobody approved), and `content` is the hash of
+    the approved content.
     """
 
     at: float
@@ -22,8 +24,13 @@ class Publication:
     content: str
 
 
-def publication(row: Announcement, newest: EditionRow | None, acts: Sequence[Entry]) -> Publication:
-    """The newest edition's; `acts` are the announcement's audit entries, the oldest first."""
+def publication(
+    row: Announcement, newest: EditionRow | None, acts: Sequence[AuditEntry]
+) -> Publication:
+    """Find the publication of the newest edition.
+
+    `acts` are the announcement's audit entries, oldest first.
+    """
     last = next(
         (n for n in reversed(range(len(acts))) if newest is not None and _issued(acts[n], newest)),
         None,
@@ -31,10 +38,12 @@ def publication(row: Announcement, newest: EditionRow | None, acts: Sequence[Ent
     if newest is None or newest.number == 1 or last is None:
         return _original(row, newest, acts)
     issued = acts[last]
-    change = "correction" if issued.act == "correct" else "withdrawal"
-    began = next((n for n in reversed(range(last)) if acts[n].act == f"propose_{change}"), None)
+    change: ProposalKind = "correction" if issued.act == Act.CORRECT else "withdrawal"
+    began = next(
+        (n for n in reversed(range(last)) if acts[n].act == PROPOSAL_ACTS[change].propose), None
+    )
     proposed = acts[began] if began is not None else None
-    approved = _latest(acts[began or 0 : last], f"approve_{change}")
+    approved = _latest(acts[began or 0 : last], PROPOSAL_ACTS[change].approve)
     judged = issued.detail.get("role") == "approver"
     return Publication(
         at=newest.published_at,
@@ -49,11 +58,13 @@ def publication(row: Announcement, newest: EditionRow | None, acts: Sequence[Ent
     )
 
 
-def _original(row: Announcement, newest: EditionRow | None, acts: Sequence[Entry]) -> Publication:
+def _original(
+    row: Announcement, newest: EditionRow | None, acts: Sequence[AuditEntry]
+) -> Publication:
     contents = (
         str(entry.detail.get("content", ""))
         for entry in reversed(acts)
-        if entry.act in ("publish", "approve")
+        if entry.act in (Act.PUBLISH, Act.APPROVE)
     )
     return Publication(
         at=newest.published_at if newest is not None else row.published_at or 0.0,
@@ -64,9 +75,9 @@ def _original(row: Announcement, newest: EditionRow | None, acts: Sequence[Entry
     )
 
 
-def _issued(entry: Entry, newest: EditionRow) -> bool:
-    return entry.act in ("correct", "withdraw") and entry.detail.get("edition") == newest.id
+def _issued(entry: AuditEntry, newest: EditionRow) -> bool:
+    return entry.act in (Act.CORRECT, Act.WITHDRAW) and entry.detail.get("edition") == newest.id
 
 
-def _latest(acts: Sequence[Entry], act: str) -> Entry | None:
+def _latest(acts: Sequence[AuditEntry], act: Act) -> AuditEntry | None:
     return next((entry for entry in reversed(acts) if entry.act == act), None)

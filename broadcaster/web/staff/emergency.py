@@ -1,5 +1,5 @@
-"""The short way to a warning: one hazard, the places, what to do; it goes to a second person at
-once, whose pages call out.
+"""The emergency form: hazard, areas, instruction. It goes straight to a second person for approval,
+whose pages show an alert.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,75 +9,86 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
 from broadcaster.domain.hazards import HAZARDS, Hazard
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.newsroom import emergencies
+from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store import announcement_lists
 from broadcaster.web.base.area_groups import groups
 from broadcaster.web.base.authorization import account_of, app_of
-from broadcaster.web.staff import checks, frame, once, refusals
-from broadcaster.web.staff import form as forms
-from broadcaster.web.staff.compose import LIMITS, places
-from channels.base.rendering import WIB
+from broadcaster.web.staff import checks, compose_form, frame, once, refusals
+from broadcaster.web.staff.compose import LIMITS, grid_tiles
+from channels.base.moments import WIB
 
 ANCHORS = {
-    "title": "judul", "body": "keterangan", "instruction": "petunjuk", "areas": "wilayah", "expires": "sampai", "agency": "opd",
-}  # fmt: skip
-"""Where on the page a refused field stands."""
+    "title": "judul",
+    "body": "keterangan",
+    "instruction": "petunjuk",
+    "areas": "wilayah",
+    "expires": "sampai",
+    "agency": "opd",
+}
+"""Fragment identifiers of the form's fields, for links from problems."""
 
 
 async def show(request: Request) -> Response:
-    """Which hazard it is; with ?bahaya=banjir the form, filled with what always holds."""
+    """Show the choice of hazards; with ?bahaya=banjir, the form prefilled for that hazard."""
     hazard = HAZARDS.get(request.query_params.get("bahaya", ""))
     if hazard is None:
         return frame.page(request, "urgent_choose.html", hazards=HAZARDS.values())
-    return await _page(request, hazard, _begun(hazard, app_of(request).clock()))
+    return await _page(request, hazard, _prefilled(hazard, app_of(request).clock()))
 
 
 async def submit(request: Request) -> Response:
-    """Store it and ask a second person, in one transaction; or the form again with what must be
-    mended.
+    """Store the warning and submit it for approval in one transaction; a refusal shows the form
+    again.
     """
     data = await request.form()
     hazard = _hazard(data)
-    form = {**forms.read(data), "level": "emergency", "category": hazard.category}
+    form = {**compose_form.read(data), "level": "emergency", "category": hazard.category}
     form.setdefault("body", f"{hazard.name}.")
     form["summary"] = emergencies.lead(str(form.get("instruction", "")))
     desk = frame.desk_of(request)
     try:
-        asked = await once.write(
+        submitted = await once.write(
             request,
             data,
             "warning",
             lambda c: emergencies.submit(c, desk, form),
             lambda row: row.id,
         )
-    except (InvalidAnnouncement, NotAllowed) as refused:
-        problems, status = refusals.of(refused, frame.words_of(request)), frame.status_of(refused)
+    except (InvalidAnnouncement, NotAllowed) as error:
+        problems, status = refusals.of(error, frame.words_of(request)), frame.status_of(error)
         return await _page(request, hazard, form, problems, status=status, sent_id=once.id_of(data))
-    return RedirectResponse(f"/redaksi/pengumuman/{asked.result}/periksa", 303)
+    return RedirectResponse(f"/redaksi/pengumuman/{submitted.result}/periksa", 303)
 
 
 async def show_again(request: Request) -> Response:
-    """The form as it was sent, for a session that began after it was opened; nothing is stored."""
+    """Show again a form that was opened in an earlier session; stores nothing."""
     data = await request.form()
     problems = (frame.stale(request),)
     return await _page(
-        request, _hazard(data), forms.read(data), problems, status=403, sent_id=once.id_of(data)
+        request,
+        _hazard(data),
+        compose_form.read(data),
+        problems,
+        status=403,
+        sent_id=once.id_of(data),
     )
 
 
 async def alarm(request: Request) -> Response:
-    """The piece of every page that calls an approver to a warning; empty when none waits for this
-    person.
+    """Render the alert of warnings that await this person's approval; every page includes it.
+
+    It leaves out the warning whose page is open.
     """
     waiting = await app_of(request).database.read(
         announcement_lists.warnings_for, account_of(request).actor
     )
-    looked_at = request.headers.get("hx-current-url", "")
+    current_url = request.headers.get("hx-current-url", "")
     return frame.page(
-        request, "alarm.html", warnings=[item for item in waiting if item.id not in looked_at]
+        request, "alarm.html", warnings=[item for item in waiting if item.id not in current_url]
     )
 
 
@@ -85,7 +96,7 @@ def _hazard(data: Mapping[str, Any]) -> Hazard:
     return HAZARDS.get(str(data.get("bahaya", "")), HAZARDS["lain"])
 
 
-def _begun(hazard: Hazard, now: datetime) -> dict[str, Any]:
+def _prefilled(hazard: Hazard, now: datetime) -> dict[str, Any]:
     until = (now + hazard.lasts).astimezone(WIB).replace(second=0, microsecond=0)
     return {
         "title": hazard.title,
@@ -98,7 +109,7 @@ async def _page(
     request: Request,
     hazard: Hazard,
     form: Mapping[str, Any],
-    problems: Sequence[Problem] = (),
+    problems: Sequence[WordedProblem] = (),
     status: int = 200,
     *,
     sent_id: str = "",
@@ -108,13 +119,13 @@ async def _page(
         "urgent.html",
         status=status,
         hazard=hazard,
-        form=forms.shown(form),
+        form=compose_form.field_values(form),
         sent_id=sent_id,
         problems=problems,
         anchors=ANCHORS,
         waits=await checks.waits(request),
         broken={problem.field for problem in problems},
-        places=places(request),
+        places=grid_tiles(request),
         groups=groups(app_of(request)),
         limits=LIMITS,
     )

@@ -1,6 +1,4 @@
-"""The rows of a sending that did not arrive, as CSV: reasons in words, addresses masked, written
-piece by piece.
-"""
+"""CSV export of a delivery's failed rows, streamed: reasons in words, addresses masked."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
@@ -9,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from broadcaster.app import App
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.masking import masked
 from broadcaster.domain.retry_policy import REASONS
 from broadcaster.runtime.csv_safe import line
@@ -16,9 +15,9 @@ from broadcaster.runtime.i18n import words
 from broadcaster.store import audit, failed_rows
 from broadcaster.store.failed_rows import ClosedRow
 from broadcaster.web.base import pages
-from broadcaster.web.base.authorization import account_of, app_of
-from broadcaster.web.staff.announcement import found
-from channels.base.rendering import WIB
+from broadcaster.web.base.authorization import actor_of, app_of
+from broadcaster.web.staff.announcement_page import find_announcement
+from channels.base.moments import WIB
 from subscribers.vault import SealBroken
 
 COLUMNS = ("channel", "area", "address", "state", "reason", "code", "attempts", "at")
@@ -26,18 +25,10 @@ COLUMNS = ("channel", "area", "address", "state", "reason", "code", "attempts", 
 
 
 async def show(request: Request) -> Response:
-    """The file; that somebody takes it is written down before it leaves."""
-    row, app, t = await found(request), app_of(request), words(pages.lang_of(request))
-    actor = account_of(request).actor
+    """Stream the file; the audit entry is written before it starts."""
+    row, app, t = await find_announcement(request), app_of(request), words(pages.lang_of(request))
     await app.database.write(
-        lambda c: audit.append(
-            c,
-            at=app.clock(),
-            actor=actor,
-            act="read-addresses",
-            subject=row.id,
-            detail={"of": "failed", "masked": True},
-        )
+        audit.append, actor_of(request), Act.READ_ADDRESSES, row.id, of="failed", masked=True
     )
 
     async def lines() -> AsyncIterator[str]:
@@ -46,15 +37,15 @@ async def show(request: Request) -> Response:
             after = -1
             while page := await app.database.read(failed_rows.page, part, after):
                 after = page[-1].slot
-                yield "".join(line(told(app, one, t).values()) for one in page)
+                yield "".join(line(row_values(app, failed, t).values()) for failed in page)
 
     name = f"gagal-{row.code}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def told(app: App, row: ClosedRow, t: Callable[[str], str]) -> Mapping[str, str]:
-    """One row in words."""
+def row_values(app: App, row: ClosedRow, t: Callable[[str], str]) -> Mapping[str, str]:
+    """Word a row as the values of COLUMNS."""
     area, channel = app.tree.get(row.area), app.push.get(row.channel)
     return {
         "channel": channel.label if channel is not None else row.channel,
@@ -71,7 +62,7 @@ def told(app: App, row: ClosedRow, t: Callable[[str], str]) -> Mapping[str, str]
 
 
 def _address(app: App, row: ClosedRow, t: Callable[[str], str]) -> str:
-    """The address masked, or that it cannot be opened; empty when it was erased."""
+    """Return the masked address, "" if it was erased, or a note if it cannot be decrypted."""
     try:
         return masked(app.vault.open(row.channel, row.cipher)) if row.cipher else ""
     except SealBroken:

@@ -1,4 +1,4 @@
-"""What every page of the newsroom shares: its menu by rights, its desk, documents in frames."""
+"""Parts shared by the newsroom's pages: menu by rights, desk, refusals, framed documents."""
 
 import base64
 import hashlib
@@ -12,45 +12,47 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.domain.accounts import Account, Right
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
 from broadcaster.domain.lifecycle import OwnWork
+from broadcaster.domain.refusals import InvalidAnnouncement, Refusal
 from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing.press import Press
+from broadcaster.runtime import refusal_words
 from broadcaster.runtime.i18n import Words, words
+from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of, client_of
 from broadcaster.web.base.middleware import FRAMED_CSP
-from channels.base import rendering
+from channels.base import moments
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One line of the menu."""
+class MenuEntry:
+    """An entry of the menu; `words` is a catalogue key."""
 
     address: str
     words: str
     right: Right = "read"
 
 
-MENU: Sequence[Entry] = (
-    Entry(address="/redaksi/", words="staff.nav.home"),
-    Entry(address="/redaksi/tulis", words="staff.nav.compose", right="write"),
-    Entry(address="/redaksi/pengumuman", words="staff.nav.list"),
-    Entry(address="/redaksi/darurat", words="staff.urgent.nav", right="write"),
-    Entry(address="/redaksi/pengiriman", words="staff.send.nav"),
-    Entry(address="/redaksi/kanal", words="staff.send.nav.channels"),
-    Entry(address="/redaksi/pengguna", words="staff.people.nav", right="manage"),
-    Entry(address="/redaksi/audit", words="staff.audit.nav", right="manage"),
+MENU: Sequence[MenuEntry] = (
+    MenuEntry(address="/redaksi/", words="staff.nav.home"),
+    MenuEntry(address="/redaksi/tulis", words="staff.nav.compose", right="write"),
+    MenuEntry(address="/redaksi/pengumuman", words="staff.nav.list"),
+    MenuEntry(address="/redaksi/darurat", words="staff.urgent.nav", right="write"),
+    MenuEntry(address="/redaksi/pengiriman", words="staff.send.nav"),
+    MenuEntry(address="/redaksi/kanal", words="staff.send.nav.channels"),
+    MenuEntry(address="/redaksi/pengguna", words="staff.people.nav", right="manage"),
+    MenuEntry(address="/redaksi/audit", words="staff.audit.nav", right="manage"),
 )
 
 
-def menu_for(account: Account) -> list[Entry]:
-    """What this person may open."""
+def menu_for(account: Account) -> list[MenuEntry]:
+    """List the menu entries that the account may open."""
     return [entry for entry in MENU if account.may(entry.right)]
 
 
 def desk_of(request: Request) -> Desk:
-    """Who acts, when and from where."""
+    """Build the desk of a request: the account, the time and the client's address."""
     app = app_of(request)
     return Desk(
         press=Press.of(app), account=account_of(request), now=app.clock(), place=client_of(request)
@@ -58,7 +60,7 @@ def desk_of(request: Request) -> Desk:
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    """A page of the newsroom; never kept by anybody."""
+    """Render a page of the newsroom; no cache may store it."""
     account = account_of(request)
     return pages.page(
         request,
@@ -72,36 +74,39 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     )
 
 
-def status_of(refused: Exception) -> int:
-    """How a refusal of the newsroom is answered: what must be mended, what nobody may do to their
-    own work, what is outdated.
-    """
+def status_of(error: Exception) -> int:
+    """Return the HTTP status of a refusal: 422 invalid, 403 own work, otherwise 409."""
     return (
         422
-        if isinstance(refused, InvalidAnnouncement)
+        if isinstance(error, InvalidAnnouncement)
         else 403
-        if isinstance(refused, OwnWork)
+        if isinstance(error, OwnWork)
         else 409
     )
 
 
 def words_of(request: Request) -> Words:
-    """The words of the visitor's language."""
+    """Return the catalogue of the visitor's language."""
     return words(pages.lang_of(request))
 
 
-def stale(request: Request) -> Problem:
-    """What a form says that was sent with the token of an earlier session."""
-    return Problem(field="", reason=words_of(request)("staff.session.stale"), remedy="")
+def sentence(request: Request, error: Refusal) -> str:
+    """Word a refusal in the visitor's language."""
+    return refusal_words.sentence(error, words_of(request))
+
+
+def stale(request: Request) -> WordedProblem:
+    """Return the problem of a form that was sent with an earlier session's token."""
+    return WordedProblem(field="", reason=words_of(request)("staff.session.stale"))
 
 
 def clock_text(moment: datetime) -> str:
-    """ "07.42"."""
-    return rendering.clock(moment)
+    """Format a time of day, such as "07.42"."""
+    return moments.clock(moment)
 
 
 def framed(document: str) -> Response:
-    """A document of its own for a frame of ours: no script, no form, its own style alone."""
+    """Serve an HTML document for a frame; its policy allows only its own inline styles."""
     styles = re.findall(r"<style[^>]*>(.*?)</style>", document, re.DOTALL)
     digests = [
         base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() for style in styles

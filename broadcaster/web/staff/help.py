@@ -1,4 +1,4 @@
-"""Help, in the same place on every page: the way of an announcement in six lines, and who can help."""
+"""The help page: the six steps of an announcement, and the administrators to ask."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,11 +9,11 @@ from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import frame
 
 STEPS = ("write", "check", "approve", "hold", "follow", "amend")
-"""Keys of words below "staff.help.step."."""
+"""Catalogue keys below "staff.help.step."."""
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Show the page."""
     app = app_of(request)
     keepers = await app.database.read(accounts.with_role, "admin")
     return frame.page(

@@ -1,4 +1,4 @@
-"""The first page: what needs this person, with its age, and what went out today."""
+"""The home page: work that needs this person, and the announcements of today."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,49 +9,49 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.app import App
-from broadcaster.delivery import waiting_words as waiting
+from broadcaster.delivery import waiting_words
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.audit_acts import Act
 from broadcaster.publishing import hold_ups
 from broadcaster.runtime import custody
 from broadcaster.runtime.i18n import Words
-from broadcaster.runtime.inbox_alarm import Late, late
-from broadcaster.store import accounts, announcement_lists, audit_lists, drafts
-from broadcaster.store import templates as recurring
+from broadcaster.runtime.inbox_alarm import OverdueEvents, find_overdue
+from broadcaster.staff import account_alerts
+from broadcaster.store import accounts, announcement_lists, audit_lists, drafts, templates
 from broadcaster.store.announcement_lists import Item
 from broadcaster.store.drafts import Proposal
-from broadcaster.store.nudges import ACCOUNT_REASONS
 from broadcaster.store.templates import Template
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame
-from broadcaster.web.staff.audit_words import Subject, Told
-from channels.base.rendering import WIB
+from broadcaster.web.staff.audit_words import AuditWording, Subject
+from channels.base.moments import WIB
 
 SHORTCUTS = 5
-"""Templates on the page; the others are on their own."""
-DEEDS, DEEDS_SECONDS = 20, 24 * 3600.0
-"""Acts on accounts that the page shows, and how far back; all are in the audit log."""
+"""Number of templates on the page; the templates page lists all."""
+RECENT_ACTS, RECENT_SECONDS = 20, 24 * 3600.0
+"""Maximum number and age of the account acts on the page; the audit log has all."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiting:
-    """A correction or withdrawal that waits, and what it is about."""
+class PendingProposal:
+    """A pending correction or withdrawal and its announcement."""
 
     proposal: Proposal
     item: Item
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delayed:
-    """What went out late, and when it should have gone out (epoch seconds)."""
+class LatePublication:
+    """An announcement published late; `planned` is its schedule in epoch seconds."""
 
     item: Item
     planned: float
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
-    """An emergency that must wait on a channel, in words."""
+class DelayedEmergency:
+    """An emergency that a channel delays, with the reason and the remedy in words."""
 
     item: Item
     words: str
@@ -59,8 +59,8 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deed:
-    """What was done to an account, by whom (in words) and when."""
+class AccountAct:
+    """An act on an account; `who` is a display name, `at` epoch seconds."""
 
     act: str
     subject: Subject
@@ -69,38 +69,40 @@ class Deed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desktop:
-    """What stands on the page."""
+class HomeContents:
+    """Contents of the page."""
 
     to_approve: list[Item]
-    amendments: list[Waiting]
+    amendments: list[PendingProposal]
     held: list[Item]
-    held_amendments: list[Waiting]
+    held_amendments: list[PendingProposal]
     returned: list[Item]
     stuck: list[Item]
     asked: list[Item]
     drafts: list[Item]
     today: list[Item]
     templates: list[Template]
-    late: list[Late]
-    delayed: list[Delayed]
+    late: list[OverdueEvents]
+    delayed: list[LatePublication]
 
     @property
     def calls(self) -> int:
-        """How many things need this person."""
+        """Number of tasks that need this person."""
         return len(self.to_approve) + len(self.amendments) + len(self.returned) + len(self.stuck)
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Show the page."""
     app = app_of(request)
     now = app.clock()
-    desktop = await app.database.read(look, account_of(request), now)
-    told = Told(app, frame.words_of(request), pages.lang_of(request))
-    held_up = await app.database.read(held, app, frame.words_of(request), pages.lang_of(request))
+    contents = await app.database.read(read_contents, account_of(request), now)
+    wording = AuditWording(app, frame.words_of(request), pages.lang_of(request))
+    held_up = await app.database.read(
+        delayed_emergencies, app, frame.words_of(request), pages.lang_of(request)
+    )
     away = await app.database.read(custody.held)
-    deeds = (
-        await app.database.read(account_deeds, now, told)
+    acts = (
+        await app.database.read(account_acts, now, wording)
         if account_of(request).may("manage")
         else []
     )
@@ -108,51 +110,55 @@ async def show(request: Request) -> Response:
     return frame.page(
         request,
         "home.html",
-        desktop=desktop,
+        desktop=contents,
         held_up=held_up,
         away=away,
-        deeds=deeds,
+        deeds=acts,
         topics=topics,
     )
 
 
-def held(connection: Connection, app: App, t: Words, lang: str) -> list[Held]:
-    """Emergencies that must wait: everybody sees them, whatever way their own news takes."""
-    standing = hold_ups.told(connection)
-    items = announcement_lists.items(connection, [one.announcement for one in standing])
+def delayed_emergencies(
+    connection: Connection, app: App, t: Words, lang: str
+) -> list[DelayedEmergency]:
+    """List the emergencies that a channel delays; every account sees them."""
+    delays = hold_ups.reported(connection)
+    items = announcement_lists.items(connection, [delay.announcement for delay in delays])
     return [
-        Held(
-            item=items[one.announcement],
-            words=waiting.sentence(
-                one.hold, app.labels.get(one.hold.channel, one.hold.channel), t, lang
+        DelayedEmergency(
+            item=items[delay.announcement],
+            words=waiting_words.sentence(
+                delay.hold, app.labels.get(delay.hold.channel, delay.hold.channel), t, lang
             ),
-            remedy=waiting.remedy(one.hold, t),
+            remedy=waiting_words.remedy(delay.hold, t),
         )
-        for one in standing
-        if one.announcement in items
+        for delay in delays
+        if delay.announcement in items
     ]
 
 
-def account_deeds(connection: Connection, now: datetime, told: Told) -> list[Deed]:
-    """What was done to accounts within a day: who manages them sees it, wherever they are told."""
+def account_acts(connection: Connection, now: datetime, wording: AuditWording) -> list[AccountAct]:
+    """List the acts on accounts within the last day."""
     entries = audit_lists.latest(
-        connection, ACCOUNT_REASONS, now.timestamp() - DEEDS_SECONDS, DEEDS
+        connection, account_alerts.REASONS, now.timestamp() - RECENT_SECONDS, RECENT_ACTS
     )
-    who = actors.spoken(connection, [entry.actor for entry in entries], told.t)
-    people = {one.actor: one for one in accounts.everyone(connection)} if entries else {}
+    names = actors.display_names(connection, [entry.actor for entry in entries], wording.t)
+    people = (
+        {account.actor: account for account in accounts.everyone(connection)} if entries else {}
+    )
     return [
-        Deed(
-            act=told.act(entry.act),
-            subject=told.subject(entry, {}, people),
-            who=who[entry.actor],
+        AccountAct(
+            act=wording.act(entry.act),
+            subject=wording.subject(entry, {}, people),
+            who=names[entry.actor],
             at=entry.at,
         )
         for entry in entries
     ]
 
 
-def look(connection: Connection, account: Account, now: datetime) -> Desktop:
-    """What this person finds."""
+def read_contents(connection: Connection, account: Account, now: datetime) -> HomeContents:
+    """Collect the page's contents for an account."""
     midnight = datetime.combine(now.astimezone(WIB).date(), time(), WIB).timestamp()
     judges, writes = account.may("approve"), account.may("write")
     approved = announcement_lists.in_states(connection, "approved")
@@ -161,39 +167,42 @@ def look(connection: Connection, account: Account, now: datetime) -> Desktop:
         for item in announcement_lists.in_states(connection, "review")
         if _may_judge(connection, account, item)
     ]
-    asked = (
+    submitted = (
         announcement_lists.in_states(connection, "review", author=account.actor) if writes else []
     )
-    return Desktop(
+    return HomeContents(
         to_approve=to_approve,
         amendments=_amendments(
-            connection, lambda one: one.actor != account.actor and one.release_at is None
+            connection,
+            lambda proposal: proposal.actor != account.actor and proposal.release_at is None,
         )
         if judges
         else [],
-        held_amendments=_amendments(connection, lambda one: one.release_at is not None),
+        held_amendments=_amendments(connection, lambda proposal: proposal.release_at is not None),
         held=[item for item in approved if item.release_at is not None],
         returned=announcement_lists.in_states(connection, "returned", author=account.actor)
         if writes
         else [],
         stuck=[item for item in approved if item.release_at is None],
-        asked=[item for item in asked if item not in to_approve],
+        asked=[item for item in submitted if item not in to_approve],
         drafts=announcement_lists.in_states(connection, "draft", author=account.actor)
         if writes
         else [],
         today=announcement_lists.since(connection, midnight),
-        templates=recurring.everything(connection)[:SHORTCUTS] if writes else [],
-        late=late(connection, now.timestamp()),
+        templates=templates.everything(connection)[:SHORTCUTS] if writes else [],
+        late=find_overdue(connection, now.timestamp()),
         delayed=_delayed(connection, now),
     )
 
 
-def _delayed(connection: Connection, now: datetime) -> list[Delayed]:
-    """What went out late within a day, the last first."""
-    entries = audit_lists.latest(connection, ("late",), now.timestamp() - DEEDS_SECONDS, DEEDS)
+def _delayed(connection: Connection, now: datetime) -> list[LatePublication]:
+    """List the announcements published late within the last day, newest first."""
+    entries = audit_lists.latest(
+        connection, (Act.LATE,), now.timestamp() - RECENT_SECONDS, RECENT_ACTS
+    )
     items = announcement_lists.items(connection, [entry.subject for entry in entries])
     return [
-        Delayed(
+        LatePublication(
             item=items[entry.subject],
             planned=datetime.fromisoformat(str(entry.detail["planned"])).timestamp(),
         )
@@ -208,11 +217,13 @@ def _may_judge(connection: Connection, account: Account, item: Item) -> bool:
     )
 
 
-def _amendments(connection: Connection, wanted: Callable[[Proposal], bool]) -> list[Waiting]:
-    waiting = [one for one in drafts.proposals(connection) if wanted(one)]
-    found = announcement_lists.items(connection, [one.announcement for one in waiting])
+def _amendments(
+    connection: Connection, selects: Callable[[Proposal], bool]
+) -> list[PendingProposal]:
+    proposals = [proposal for proposal in drafts.proposals(connection) if selects(proposal)]
+    items = announcement_lists.items(connection, [proposal.announcement for proposal in proposals])
     return [
-        Waiting(proposal=one, item=found[one.announcement])
-        for one in waiting
-        if one.announcement in found
+        PendingProposal(proposal=proposal, item=items[proposal.announcement])
+        for proposal in proposals
+        if proposal.announcement in items
     ]

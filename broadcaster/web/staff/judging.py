@@ -1,4 +1,4 @@
-"""Who may decide on a text: whether that is the person who looks at it, why not, and who else can."""
+"""Right to decide on a text: does this person have it, why not, and who else has it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,17 +9,21 @@ from sqlalchemy import Connection
 from broadcaster.domain.accounts import Account
 from broadcaster.domain.fields import Fields
 from broadcaster.publishing.press import Press
+from broadcaster.runtime.i18n import Words
+from broadcaster.runtime.refusal_words import sentence
 from broadcaster.staff import second_person
 from broadcaster.store.announcements import Announcement
 
-MOST = 5
-"""People named at most."""
+NAMED_LIMIT = 5
+"""Upper limit on the colleagues who are named."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """`may`: the person may decide; else `why` not, in words, where they would have the right.
-    `others` can, by name.
+    """Answer for one person and one text.
+
+    `may`: True if the person may decide. `why`: the reason against it in words, "" where the
+    person's role has no such right. `others`: full names of colleagues who may.
     """
 
     may: bool
@@ -34,24 +38,30 @@ def judgement(
     account: Account,
     writers: Collection[str],
     now: datetime,
+    t: Words,
     changed: Fields | None = None,
 ) -> Judgement:
-    """As the decision itself asks it, so that nobody is offered what they are refused; `changed`:
-    the corrected text.
+    """Apply the checks of the decision itself, so that a page offers nothing that is refused.
+
+    `writers`: actors who wrote or submitted the text. `changed`: the corrected text, if any.
     """
     if row.training:
         return Judgement(may=account.may("approve"))
     texts = [row.fields] if changed is None else [row.fields, changed]
-    able = second_person.able_for_all(
+    candidates = second_person.able_for_all(
         connection, texts, tree=press.tree, city=press.site.city, but=writers
     )
-    people = [one for one in able if not second_person.barred(connection, one, writers, now)]
-    others = tuple(one.full_name for one in people if one.id != account.id)[:MOST]
-    if any(one.id == account.id for one in people):
+    deciders = [
+        colleague
+        for colleague in candidates
+        if not second_person.barred(connection, colleague, writers, now)
+    ]
+    others = tuple(colleague.full_name for colleague in deciders if colleague.id != account.id)[
+        :NAMED_LIMIT
+    ]
+    if any(colleague.id == account.id for colleague in deciders):
         return Judgement(may=True, others=others)
-    judges = account.may("approve") and account.actor not in writers
-    return Judgement(
-        may=False,
-        why=second_person.barred(connection, account, writers, now) if judges else "",
-        others=others,
-    )
+    has_role = account.may("approve") and account.actor not in writers
+    refusal = second_person.barred(connection, account, writers, now) if has_role else None
+    why = sentence(refusal, t) if refusal is not None else ""
+    return Judgement(may=False, why=why, others=others)

@@ -1,5 +1,6 @@
-"""One's own chat for nudges: a one-time code with the address and QR code that send it, and letting
-go of the chat again.
+"""Link the account to a chat that receives nudges, and unlink it.
+
+The page shows a one-time code, with the address and the QR code that send it.
 """
 
 from dataclasses import dataclass
@@ -15,17 +16,17 @@ from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.base.qr_codes import qr
 from broadcaster.web.staff import frame
 from channels.base.contract import PushChannel
-from channels.base.staff_messages import Inviting
+from channels.base.staff_messages import InvitationChannel
 
 ACCOUNT = "/redaksi/akun"
 
 
 @dataclass(frozen=True, kw_only=True)
-class NudgeWay:
-    """One channel by which staff can be told; `address` is this person's there, `linked` whether
-    they gave one.
+class NudgeChannel:
+    """Channel that can carry nudges to staff, with this person's `address` on it ("": none yet).
 
-    `invites`: the address comes from the chat itself; of others it is typed on the account's page.
+    `invites`: True if the address comes from the chat itself; otherwise it is typed on the account
+    page.
     """
 
     name: str
@@ -35,38 +36,40 @@ class NudgeWay:
 
     @property
     def linked(self) -> bool:
-        """Whether nudges go there."""
+        """True if nudges go there."""
         return bool(self.address)
 
 
-def ways_of(request: Request) -> list[NudgeWay]:
-    """What the account's page shows by `_nudge_settings.html` (as `nudge_ways`)."""
+def nudge_channels(request: Request) -> list[NudgeChannel]:
+    """List the channels for `_nudge_settings.html`, which names them `nudge_ways`."""
     app, account = app_of(request), account_of(request)
-    able = [
-        app.push[name] for name in REACHED_BY if name in app.push and contact.can_tell(app, name)
+    channels = [
+        app.push[name] for name in REACHED_BY if name in app.push and contact.can_notify(app, name)
     ]
     return [
-        NudgeWay(
+        NudgeChannel(
             name=channel.name,
             label=channel.label,
             address=str(getattr(account, channel.name)),
-            invites=isinstance(channel, Inviting),
+            invites=isinstance(channel, InvitationChannel),
         )
-        for channel in able
+        for channel in channels
     ]
 
 
 async def begin(request: Request) -> Response:
-    """A fresh code, shown this once."""
+    """Issue a one-time code and show it; it cannot be shown again."""
     app = app_of(request)
     channel = _inviting(app)
-    word = await app.database.write(chat_linking.begin, frame.desk_of(request), app.vault)
-    address = await channel.invitation(word) if isinstance(channel, Inviting) else ""
+    one_time_code = await app.database.write(chat_linking.begin, frame.desk_of(request), app.vault)
+    address = (
+        await channel.invitation(one_time_code) if isinstance(channel, InvitationChannel) else ""
+    )
     return frame.page(
         request,
         "link_chat.html",
         label=channel.label,
-        word=word,
+        word=one_time_code,
         address=address,
         code=qr(address) if address else "",
         minutes=int(chat_linking.HOLDS.total_seconds() // 60),
@@ -75,16 +78,20 @@ async def begin(request: Request) -> Response:
 
 
 async def unlink(request: Request) -> Response:
-    """Let go of the chat."""
+    """Unlink the chat."""
     app = app_of(request)
     await app.database.write(chat_linking.unlink, frame.desk_of(request), _inviting(app).name)
     return RedirectResponse(f"{ACCOUNT}?selesai=lepas", 303)
 
 
 def _inviting(app: App) -> PushChannel:
-    """The open channel whose people write first; raises 404 where there is none."""
+    """Find the open channel on which people must write first. Raises 404 if there is none."""
     for name in REACHED_BY:
         channel = app.push.get(name)
-        if channel is not None and isinstance(channel, Inviting) and contact.can_tell(app, name):
+        if (
+            channel is not None
+            and isinstance(channel, InvitationChannel)
+            and contact.can_notify(app, name)
+        ):
             return channel
     raise HTTPException(404)

@@ -1,9 +1,8 @@
-"""Acts of a form that happen once: each form that a page shows has an id, and the same form sent
-again leads to what it made.
+"""Idempotent forms: each form has an id, and sending it twice leads to what it made first.
 
-The same form is one with the same id and the same words: who goes back, changes a word and sends it
-again is doing something else. A form without an id, as a page of an older version sends it, is
-taken each time: no text is refused for it.
+Two requests are the same form if both the id and the contents are equal; going back and changing a
+word makes another form. A form without an id, from a page of an older version, runs every time
+rather than being refused.
 """
 
 import hashlib
@@ -15,24 +14,25 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from broadcaster.domain.fields import InvalidAnnouncement
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.store import form_acts
 from broadcaster.web.base import csrf
 from broadcaster.web.base.authorization import account_of, app_of
 
 T = TypeVar("T")
 
-TWICE_SECONDS = 60.0
-"""A second press of one button comes within so long; what is refused later is told."""
+DOUBLE_CLICK_SECONDS = 60.0
+"""Window in which a refused repeat counts as a double click; a later refusal is reported."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done(Generic[T]):
-    """What a form did; `made` is None where it did so before, `result` names what it made then or
-    now.
+class FormResult(Generic[T]):
+    """Outcome of a form: `result` names what it made, now or before.
+
+    `made` is the object itself, None if an earlier request made it.
     """
 
     result: str
@@ -40,7 +40,7 @@ class Done(Generic[T]):
 
 
 def id_of(data: Any) -> str:
-    """Read a form's id; "" where it has none."""
+    """Return the id of a form; "" if it has none."""
     value = data.get(csrf.ID_FIELD, "")
     return value if isinstance(value, str) and _ID.fullmatch(value) else ""
 
@@ -53,37 +53,37 @@ async def write(
     name: Callable[[T], str],
     *,
     makes: bool = True,
-) -> Done[T]:
-    """Run an act and remember what it made (`name`), in one transaction; `kind` keeps acts apart
-    that share a form.
+) -> FormResult[T]:
+    """Run an act and record the name of what it made, in one transaction.
 
-    `makes`: it makes something new each time it is run. An act that makes nothing is run each time,
-    as another may have undone it, say a call back after which it was approved again; only that the
-    second press is refused is passed over.
+    `kind` keeps apart acts that share a form; `name` turns what was made into the recorded text.
+    `makes`: True if the act makes something new on each run; a repeat then returns the first
+    result. Any other act runs again, since somebody may have undone it meanwhile (approved, called
+    back, approved again); only its refusal within DOUBLE_CLICK_SECONDS is ignored.
     """
     form, account, at = id_of(data), account_of(request).id, app_of(request).clock().timestamp()
     key = f"{kind} {form} {_words(request, data)}"
 
-    def once(connection: Connection) -> Done[T]:
+    def run_once(connection: Connection) -> FormResult[T]:
         earlier = form_acts.take(connection, account, key, at) if form else None
         if earlier is not None and makes:
-            return Done(result=earlier.result)
+            return FormResult(result=earlier.result)
         try:
             with connection.begin_nested():
                 made = act(connection)
         except (InvalidAnnouncement, NotAllowed):
-            if earlier is None or at - earlier.at > TWICE_SECONDS:
+            if earlier is None or at - earlier.at > DOUBLE_CLICK_SECONDS:
                 raise
-            return Done(result=earlier.result)
+            return FormResult(result=earlier.result)
         if form:
             form_acts.keep(connection, account, key, name(made))
-        return Done(result=name(made), made=made)
+        return FormResult(result=name(made), made=made)
 
-    return await app_of(request).database.write(once)
+    return await app_of(request).database.write(run_once)
 
 
 def _words(request: Request, data: Any) -> str:
-    """Hash what a form says, and of what; its session's token is none of its words."""
+    """Hash the path and the contents of a form, without its CSRF token."""
     sent = [
         request.url.path,
         *(f"{name}={value}" for name, value in data.multi_items() if name != "csrf"),

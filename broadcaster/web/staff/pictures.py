@@ -1,5 +1,5 @@
-"""Pictures for announcements: one chosen and sent, by its own page, from a script of the composer,
-or within its form.
+"""Uploads of pictures for announcements: on their own page, by the composer's script or within the
+composer's form.
 """
 
 from collections.abc import Mapping
@@ -9,82 +9,76 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
+from broadcaster.domain.refusal_codes import PictureCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.media import library
 from broadcaster.media.images import UPLOAD_BYTES, BadPicture
-from broadcaster.media.library import NotKept, Stored
+from broadcaster.media.library import NotStored, StoredPicture
 from broadcaster.store import media
-from broadcaster.web.base.authorization import account_of, app_of, client_of
+from broadcaster.web.base.authorization import actor_of, app_of
 from broadcaster.web.staff import frame
 
 ADDRESS = "/redaksi/gambar"
 FIELD = "picture"
-"""Name of the file field, here and in the composer's form."""
+"""File field, here and in the composer's form."""
 FORM_BYTES = UPLOAD_BYTES + 6 * 1024 * 1024
-"""Cap of a form with a picture: one that is too heavy by some MB is still answered in words, with
-all that was typed.
+"""Limit on a form with a picture, in bytes. It exceeds the limit on the picture itself, so that a
+form with one a few MB too heavy is still read, explained and shown again with all that was typed.
 """
-SHOWN = 24
+PAGE_SIZE = 24
+"""Pictures that the page lists."""
 
 
 async def show(request: Request) -> Response:
-    """The page: choose a picture; the newest ones with their addresses, first of all the one that
-    was just brought.
-    """
+    """Show the upload form and the newest pictures, the one just uploaded (`?baru=`) first."""
     app = app_of(request)
-    kept = await app.database.read(media.find, request.query_params.get("baru", ""))
-    return await _page(request, stored=library.stored_as(app, kept) if kept is not None else None)
+    picture = await app.database.read(media.find, request.query_params.get("baru", ""))
+    return await _page(
+        request, stored=library.stored_as(app, picture) if picture is not None else None
+    )
 
 
 async def upload(request: Request) -> Response:
-    """Take a picture in: answered as JSON to a script that asks for it, else by the page that shows
-    it.
-    """
-    plain = "application/json" in request.headers.get("accept", "")
+    """Store a picture; answer with JSON if the request accepts it, else redirect to the page."""
+    wants_json = "application/json" in request.headers.get("accept", "")
     try:
-        stored = await _stored(request, await request.form(max_files=1))
+        stored = await _store(request, await request.form(max_files=1))
         if stored is None:
-            raise BadPicture("Belum ada gambar yang dipilih. Pilih satu, lalu unggah.")
-    except BadPicture as refused:
-        status = 503 if isinstance(refused, NotKept) else 422
-        if plain:
-            return JSONResponse({"problem": str(refused)}, status)
-        return await _page(request, problem=str(refused), status=status)
-    if plain:
-        return JSONResponse(_shape(stored), 201)
+            raise BadPicture(PictureCode.PICTURE_MISSING)
+    except BadPicture as error:
+        status = 503 if isinstance(error, NotStored) else 422
+        if wants_json:
+            return JSONResponse({"problem": frame.sentence(request, error)}, status)
+        return await _page(request, problem=frame.sentence(request, error), status=status)
+    if wants_json:
+        return JSONResponse(_json_of(stored), 201)
     return RedirectResponse(f"{ADDRESS}?baru={stored.id}", 303)
 
 
-async def taken(request: Request, data: FormData) -> Mapping[str, str]:
-    """What a picture within the composer's form changes in the form: its `image`; nothing where
-    none was chosen.
+async def uploaded_image(request: Request, data: FormData) -> Mapping[str, str]:
+    """Store the picture of the composer's form and return the new value of `image`.
 
-    Raises InvalidAnnouncement for a picture that cannot be used, so that it is told at its field
-    like any other refusal.
+    Empty if no picture was chosen. Raises InvalidAnnouncement for a picture that cannot be used, so
+    that it is reported at its field like any other refusal.
     """
     try:
-        stored = await _stored(request, data)
-    except BadPicture as refused:
-        reason, _, remedy = str(refused).partition(". ")
+        stored = await _store(request, data)
+    except BadPicture as error:
         raise InvalidAnnouncement(
-            [Problem(field="image", reason=f"{reason.rstrip('.')}.", remedy=remedy)]
-        ) from refused
+            [Problem(field="image", code=error.code, parameters=error.parameters)]
+        ) from error
     return {"image": stored.url} if stored is not None else {}
 
 
-async def _stored(request: Request, data: FormData) -> Stored | None:
-    """The picture that the form brought, kept; None where the field was left empty. Raises
-    BadPicture.
-    """
+async def _store(request: Request, data: FormData) -> StoredPicture | None:
+    """Store the uploaded picture; None if the field was left empty. Raises BadPicture."""
     chosen = data.get(FIELD)
     if not isinstance(chosen, UploadFile) or not chosen.filename:
         return None
-    app = app_of(request)
-    actor, place = account_of(request).actor, client_of(request)
-    return await library.take(app, chosen, actor=actor, now=app.clock(), place=place)
+    return await library.take(app_of(request), chosen, actor=actor_of(request))
 
 
-def _shape(stored: Stored) -> dict[str, Any]:
+def _json_of(stored: StoredPicture) -> dict[str, Any]:
     return {
         "id": stored.id,
         "url": stored.url,
@@ -95,10 +89,10 @@ def _shape(stored: Stored) -> dict[str, Any]:
 
 
 async def _page(
-    request: Request, *, stored: Stored | None = None, problem: str = "", status: int = 200
+    request: Request, *, stored: StoredPicture | None = None, problem: str = "", status: int = 200
 ) -> Response:
     app = app_of(request)
-    newest = await app.database.read(media.newest, SHOWN)
+    newest = await app.database.read(media.newest, PAGE_SIZE)
     return frame.page(
         request,
         "pictures.html",
@@ -107,8 +101,8 @@ async def _page(
         problem=problem,
         megabytes=UPLOAD_BYTES // 1024**2,
         newest=[
-            (library.stored_as(app, kept), kept)
-            for kept in newest
-            if stored is None or kept.id != stored.id
+            (library.stored_as(app, picture), picture)
+            for picture in newest
+            if stored is None or picture.id != stored.id
         ],
     )

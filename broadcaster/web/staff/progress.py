@@ -1,24 +1,22 @@
-"""How a sending stands, as its page shows it: counts, shares, rate, words. Pure: what it is made
-from comes from overview.py.
+"""Progress of a sending as its page shows it: counts, percentages, pace, keys of words. Pure.
 
-A share is rounded down and reaches 100 only when nothing is open. "Sampai" counts only where the
-channel gives proof of arrival.
+`broadcaster.delivery.status` reads the figures. A percentage is rounded down and reaches 100 only
+when nothing is open. "Sampai" counts only where the channel gives proof of arrival.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
-from broadcaster.delivery.status import ChannelView, Overview
+from broadcaster.delivery.channel_view import ChannelView
+from broadcaster.delivery.status import Overview
 from broadcaster.domain.provider_codes import explanations
-from broadcaster.domain.waiting import Hold
+from broadcaster.domain.waiting import ChannelWait
 from broadcaster.store.failure_causes import Causes
 from broadcaster.store.ledger import Progress
+from broadcaster.web.staff.pace import Observation, Pace, pace
 from channels.base.contract import PushChannel
-from channels.base.rendering import WIB
 from subscribers.areas import Area, AreaTree
 
 Heap = Literal[
@@ -34,88 +32,47 @@ HEAPS: Mapping[Heap, tuple[str, ...]] = {
     "cancelled": ("cancelled",),
     "expired": ("expired",),
 }
-"""What people are told of the ledger's states; each state is in one heap."""
+"""Ledger states grouped as people read them; each state is in exactly one heap."""
 ALWAYS: tuple[Heap, ...] = ("waiting", "sent", "arrived", "failed", "skipped")
-"""Heaps that are shown although nobody is in them."""
-AGAIN = ("failed", "unconfirmed")
-"""States that a person may open for another attempt."""
-OVER = ("done", "stopped", "superseded", "none")
-"""Sendings, and runs of a channel, in which nothing more leaves; "none": the announcement goes by
-no channel that sends.
+"""Heaps that are shown even when empty."""
+RETRYABLE = ("failed", "unconfirmed")
+"""States that "try again" reopens for another attempt."""
+ENDED = ("done", "stopped", "superseded", "none")
+"""States of a sending, or of one channel's run, in which nothing more is sent.
+
+"none": the announcement uses no channel that sends.
 """
-SHORTEST = 3.0
-"""Seconds that must lie between two observations from which a rate is told."""
 
 
-def share(part: int, whole: int) -> int:
-    """Per cent, rounded down: 100 only for all of it; 0 of nothing."""
+def percentage(part: int, whole: int) -> int:
+    """Return `part` as a percentage of `whole`, rounded down; 0 if `whole` is 0."""
     return part * 100 // whole if whole > 0 else 0
-
-
-# --- how fast -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Observation:
-    """How many rows of an edition were closed at a time (epoch seconds)."""
-
-    at: float
-    closed: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
-    """Messages a minute over the last stretch, and when the rest will be done at that rate (WIB)."""
-
-    per_minute: int
-    ready: datetime
-
-
-def pace(seen: Sequence[Observation], left: int) -> Pace | None:
-    """The pace between the first and the last observation; None where they say nothing, or nothing
-    is left.
-    """
-    if len(seen) < 2 or left <= 0:
-        return None
-    passed, closed = seen[-1].at - seen[0].at, seen[-1].closed - seen[0].closed
-    if passed < SHORTEST or closed <= 0:
-        return None
-    seconds = left * passed / closed
-    ready = datetime.fromtimestamp(seen[-1].at + seconds, WIB) if seconds < 7 * 86400 else None
-    return (
-        Pace(per_minute=math.floor(closed * 60 / passed), ready=ready)
-        if ready is not None
-        else None
-    )
-
-
-# --- counts -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """Rows by heap."""
+    """Number of rows in each heap."""
 
     heaps: Mapping[Heap, int]
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Number of all rows."""
         return sum(self.heaps.values())
 
     @property
     def processed(self) -> int:
-        """All but what waits or is on the wire."""
+        """Number of rows that are neither waiting nor being sent."""
         return self.total - self.heaps["waiting"]
 
     @property
     def percent(self) -> int:
-        """Part that is processed, rounded down."""
-        return share(self.processed, self.total)
+        """Percentage that is processed, rounded down."""
+        return percentage(self.processed, self.total)
 
 
 def tally(counts: Mapping[str, int]) -> Tally:
-    """Rows by state as heaps."""
+    """Group counts by ledger state into heaps."""
     return Tally(
         heaps={
             heap: sum(counts.get(state, 0) for state in states) for heap, states in HEAPS.items()
@@ -125,14 +82,14 @@ def tally(counts: Mapping[str, int]) -> Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """A sending in one line."""
+    """Progress bar of a sending."""
 
     tally: Tally
     percent: int
 
     @property
     def sectors(self) -> Sequence[tuple[Heap, float, float]]:
-        """Each heap with where it begins and how wide it is, in per cent."""
+        """Heaps that are not empty, each with its start and its width in per cent."""
         order: tuple[Heap, ...] = (
             "arrived",
             "sent",
@@ -142,27 +99,29 @@ class Bar:
             "cancelled",
             "expired",
         )
-        found, start = [], 0.0
+        sectors, start = [], 0.0
         for heap in order:
             width = self.tally.heaps[heap] * 100 / self.tally.total if self.tally.total else 0.0
             if width:
-                found.append((heap, round(start, 3), round(width, 3)))
+                sectors.append((heap, round(start, 3), round(width, 3)))
             start += width
-        return found
+        return sectors
 
 
 def bar(progress: Progress) -> Bar:
-    """The whole sending in one line."""
+    """Return the progress bar of the whole sending."""
     rows = tally(_sum(progress.deliveries.values()))
     return Bar(
-        tally=rows, percent=_percent(rows, over=progress.sending in OVER or not progress.states)
+        tally=rows, percent=_percent(rows, over=progress.sending in ENDED or not progress.states)
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelLine:
-    """One channel: `word` is a key below "staff.send.channel.", `at` its time; `arrived` in per
-    cent, None without proof.
+    """Progress of one channel.
+
+    `word`: a key below "staff.send.channel."; `at`: the time it speaks of (epoch seconds, 0: none).
+    `arrived`: in per cent, None for a channel without proof of arrival.
     """
 
     name: str
@@ -177,9 +136,11 @@ class ChannelLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failing:
-    """Rows of one channel that did not arrive for one reason, or are tried again at `next_try`
-    (epoch seconds; 0: not).
+class FailureGroup:
+    """Rows of one channel that failed, or wait for another try, for one reason.
+
+    `codes`: provider codes with their counts, most frequent first. `next_try`: epoch seconds, 0 for
+    rows that are not tried again.
     """
 
     channel: str
@@ -191,14 +152,15 @@ class Failing:
 
     @property
     def explanations(self) -> list[str]:
-        """What its codes mean, as keys below "staff.send.code."."""
+        """Meanings of the codes, as keys below "staff.send.code."."""
         return explanations(code for code, _count in self.codes)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tile:
-    """One kelurahan on the grid; without rows it was not meant. `word` is a key below
-    "staff.send.tile.".
+class ProgressTile:
+    """Kelurahan on the grid; without rows it was not addressed.
+
+    `word` is a key below "staff.send.tile.".
     """
 
     area: Area
@@ -209,92 +171,96 @@ class Tile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sight(Bar):
-    """The whole page."""
+class SendingView(Bar):
+    """Contents of the page.
+
+    `can`: acts now possible, as addresses name them. `elsewhere`: labels and counts of areas
+    without a tile. `doubles`: messages that may have been sent twice.
+    """
 
     sending: str
     people: int | None
     pace: Pace | None
     heaps: Sequence[Heap]
     channels: Sequence[ChannelLine]
-    failing: Sequence[Failing]
+    failing: Sequence[FailureGroup]
     causes_complete: bool
-    holds: Sequence[Hold]
+    holds: Sequence[ChannelWait]
     doubles: int
-    tiles: Sequence[Tile]
+    tiles: Sequence[ProgressTile]
     elsewhere: Sequence[tuple[str, Tally]]
     can: Sequence[str]
 
     @property
     def over(self) -> bool:
-        """Whether nothing changes any more but for late receipts."""
-        return self.sending in OVER and not self.tally.heaps["waiting"]
+        """True if nothing but late receipts can change it."""
+        return self.sending in ENDED and not self.tally.heaps["waiting"]
 
 
-def view(
-    shown: Overview,
+def build_view(
+    status: Overview,
     areas: Mapping[str, Mapping[str, int]],
-    seen: Sequence[Observation],
+    observations: Sequence[Observation],
     *,
     tree: AreaTree,
     push: Mapping[str, PushChannel],
-) -> Sight:
-    """The page from what the ledger says and from what was observed lately."""
-    progress = shown.progress
-    line = bar(progress)
-    whole = line.tally
+) -> SendingView:
+    """Build the page from the ledger's figures and the recent observations."""
+    progress = status.progress
+    progress_bar = bar(progress)
+    whole = progress_bar.tally
     sending = progress.sending if progress.states else "none"
-    return Sight(
+    return SendingView(
         sending=sending,
         people=progress.people,
         tally=whole,
-        percent=line.percent,
-        pace=pace(seen, whole.heaps["waiting"]) if sending == "running" else None,
+        percent=progress_bar.percent,
+        pace=pace(observations, whole.heaps["waiting"]) if sending == "running" else None,
         heaps=[heap for heap in HEAPS if heap in ALWAYS or whole.heaps[heap]],
         channels=[
-            _channel(name, counts, shown.channels[name], push.get(name))
+            _channel(name, counts, status.channels[name], push.get(name))
             for name, counts in progress.deliveries.items()
         ],
-        failing=failing(shown.causes),
-        causes_complete=shown.causes.complete,
-        holds=shown.holds,
+        failing=group_failures(status.causes),
+        causes_complete=status.causes.complete,
+        holds=status.holds,
         doubles=progress.possible_duplicates,
         tiles=_tiles(tree, areas, progress.sending),
         elsewhere=_elsewhere(tree, areas),
-        can=acts(progress),
+        can=possible_acts(progress),
     )
 
 
-def acts(progress: Progress) -> list[str]:
-    """What may be done now: names of acts, as addresses have them."""
+def possible_acts(progress: Progress) -> list[str]:
+    """List the acts that are possible now, as addresses name them."""
     offered = {
         "preparing": ["jeda", "hentikan"],
         "running": ["jeda", "hentikan"],
         "paused": ["lanjut", "hentikan"],
     }
     possible = list(offered.get(progress.sending, ())) if progress.states else []
-    unreached = sum(counts[state] for counts in progress.deliveries.values() for state in AGAIN)
+    unreached = sum(counts[state] for counts in progress.deliveries.values() for state in RETRYABLE)
     return [
         *possible,
         *(["coba-lagi"] if unreached and progress.sending not in ("paused", "stopped") else []),
     ]
 
 
-def failing(causes: Causes) -> list[Failing]:
-    """Causes by channel and reason, most first, what waits for another try before the rest."""
-    waits: dict[tuple[str, str], Counter[str]] = {}
+def group_failures(causes: Causes) -> list[FailureGroup]:
+    """Group causes by channel and reason: rows to be tried again first, then the most frequent."""
+    waiting: dict[tuple[str, str], Counter[str]] = {}
     first: dict[tuple[str, str], float] = {}
     for wait in causes.waiting:
-        place = (wait.channel, wait.reason)
-        waits.setdefault(place, Counter())[wait.provider_code] += wait.count
-        first[place] = min(wait.next_try, first.get(place, wait.next_try))
+        key = (wait.channel, wait.reason)
+        waiting.setdefault(key, Counter())[wait.provider_code] += wait.count
+        first[key] = min(wait.next_try, first.get(key, wait.next_try))
     closed: dict[tuple[str, str, str], Counter[str]] = {}
     for cause in causes.failures:
         closed.setdefault((cause.channel, cause.state, cause.reason), Counter())[
             cause.provider_code
         ] += cause.count
-    later = [
-        Failing(
+    retrying = [
+        FailureGroup(
             channel=channel,
             state="pending",
             reason=reason,
@@ -302,15 +268,15 @@ def failing(causes: Causes) -> list[Failing]:
             codes=_codes(codes),
             next_try=first[channel, reason],
         )
-        for (channel, reason), codes in waits.items()
+        for (channel, reason), codes in waiting.items()
     ]
     done = [
-        Failing(
+        FailureGroup(
             channel=channel, state=state, reason=reason, count=codes.total(), codes=_codes(codes)
         )
         for (channel, state, reason), codes in closed.items()
     ]
-    return later + sorted(done, key=lambda one: (-one.count, one.channel, one.reason))
+    return retrying + sorted(done, key=lambda group: (-group.count, group.channel, group.reason))
 
 
 def _codes(codes: Counter[str]) -> list[tuple[str, int]]:
@@ -318,9 +284,7 @@ def _codes(codes: Counter[str]) -> list[tuple[str, int]]:
 
 
 def _percent(rows: Tally, *, over: bool) -> int:
-    """Part that is processed; while the last rows may still be on their way into the ledger it is
-    not 100.
-    """
+    """Return the percentage processed; at most 99 until `over`, as rows may still be added."""
     return (rows.percent if rows.total else 100) if over else min(99, rows.percent)
 
 
@@ -332,44 +296,47 @@ def _sum(parts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
 
 
 def _channel(
-    name: str, counts: Mapping[str, int], standing: ChannelView, channel: PushChannel | None
+    name: str, counts: Mapping[str, int], channel_view: ChannelView, channel: PushChannel | None
 ) -> ChannelLine:
     rows = tally(counts)
     proves = rows.heaps["arrived"] > 0 or (channel is not None and channel.receipt_wait > 0)
-    word, at = _word(standing)
+    word, at = _word(channel_view)
     return ChannelLine(
         name=name,
         label=channel.label if channel is not None else name,
         tally=rows,
-        percent=_percent(rows, over=standing.sending in OVER),
-        arrived=share(rows.heaps["arrived"], rows.total) if proves else None,
+        percent=_percent(rows, over=channel_view.sending in ENDED),
+        arrived=percentage(rows.heaps["arrived"], rows.total) if proves else None,
         word=word,
         at=at,
-        why=standing.why,
-        held=standing.held,
+        why=channel_view.why,
+        held=channel_view.held,
     )
 
 
-def _word(standing: ChannelView) -> tuple[str, float]:
-    """What people read of a channel: what a person or the end of the run says before what the
-    provider says.
+def _word(channel_view: ChannelView) -> tuple[str, float]:
+    """Choose the word for a channel, and its time.
+
+    A state set by a person or by the end of the run comes before the provider's.
     """
-    if standing.sending not in ("preparing", "running"):
-        return standing.sending, 0.0
-    if standing.state.halted:
-        return ("probing" if standing.state.halted == "probe" else "halted"), 0.0
-    if standing.state.paused_until:
-        return "limited", standing.state.paused_until
-    return standing.sending, 0.0
+    if channel_view.sending not in ("preparing", "running"):
+        return channel_view.sending, 0.0
+    if channel_view.state.halted:
+        return ("probing" if channel_view.state.halted == "probe" else "halted"), 0.0
+    if channel_view.state.paused_until:
+        return "limited", channel_view.state.paused_until
+    return channel_view.sending, 0.0
 
 
-def _tiles(tree: AreaTree, areas: Mapping[str, Mapping[str, int]], sending: str) -> list[Tile]:
+def _tiles(
+    tree: AreaTree, areas: Mapping[str, Mapping[str, int]], sending: str
+) -> list[ProgressTile]:
     tiles = []
     for area in tree.kelurahan:
         if area.tile is not None:
             rows = tally(areas.get(area.code, {}))
             tiles.append(
-                Tile(
+                ProgressTile(
                     area=area,
                     column=area.tile[0],
                     row=area.tile[1],
@@ -391,7 +358,7 @@ def _tile_word(rows: Tally, sending: str) -> str:
 
 
 def _elsewhere(tree: AreaTree, areas: Mapping[str, Mapping[str, int]]) -> list[tuple[str, Tally]]:
-    """Who subscribed to a whole kecamatan or to the city, and kelurahan without a tile."""
+    """Count the areas without a tile: the city, whole kecamatan, kelurahan off the grid."""
     tiled = {area.code for area in tree.kelurahan if area.tile is not None}
     return [
         (_label(tree, code), tally(counts))

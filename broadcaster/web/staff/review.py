@@ -1,5 +1,6 @@
-"""The check before submitting, and what a second person decides: the same previews, the reach, and
-one button for each act.
+"""Review page: the check before submitting and the decision of a second person.
+
+Both see the same previews and the same reach, with one button for each act.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,31 +13,30 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster.app import App
 from broadcaster.domain import channel_overrides
-from broadcaster.domain.fields import Fields, InvalidAnnouncement, Override, Problem, Translation
+from broadcaster.domain.fields import Fields, Override, Translation
 from broadcaster.domain.lifecycle import NotAllowed
-from broadcaster.newsroom import drafts as newsroom
-from broadcaster.newsroom import forms, release, review
-from broadcaster.newsroom import previews as previewing
+from broadcaster.domain.refusals import InvalidAnnouncement
+from broadcaster.newsroom import drafts, forms, previews, release, review
 from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing import publications
-from broadcaster.publishing.press import Stored
+from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.runtime.i18n import Words
-from broadcaster.store import drafts
+from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.drafts import Version
+from broadcaster.store.drafts import DraftVersion, editors, history
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import actors, audience_estimate, checks, frame, once, refusals
-from broadcaster.web.staff.announcement import found
+from broadcaster.web.staff.announcement_page import find_announcement
 from broadcaster.web.staff.compose import thumbnail
 from broadcaster.web.staff.judging import Judgement, judgement
 
-Act = Callable[[Connection, Desk, str, Any], Any]
-"""A transaction: the desk, the announcement's id and what the form says."""
+UseCase = Callable[[Connection, Desk, str, Any], Any]
+"""Function run in a transaction with the desk, the announcement's id and the form."""
 
 VERSIONS = 5
-"""The newest, named beside the text; their own page shows more."""
+"""Newest versions that are listed beside the text; the history page lists them all."""
 PROSE = ("title", "summary", "body", "instruction")
-"""Words of a language or of a channel, in reading order."""
+"""Text fields of a language or of a channel, in reading order."""
 FACTS = (
     "link",
     "image",
@@ -48,12 +48,12 @@ FACTS = (
     "fact",
     "evidence",
 )
-"""What else residents may read or be led to."""
+"""Further fields that residents may read or follow."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spoken:
-    """The words of a language, or those of one channel (`label`); by name of field, as they were
+class LanguageText:
+    """Text of one language, or of one channel if `label` is set; `words` by name of field, as
     typed.
     """
 
@@ -62,17 +62,17 @@ class Spoken:
     words: Mapping[str, str]
 
 
-def spoken(app: App, fields: Fields) -> list[Spoken]:
-    """Every set of words that is approved: previews cut some of them, and speak one language."""
+def approved_texts(app: App, fields: Fields) -> list[LanguageText]:
+    """List every text that an approval covers; previews cut some and show one language only."""
     labels = app.labels
     return [
-        Spoken(lang="id", label="", words=_words(fields)),
+        LanguageText(lang="id", label="", words=_words(fields)),
         *(
-            Spoken(lang=lang, label="", words=_words(words))
+            LanguageText(lang=lang, label="", words=_words(words))
             for lang, words in fields.translations.items()
         ),
         *(
-            Spoken(lang="id", label=labels.get(name, name), words=_words(words))
+            LanguageText(lang="id", label=labels.get(name, name), words=_words(words))
             for name, words in fields.overrides.items()
         ),
     ]
@@ -83,7 +83,7 @@ def _words(words: Fields | Translation | Override) -> dict[str, str]:
 
 
 def facts(fields: Fields) -> dict[str, str]:
-    """Addresses, and what a clarification claims, by name of field."""
+    """Return the links, pictures and claims that are set, by name of field."""
     given = {name: getattr(fields, name) for name in FACTS}
     return {
         name: "\n".join(value) if isinstance(value, tuple) else str(value)
@@ -92,98 +92,99 @@ def facts(fields: Fields) -> dict[str, str]:
     }
 
 
-SAID = {"dibatalkan": "review", "dikembalikan": "returned", "jadwal": "approved"}
-"""Acts of which the page says that they were done, while the announcement is still as they left it."""
+CONFIRMED = {"dibatalkan": "review", "dikembalikan": "returned", "jadwal": "approved"}
+"""Acts that the page confirms, each while the announcement is still in the state that it left."""
 
 
 async def show(request: Request) -> Response:
-    """The page."""
-    return await _page(request, await found(request))
+    """Show the page."""
+    return await _page(request, await find_announcement(request))
 
 
 async def _page(
     request: Request,
     row: Announcement,
-    problems: tuple[Problem, ...] = (),
+    problems: tuple[WordedProblem, ...] = (),
     status: int = 200,
     *,
     reason: str = "",
 ) -> Response:
     app = app_of(request)
     form = forms.form_of(row)
-    previews = await previewing.beside(
-        lambda: previewing.look(app, form, announcement=row.id, code=row.code)
+    rendered = await previews.beside(
+        lambda: previews.look(app, form, announcement=row.id, code=row.code)
     )
-    versions, names = await app.database.read(_people, row, frame.words_of(request))
-    judged = await app.database.read(_judgement, frame.desk_of(request), row)
-    looked = (
+    versions, names = await app.database.read(_history, row, frame.words_of(request))
+    judged = await app.database.read(
+        _judgement, frame.desk_of(request), row, frame.words_of(request)
+    )
+    findings = (
         await checks.of(request, form, row.id) if row.state in forms.EDITABLE else checks.NOTHING
     )
     if not problems and row.state in ("draft", "returned"):
-        problems = looked.problems
+        problems = findings.problems
     left = round(row.release_at - app.clock().timestamp()) if row.release_at is not None else 0
     return frame.page(
         request,
         "review.html",
         status=status,
         row=row,
-        previews=previews,
+        previews=rendered,
         problems=problems,
         versions=versions,
-        checks=looked,
+        checks=findings,
         editing=False,
         placed=True,
-        picture=thumbnail(app, previews.edition),
+        picture=thumbnail(app, rendered.edition),
         outdated=channel_overrides.outdated(form),
         spoken=(),
         preview_lang="id",
-        spoken_words=spoken(app, row.fields),
+        spoken_words=approved_texts(app, row.fields),
         more_facts=facts(row.fields),
-        reach=await audience_estimate.of(request, previews.edition, row.fields.channels),
+        reach=await audience_estimate.of(request, rendered.edition, row.fields.channels),
         judges=judged.may,
         judged=judged,
         left=max(left, 0),
         names=names,
         reason=reason,
-        said=_done(request, row) if not problems else "",
+        said=_confirmed_act(request, row) if not problems else "",
         sending=f"/redaksi/pengiriman/{row.id}" if row.published_at else "",
         break_glass=app.settings.break_glass and row.fields.level == "emergency",
     )
 
 
-def _judgement(connection: Connection, desk: Desk, row: Announcement) -> Judgement:
-    writers = drafts.editors(connection, row.id) | {row.submitted_by}
-    return judgement(connection, desk.press, row, desk.account, writers, desk.now)
+def _judgement(connection: Connection, desk: Desk, row: Announcement, t: Words) -> Judgement:
+    writers = editors(connection, row.id) | {row.submitted_by}
+    return judgement(connection, desk.press, row, desk.account, writers, desk.now, t)
 
 
-def _people(
+def _history(
     connection: Connection, row: Announcement, t: Words
-) -> tuple[list[Version], Mapping[str, str]]:
-    """The versions, and everybody's name."""
-    versions = drafts.history(connection, row.id, limit=VERSIONS)
+) -> tuple[list[DraftVersion], Mapping[str, str]]:
+    """Read the newest versions, and the names of all who are mentioned."""
+    versions = history(connection, row.id, limit=VERSIONS)
     named = [row.submitted_by, row.approved_by, *(version.actor for version in versions)]
-    return versions, actors.spoken(connection, named, t)
+    return versions, actors.display_names(connection, named, t)
 
 
-def _done(request: Request, row: Announcement) -> str:
-    said = request.query_params.get("selesai", "")
-    return said if SAID.get(said) == row.state else ""
+def _confirmed_act(request: Request, row: Announcement) -> str:
+    act = request.query_params.get("selesai", "")
+    return act if CONFIRMED.get(act) == row.state else ""
 
 
-def decided(
-    act: Act, *, to: str = "", makes: bool = False
+def decision(
+    act: UseCase, *, to: str = "", makes: bool = False
 ) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint of one act: do it, ring where something was published, and go to `to` below the
-    announcement's address.
+    """Build the endpoint of an act; it redirects to `to` below the announcement's address.
 
-    `makes`: it makes another announcement.
+    A publication wakes the delivery at once. `makes`: True if the act makes another announcement.
     """
 
     async def endpoint(request: Request) -> Response:
-        app, row, data = app_of(request), await found(request), await request.form()
+        app, row, data = app_of(request), await find_announcement(request), await request.form()
         desk, kind = frame.desk_of(request), request.url.path.rsplit("/", 1)[-1]
         try:
-            done = await once.write(
+            outcome = await once.write(
                 request,
                 data,
                 kind,
@@ -191,21 +192,21 @@ def decided(
                 lambda made: str(made.id),
                 makes=makes,
             )
-        except (InvalidAnnouncement, NotAllowed) as refused:
+        except (InvalidAnnouncement, NotAllowed) as error:
             problems, reason = (
-                refusals.of(refused, frame.words_of(request)),
+                refusals.of(error, frame.words_of(request)),
                 str(data.get("alasan", "")),
             )
             return await _page(
                 request,
-                await found(request),
+                await find_announcement(request),
                 problems,
-                status=frame.status_of(refused),
+                status=frame.status_of(error),
                 reason=reason,
             )
-        if isinstance(done.made, Stored):
-            await publications.ring(app, done.made)
-        return RedirectResponse(f"/redaksi/pengumuman/{done.result}{to}", 303)
+        if isinstance(outcome.made, StoredAnnouncement):
+            await publications.ring(app, outcome.made)
+        return RedirectResponse(f"/redaksi/pengumuman/{outcome.result}{to}", 303)
 
     return endpoint
 
@@ -215,16 +216,16 @@ def _number(data: Any, name: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else -1
 
 
-def _seen(data: Any) -> int | None:
-    """Read the version that was seen; None where a page of an older version names none."""
+def _version_seen(data: Any) -> int | None:
+    """Return the version that the form was made from; None if an older page did not send one."""
     return _number(data, "versi") if data.get("versi") else None
 
 
-submit = decided(
+submit = decision(
     lambda c, desk, id_, data: review.submit(c, desk, id_, version=_number(data, "versi")),
     to="/periksa",
 )
-approve = decided(
+approve = decision(
     lambda c, desk, id_, data: review.approve(
         c,
         desk,
@@ -235,39 +236,41 @@ approve = decided(
     ),
     to="/periksa",
 )
-send_back = decided(
+send_back = decision(
     lambda c, desk, id_, data: review.send_back(c, desk, id_, str(data.get("alasan", ""))),
     to="/periksa?selesai=dikembalikan",
 )
-reject = decided(
+reject = decision(
     lambda c, desk, id_, data: review.reject(c, desk, id_, str(data.get("alasan", ""))),
     to="?selesai=ditolak",
 )
-call_back = decided(
+call_back = decision(
     lambda c, desk, id_, _data: review.call_back(c, desk, id_), to="/periksa?selesai=dibatalkan"
 )
-unschedule = decided(
+unschedule = decision(
     lambda c, desk, id_, _data: release.unschedule(c, desk, id_), to="/periksa?selesai=jadwal"
 )
-publish = decided(lambda c, desk, id_, _data: release.publish_approved(c, desk, id_), to="/periksa")
-archive = decided(
-    lambda c, desk, id_, _data: newsroom.archive(c, desk, id_), to="?selesai=diarsipkan"
+publish = decision(
+    lambda c, desk, id_, _data: release.publish_approved(c, desk, id_), to="/periksa"
 )
-duplicate = decided(
-    lambda c, desk, id_, _data: newsroom.duplicate(c, desk, id_), to="/tulis", makes=True
+archive = decision(
+    lambda c, desk, id_, _data: drafts.archive(c, desk, id_), to="?selesai=diarsipkan"
 )
-restore = decided(
-    lambda c, desk, id_, data: newsroom.restore(
-        c, desk, id_, _number(data, "nomor"), version=_seen(data)
+duplicate = decision(
+    lambda c, desk, id_, _data: drafts.duplicate(c, desk, id_), to="/tulis", makes=True
+)
+restore = decision(
+    lambda c, desk, id_, data: drafts.restore(
+        c, desk, id_, _number(data, "nomor"), version=_version_seen(data)
     ),
     to="/tulis",
 )
 
 
 async def break_glass(request: Request) -> Response:
-    """One person alone publishes an emergency, where the city allows it."""
+    """Publish an emergency without a second person, where the city allows it."""
     allowed = app_of(request).settings.break_glass
-    act = decided(
+    act = decision(
         lambda c, desk, id_, data: release.break_glass(
             c,
             desk,

@@ -1,5 +1,7 @@
-"""Saving a draft from its form: a new one is made once however often it is sent, a stored one only
-changed by who has seen it.
+"""Save drafts from their form.
+
+A new draft is created once however often its form is sent. A stored draft changes only if the form
+was made from its newest version.
 """
 
 import hashlib
@@ -11,44 +13,44 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 
 from broadcaster.domain.fields import read_leniently
-from broadcaster.newsroom import drafts as newsroom
-from broadcaster.newsroom import forms
+from broadcaster.newsroom import drafts, forms
 from broadcaster.newsroom.desk import Desk
 from broadcaster.newsroom.forms import Form
-from broadcaster.store import announcements, drafts, form_acts
+from broadcaster.store import announcements, form_acts
 from broadcaster.store.announcements import Announcement
+from broadcaster.store.drafts import newest
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame, once
-from broadcaster.web.staff.differences import Difference, differences
+from broadcaster.web.staff.differences import FieldDifference, differences
 
 KIND = "draft"
-"""What a form is called that makes a draft: its first autosave, and its button."""
+"""Kind of form act that creates a draft, by its first autosave or by its button."""
 UNKNOWN = -1
-"""The version of a form that names none: nobody has seen what it would write over."""
+"""Version of a form that names none; it matches no stored version."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conflict:
-    """A text that was stored meanwhile, beside what was typed: who left it, when, and every field
-    that differs.
+    """Draft that was stored meanwhile: who saved it, when (epoch seconds), and every field that
+    differs from what was typed.
     """
 
     row: Announcement
     who: str
     at: float
-    changes: Sequence[Difference]
+    changes: Sequence[FieldDifference]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _First:
-    """What a form's first saving made; `words` is the hash of the text that it stored."""
+class _CreatedDraft:
+    """Draft that a form created; `words` is the hash of the stored text."""
 
     announcement: str
     version: int
     words: str
 
     @classmethod
-    def read(cls, result: str) -> "_First":
+    def read(cls, result: str) -> "_CreatedDraft":
         announcement, version, words = result.split()
         return cls(announcement=announcement, version=int(version), words=words)
 
@@ -56,80 +58,80 @@ class _First:
         return f"{self.announcement} {self.version} {self.words}"
 
 
-async def first(request: Request, data: Any, form: Form, *, training: bool) -> Announcement:
-    """Store a new draft; sent again, it is the same draft, with what was typed since. Raises as
-    newsroom.save.
+async def create(request: Request, data: Any, form: Form, *, training: bool) -> Announcement:
+    """Create a draft; a repeated form updates the draft that it created before.
+
+    Raises as broadcaster.newsroom.drafts.save.
     """
     desk, sent = frame.desk_of(request), once.id_of(data)
     return await app_of(request).database.write(
-        _first, desk, form, sent and f"{KIND} {sent}", training
+        _create, desk, form, sent and f"{KIND} {sent}", training
     )
 
 
-def _first(
+def _create(
     connection: Connection, desk: Desk, form: Form, sent: str, training: bool
 ) -> Announcement:
     earlier = form_acts.take(connection, desk.account.id, sent, desk.at) if sent else None
     words = hashlib.sha256(forms.form_text(form).encode()).hexdigest()
     if earlier is None:
-        row = newsroom.save(connection, desk, form, training=training)
+        row = drafts.save(connection, desk, form, training=training)
     else:
-        made = _First.read(earlier.result)
-        stored = announcements.find(connection, made.announcement)
-        if stored is not None and made.words == words:
-            return replace(
-                stored, version=made.version
-            )  # what this form has seen, whoever changed it since
-        row = newsroom.save(
-            connection, desk, form, announcement_id=made.announcement, version=made.version
+        created = _CreatedDraft.read(earlier.result)
+        stored = announcements.find(connection, created.announcement)
+        if stored is not None and created.words == words:
+            # The version that this form knows, whoever changed the draft since.
+            return replace(stored, version=created.version)
+        row = drafts.save(
+            connection, desk, form, announcement_id=created.announcement, version=created.version
         )
     if sent:
-        result = _First(announcement=row.id, version=row.version, words=words)
+        result = _CreatedDraft(announcement=row.id, version=row.version, words=words)
         form_acts.keep(connection, desk.account.id, sent, str(result))
     return row
 
 
-async def made_before(request: Request, data: Any) -> Announcement | None:
-    """Find the draft that this form made when it was sent before."""
+async def find_created(request: Request, data: Any) -> Announcement | None:
+    """Find the draft that this form created when it was sent before."""
 
-    def look(connection: Connection) -> Announcement | None:
+    def read(connection: Connection) -> Announcement | None:
         earlier = form_acts.find(connection, account_of(request).id, f"{KIND} {once.id_of(data)}")
         return (
-            announcements.find(connection, _First.read(earlier.result).announcement)
+            announcements.find(connection, _CreatedDraft.read(earlier.result).announcement)
             if earlier and earlier.result
             else None
         )
 
-    return await app_of(request).database.read(look)
+    return await app_of(request).database.read(read)
 
 
-async def later(
+async def update(
     request: Request, row: Announcement, form: Form, version: int, *, apart: bool = False
 ) -> Announcement:
-    """Store a draft that is there already, over the version that was seen. Raises as newsroom.save."""
+    """Update a draft, based on `version`. Raises as broadcaster.newsroom.drafts.save."""
     desk = frame.desk_of(request)
     return await app_of(request).database.write(
-        newsroom.save, desk, form, announcement_id=row.id, version=version, apart=apart
+        drafts.save, desk, form, announcement_id=row.id, version=version, apart=apart
     )
 
 
-async def conflict(request: Request, announcement: str, form: Form) -> Conflict | None:
-    """What is stored, beside what was typed; None where it is gone."""
+async def find_conflict(request: Request, announcement: str, form: Form) -> Conflict | None:
+    """Compare the stored draft with what was typed; None if it was deleted."""
     app, t = app_of(request), frame.words_of(request)
 
-    def look(connection: Connection) -> tuple[Announcement | None, str, float]:
+    def read(connection: Connection) -> tuple[Announcement | None, str, float]:
         row, last = (
             announcements.find(connection, announcement),
-            drafts.newest(connection, announcement),
+            newest(connection, announcement),
         )
         who = last.actor if last is not None else row.created_by if row is not None else ""
         return (
             row,
-            actors.spoken(connection, [who], t)[who],
+            actors.display_names(connection, [who], t)[who],
             row.updated_at if row is not None else 0.0,
         )
 
-    row, who, at = await app.database.read(look)
+    row, who, at = await app.database.read(read)
     if row is None:
         return None
     before, after = read_leniently(forms.form_of(row))[0], read_leniently(form)[0]
@@ -138,10 +140,10 @@ async def conflict(request: Request, announcement: str, form: Form) -> Conflict 
 
 
 def version_of(data: Mapping[str, Any]) -> int:
-    """Read the version that a form was filled in from."""
-    return number(str(data.get("versi", "")))
+    """Return the version that a form was made from; UNKNOWN if it names none."""
+    return parse_version(str(data.get("versi", "")))
 
 
-def number(text: str) -> int:
-    """Read a version; UNKNOWN where it is none."""
+def parse_version(text: str) -> int:
+    """Parse a version number; UNKNOWN if it is not one."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else UNKNOWN

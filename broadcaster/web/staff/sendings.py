@@ -1,4 +1,4 @@
-"""The list of sendings: what goes out now, and what lately did."""
+"""List of sendings: those under way and the recent ones."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from broadcaster.store.announcement_lists import Item
 from broadcaster.store.sendings import Sending
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import frame
-from broadcaster.web.staff.progress import OVER, Bar, bar
+from broadcaster.web.staff.progress import ENDED, Bar, bar
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """One sending in the list."""
+class SendingRow:
+    """Row of the list; `published_at` in epoch seconds."""
 
     item: Item
     sending: str
@@ -25,20 +25,23 @@ class Line:
 
 
 async def show(request: Request) -> Response:
-    """The page."""
-    running, recent = await app_of(request).database.read(look)
-    return frame.page(request, "sendings.html", running=running, recent=recent, over=OVER)
+    """Show the list."""
+    running, recent = await app_of(request).database.read(read_lists)
+    return frame.page(request, "sendings.html", running=running, recent=recent, over=ENDED)
 
 
-def look(connection: Connection) -> tuple[list[Line], list[Line]]:
-    """What stands on the page."""
+def read_lists(connection: Connection) -> tuple[list[SendingRow], list[SendingRow]]:
+    """Read the sendings under way and the recent ones."""
     running = sendings.going(connection)
-    recent = sendings.recent(connection, but=[one.item.id for one in running])
-    return [_line(one) for one in running], [_line(one) for one in recent]
+    recent = sendings.recent(connection, but=[row.item.id for row in running])
+    return [_row(row) for row in running], [_row(row) for row in recent]
 
 
-def _line(one: Sending) -> Line:
-    sending = one.progress.sending if one.progress.states else "none"
-    return Line(
-        item=one.item, sending=sending, bar=bar(one.progress), published_at=one.published_at
+def _row(sending: Sending) -> SendingRow:
+    state = sending.progress.sending if sending.progress.states else "none"
+    return SendingRow(
+        item=sending.item,
+        sending=state,
+        bar=bar(sending.progress),
+        published_at=sending.published_at,
     )

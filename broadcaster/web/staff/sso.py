@@ -1,5 +1,6 @@
-"""Signing in and out by the city's own account (OpenID Connect). Whatever goes wrong is said in
-words, and lets nobody in.
+"""Pages for signing in and out with the city's own account (OpenID Connect).
+
+Every failure shows a page that explains it, and signs nobody in.
 """
 
 import base64
@@ -9,65 +10,64 @@ from urllib.parse import quote
 
 import msgspec
 import structlog
-from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broadcaster.app import App
-from broadcaster.domain import accounts as rules
+from broadcaster.domain.actor import SIGN_ON
 from broadcaster.runtime.i18n import LANGUAGES, words
-from broadcaster.staff import oidc
-from broadcaster.staff.oidc import Attempt, Identity, SignOnError
+from broadcaster.staff import oidc, provisioning
+from broadcaster.staff.oidc import SignInAttempt, SignOnError
+from broadcaster.staff.oidc_claims import Identity
 from broadcaster.staff.oidc_client import PAUSE_SECONDS, SignOn
-from broadcaster.staff.provisioning import Admission, admit
-from broadcaster.store import accounts, audit, sessions
+from broadcaster.staff.provisioning import ProvisioningOutcome
+from broadcaster.store import accounts
+from broadcaster.store.sessions import HALF
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import (
-    HALF,
     SIGN_IN,
     app_of,
-    client_of,
     current_session,
     note_miss,
     session_of,
 )
 from broadcaster.web.staff import frame, signin
 from broadcaster.web.staff.addresses import HOME, safe_target
+from broadcaster.web.staff.browsers import browser_of
 from subscribers.vault import SealBroken
 
-WAY = "oidc"
-"""How a session says that it began here."""
-KEPT = "/redaksi/masuk/sso/tetap"
+ROLE_KEPT_PAGE = "/redaksi/masuk/sso/tetap"
 _ATTEMPT, _HINT = "sso attempt", "sso hint"
-"""What a seal serves: one made for the one opens nothing of the other."""
+"""Purposes of sealed values; a value sealed for one does not open as the other."""
 
 log = structlog.get_logger(__name__)
 
 
 def sign_on_of(request: Request) -> SignOn:
-    """The city's sign-on; 404 where none was plugged in."""
-    found: SignOn = request.app.state.sign_on
-    if not found.configured:
+    """Return the city's sign-on. Raises 404 if none is configured."""
+    sign_on: SignOn = request.app.state.sign_on
+    if not sign_on.configured:
         raise HTTPException(404)
-    return found
+    return sign_on
 
 
 async def begin(request: Request) -> Response:
-    """To the provider; state, nonce and verifier stay in this browser's sealed cookie. `akun=lain`:
-    it asks anew who it is.
+    """Redirect to the provider; state, nonce and verifier stay in a sealed cookie.
+
+    `?akun=lain` makes the provider ask for the account again.
     """
     sign_on, app = sign_on_of(request), app_of(request)
     target = safe_target(request.query_params.get("ke", ""))
-    found = await current_session(request)
-    if found is not None and found.way != HALF:
+    session = await current_session(request)
+    if session is not None and session.way != HALF:
         return RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
-    attempt = Attempt.begin(target, app.clock().timestamp())
+    attempt = SignInAttempt.begin(target, app.clock().timestamp())
     try:
-        there = await sign_on.begin(attempt, anew=request.query_params.get("akun") == "lain")
+        address = await sign_on.begin(attempt, anew=request.query_params.get("akun") == "lain")
     except SignOnError as error:
         return _refuse(request, error, target)
-    response = RedirectResponse(there, 303, headers={"Cache-Control": "no-store"})
+    response = RedirectResponse(address, 303, headers={"Cache-Control": "no-store"})
     sealed = base64.urlsafe_b64encode(
         app.vault.seal(_ATTEMPT, msgspec.json.encode(attempt).decode())
     ).decode()
@@ -83,8 +83,8 @@ async def begin(request: Request) -> Response:
     return response
 
 
-async def come_back(request: Request) -> Response:
-    """Check what the provider sent, find or make the account, begin a new session."""
+async def callback(request: Request) -> Response:
+    """Check the provider's response, find or create the account and start a session."""
     sign_on, app, query = sign_on_of(request), app_of(request), request.query_params
     try:
         attempt = oidc.check_state(_attempt(request), query, app.clock().timestamp())
@@ -93,98 +93,69 @@ async def come_back(request: Request) -> Response:
     try:
         identity, token = await sign_on.finish(query, attempt)
     except SignOnError as error:
-        return _spent(app, _refuse(request, error, attempt.target))
+        return _end_attempt(app, _refuse(request, error, attempt.target))
     admission, value = await _enter(request, identity, token)
     if admission.problem:
         log.warning("sso_refused", reason=admission.problem)
-        return _spent(app, await _turned_away(request, identity, admission))
+        return _end_attempt(app, await _not_admitted(request, identity, admission))
     target = (
-        f"{KEPT}?ke={quote(attempt.target, safe='')}" if admission.kept_admin else attempt.target
+        f"{ROLE_KEPT_PAGE}?ke={quote(attempt.target, safe='')}"
+        if admission.kept_admin
+        else attempt.target
     )
     response = RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
     signin.give_cookie(request, response, value)
-    return _spent(app, response)
+    return _end_attempt(app, response)
 
 
-async def show_kept(request: Request) -> Response:
-    """Tell the last pengelola that the role stays although the provider took it away, and what to
-    do.
-    """
+async def show_kept_role(request: Request) -> Response:
+    """Explain to the last pengelola that they keep the role although the provider withdrew it."""
     target = safe_target(request.query_params.get("ke", ""))
     return frame.page(request, "sso_kept.html", target=target)
 
 
-async def leave(request: Request) -> Response:
-    """End this session, and the provider's too where the person came in by it."""
-    found = session_of(request)
-    response = await signin.leave(request)
-    if found.way != WAY:
+async def sign_out(request: Request) -> Response:
+    """End this session; offer to end the provider's too if it started there."""
+    session = session_of(request)
+    response = await signin.sign_out(request)
+    if session.way != SIGN_ON:
         return response
     sign_on: SignOn = request.app.state.sign_on
-    there = (
-        await sign_on.sign_out_address(_open_hint(app_of(request), found.hint))
+    address = (
+        await sign_on.sign_out_address(_open_hint(app_of(request), session.hint))
         if sign_on.configured
         else ""
     )
-    request.state.session = None  # so that the page is that of a stranger
-    page = _page(request, "sso_left.html", there=there)
+    request.state.session = None  # render the page as signed out
+    page = _page(request, "sso_left.html", there=address)
     page.raw_headers += [header for header in response.raw_headers if header[0] == b"set-cookie"]
     return page
 
 
-async def left(request: Request) -> Response:
-    """Signed out at the provider as well."""
+async def signed_out(request: Request) -> Response:
+    """Redirect to the sign-in page after the provider ended its session too."""
     sign_on_of(request)
     return RedirectResponse(f"{SIGN_IN}?keluar=1", 303, headers={"Cache-Control": "no-store"})
 
 
-# --- inside ---------------------------------------------------------------------------------------------
-
-
-async def _enter(request: Request, identity: Identity, token: str) -> tuple[Admission, str]:
-    """What becomes of somebody proved, and the value of their new session's cookie; the session of
-    before ends.
-    """
-    app, before = app_of(request), await current_session(request)
-    detail = {"from": client_of(request), "agent": signin.agent_of(request)}
-    mapping, now = rules.read_role_mapping(app.settings.oidc_roles), app.clock()
+async def _enter(
+    request: Request, identity: Identity, token: str
+) -> tuple[ProvisioningOutcome, str]:
+    """Admit a person whom the provider identified; also return the new session cookie's value."""
+    app = app_of(request)
     hint = base64.b64encode(app.vault.seal(_HINT, token)).decode()
-
-    def act(connection: Connection) -> tuple[Admission, str]:
-        admission = admit(connection, identity, mapping, now=now, detail=detail)
-        if admission.problem or admission.account is None:
-            return admission, ""
-        person = admission.account
-        if before is not None:
-            sessions.end(connection, before.id, before.account.id)
-        value = sessions.start(
-            connection,
-            person.id,
-            way=WAY,
-            agent=detail["agent"],
-            place=detail["from"],
-            at=now.timestamp(),
-            hint=hint,
-        )
-        audit.append(
-            connection,
-            at=now,
-            actor=person.actor,
-            act="sign_in",
-            subject=person.actor,
-            detail={**detail, "way": WAY},
-        )
-        return admission, value
-
-    return await app.database.write(act)
+    before = await current_session(request)
+    return await app.database.write(
+        provisioning.enter, app, browser_of(request), identity, hint=hint, before=before
+    )
 
 
-def _attempt(request: Request) -> Attempt | None:
-    """The sign-in that this browser has under way, out of its sealed cookie."""
+def _attempt(request: Request) -> SignInAttempt | None:
+    """Read the sign-in attempt from the sealed cookie; None if it is missing or invalid."""
     app = app_of(request)
     try:
         sealed = base64.urlsafe_b64decode(request.cookies.get(_cookie_name(app), ""))
-        return msgspec.json.decode(app.vault.open(_ATTEMPT, sealed), type=Attempt)
+        return msgspec.json.decode(app.vault.open(_ATTEMPT, sealed), type=SignInAttempt)
     except (binascii.Error, ValueError, SealBroken, msgspec.DecodeError):
         return None
 
@@ -197,7 +168,7 @@ def _open_hint(app: App, hint: str) -> str:
 
 
 def _refuse(request: Request, error: SignOnError, target: str = HOME) -> Response:
-    """The sign-in page, which says what happened and what to do; the local accounts still open it."""
+    """Show the sign-in page with the problem; local accounts can still sign in there."""
     log.warning("sso_refused", reason=error.reason)
     if isinstance(error, oidc.Refused | oidc.Stale):
         note_miss(request)
@@ -216,9 +187,11 @@ def _refuse(request: Request, error: SignOnError, target: str = HOME) -> Respons
     )
 
 
-async def _turned_away(request: Request, identity: Identity, admission: Admission) -> Response:
-    """A plain page for somebody who is known and may not come in: why, and whom to ask."""
-    whom = await app_of(request).database.read(accounts.with_role, "admin")
+async def _not_admitted(
+    request: Request, identity: Identity, admission: ProvisioningOutcome
+) -> Response:
+    """Show an identified person why they may not enter, and whom to ask."""
+    admins = await app_of(request).database.read(accounts.with_role, "admin")
     return _page(
         request,
         "sso_refused.html",
@@ -226,16 +199,17 @@ async def _turned_away(request: Request, identity: Identity, admission: Admissio
         reason=admission.problem,
         full_name=identity.full_name or identity.subject,
         whom=[
-            one.full_name
-            for one in whom
-            if admission.account is None or one.id != admission.account.id
+            admin.full_name
+            for admin in admins
+            if admission.account is None or admin.id != admission.account.id
         ],
     )
 
 
 def _page(request: Request, template: str, **values: Any) -> Response:
-    """A page for a stranger. Its address serves once, so the other languages lead to the sign-in
-    page.
+    """Render a page for a visitor who is not signed in.
+
+    Its address works only once, so the links to other languages lead to the sign-in page.
     """
     languages = [(lang, f"{SIGN_IN}?bahasa={lang}") for lang in LANGUAGES]
     return pages.page(
@@ -243,8 +217,8 @@ def _page(request: Request, template: str, **values: Any) -> Response:
     )
 
 
-def _spent(app: App, response: Response) -> Response:
-    """The attempt is over: its cookie serves no second time."""
+def _end_attempt(app: App, response: Response) -> Response:
+    """Delete the attempt's cookie, so that it cannot be used again."""
     response.delete_cookie(
         _cookie_name(app), path="/", secure=_secure(app), httponly=True, samesite="lax"
     )

@@ -1,5 +1,5 @@
-"""Templates of notices that come again: the list, one kept from an announcement, a draft begun from
-one, new names, deletion.
+"""Templates for recurring announcements: list, save from an announcement, start a draft, rename,
+delete.
 """
 
 from collections.abc import Sequence
@@ -10,25 +10,26 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broadcaster.app import App
-from broadcaster.domain.fields import InvalidAnnouncement, Problem, read_leniently
+from broadcaster.domain.fields import read_leniently
 from broadcaster.domain.lifecycle import NotAllowed
-from broadcaster.newsroom import forms
-from broadcaster.newsroom import templates as recurring
-from broadcaster.store import templates as store
+from broadcaster.domain.refusals import InvalidAnnouncement
+from broadcaster.newsroom import forms, templates
+from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.templates import Template
+from broadcaster.store.templates import Template, everything
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame, once, refusals
-from broadcaster.web.staff.announcement import found
+from broadcaster.web.staff.announcement_page import find_announcement
 from channels.base.contract import Level, Topic
 
 ADDRESS = "/redaksi/templat"
-SAID = ("disimpan", "diganti", "dihapus")
+CONFIRMED = ("disimpan", "diganti", "dihapus")
+"""Acts that the page can confirm."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """A template as the list shows it."""
+    """Template as the list shows it."""
 
     template: Template
     title: str
@@ -39,26 +40,26 @@ class Card:
 
 
 async def show(request: Request) -> Response:
-    """The list."""
+    """Show the list."""
     return await _page(request)
 
 
 async def keep(request: Request) -> Response:
-    """Keep the announcement that the path names."""
-    row, data, desk = await found(request), await request.form(), frame.desk_of(request)
+    """Save the announcement that the path names as a template."""
+    row, data, desk = await find_announcement(request), await request.form(), frame.desk_of(request)
     name = str(data.get("nama", ""))
     try:
         await once.write(
             request,
             data,
             "template",
-            lambda c: recurring.keep(c, desk, row.id, name),
-            lambda kept: str(kept.id),
+            lambda c: templates.keep(c, desk, row.id, name),
+            lambda template: str(template.id),
         )
-    except (InvalidAnnouncement, NotAllowed) as refused:
+    except (InvalidAnnouncement, NotAllowed) as error:
         return await _page(
             request,
-            problems=refusals.of(refused, frame.words_of(request)),
+            problems=refusals.of(error, frame.words_of(request)),
             status=422,
             source=row,
             typed=name,
@@ -67,35 +68,35 @@ async def keep(request: Request) -> Response:
 
 
 async def use(request: Request) -> Response:
-    """A new draft, in the composer."""
+    """Create a draft from the template and open it in the composer."""
     template, data, desk = _id(request), await request.form(), frame.desk_of(request)
     try:
-        used = await once.write(
+        draft = await once.write(
             request,
             data,
             "use",
-            lambda c: recurring.use(c, desk, template),
+            lambda c: templates.use(c, desk, template),
             lambda row: str(row.id),
         )
-    except NotAllowed as refused:
+    except NotAllowed as error:
         return await _page(
-            request, problems=refusals.of(refused, frame.words_of(request)), status=409
+            request, problems=refusals.of(error, frame.words_of(request)), status=409
         )
-    return RedirectResponse(f"/redaksi/pengumuman/{used.result}/tulis", 303)
+    return RedirectResponse(f"/redaksi/pengumuman/{draft.result}/tulis", 303)
 
 
 async def rename(request: Request) -> Response:
-    """Another name."""
+    """Rename the template."""
     data = await request.form()
     name = str(data.get("nama", ""))
     try:
         await app_of(request).database.write(
-            recurring.rename, frame.desk_of(request), _id(request), name
+            templates.rename, frame.desk_of(request), _id(request), name
         )
-    except (InvalidAnnouncement, NotAllowed) as refused:
+    except (InvalidAnnouncement, NotAllowed) as error:
         return await _page(
             request,
-            problems=refusals.of(refused, frame.words_of(request)),
+            problems=refusals.of(error, frame.words_of(request)),
             status=422,
             renamed=_id(request),
             typed=name,
@@ -104,19 +105,19 @@ async def rename(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """Do away with it."""
+    """Delete the template."""
     try:
-        await app_of(request).database.write(recurring.delete, frame.desk_of(request), _id(request))
-    except NotAllowed as refused:
+        await app_of(request).database.write(templates.delete, frame.desk_of(request), _id(request))
+    except NotAllowed as error:
         return await _page(
-            request, problems=refusals.of(refused, frame.words_of(request)), status=409
+            request, problems=refusals.of(error, frame.words_of(request)), status=409
         )
     return RedirectResponse(f"{ADDRESS}?selesai=dihapus", 303)
 
 
-def cards(app: App, templates: Sequence[Template]) -> list[Card]:
-    """What the list says of each."""
-    return [_card(app, template) for template in templates]
+def cards(app: App, stored: Sequence[Template]) -> list[Card]:
+    """Return the templates as the list shows them."""
+    return [_card(app, template) for template in stored]
 
 
 def _card(app: App, template: Template) -> Card:
@@ -139,31 +140,35 @@ def _card(app: App, template: Template) -> Card:
 async def _page(
     request: Request,
     *,
-    problems: Sequence[Problem] = (),
+    problems: Sequence[WordedProblem] = (),
     status: int = 200,
     source: Announcement | None = None,
     renamed: int = 0,
     typed: str = "",
 ) -> Response:
-    """The list; `source`: an announcement whose name was refused, `renamed`: the template whose new
-    name was.
+    """Render the list.
+
+    After a refused name: `source` is the announcement to save, or `renamed` the template's id, and
+    `typed` the name.
     """
     app, t = app_of(request), frame.words_of(request)
-    templates = await app.database.read(store.everything)
-    names = await app.database.read(actors.spoken, {template.actor for template in templates}, t)
-    said = request.query_params.get("selesai", "")
+    stored = await app.database.read(everything)
+    names = await app.database.read(
+        actors.display_names, {template.actor for template in stored}, t
+    )
+    act = request.query_params.get("selesai", "")
     return frame.page(
         request,
         "templates.html",
         status=status,
-        cards=cards(app, templates),
+        cards=cards(app, stored),
         names=names,
         problems=problems,
         source=source,
         renamed=renamed,
         typed=typed,
-        limit=recurring.NAME_LIMIT,
-        said=said if said in SAID else "",
+        limit=templates.NAME_LIMIT,
+        said=act if act in CONFIRMED else "",
         may_write=account_of(request).may("write"),
         heading=forms.form_of(source).get("title", "") if source else "",
     )

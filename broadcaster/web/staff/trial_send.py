@@ -1,7 +1,7 @@
-""" "Kirim uji ke saya": what was sent to the writer's own addresses, or what is missing and how to
-add it.
+"""Trial send ("Kirim uji ke saya"): what was sent to the writer's own addresses, or which address
+is missing and how to add it.
 
-The send redirects to the page of its result, so that loading that again sends nothing.
+A send redirects to the page of its result, so that reloading that page sends nothing.
 """
 
 import hashlib
@@ -16,20 +16,20 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.newsroom import trial_sends
-from broadcaster.newsroom.trial_sends import SEND_SECONDS, Attempt, Tried
+from broadcaster.newsroom.trial_sends import SEND_SECONDS, TrialChannel, TrialOutcome
 from broadcaster.store import form_acts
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.base import csrf
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import frame, once
-from broadcaster.web.staff.announcement import found
+from broadcaster.web.staff.announcement_page import find_announcement
 
 _RESULT = re.compile(r"[0-9a-f]{12}\.[A-Za-z0-9_-]{16,64}", re.ASCII)
 
 
 async def show(request: Request) -> Response:
-    """What became of a test; `hasil` in the query names it. Raises 404."""
-    row, name = await found(request), request.query_params.get("hasil", "")
+    """Show the result of the trial that `?hasil=` names. Raises 404."""
+    row, name = await find_announcement(request), request.query_params.get("hasil", "")
     if not _RESULT.fullmatch(name):
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}", 303)
     app, account = app_of(request), account_of(request)
@@ -39,27 +39,29 @@ async def show(request: Request) -> Response:
     if not act.result:
         going = app.clock().timestamp() - act.at <= 2 * SEND_SECONDS
         return _page(request, row, state="going" if going else "unknown")
-    attempts = msgspec.json.decode(act.result, type=list[Attempt])
+    attempts = msgspec.json.decode(act.result, type=list[TrialOutcome])
     return _page(request, row, tried=trial_sends.tried(app, account, attempts))
 
 
 async def send(request: Request) -> Response:
-    """Send what is stored of the announcement that the path names."""
-    return await answer(request, await found(request), await request.form())
+    """Send the stored draft of the announcement that the path names."""
+    return await send_draft(request, await find_announcement(request), await request.form())
 
 
-async def answer(request: Request, row: Announcement, data: Mapping[str, Any]) -> Response:
-    """Send this announcement's stored draft to whoever asks, once for a form and its text; at most
-    five a minute.
+async def send_draft(request: Request, row: Announcement, data: Mapping[str, Any]) -> Response:
+    """Send the stored draft to the person who asks, once for each form and text.
+
+    Answers with status 429 above the limit on trials per account. Raises 403 if not allowed.
     """
     app, account = app_of(request), account_of(request)
-    name = f"{hashlib.sha256(row.form.encode()).hexdigest()[:12]}.{once.id_of(data) or csrf.fresh_id()}"
-    there = RedirectResponse(f"/redaksi/pengumuman/{row.id}/uji?hasil={name}", 303)
+    text_hash = hashlib.sha256(row.form.encode()).hexdigest()[:12]
+    name = f"{text_hash}.{once.id_of(data) or csrf.fresh_id()}"
+    result_page = RedirectResponse(f"/redaksi/pengumuman/{row.id}/uji?hasil={name}", 303)
     if await app.database.read(form_acts.find, account.id, _key(row, name)) is not None:
-        return there
-    trials, who = request.app.state.limits.trials, str(account.id)
-    if not trials.take(who):
-        wait = trials.wait(who)
+        return result_page
+    trials, key = request.app.state.limits.trials, str(account.id)
+    if not trials.take(key):
+        wait = trials.wait(key)
         return _page(
             request, row, state="wait", wait=wait, status=429, headers={"Retry-After": str(wait)}
         )
@@ -69,15 +71,15 @@ async def answer(request: Request, row: Announcement, data: Mapping[str, Any]) -
         )
         is not None
     ):
-        return there
+        return result_page
     try:
         attempts = await trial_sends.send(app, frame.desk_of(request), row)
-    except NotAllowed as refused:
+    except NotAllowed as error:
         await app.database.write(form_acts.forget, account.id, _key(row, name))
-        raise HTTPException(403) from refused
+        raise HTTPException(403) from error
     result = msgspec.json.encode(attempts).decode()
     await app.database.write(form_acts.keep, account.id, _key(row, name), result)
-    return there
+    return result_page
 
 
 def _key(row: Announcement, name: str) -> str:
@@ -88,7 +90,7 @@ def _page(
     request: Request,
     row: Announcement,
     *,
-    tried: list[Tried] | None = None,
+    tried: list[TrialChannel] | None = None,
     state: str = "",
     wait: int = 0,
     status: int = 200,

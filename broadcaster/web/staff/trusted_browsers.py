@@ -1,8 +1,7 @@
-"""Browsers in which somebody signed in before, known by a cookie of ours: they are counted by
-themselves.
+"""Browsers in which an account signed in before, recognised by a cookie.
 
-So neither who guesses at a name from everywhere, nor a colleague's mistakes at the same address,
-holds its owner up.
+Their failed sign-ins are counted apart, so that neither attackers guessing from many addresses nor
+a colleague's mistakes behind the same address lock the owner out.
 """
 
 import hmac
@@ -14,13 +13,13 @@ from starlette.responses import Response
 from broadcaster.web.base.authorization import app_of
 
 DAYS = 180
-"""How long a browser is known after a sign-in."""
+"""Days for which a browser is recognised after a sign-in."""
 _NONCE = 22
-"""Characters of 16 random bytes."""
+"""Length of 16 random bytes in base64url."""
 
 
 def mark_of(request: Request, name: str) -> str:
-    """What stands for this browser, if somebody signed in by this name in it; else ""."""
+    """Return the mark of this browser if this account name signed in here before; else ""."""
     nonce, _, proof = request.cookies.get(_cookie_name(request), "").partition(".")
     fits = len(nonce) == _NONCE and hmac.compare_digest(
         proof.encode(), _proof(request, name, nonce).encode()
@@ -29,7 +28,7 @@ def mark_of(request: Request, name: str) -> str:
 
 
 def remember(request: Request, response: Response, name: str) -> None:
-    """Know this browser from now on, as that of `name`."""
+    """Mark this browser as one in which `name` signed in."""
     nonce = mark_of(request, name) or secrets.token_urlsafe(16)
     response.set_cookie(
         _cookie_name(request),

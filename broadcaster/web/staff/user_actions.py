@@ -1,5 +1,5 @@
-"""What a pengelola does to a person's account beyond its particulars: shut out, let in, new
-password, second factor, sessions.
+"""Actions of a pengelola on an account: disable, enable, reset the password, remove the second
+factor, end the sessions.
 """
 
 from collections.abc import Awaitable
@@ -13,68 +13,70 @@ from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account, BadAccount
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.staff import administration
-from broadcaster.web.base.authorization import app_of
+from broadcaster.web.base.authorization import actor_of, app_of
 from broadcaster.web.staff import frame, once
-from broadcaster.web.staff.users import ADDRESS, keeper_of, person_of, person_page
+from broadcaster.web.staff.users import ADDRESS, person_of, person_page
 
 
 async def disable(request: Request) -> Response:
-    """Shut the person out."""
+    """Disable the account."""
     person = await person_of(request)
-    return await _acted(
+    return await _run(
         request,
         person,
-        app_of(request).database.write(administration.disable, keeper_of(request), person.id),
+        app_of(request).database.write(administration.disable, actor_of(request), person.id),
         "nonaktif",
     )
 
 
 async def enable(request: Request) -> Response:
-    """Let the person in again."""
+    """Enable the account again."""
     person = await person_of(request)
-    return await _acted(
+    return await _run(
         request,
         person,
-        app_of(request).database.write(administration.enable, keeper_of(request), person.id),
+        app_of(request).database.write(administration.enable, actor_of(request), person.id),
         "aktif",
     )
 
 
 async def remove_second_factor(request: Request) -> Response:
-    """The phone is lost."""
+    """Remove the second factor, say because the phone is lost."""
     person = await person_of(request)
     act = app_of(request).database.write(
-        administration.remove_second_factor, keeper_of(request), person.id
+        administration.remove_second_factor, actor_of(request), person.id
     )
-    return await _acted(request, person, act, "kode")
+    return await _run(request, person, act, "kode")
 
 
 async def end_sessions(request: Request) -> Response:
     """Sign the person out everywhere."""
     person = await person_of(request)
-    act = app_of(request).database.write(administration.end_sessions, keeper_of(request), person.id)
-    return await _acted(request, person, act, "sesi")
+    act = app_of(request).database.write(administration.end_sessions, actor_of(request), person.id)
+    return await _run(request, person, act, "sesi")
 
 
 async def reset_password(request: Request) -> Response:
-    """A one-time password, shown now only."""
+    """Set a one-time password and show it; it cannot be shown again."""
     person, password, data = (
         await person_of(request),
         credentials.new_password(),
         await request.form(),
     )
     hashed = await app_of(request).hasher.run(partial(credentials.hash_password, password))
-    keeper = keeper_of(request)
+    actor = actor_of(request)
     try:
         reset = await once.write(
             request,
             data,
             "password",
-            lambda c: administration.reset_password(c, keeper, person.id, hashed=hashed),
+            lambda c: administration.reset_password(c, actor, person.id, hashed=hashed),
             lambda _: "reset",
         )
-    except NotAllowed as refused:
-        return await person_page(request, person, problem=str(refused), status=409)
+    except NotAllowed as error:
+        return await person_page(
+            request, person, problem=frame.sentence(request, error), status=409
+        )
     if reset.made is None:
         return RedirectResponse(f"{ADDRESS}/{person.id}?selesai=sekali", 303)
     return frame.page(
@@ -82,9 +84,11 @@ async def reset_password(request: Request) -> Response:
     )
 
 
-async def _acted(request: Request, person: Account, act: Awaitable[Any], said: str) -> Response:
+async def _run(request: Request, person: Account, act: Awaitable[Any], confirmed: str) -> Response:
     try:
         await act
-    except (BadAccount, NotAllowed) as refused:
-        return await person_page(request, person, problem=str(refused), status=409)
-    return RedirectResponse(f"{ADDRESS}/{person.id}?selesai={said}", 303)
+    except (BadAccount, NotAllowed) as error:
+        return await person_page(
+            request, person, problem=frame.sentence(request, error), status=409
+        )
+    return RedirectResponse(f"{ADDRESS}/{person.id}?selesai={confirmed}", 303)

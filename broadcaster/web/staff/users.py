@@ -1,6 +1,4 @@
-"""The people who work here: the list with search, one person's particulars, a new person. For
-pengelola.
-"""
+"""Staff accounts, for pengelola: the list with search, a person's particulars, a new person."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broadcaster.app import App
-from broadcaster.domain import accounts as rules
 from broadcaster.domain import credentials
 from broadcaster.domain.accounts import (
     ACCOUNT_ROLES,
@@ -22,37 +19,39 @@ from broadcaster.domain.accounts import (
     NAME_LIMIT,
     Account,
     BadAccount,
+    read_name,
 )
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.staff import administration
-from broadcaster.staff.administration import Keeper, Particulars
+from broadcaster.staff.administration import Particulars
 from broadcaster.store import accounts, announcement_lists, sessions
 from broadcaster.web.base import pages
 from broadcaster.web.base.area_groups import groups
-from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.base.authorization import account_of, actor_of, app_of
 from broadcaster.web.staff import compose, frame, once
 from broadcaster.web.staff.account import place_names, text_of
 
 ADDRESS = "/redaksi/pengguna"
 PAGE_SIZE = 50
 STATES = ("aktif", "nonaktif", "tanpa-kode")
-"""What the list may be narrowed to; keys below "staff.people.state."."""
-DONE = ("simpan", "nonaktif", "aktif", "kode", "sesi", "sekali")
-"""What a person's page says was done; keys below "staff.people.done."."""
+"""Filters of the list; keys below "staff.people.state."."""
+CONFIRMED = ("simpan", "nonaktif", "aktif", "kode", "sesi", "sekali")
+"""Acts that a person's page can confirm; keys below "staff.people.done."."""
 LIMITS = {"name": NAME_LIMIT, "full_name": FULL_NAME_LIMIT, "agency": AGENCY_LIMIT}
+"""Characters that the fields of the form accept."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """One person in the list."""
+class PersonRow:
+    """Row of the list."""
 
     person: Account
     places: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Typed:
-    """The form of a person as it stands, right or wrong."""
+class PersonForm:
+    """Form of a person as filled in, valid or not."""
 
     name: str = ""
     full_name: str = ""
@@ -62,7 +61,7 @@ class Typed:
     mail: str = ""
 
     def read(self, app: App) -> Particulars:
-        """As particulars; raises BadAccount."""
+        """Validate the form as particulars. Raises BadAccount."""
         return administration.read_particulars(
             app.tree,
             full_name=self.full_name,
@@ -74,29 +73,29 @@ class Typed:
 
 
 async def show(request: Request) -> Response:
-    """The list."""
-    app, asked = app_of(request), request.query_params
+    """Show the list."""
+    app, query = app_of(request), request.query_params
     everyone = await app.database.read(accounts.everyone)
-    found = [one for one in everyone if _wanted(one, asked)]
-    text = asked.get("halaman", "1")
+    matches = [person for person in everyone if _passes_filters(person, query)]
+    text = query.get("halaman", "1")
     number = int(text) if text.isdecimal() and 0 < len(text) < 6 else 1
-    number = max(1, min(number, -(-len(found) // PAGE_SIZE)))
+    number = max(1, min(number, -(-len(matches) // PAGE_SIZE)))
     lines = [
-        Line(person=one, places=place_names(app, one))
-        for one in found[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+        PersonRow(person=person, places=place_names(app, person))
+        for person in matches[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
     ]
     return frame.page(
         request,
         "people.html",
         lines=lines,
-        count=len(found),
+        count=len(matches),
         total=len(everyone),
         roles=ACCOUNT_ROLES,
         states=STATES,
-        query=asked,
-        filtered=any(asked.get(name) for name in ("kata", "peran", "keadaan")),
+        query=query,
+        filtered=any(query.get(name) for name in ("kata", "peran", "keadaan")),
         later=pages.address_with(request, halaman=str(number + 1))
-        if number * PAGE_SIZE < len(found)
+        if number * PAGE_SIZE < len(matches)
         else "",
         earlier=pages.address_with(request, halaman=str(number - 1) if number > 2 else "")
         if number > 1
@@ -105,26 +104,26 @@ async def show(request: Request) -> Response:
 
 
 async def begin(request: Request) -> Response:
-    """The form of a new person."""
-    return await _new(request, Typed(roles=("author",)))
+    """Show the form of a new person."""
+    return await _new(request, PersonForm(roles=("author",)))
 
 
 async def create(request: Request) -> Response:
-    """Add the person; their one-time password is shown, now only."""
-    app, data, keeper = app_of(request), await request.form(), keeper_of(request)
-    typed, password = _typed(data), credentials.new_password()
+    """Create the account and show its one-time password, which cannot be shown again."""
+    app, data, actor = app_of(request), await request.form(), actor_of(request)
+    typed, password = _read_form(data), credentials.new_password()
     try:
-        name, particulars = rules.read_name(typed.name), typed.read(app)
+        name, particulars = read_name(typed.name), typed.read(app)
         hashed = await app.hasher.run(partial(credentials.hash_password, password))
         added = await once.write(
             request,
             data,
             "person",
-            lambda c: administration.hire(c, keeper, name, particulars, hashed=hashed),
-            lambda one: str(one.id),
+            lambda c: administration.add_account(c, actor, name, particulars, hashed=hashed),
+            lambda person: str(person.id),
         )
-    except BadAccount as refused:
-        return await _new(request, typed, problem=str(refused))
+    except BadAccount as error:
+        return await _new(request, typed, problem=frame.sentence(request, error))
     if added.made is None:
         return RedirectResponse(f"{ADDRESS}/{added.result}?selesai=sekali", 303)
     return frame.page(
@@ -133,55 +132,52 @@ async def create(request: Request) -> Response:
 
 
 async def edit(request: Request) -> Response:
-    """One person."""
+    """Show the page of the person that the path names."""
     return await person_page(request, await person_of(request))
 
 
 async def save(request: Request) -> Response:
     """Store the particulars."""
-    app, person, typed = app_of(request), await person_of(request), _typed(await request.form())
+    app, person, typed = app_of(request), await person_of(request), _read_form(await request.form())
     try:
         await app.database.write(
-            administration.change, keeper_of(request), person.id, typed.read(app), vault=app.vault
+            administration.change, actor_of(request), person.id, typed.read(app), vault=app.vault
         )
-    except (BadAccount, NotAllowed) as refused:
-        return await person_page(request, person, typed=typed, problem=str(refused), status=422)
+    except (BadAccount, NotAllowed) as error:
+        return await person_page(
+            request, person, typed=typed, problem=frame.sentence(request, error), status=422
+        )
     return RedirectResponse(f"{ADDRESS}/{person.id}?selesai=simpan", 303)
 
 
 async def person_of(request: Request) -> Account:
-    """The person that the path names; raises 404."""
+    """Find the person that the path names. Raises 404."""
     text = str(request.path_params["id"])
     known = text.isascii() and text.isdecimal() and len(text) <= 15
-    found = await app_of(request).database.read(accounts.by_id, int(text)) if known else None
-    if found is None:
+    person = await app_of(request).database.read(accounts.by_id, int(text)) if known else None
+    if person is None:
         raise HTTPException(404)
-    return found
-
-
-def keeper_of(request: Request) -> Keeper:
-    """Who manages, and when."""
-    return Keeper(now=app_of(request).clock(), account=account_of(request))
+    return person
 
 
 async def person_page(
     request: Request,
     person: Account,
     *,
-    typed: Typed | None = None,
+    typed: PersonForm | None = None,
     problem: str = "",
     status: int = 200,
 ) -> Response:
-    """One person's page."""
+    """Render a person's page; `typed`: the form to show again after a refusal."""
     app = app_of(request)
 
-    def look(connection: Connection) -> tuple[int, int]:
+    def read(connection: Connection) -> tuple[int, int]:
         open_now = sessions.of(connection, person, app.clock().timestamp())
         return len(open_now), accounts.recovery_codes_left(connection, person.id)
 
-    open_now, codes = await app.database.read(look)
-    said = request.query_params.get("selesai", "")
-    stands = Typed(
+    open_now, codes = await app.database.read(read)
+    act = request.query_params.get("selesai", "")
+    stored = PersonForm(
         name=person.name,
         full_name=person.full_name,
         roles=person.roles,
@@ -197,21 +193,21 @@ async def person_page(
         problem=problem,
         open_now=open_now,
         codes=codes,
-        said=said if said in DONE and not problem else "",
+        said=act if act in CONFIRMED and not problem else "",
         own=person.id == account_of(request).id,
-        **await _fields(request, typed or stands),
+        **await _fields(request, typed or stored),
     )
 
 
-async def _new(request: Request, typed: Typed, *, problem: str = "") -> Response:
+async def _new(request: Request, typed: PersonForm, *, problem: str = "") -> Response:
     status = 422 if problem else 200
     return frame.page(
         request, "people_new.html", status=status, problem=problem, **await _fields(request, typed)
     )
 
 
-async def _fields(request: Request, typed: Typed) -> dict[str, Any]:
-    """What the form of a person needs."""
+async def _fields(request: Request, typed: PersonForm) -> dict[str, Any]:
+    """Return the variables of the form of a person."""
     app = app_of(request)
     known = {app.site.city, *await app.database.read(announcement_lists.agencies)}
     return {
@@ -220,16 +216,16 @@ async def _fields(request: Request, typed: Typed) -> dict[str, Any]:
         "agencies": sorted(known),
         "others": [name for name in typed.agencies if name not in known],
         "groups": groups(app),
-        "places": compose.places(request),
+        "places": compose.grid_tiles(request),
         "limits": LIMITS,
     }
 
 
-def _typed(form: Any) -> Typed:
+def _read_form(form: Any) -> PersonForm:
     def several(name: str) -> list[str]:
         return [value for value in form.getlist(name) if isinstance(value, str) and value]
 
-    return Typed(
+    return PersonForm(
         name=text_of(form, "nama"),
         full_name=text_of(form, "lengkap"),
         roles=several("peran"),
@@ -239,22 +235,22 @@ def _typed(form: Any) -> Typed:
     )
 
 
-def _wanted(one: Account, asked: Any) -> bool:
-    """Whether the list shows this person."""
+def _passes_filters(person: Account, query: Any) -> bool:
+    """True if the person passes the filters of the query."""
     terms, role, state = (
-        asked.get("kata", "").casefold().split(),
-        asked.get("peran", ""),
-        asked.get("keadaan", ""),
+        query.get("kata", "").casefold().split(),
+        query.get("peran", ""),
+        query.get("keadaan", ""),
     )
-    text = f"{one.name} {one.full_name} {' '.join(one.agencies)}".casefold()
-    active = one.disabled_at is None
+    text = f"{person.name} {person.full_name} {' '.join(person.agencies)}".casefold()
+    active = person.disabled_at is None
     fitting = {
         "aktif": active,
         "nonaktif": not active,
-        "tanpa-kode": active and one.local and not one.secured,
+        "tanpa-kode": active and person.local and not person.secured,
     }
     return (
         all(term in text for term in terms)
-        and (not role or role in one.roles)
+        and (not role or role in person.roles)
         and fitting.get(state, True)
     )

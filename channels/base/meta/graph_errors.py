@@ -1,28 +1,39 @@
-"""Meta's error codes: what each means for its message."""
+"""Meta's error codes and HTTP responses mapped to outcomes of messages."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import structlog
 
-from channels.base.contract import Deferred, Failure, Halted, Refused, Rejected, Skipped
-from channels.base.meta.graph_api import GraphError
+from channels.base import http
+from channels.base.meta.answers import GraphError, answer_of, wait_of
+from channels.base.outcomes import (
+    Deferred,
+    Failure,
+    Halted,
+    Outcome,
+    Receipt,
+    Refused,
+    Rejected,
+    Skipped,
+)
 
 PAIR_WAIT = 6.0
-"""Seconds until the same person can be written to again; four times as long at each further
-attempt.
-"""
+"""Seconds until the same person can be written to again; quadrupled with each further attempt."""
 
 log = structlog.get_logger(__name__)
 
 _ACCOUNT = Halted(about="either")
-"""It names our token, number or account, so it holds for all; yet it answers one message, and only
-several are believed.
+"""The error names our token, number or account and so affects every message, but it came in reply
+to one; only several are believed.
 """
 _PERSON = Halted(about="recipient")
-"""It may be about this person's country, number or account."""
+"""The error may be about this person's country, number or account."""
 _DOWN = Deferred(about="recipient")
 _TEMPLATE = Rejected(whole_edition=True)
-"""Of a template in one language, which some recipients have: several of them stop the edition."""
+"""Error of a template in one language, which some recipients have: several of them stop the
+edition.
+"""
 ERRORS: tuple[tuple[tuple[int, ...], Failure], ...] = (
     (
         (131026, 131021),
@@ -30,14 +41,15 @@ ERRORS: tuple[tuple[tuple[int, ...], Failure], ...] = (
     ),  # not on WhatsApp, old app, blocked; our own number
     ((131050,), Refused(reason="opted_out")),
     ((131049, 130472), Skipped()),  # cap per person; experiment
-    ((131062, 131047), Skipped()),  # id not supported here; window for answers closed
+    ((131062, 131047), Skipped()),  # id unsupported here; reply window closed
     ((130497,), _PERSON),  # country not allowed; for numbers abroad Skipped
     (
         (4, 80007, 130429),
         Deferred(throttle=True),
-    ),  # of app, account and number: as soon as it is said, all are too fast
+    ),  # of app, account and number: every message is too fast
     ((131056,), Deferred(throttle=True, scope="address", retry_after=PAIR_WAIT)),
-    # spam, quality, registration: an hour's rest for the number, which one answer does not impose
+    # spam, quality, registration: the number should rest for an hour, but one reply cannot enforce
+    # that
     (
         (131048, 131064, 133016),
         Deferred(retry_after=3600.0, throttle=True, alarm=True, about="either"),
@@ -46,16 +58,16 @@ ERRORS: tuple[tuple[tuple[int, ...], Failure], ...] = (
     ((131057,), Halted(resume="probe", about="either")),  # maintenance, upgrade
     ((131052, 131053), _DOWN),  # media
     ((0, 3, 10, 190, *range(200, 300)), _ACCOUNT),  # token, permission
-    ((131005, 368), _PERSON),  # access denied, policy block: also said of a person's account
-    ((131030,), _PERSON),  # not among the recipients of a test number
+    ((131005, 368), _PERSON),  # access denied, policy block: also given for a person's account
+    ((131030,), _PERSON),  # not an allowed recipient of a test number
     ((33, 131037, 131045, *range(133000, 133016)), _ACCOUNT),  # number, registration
     ((131031, 131042, 131044), _ACCOUNT),  # lock, payment
     ((100, 131008, 131009, 131051), Rejected()),  # parameter, type
-    ((132000, 132001, 132005, 132007, 132008, 132012, 132018), _TEMPLATE),  # its shape
+    ((132000, 132001, 132005, 132007, 132008, 132012, 132018), _TEMPLATE),  # template structure
     ((132015, 132016, 132068, 132069, 131063), _TEMPLATE),  # paused, disabled; flow; marketing off
 )
-"""Meta's error codes and what each means for its message. Each answers one message: none halts the
-channel alone.
+"""Meta's error codes and their outcomes. Each is a reply to one message: none halts the channel
+alone.
 """
 
 _BY_CODE = {code: failure for codes, failure in ERRORS for code in codes}
@@ -64,8 +76,10 @@ _BY_CODE = {code: failure for codes, failure in ERRORS for code in codes}
 def failure_of(
     error: GraphError, *, status: int, address: str, attempt: int = 1, wait: float | None = None
 ) -> Failure:
-    """What an error means for its message. `status`: of HTTP, 0 in a webhook; `wait`: seconds the
-    provider asks for.
+    """Map an error to the outcome of its message.
+
+    `status` is the HTTP status, 0 in a webhook; `wait` is the delay in seconds that the provider
+    asks for.
     """
     known = _BY_CODE.get(error.code) or _by_status(status, error.code)
     if error.code == 130497 and not address.startswith(("62", "ID.")):
@@ -85,5 +99,31 @@ def _by_status(status: int, code: int) -> Failure:
         return _DOWN
     log.warning("whatsapp_unknown_error", status=status, code=code)
     if 300 <= status < 400:
-        return Halted()  # another server answers for Meta: nothing more is handed to it
+        return Halted()  # an unrelated server answers for Meta: send it nothing more
     return _ACCOUNT if status in {401, 403} else Rejected()
+
+
+def outcome_of(
+    status: int, headers: Mapping[str, str], body: bytes, *, address: str, attempt: int = 1
+) -> Outcome:
+    """Map the response to a message to the message's outcome."""
+    answer = answer_of(body)
+    if not 200 <= status < 300 or answer.error.code >= 0:
+        return failure_of(
+            answer.error,
+            status=status,
+            address=address,
+            attempt=attempt,
+            wait=wait_of(headers),
+        )
+    if not answer.messages or not answer.messages[0].id:
+        return Deferred(uncertain=True, code=f"HTTP {status}", detail="answer without a message id")
+    if answer.names and address not in answer.names:
+        return http.FOREIGN
+    if held := (answer.messages[0].message_status or "").removeprefix("accepted"):
+        log.warning("whatsapp_template_held", status=held)
+    ids = dict.fromkeys(
+        known for person in answer.contacts for known in (person.user_id, person.wa_id)
+    )
+    aliases = tuple(known for known in ids if known and known != address)
+    return Receipt(provider_id=answer.messages[0].id, aliases=aliases, detail=held)

@@ -1,5 +1,5 @@
-"""Templates that a provider approves in advance: their file, the variables they hold, and legal
-values for these.
+"""Templates that a provider approves in advance: their files, their variables, and valid values for
+these.
 """
 
 import functools
@@ -11,17 +11,22 @@ from typing import Any
 import jinja2
 import yaml
 
-from channels.base.contract import Site
+from channels.base.edition import Site
 from channels.base.pairing import unpaired
-from channels.base.rendering import TEMPLATES, clean, environment, shortened, utf16
+from channels.base.rendering import TEMPLATES, clean, environment, utf16
 from channels.base.running_text import joined
+from channels.base.truncation import shortened
 
+STOP = "STOP"
+"""Payload of the unsubscribe button."""
 EMPTY = "-"
-"""Stands for an empty value, which no provider takes."""
+"""Placeholder for an empty value, which no provider accepts."""
 HEADER_LIMIT = 60
-"""UTF-16 units of a filled header."""
+"""Limit of a filled header in UTF-16 units."""
 LEAST = 120
-"""Units that each flexible value keeps, if it has them, however long those before it are."""
+"""UTF-16 units reserved for each flexible value, if it needs them, however long the preceding ones
+are.
+"""
 
 _VARIABLE = re.compile(r"\{\{(\w+)\}\}")
 _BOXED = re.compile(r"([*_~])\{\{(\w+)\}\}\1")
@@ -30,8 +35,8 @@ _AMOUNT = re.compile(r"- (?=\d)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Definition:
-    """One template file: `document` as submitted for approval, Jinja sources of its variables, and
-    which may be cut.
+    """A template file: `document` as submitted for approval, Jinja sources of its variables, and
+    which of them may be cut.
     """
 
     document: Mapping[str, Any]
@@ -39,11 +44,11 @@ class Definition:
     flexible: tuple[str, ...]
 
     def component(self, kind: str) -> Mapping[str, Any]:
-        """HEADER, BODY, FOOTER or BUTTONS; empty when the template has none."""
+        """Return the component HEADER, BODY, FOOTER or BUTTONS; empty if the template has none."""
         return next((c for c in self.document["components"] if c["type"] == kind), {})
 
     def text(self, kind: str) -> str:
-        """The words of a component, with {{variables}}."""
+        """Return the text of a component, with {{variables}}."""
         return str(self.component(kind).get("text", ""))
 
     @property
@@ -77,43 +82,45 @@ def _replaced(value: Any, facts: Mapping[str, str]) -> Any:
 
 
 def variables(text: str) -> list[str]:
-    """Names of the variables of a template text, in order."""
+    """Return the names of a template text's variables, in order."""
     return _VARIABLE.findall(text)
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """A template text with its variables replaced; raises KeyError for one without a value."""
-    return _VARIABLE.sub(lambda found: values[found[1]], text)
+    """Replace the variables of a template text; raises KeyError for one without a value."""
+    return _VARIABLE.sub(lambda variable: values[variable[1]], text)
 
 
 def legal(text: str) -> str:
-    """`text` as parameters are: one line, single spaces, nothing invisible; never empty."""
+    """Return `text` as a valid parameter: one line, single spaces, nothing invisible, never
+    empty.
+    """
     return joined(clean(text)) or EMPTY
 
 
 def fitted(text: str, limit: int, *, boxed: str = "") -> str:
-    """A legal text cut to `limit` UTF-16 units, with every character to be seen
+    """Cut a valid parameter to `limit` UTF-16 units, with every character visible
     (`pairing.unpaired`).
     """
     room = limit
     while (
         room > 0
-        and (over := utf16(shown := unpaired(shortened(text, room, utf16), boxed=boxed)) - limit)
+        and (over := utf16(value := unpaired(shortened(text, room, utf16), boxed=boxed)) - limit)
         > 0
     ):
         room -= over
-    return shown if room > 0 else ""
+    return value if room > 0 else ""
 
 
 def values_for(
     template: Definition, context: Mapping[str, Any], *, limit: int, each: int
 ) -> dict[str, str]:
-    """The legal value of each variable, cut so that the filled body measures <= `limit` UTF-16
-    units.
+    """Return the valid value of each variable, cut so that the filled body has at most `limit`
+    UTF-16 units.
 
-    A value that is not flexible is cut at `each` units, at less only if nothing would be left for
-    the flexible ones; these share the room that is left, by sentence. The header's one variable
-    gets what fits there.
+    An inflexible value is cut at `each` units, or shorter only if nothing would be left for the
+    flexible ones; these share the remaining room and are cut by sentence. The header's single
+    variable is cut to fit there.
     """
     whole = {
         name: legal(_expression(source).render(context))
@@ -146,3 +153,46 @@ def values_for(
 @functools.cache
 def _expression(source: str) -> jinja2.Template:
     return environment().from_string(source)
+
+
+def components(template: Definition, values: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the `components` of a template message: only those with variables."""
+    filled_in: list[dict[str, Any]] = []
+    for kind in ("HEADER", "BODY"):
+        if names := variables(template.text(kind)):
+            named = [
+                {"type": "text", "parameter_name": name, "text": values[name]} for name in names
+            ]
+            filled_in.append({"type": kind.lower(), "parameters": named})
+    for index, button in enumerate(template.buttons):
+        kind = str(button["type"]).lower()
+        parameter = (
+            {"type": "text", "text": values["kode"]}
+            if kind == "url"
+            else {"type": "payload", "payload": STOP}
+        )
+        filled_in.append(
+            {"type": "button", "sub_type": kind, "index": str(index), "parameters": [parameter]}
+        )
+    return filled_in
+
+
+def parts(template: Definition, values: Mapping[str, str]) -> dict[str, str]:
+    """Return what the resident sees, by part, and each parameter as `parameter.<name>`."""
+    targets = [
+        filled(b["url"], {"1": values["kode"]}) if b["type"] == "URL" else STOP
+        for b in template.buttons
+    ]
+    return {
+        "header": filled(template.text("HEADER"), values),
+        "text": filled(template.text("BODY"), values),
+        "footer": template.text("FOOTER"),
+        "buttons": "\n".join(
+            f"{b['text']}: {target}" for b, target in zip(template.buttons, targets, strict=True)
+        ),
+        **{
+            f"parameter.{name}": values[name]
+            for kind in ("HEADER", "BODY")
+            for name in variables(template.text(kind))
+        },
+    }

@@ -1,15 +1,18 @@
-"""The messages of one call of `send`, as connections take and settle them."""
+"""Queue of the messages of one `send` call, as connections take and complete them."""
 
 import asyncio
 from collections import deque
 from collections.abc import Iterable
 
-from channels.base.contract import MayWrite, Outcome, Outgoing, Result
+from channels.base.contract import MayWrite, Outgoing, Result
+from channels.base.outcomes import Outcome
 from channels.base.sending import Halts
 
 
 class Piece:
-    """One message of a batch; `tries` counts the connections that broke under its envelope."""
+    """A message of a batch; `tries` counts the connections that broke while its envelope was
+    open.
+    """
 
     __slots__ = ("batch", "outgoing", "tries")
 
@@ -20,8 +23,9 @@ class Piece:
 
 
 class Batch:
-    """What waits, how many are out, and the results not yet fetched. No result = not written, or
-    nobody asks any more.
+    """Waiting messages, the number in flight, and results not yet fetched.
+
+    A message without a result was not written, or its caller is gone.
     """
 
     def __init__(self, messages: Iterable[Outgoing], *, may_write: MayWrite) -> None:
@@ -36,24 +40,24 @@ class Batch:
 
     @property
     def over(self) -> bool:
-        """Whether no further result comes; raises what `may_write` raised."""
+        """True if no further result will come; raises the exception that `may_write` raised."""
         over = not self.owed and (self.stopped or not self.pending)
         if over and self._error is not None:
             raise self._error
         return over
 
     def take(self) -> Piece:
-        """The next message, owed from now on."""
+        """Take the next message, which is in flight from now on."""
         self.owed += 1
         return self.pending.popleft()
 
     def may_begin(self) -> bool:
-        """Whether a content may be written now; asked once per message, and once False it stays so."""
+        """True if a content may be written now; asked once per message, and False is final."""
         if self.stopped:
             return False
         try:
             allowed = self._may_write()
-        except Exception as error:  # noqa: BLE001 # reason: it is the caller's, who gets it back once nothing is owed
+        except Exception as error:  # noqa: BLE001 # reason: raised to the caller by `over`
             self._error, allowed = error, False
         if not allowed:
             self.stopped = True
@@ -61,41 +65,41 @@ class Batch:
         return allowed
 
     def settle(self, piece: Piece, outcome: Outcome) -> None:
-        """Note what became of a message."""
+        """Record the outcome of a message in flight."""
         self.owed -= 1
         self.answer(piece.outgoing, outcome)
 
     def answer(self, outgoing: Outgoing, outcome: Outcome) -> None:
-        """Note an outcome, also of a message that never waited; what halts the channel stops the
-        batch.
+        """Record an outcome, also of a message that was never queued; one that halts the channel
+        stops the batch.
         """
         self.stopped |= self._halts.end(outcome)
         self.results.append(Result(outgoing=outgoing, outcome=outcome))
         self._wake()
 
     def refuse(self, messages: Iterable[Outgoing], outcome: Outcome) -> None:
-        """Give messages that never wait this outcome, as long as they might be begun."""
+        """Give messages that are not queued this outcome, as long as they might be begun."""
         for outgoing in messages:
             if self.may_begin():
                 self.answer(outgoing, outcome)
 
     def leave(self, piece: Piece) -> None:
-        """Let go of a message without a result."""
+        """Drop a message in flight without a result."""
         self.owed -= 1
         self._wake()
 
     def hand_back(self, piece: Piece) -> None:
-        """Put a message of which nothing was written in front again."""
+        """Return a message of which nothing was written to the front of the queue."""
         self.pending.appendleft(piece)
         self.leave(piece)
 
     def fail(self, outcome: Outcome) -> None:
-        """Give all that wait the same outcome, as long as they might be begun."""
+        """Give all waiting messages the same outcome, as long as they might be begun."""
         while self.pending and self.may_begin():
             self.settle(self.take(), outcome)
 
     async def changed(self) -> None:
-        """Wait for a result, or for the end."""
+        """Wait for a result or the end of the batch."""
         self._waiter = asyncio.get_running_loop().create_future()
         try:
             await self._waiter

@@ -1,4 +1,4 @@
-"""SMTP over long-lived connections that say exactly where a message stopped."""
+"""Long-lived SMTP connections that know exactly how far each message got."""
 
 import asyncio
 import time
@@ -9,18 +9,19 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from channels.base.contract import Deferred, Failure, MayWrite, Outcome, Receipt
+from channels.base.contract import MayWrite
+from channels.base.outcomes import Deferred, Failure, Outcome, Receipt
 from channels.base.smtp.envelope import Envelope, Offer, content, parameters, unfit
 from channels.base.smtp.pipelining import PING_TIMEOUT, Pipe, Source
-from channels.base.smtp.replies import Stage, connect_failure, disconnected, failure_of, said
+from channels.base.smtp.replies import Stage, connect_failure, disconnected, excerpt, failure_of
 
 STALE_AFTER = 30.0
-"""Seconds of rest after which a connection is asked whether it still lives."""
+"""Seconds of idleness after which a connection is checked before use."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Server:
-    """Where mail is handed over, out of EMAIL_URL; `starttls` None = where the server offers it."""
+    """The mail server from EMAIL_URL; `starttls` None = if the server offers it."""
 
     host: str
     port: int
@@ -31,9 +32,9 @@ class Server:
 
     @classmethod
     def of(cls, url: str) -> "Server":
-        """`smtp://user:pass@host:port?starttls=true` or `smtps://...`; raises ValueError.
+        """Parse `smtp://user:pass@host:port?starttls=true` or `smtps://...`; raises ValueError.
 
-        Credentials leave this machine only under TLS, unless `starttls=false` says otherwise.
+        Credentials are only sent over TLS, unless `starttls=false` overrides it.
         """
         parts = urlsplit(url)
         if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
@@ -56,7 +57,7 @@ class Server:
 
 
 class NoConnection(Exception):
-    """No connection could be had; `failure` says what follows."""
+    """No connection could be made; `failure` is the outcome for the waiting messages."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
@@ -64,7 +65,7 @@ class NoConnection(Exception):
 
 
 class _Lost(Exception):
-    """The connection went before anything of the message was written."""
+    """The connection was lost before anything of the message was written."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
@@ -72,10 +73,10 @@ class _Lost(Exception):
 
 
 class Connection:
-    """One connection, opened when first needed and kept; aiosmtplib connects, negotiates TLS and
-    signs in.
+    """A connection that opens on first use and stays open; aiosmtplib connects, negotiates TLS and
+    authenticates.
 
-    Then it either delivers message by message through aiosmtplib, or becomes a pipe (see
+    It then either delivers message by message through aiosmtplib, or becomes a pipe (see
     pipelining.py).
     """
 
@@ -97,20 +98,23 @@ class Connection:
 
     @property
     def alive(self) -> bool:
-        """Whether a connection stands, as far as is known."""
+        """True if the connection is open, as far as is known."""
         return self._client is not None and self._client.is_connected
 
     @property
     def awake(self) -> bool:
-        """Whether it stands and was in use just now, so that nobody need ask the server."""
+        """True if it is open and was used recently, so that it needs no check."""
         return self.alive and self._clock() - self._used_at <= STALE_AFTER
 
     def touch(self) -> None:
-        """Begin a rest."""
+        """Record the time of last use."""
         self._used_at = self._clock()
 
     def flow(self, source: Source) -> Pipe | None:
-        """Become a pipe, where PIPELINING is offered. Call after `ready`; raises NoConnection."""
+        """Become a pipe if the server offers PIPELINING; None if not. Call after `ready`.
+
+        Raises NoConnection.
+        """
         client = self._client
         if self.pipe is not None or client is None or not self.alive or not self._offer.pipelining:
             return self.pipe
@@ -126,10 +130,9 @@ class Connection:
     async def deliver(
         self, envelope: Envelope, may_begin: MayWrite = lambda: True
     ) -> Outcome | None:
-        """Hand one message over without a pipe; None when its content may not be written. Raises
-        NoConnection.
+        """Deliver one message without a pipe; None if its content may not be written.
 
-        A connection lost before the content is tried anew once.
+        A connection lost before the content is reopened once. Raises NoConnection.
         """
         fresh = await self.ready()
         try:
@@ -144,7 +147,7 @@ class Connection:
             return lost.failure
 
     async def ready(self) -> bool:
-        """Connect where needed; True for a new connection. Raises NoConnection."""
+        """Connect if needed; True for a new connection. Raises NoConnection."""
         if self.awake or (self.alive and await self._answers()):
             return False
         self.close()
@@ -157,7 +160,7 @@ class Connection:
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             client.close()
             raise NoConnection(connect_failure(error)) from error
-        except BaseException:  # reason: cancelled half-way, nobody else can close it
+        except BaseException:  # reason: if cancelled half-way, nothing else would close it
             client.close()
             raise
         self._client, self._offer = client, Offer.of(client.esmtp_extensions)
@@ -196,21 +199,20 @@ class Connection:
             if stage == "content":
                 return failure
             raise _Lost(failure) from error
-        except (
-            BaseException
-        ):  # reason: cancelled in mid-dialogue, the connection cannot be used again
+        except BaseException:  # reason: if cancelled mid-dialogue, the connection cannot be reused
             self.close()
             raise
         finally:
             timer.cancel()
             self.touch()
         if reply.code == 250:
-            return Receipt(provider_id=envelope.message_id, detail=said(reply.message))
+            return Receipt(provider_id=envelope.message_id, detail=excerpt(reply.message))
         return await self._refused("content", reply, envelope)
 
     @staticmethod
     async def _write(client: aiosmtplib.SMTP, data: bytes) -> aiosmtplib.SMTPResponse:
-        # not client.data(): it searches each message for line ends and dots, half of the time a message takes
+        # not client.data(): it scans each message for line ends and dots, half of a message's total
+        # time
         protocol = client.protocol
         if protocol is None:
             raise aiosmtplib.SMTPServerDisconnected("connection lost")
@@ -240,7 +242,7 @@ class Connection:
             cast(asyncio.Transport, self._client.transport).abort()
 
     async def quit(self) -> None:
-        """Take leave of the server; never raises for a server that is gone."""
+        """Send QUIT; never raises, even if the server is gone."""
         if self.pipe is not None:
             await self.pipe.quit()
             self.close()
@@ -252,7 +254,7 @@ class Connection:
             self.close()
 
     def close(self) -> None:
-        """Drop the connection without a word."""
+        """Close the connection without QUIT."""
         if self._client is not None:
             self._client.close()
             self._client = None

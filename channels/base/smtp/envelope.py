@@ -1,21 +1,21 @@
-"""One message as SMTP carries it, and what a server must offer to take it."""
+"""SMTP envelope of a message, and the server extensions that it needs."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from channels.base.contract import Failure, Rejected, Skipped
+from channels.base.outcomes import Failure, Rejected, Skipped
 
 _LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
 _NOT_CARRIED = re.compile(rb"\r(?!\n)|(?<!\r)\n|[^\n]{1000}|\0")
 
 
 class Envelope(NamedTuple):
-    """What goes to the server for one recipient; with `sound`, `data` is known to need no repair
-    (see `sound_lines`).
+    """Data sent to the server for one recipient; `sound` means that `data` needs no repair (see
+    `sound_lines`).
 
-    `message_id` comes back as the provider's id in the receipt.
+    `message_id` becomes the provider's id in the receipt.
     """
 
     sender: str
@@ -27,11 +27,11 @@ class Envelope(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Offer:
-    """What a server said to EHLO, as far as it matters here; `size` in octets, 0 = no limit told.
+    """The server's relevant EHLO capabilities; `size` in octets, 0 = no limit given.
 
-    CHUNKING is left aside: BDAT would spare the server the search for the final dot, and us one
-    round trip per message, which PIPELINING hides; but it would put the content on the wire before
-    the recipient is accepted.
+    CHUNKING is not used: BDAT would spare the server the search for the final dot, and us one round
+    trip per message, which PIPELINING hides; but it would transmit the content before the recipient
+    is accepted.
     """
 
     pipelining: bool = False
@@ -41,7 +41,7 @@ class Offer:
 
     @classmethod
     def of(cls, extensions: Mapping[str, str]) -> "Offer":
-        """Out of EHLO keywords in lower case and their parameters."""
+        """Build it from EHLO keywords in lower case and their parameters."""
         size = extensions.get("size", "").strip()
         return cls(
             pipelining="pipelining" in extensions,
@@ -52,7 +52,7 @@ class Offer:
 
 
 def unfit(envelope: Envelope, offer: Offer) -> Failure | None:
-    """Why this server cannot be given this message at all; None where it can."""
+    """Return the failure if this server cannot take this message at all, else None."""
     if not envelope.to.isascii() and not offer.smtputf8:
         return Skipped(code="5.6.7", detail="the server has no SMTPUTF8")
     if offer.size and len(envelope.data) > offer.size:
@@ -67,7 +67,7 @@ def unfit(envelope: Envelope, offer: Offer) -> Failure | None:
 
 
 def content(envelope: Envelope) -> bytes:
-    """The octets between DATA and the final dot: leading dots doubled, CRLF at the end."""
+    """Return the octets between DATA and the final dot: leading dots doubled, CRLF at the end."""
     if envelope.sound:
         return envelope.data
     data = _LEADING_DOT.sub(b"..", envelope.data)
@@ -75,7 +75,7 @@ def content(envelope: Envelope) -> bytes:
 
 
 def sound_lines(data: bytes) -> bool:
-    """Whether these are CRLF lines of at most 998 octets, the last one ended, none with a leading
+    """True if the data consists of CRLF-terminated lines of at most 998 octets, none with a leading
     dot.
     """
     return (
@@ -84,8 +84,9 @@ def sound_lines(data: bytes) -> bool:
 
 
 def parameters(envelope: Envelope, offer: Offer) -> str:
-    """What follows the sender in MAIL. SIZE is not declared: a message larger than the limit is not
-    begun at all.
+    """Return the parameters of MAIL FROM.
+
+    SIZE is not declared: a message above the server's limit is never begun.
     """
     if not offer.eight_bit or envelope.data.isascii():
         return "" if envelope.to.isascii() else " SMTPUTF8"
@@ -93,8 +94,11 @@ def parameters(envelope: Envelope, offer: Offer) -> str:
 
 
 def opening(envelope: Envelope, offer: Offer) -> bytes:
-    """MAIL, RCPT and DATA in one piece; raises ValueError for an address with a line end."""
-    text = f"MAIL FROM:<{envelope.sender}>{parameters(envelope, offer)}\r\nRCPT TO:<{envelope.to}>\r\nDATA\r\n"
+    """Return MAIL, RCPT and DATA as one block; raises ValueError for an address with a line end."""
+    text = (
+        f"MAIL FROM:<{envelope.sender}>{parameters(envelope, offer)}\r\n"
+        f"RCPT TO:<{envelope.to}>\r\nDATA\r\n"
+    )
     if text.count("\n") != 3 or text.count("\r") != 3:
         raise ValueError("a line end within an address")
     return text.encode()

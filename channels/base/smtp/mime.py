@@ -1,5 +1,5 @@
-"""Bytes of an email with holes: built once per edition and language, then filled per recipient by
-joining bytes.
+"""Email bytes with holes: built once per edition and language, then filled per recipient by joining
+bytes.
 """
 
 import re
@@ -15,26 +15,28 @@ from channels.base.smtp.envelope import sound_lines
 
 CRLF = b"\r\n"
 VALUE_LIMIT = 400
-"""Octets of what fills a hole of a sound message: with the rest of its line never more than 998."""
+"""Octets of a sound hole value: with the rest of its line it never exceeds 998."""
 _HOLE = re.compile("\x01([a-z_]+)\x01")
 _HOLE_BYTES = re.compile(rb"\x01([a-z_]+)\x01")
 _SOFT = b"=\r\n"
-# Two short of the 76 that quoted-printable allows: a leading dot grows to "=2E".
+# Two less than the 76 that quoted-printable allows: a leading dot grows to "=2E".
 _LINE = 74
 _COLUMNS = 76
 _PLAIN_NAME = 60
-"""Characters of a name that stands as it is; a longer one is folded between its words."""
+"""Characters of a display name that is not folded; a longer one is folded between its words."""
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,60}")
 
 
 def hole(name: str) -> str:
-    """The mark of a hole in a text; no cleaned text holds one, since U+0001 is a control character."""
+    """Return the placeholder of a hole; cleaned text never contains one, as U+0001 is a control
+    character.
+    """
     return f"\x01{name}\x01"
 
 
 def quoted(text: str) -> bytes:
-    """`text` in quoted-printable: CRLF lines of at most 76, none with a leading dot, each hole on a
-    line of its own.
+    """Encode text in quoted-printable: CRLF lines of at most 76, none with a leading dot, each hole
+    on a line of its own.
     """
     out = bytearray()
     for index, piece in enumerate(_HOLE.split(text)):
@@ -49,7 +51,7 @@ def quoted(text: str) -> bytes:
 
 @lru_cache(maxsize=8192)
 def quoted_value(text: str) -> bytes:
-    """What fills a hole of a quoted-printable part: one line of text, softly wrapped where it is
+    """Encode the value of a hole in a quoted-printable part: one line of text, soft-wrapped if
     long.
     """
     return _encode(text)
@@ -64,8 +66,8 @@ def _encode(text: str) -> bytes:
 
 @lru_cache(maxsize=8192)
 def phrase(text: str, header_name: str) -> str:
-    """One header value: as it is when short and plain, else encoded words folded to 76 columns (RFC
-    2047).
+    """Encode a header value: unchanged if short and plain, else encoded words folded to 76 columns
+    (RFC 2047).
     """
     if (
         text.isascii()
@@ -78,21 +80,21 @@ def phrase(text: str, header_name: str) -> str:
 
 
 def mailbox(name: str, address: str, header_name: str = "From") -> str:
-    """`Info Kota Cimahi <info@...>`: the name quoted, or in encoded words of at most 75 octets;
-    folded to 76 columns.
+    """Format `Info Kota Cimahi <info@...>`: the name quoted, or in encoded words of at most 75
+    octets; folded to 76 columns.
     """
     if not name:
         return address
     if name.isascii() and name.isprintable() and "=?" not in name and len(name) <= _PLAIN_NAME:
-        shown = [formataddr((name, "x@x")).removesuffix(" <x@x>")]
+        words = [formataddr((name, "x@x")).removesuffix(" <x@x>")]
     else:
-        shown = _display_name(name, 73 - len(header_name))
-    return _folded([*shown, f"<{address}>"], len(header_name) + 2)
+        words = _display_name(name, 73 - len(header_name))
+    return _folded([*words, f"<{address}>"], len(header_name) + 2)
 
 
 def _display_name(name: str, limit: int) -> list[str]:
-    """A name as words: plain ones stand as they are between encoded ones, whose gaps not every
-    reader takes away.
+    """Return a name as words: plain ones stay between encoded ones, because not every reader
+    removes the gaps between encoded words.
     """
     words: list[str] = []
     for plain, run in groupby(
@@ -117,7 +119,7 @@ def _folded(words: Iterable[str], column: int) -> str:
 
 
 def part(content_type: str, language: str, text: str) -> bytes:
-    """One body part in UTF-8 and quoted-printable."""
+    """Encode a body part in UTF-8 and quoted-printable."""
     head = (
         f"Content-Type: {content_type}; charset=utf-8\r\nContent-Language: {language}\r\n"
         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
@@ -126,9 +128,10 @@ def part(content_type: str, language: str, text: str) -> bytes:
 
 
 def alternative(headers: list[tuple[str, str]], parts: list[bytes], boundary: str) -> bytes:
-    """A whole multipart/alternative message with holes; `headers` in order, already encoded.
+    """Build a complete multipart/alternative message with holes; `headers` in order, already
+    encoded.
 
-    The boundary begins with "=_", which quoted-printable never writes: no part can hold it.
+    The boundary begins with "=_", which quoted-printable never produces: no part can contain it.
     """
     lines = [f"{name}: {value}" for name, value in headers]
     lines += [
@@ -144,7 +147,9 @@ def alternative(headers: list[tuple[str, str]], parts: list[bytes], boundary: st
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Prebuilt bytes: `pieces` with empty places, `holes` = (place, name of what belongs there)."""
+    """Prebuilt bytes: `pieces` with empty places, `holes` = (index of the piece, name of the
+    hole).
+    """
 
     pieces: list[bytes]
     holes: tuple[tuple[int, str], ...]
@@ -158,7 +163,7 @@ class Frame:
 
     @property
     def sound(self) -> bool:
-        """Whether SMTP carries every line as it stands, once sound values (see `sound_value`) fill
+        """True if every line is valid in SMTP unchanged, once sound values (see `sound_value`) fill
         the holes.
         """
         return sound_lines(
@@ -166,7 +171,7 @@ class Frame:
         )
 
     def partly(self, values: Mapping[str, bytes]) -> "Frame":
-        """The frame with these of its holes filled and fewer pieces."""
+        """Fill these holes only; the resulting frame has fewer pieces."""
         names = dict(self.holes)
         pieces, holes = [b""], []
         for place, piece in enumerate(self.pieces):
@@ -178,7 +183,7 @@ class Frame:
         return Frame(pieces, tuple(holes))
 
     def fill(self, values: Mapping[str, bytes]) -> bytes:
-        """The bytes for one recipient; raises KeyError for a hole without a value."""
+        """Return the bytes for one recipient; raises KeyError for a hole without a value."""
         pieces = self.pieces.copy()
         for place, name in self.holes:
             pieces[place] = values[name]
@@ -186,12 +191,14 @@ class Frame:
 
 
 def sound_value(value: bytes) -> bool:
-    """Whether a value can make no line too long, none begin with a dot, and end none but with CRLF."""
+    """True if a value can neither make a line too long, nor start one with a dot, nor end one
+    without CRLF.
+    """
     return len(value) <= VALUE_LIMIT and not value.startswith(b".") and sound_lines(value + CRLF)
 
 
 class GroupFrames:
-    """A frame, and for each group of recipients (an area) the same with what the group shares
+    """A frame and, for each group of recipients (an area), a copy with the group's shared values
     filled in.
     """
 
@@ -200,10 +207,10 @@ class GroupFrames:
     def __init__(self, whole: Frame) -> None:
         self.whole = whole
         self.known: dict[Hashable, tuple[Frame, bool]] = {}
-        """The frame of each group so far, and whether it is sound."""
+        """The frame of each known group, and whether it is sound."""
 
     def add(self, group: Hashable, values: Mapping[str, bytes]) -> tuple[Frame, bool]:
-        """Fill in what a group shares."""
+        """Fill in a group's shared values; return its frame and whether it is sound."""
         frame = self.whole.partly(values)
         self.known[group] = frame, frame.sound and all(map(sound_value, values.values()))
         return self.known[group]

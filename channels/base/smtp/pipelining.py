@@ -1,14 +1,14 @@
 """SMTP PIPELINING (RFC 2920): one write carries the end of a message and the envelope of the next.
 
-The content is written only after 354, so a connection owes at most one message and one opened
-envelope. Replies are matched by their order alone; a reply that nobody asked for ends the
-connection, since nothing after it can be told apart.
+The content is written only after 354, so a connection has at most one message in flight and one
+open envelope. Replies are matched by order alone; an unsolicited reply ends the connection, since
+later ones could not be attributed.
 """
 
 import asyncio
 from typing import Protocol
 
-from channels.base.contract import Failure, Outcome, Receipt
+from channels.base.outcomes import Failure, Outcome, Receipt
 from channels.base.sending import unforeseen
 from channels.base.smtp.batches import Batch, Piece
 from channels.base.smtp.envelope import Offer, content, opening, unfit
@@ -19,15 +19,15 @@ LINE_LIMIT = 2048
 REPLY_LIMIT = 32_768
 """Octets of all lines of one reply."""
 TRIES = 1
-"""How often a message is opened anew after a connection broke under its envelope."""
+"""Number of times a message is reopened after a connection broke during its envelope."""
 PING_TIMEOUT = 5.0
-"""Seconds in which a server answers NOOP and QUIT."""
+"""Seconds to wait for a reply to NOOP and QUIT."""
 STALL = 1.0
-"""Seconds without a reply after which whoever merely waits behind a message is given to another
+"""Seconds without a reply after which the next message, merely waiting, is given to another
 connection.
 """
 SLACK = 64
-"""Octets that TLS adds to what waits to be written."""
+"""Octets of TLS overhead on the write buffer."""
 
 _END = b".\r\n"
 _IDLE, _CONTENT, _RSET, _MAIL, _RCPT, _DATA, _ASKED = range(7)
@@ -35,34 +35,34 @@ _CODES = {b"%d" % code: code for code in range(200, 600)}
 
 
 class Source(Protocol):
-    """Where a pipe gets its messages, and who is told what becomes of it."""
+    """Supplier of messages for a pipe, notified of their outcomes."""
 
     def pull(self) -> Piece | None:
-        """The next message that waits."""
+        """Return the next waiting message, or None."""
 
     def requeue(self, piece: Piece) -> None:
         """Take back a message of which nothing was written."""
 
     def spare(self) -> bool:
-        """Whether another connection could take a message now."""
+        """True if another connection could take a message now."""
 
     def take_over(self, piece: Piece) -> None:
         """Give a message of which only the envelope was written to another connection."""
 
     def resting(self, pipe: "Pipe") -> None:
-        """Nothing waits and nothing is owed: `pump` wakes it."""
+        """Called when nothing is waiting or in flight; `pump` resumes the pipe."""
 
     def lost(self, pipe: "Pipe") -> None:
-        """The connection is gone; all it owed is settled or given back."""
+        """Called when the connection is gone and its messages are settled or given back."""
 
 
 class Pipe(asyncio.Protocol):
-    """One open connection in full flow: callbacks only, no task and no timer per message."""
+    """An open connection in pipelined mode: callbacks only, no task or timer per message."""
 
     def __init__(
         self, transport: asyncio.Transport, source: Source, *, offer: Offer, timeout: float
     ) -> None:
-        """Take over a connection that waits for MAIL; `timeout`: seconds for the whole dialogue
+        """Take over a connection that is ready for MAIL; `timeout`: seconds for the whole dialogue
         about one message.
         """
         self._transport = transport
@@ -74,22 +74,22 @@ class Pipe(asyncio.Protocol):
         self._written: Piece | None = None
         self._opened: Piece | None = None
         self._content = b""
-        self._behind = 0  # octets of the envelope written behind a content
-        self._unclean = False  # a refused envelope stands open at the server
-        self._used = False  # the server answered about a message before
+        self._behind = 0  # octets of the envelope written after a content
+        self._unclean = False  # a refused envelope is still open at the server
+        self._used = False  # the server has answered about a message before
         self._partial = b""
         self._earlier: list[bytes] = []  # lines of an unfinished reply
-        self._ahead = 0  # whole lines read but not yet looked at
+        self._ahead = 0  # complete lines not yet processed
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._asked: asyncio.Future[bool] | None = None
         self._lost = False
         transport.set_protocol(self)
 
-    # --- what comes in ----------------------------------------------------------------------------
+    # --- replies ----------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Replies, cut anywhere."""
+        """Process replies, which may be split anywhere."""
         lines = (self._partial + data).split(b"\n")
         self._partial = lines.pop()
         self._ahead = len(lines)
@@ -99,13 +99,13 @@ class Pipe(asyncio.Protocol):
                 self._line(line)
                 if self._lost:
                     return
-        except Exception as error:  # noqa: BLE001 # reason: an error of ours must not leave a message without an outcome
+        except Exception as error:  # noqa: BLE001 # reason: our own bug must not lose an outcome
             self._fail(error)
         if len(self._partial) > LINE_LIMIT:
             self.drop("a reply without end")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Settle what is owed."""
+        """Settle the messages in flight."""
         self.drop("connection lost")
         if self._asked is not None and not self._asked.done():
             self._asked.set_result(False)
@@ -148,10 +148,10 @@ class Pipe(asyncio.Protocol):
         if code == 421:
             self.drop("the server closes")
 
-    # --- one message ------------------------------------------------------------------------------
+    # --- messages ---------------------------------------------------------------------------------
 
     def pump(self) -> None:
-        """Begin the next message, where nothing is owed; else rest."""
+        """Begin the next message if nothing is in flight; rest if none is waiting."""
         if self._ahead or self._partial or self._earlier:
             return self.drop("a reply out of turn")
         envelope = self._open()
@@ -167,7 +167,9 @@ class Pipe(asyncio.Protocol):
         return None
 
     def _open(self) -> bytes:
-        """The envelope of the next message that this server can be given; empty when nothing waits."""
+        """Return the envelope of the next message that this server can take; empty if none is
+        waiting.
+        """
         while (piece := self._source.pull()) is not None:
             envelope = piece.outgoing.payload
             try:
@@ -177,7 +179,7 @@ class Pipe(asyncio.Protocol):
                     octets = opening(envelope, self._offer)
                     self._opened = piece
                     return octets
-            except Exception as error:  # noqa: BLE001 # reason: one strange message must not stop the others
+            except Exception as error:  # noqa: BLE001 # reason: it must not stop the rest
                 failure = unforeseen(error, piece.outgoing)
             piece.batch.settle(piece, failure)
         return b""
@@ -193,9 +195,10 @@ class Pipe(asyncio.Protocol):
         return None
 
     def _write(self) -> None:
-        """Write a content and the next envelope behind it."""
+        """Write a content followed by the next envelope."""
         piece = self._opened
-        if piece is None:  # refused before, yet asked for: not even an empty message may come of it
+        # refused earlier, yet the server asks for its content: not even an empty one may be sent
+        if piece is None:
             return self.drop("content asked for after a refusal")
         if self._ahead or self._partial:
             return self.drop("a reply out of turn")
@@ -212,7 +215,7 @@ class Pipe(asyncio.Protocol):
         return None
 
     def _answer(self, code: int, line: bytes) -> None:
-        """The reply to a content."""
+        """Handle the reply to a content."""
         early = self._transport.get_write_buffer_size() > self._behind + SLACK
         if (piece := self._written) is not None:
             outcome = self._outcome(piece, code, line, early=early)
@@ -221,7 +224,7 @@ class Pipe(asyncio.Protocol):
         if early or (code < 400 and code != 250):
             self.drop("a reply out of turn")
         elif code == 421:
-            pass  # the envelope behind the content goes back when the connection ends
+            pass  # the envelope after the content is given back when the connection ends
         elif self._behind:
             self._since, self._step = self._loop.time(), _MAIL
         else:
@@ -237,7 +240,7 @@ class Pipe(asyncio.Protocol):
         return failure_of("content", code, _text(line), envelope.to.rpartition("@")[2])
 
     def _refuse(self, piece: Piece, stage: Stage, code: int, line: bytes) -> None:
-        """An envelope was refused; the replies to the rest of its group are nobody's outcome."""
+        """Settle a refused envelope; the remaining replies of its group are ignored."""
         failure = failure_of(stage, code, _text(line), piece.outgoing.payload.to.rpartition("@")[2])
         self._opened = None
         if stage == "mail" and (code == 421 or code < 400):
@@ -247,12 +250,10 @@ class Pipe(asyncio.Protocol):
         if code < 400:
             self.drop("a reply out of turn")
 
-    # --- the end of a connection ------------------------------------------------------------------
+    # --- end of a connection ----------------------------------------------------------------------
 
     def drop(self, why: str) -> None:
-        """End the connection without a word: what was written is uncertain, what was only opened is
-        not.
-        """
+        """Abort the connection: a written content is uncertain, an open envelope is not."""
         if self._lost:
             return
         self._lost = True
@@ -265,15 +266,18 @@ class Pipe(asyncio.Protocol):
             written.batch.settle(written, disconnected("content", why))
         if opened is not None:
             blameless = self._step in (_CONTENT, _RSET)
-            # the whole envelope was written at once: whatever reply was next, the recipient may have been the reason
+            # the whole envelope was written at once: the recipient may be the cause, whichever
+            # reply was due
             self._give_back(
                 opened, disconnected("mail" if blameless else "rcpt", why), free=blameless
             )
         self._source.lost(self)
 
     def _give_back(self, piece: Piece, failure: Failure, *, free: bool = False) -> None:
-        """Let another connection try, where this one has served before; `free`: its end was not the
-        message's doing.
+        """Give a message to another connection if this one has served before.
+
+        `free`: the connection ended for another reason than the message, so this is not counted as
+        a try.
         """
         if self._used and (free or piece.tries < TRIES):
             piece.tries += not free
@@ -282,22 +286,22 @@ class Pipe(asyncio.Protocol):
             piece.batch.settle(piece, failure)
 
     def _fail(self, error: Exception) -> None:
-        """An error of ours: what was written may have gone."""
+        """Handle a bug of ours: the written content may have been delivered."""
         written, self._written = self._written, None
         if written is not None:
             written.batch.settle(written, unforeseen(error, written.outgoing))
         self.drop("unforeseen error")
 
     def abandon(self, batch: Batch) -> None:
-        """Nobody waits for this batch any more: its unanswered content ends the connection (and 354
-        will its envelope).
+        """Detach a batch whose caller is gone: its unanswered content ends the connection (and a
+        later 354 its envelope).
         """
         if self._written is not None and self._written.batch is batch:
             self._written = None
             self.drop("cancelled")
 
     def _watch(self) -> None:
-        """The one timer of a connection, set again for what is left of the dialogue under way."""
+        """Run the connection's only timer, reset to the time left for the current dialogue."""
         self._timer = None
         if self._lost or self._step in (_IDLE, _ASKED):
             return None
@@ -310,7 +314,7 @@ class Pipe(asyncio.Protocol):
             and self._opened is not None
             and self._source.spare()
         ):
-            # the server may still ask for its content: then this connection ends, see _write
+            # the server may still ask for its content: the connection then ends, see _write
             opened, self._opened = self._opened, None
             self._source.take_over(opened)
         self._timer = self._loop.call_later(
@@ -318,16 +322,16 @@ class Pipe(asyncio.Protocol):
         )
         return None
 
-    # --- while it rests ---------------------------------------------------------------------------
+    # --- idle -------------------------------------------------------------------------------------
 
     async def answers(self) -> bool:
-        """Whether the server still answers a resting connection; one that does not is dropped."""
+        """True if the server still answers on an idle connection; a dead one is dropped."""
         if not await self._ask(b"NOOP\r\n"):
             self.drop("no answer")
         return not self._lost
 
     async def quit(self) -> None:
-        """Take leave of the server, then end the connection."""
+        """Send QUIT, then close the connection."""
         if not self._lost and self._step == _IDLE:
             await self._ask(b"QUIT\r\n")
         self.drop("left")
@@ -342,9 +346,7 @@ class Pipe(asyncio.Protocol):
                 return await self._asked
         except TimeoutError:
             return False
-        except (
-            BaseException
-        ):  # reason: cancelled in mid-dialogue, the connection cannot be used again
+        except BaseException:  # reason: if cancelled mid-dialogue, the connection cannot be reused
             self.drop("cancelled")
             raise
 

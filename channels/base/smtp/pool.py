@@ -1,5 +1,5 @@
-"""Connections shared by all batches: who takes the next message, and what follows when no
-connection can be had.
+"""Connection pool shared by all batches: assigns messages to connections and handles failures to
+connect.
 """
 
 import asyncio
@@ -7,7 +7,8 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
-from channels.base.contract import Deferred, Failure, Halted, Result
+from channels.base.contract import Result
+from channels.base.outcomes import Deferred, Failure, Halted
 from channels.base.sending import unforeseen
 from channels.base.sign_in import SignIn
 from channels.base.smtp.batches import Batch, Piece
@@ -15,13 +16,13 @@ from channels.base.smtp.connection import Connection, NoConnection
 from channels.base.smtp.pipelining import STALL, Pipe
 
 REST = 5.0
-"""Seconds a connection stays away from a server that has enough of us."""
+"""Seconds before trying a server again that refused further connections."""
 DOWN_AFTER = 300.0
 """Seconds without any connection after which the channel halts."""
 
 
 class Pool:
-    """Connections that live from one batch to the next; the batches take turns, message by message."""
+    """Connections that outlive batches; the batches take turns, message by message."""
 
     def __init__(
         self,
@@ -31,8 +32,8 @@ class Pool:
         signs_in: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`make` gives a connection that is not yet open; `size`: how many at most; `signs_in`:
-        with a password.
+        """`make` returns an unopened connection; `size`: maximum number; `signs_in`: with a
+        password.
         """
         self._make = make
         self._clock = clock
@@ -42,17 +43,15 @@ class Pool:
         self._batches: deque[Batch] = deque()
         self._pipes: dict[Pipe, Connection] = {}
         self._opening: dict[Connection, asyncio.Task[None]] = {}
-        self._overdue: set[Connection] = (
-            set()
-        )  # opened for so long that others are opened beside them
+        self._overdue: set[Connection] = set()  # slow to open, so that others are opened alongside
         self._talking: dict[Connection, tuple[Piece, asyncio.Task[None]]] = {}
         self._resting: dict[Connection, asyncio.TimerHandle] = {}
         self._unreachable: tuple[float, Failure] | None = None
         self._down_since: float | None = None
 
     async def send(self, batch: Batch) -> AsyncGenerator[Result, None]:
-        """Hand a batch over and yield each result as it comes; closed early, what is on the wire is
-        let go.
+        """Send a batch and yield each result as it comes; closing early abandons the messages in
+        flight.
         """
         self._batches.append(batch)
         self._serve()
@@ -81,10 +80,10 @@ class Pool:
             if piece.batch is batch:
                 task.cancel()
 
-    # --- what a pipe asks -------------------------------------------------------------------------
+    # --- Source for pipes -------------------------------------------------------------------------
 
     def pull(self) -> Piece | None:
-        """The next message: of the batch whose turn it is."""
+        """Return the next message, from the batch whose turn it is."""
         batches = self._batches
         while batches:
             batch = batches[0]
@@ -102,7 +101,7 @@ class Pool:
             self._batches.append(piece.batch)
 
     def spare(self) -> bool:
-        """Whether another connection could take a message now."""
+        """True if another connection could take a message now."""
         return bool(self._idle) and self._sign_in.accepted
 
     def take_over(self, piece: Piece) -> None:
@@ -113,13 +112,13 @@ class Pool:
         self._serve()
 
     def resting(self, pipe: Pipe) -> None:
-        """A pipe found nothing that waits."""
+        """Record that a pipe is idle."""
         connection = self._pipes[pipe]
         connection.touch()
         self._idle.append(connection)
 
     def lost(self, pipe: Pipe) -> None:
-        """A pipe broke: its connection is opened anew when it is needed."""
+        """Record that a pipe broke: its connection is reopened when needed."""
         connection = self._pipes.pop(pipe)
         connection.close()
         if connection not in self._idle and connection not in self._opening:
@@ -145,24 +144,22 @@ class Pool:
                 asyncio.get_running_loop().call_later(STALL, self._look_at, connection)
 
     def _may_open(self) -> bool:
-        """Whether one more connection may be opened; where none can be had, all that wait are told
-        so.
-        """
+        """True if one more connection may be opened; if none can be, all waiting messages fail."""
         if not self._sign_in.accepted and self._opening:
-            return False  # whether we are let in, the one under way tells
+            return False  # the attempt under way tells whether we are let in
         if failure := self._known_unreachable():
             self._fail(failure)
         return failure is None
 
     def _look_at(self, connection: Connection) -> None:
-        """Open others beside a connection that takes long."""
+        """Open other connections alongside one that is slow to open."""
         if connection in self._opening:
             self._overdue.add(connection)
             self._serve()
 
     async def _work(self, connection: Connection) -> None:
-        """Open a connection and put it to work; a pipe gives itself back, other connections are
-        given back here.
+        """Open a connection and use it; a pipe returns itself, other connections are returned
+        here.
         """
         pipe: Pipe | None = None
         rests = False
@@ -172,7 +169,7 @@ class Pool:
                 self._pipes[pipe] = connection
             self._unreachable = self._down_since = None
             task = self._opening.pop(connection)
-            self._sign_in.took()
+            self._sign_in.succeeded()
             self._serve()
             if pipe is None:
                 await self._talk(connection, task)
@@ -181,7 +178,7 @@ class Pool:
             rests = isinstance(none.failure, Deferred) and self._any_other()
             if not rests:
                 self._fail(self._not_connected(none.failure))
-        except Exception as error:  # noqa: BLE001 # reason: a message waits for this connection, and must get an outcome
+        except Exception as error:  # noqa: BLE001 # reason: the waiting message must get an outcome
             connection.close()
             if (piece := self.pull()) is not None:
                 piece.batch.settle(piece, unforeseen(error, piece.outgoing))
@@ -202,12 +199,12 @@ class Pool:
             except NoConnection:
                 self.requeue(piece)
                 raise
-            except Exception as error:  # noqa: BLE001 # reason: it may follow the write, so the message may have gone
+            except Exception as error:  # noqa: BLE001 # reason: it may follow the write
                 connection.close()
                 outcome = unforeseen(error, piece.outgoing)
             except (
                 BaseException
-            ):  # reason: cancelled, the piece is left uncertain; it is raised again
+            ):  # reason: if cancelled, the outcome is uncertain; it is raised again
                 piece.batch.leave(piece)
                 raise
             finally:
@@ -233,7 +230,7 @@ class Pool:
         self._idle.append(connection)
         self._serve()
 
-    # --- no connection ----------------------------------------------------------------------------
+    # --- failures to connect ----------------------------------------------------------------------
 
     def _known_unreachable(self) -> Failure | None:
         if any(connection.alive for connection in self._connections):
@@ -253,12 +250,12 @@ class Pool:
         return failure
 
     def _fail(self, failure: Failure) -> None:
-        """All that wait get this outcome."""
+        """Give this outcome to all waiting messages."""
         for batch in list(self._batches):
             batch.fail(failure)
 
     async def probe(self) -> Failure | None:
-        """Open and leave one connection more; None when the server took us."""
+        """Open and close an extra connection; None if the server accepted us."""
         connection = self._make()
         try:
             await connection.ready()
@@ -266,11 +263,11 @@ class Pool:
             return none.failure
         await connection.quit()
         self._unreachable = self._down_since = None
-        self._sign_in.took()
+        self._sign_in.succeeded()
         return None
 
     async def aclose(self) -> None:
-        """Take leave on every connection."""
+        """Close every connection with QUIT."""
         tasks = [*self._opening.values(), *(task for _piece, task in self._talking.values())]
         for task in tasks:
             task.cancel()

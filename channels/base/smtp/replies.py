@@ -1,4 +1,4 @@
-"""SMTP: what each reply means, as a table."""
+"""SMTP replies and their outcomes, as a table."""
 
 import re
 import ssl
@@ -7,12 +7,12 @@ from typing import Literal
 
 import aiosmtplib
 
-from channels.base.contract import About, Deferred, Failure, Halted, Refused, Rejected, Skipped
+from channels.base.outcomes import About, Deferred, Failure, Halted, Refused, Rejected, Skipped
 from channels.base.redaction import redacted
 
 Stage = Literal["connect", "mail", "rcpt", "data", "content"]
-"""Where a reply came: "connect" is greeting, EHLO, TLS and AUTH; "data" the command; "content" the
-end of the message.
+"""Stage of the dialogue that a reply belongs to: "connect" is greeting, EHLO, TLS and AUTH; "data"
+the command; "content" the end of the message.
 """
 
 _HOUR = 3600.0
@@ -21,8 +21,10 @@ _LATE: frozenset[Stage] = frozenset({"data", "content"})
 _RCPT: frozenset[Stage] = frozenset({"rcpt"})
 _ENHANCED = re.compile(r"(?<![\d.])[245]\.(\d{1,3}\.\d{1,3})(?![\d.])")
 _UNKNOWN_USER = re.compile(
-    r"user unknown|unknown user|no such (?:user|recipient|mailbox|person)|no mailbox here by that name"
-    r"|(?:user|mailbox|account|recipient) (?:does not|doesn't) exist|unknown (?:recipient|mailbox|account)"
+    r"user unknown|unknown user|no such (?:user|recipient|mailbox|person)"
+    r"|no mailbox here by that name"
+    r"|(?:user|mailbox|account|recipient) (?:does not|doesn't) exist"
+    r"|unknown (?:recipient|mailbox|account)"
     r"|(?:user|recipient|mailbox|account) (?:was )?not found",
     re.IGNORECASE,
 )
@@ -30,21 +32,23 @@ _UNKNOWN_USER = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """One row: the outcome of replies in `stages` with an enhanced code, or a bare code (and
-    words), of these.
+    """A row: the outcome of replies in `stages` with one of these enhanced or bare codes (and
+    words).
     """
 
     outcome: Failure
     stages: frozenset[Stage] | None = None
     enhanced: tuple[str, ...] = ()
-    """Without the class digit, which the reply's own first digit replaces; a trailing "." stands
-    for all below it.
+    """Enhanced codes without the class digit, which the reply's own first digit replaces; a
+    trailing "." matches everything below.
     """
     codes: tuple[int, ...] = ()
     words: re.Pattern[str] | None = None
 
     def fits(self, stage: Stage, code: int, detail: str, text: str) -> bool:
-        """Whether a reply is of this row; `detail` is its enhanced code without the class digit."""
+        """True if a reply matches this row; `detail` is its enhanced code without the class
+        digit.
+        """
         if self.stages is not None and stage not in self.stages:
             return False
         if any(
@@ -82,9 +86,9 @@ PERMANENT: tuple[Rule, ...] = (
     Rule(stages=_RCPT, codes=tuple(range(500, 600)), outcome=_THREE_STRIKES),
     Rule(stages=_LATE, codes=tuple(range(500, 600)), outcome=Rejected()),
 )
-"""Replies 5xx, the first row that fits. From RCPT on each answers one recipient, so none of them
-halts or holds anything alone (`_about`): also what names our authentication is said by single
-servers of others that are wrong about us.
+"""5xx replies; the first matching row applies. From RCPT on each answers one recipient, so none of
+them halts or defers the channel alone (`_about`): not even a reply about our authentication, which
+single servers give wrongly.
 """
 
 TRANSIENT: tuple[Rule, ...] = (
@@ -93,34 +97,34 @@ TRANSIENT: tuple[Rule, ...] = (
     Rule(enhanced=("2.2",), outcome=_MAILBOX_FULL),
     Rule(codes=tuple(range(400, 500)), outcome=Deferred()),
 )
-"""Replies 4xx, the first row that fits."""
+"""4xx replies; the first matching row applies."""
 
 
 def failure_of(stage: Stage, code: int, text: str, domain: str = "") -> Failure:
-    """What a reply other than the wanted one means; its text is kept without addresses."""
+    """Map an unexpected reply to its outcome; its text is kept without addresses."""
     rules = {4: TRANSIENT, 5: PERMANENT}.get(code // 100)
     if rules is None:
         return _about(
             stage, Deferred(uncertain=stage == "content", code=str(code), detail="unexpected reply")
         )
-    found = _ENHANCED.search(text)
-    detail = found[1] if found else ""
+    match = _ENHANCED.search(text)
+    detail = match[1] if match else ""
     outcome = _about(
         stage, next(rule.outcome for rule in rules if rule.fits(stage, code, detail, text))
     )
     name = f"{code} {code // 100}.{detail}" if detail else str(code)
     if isinstance(outcome, Rejected):
-        return replace(outcome, code=name, detail=said(text, domain), domain=domain)
-    return replace(outcome, code=name, detail=said(text, domain))
+        return replace(outcome, code=name, detail=excerpt(text, domain), domain=domain)
+    return replace(outcome, code=name, detail=excerpt(text, domain))
 
 
-def said(text: str, domain: str = "") -> str:
-    """A reply's text on one line, short and without the recipient's address and domain."""
+def excerpt(text: str, domain: str = "") -> str:
+    """Return a reply's text on one line, short and without the recipient's address and domain."""
     return redacted(" ".join(text.split()), domain)[:200]
 
 
 def _about(stage: Stage, outcome: Failure) -> Failure:
-    """Say whom a reply is about: before RCPT nobody but us was named."""
+    """Set the subject of a failure: before RCPT only we were named."""
     if stage in _EARLY:
         return outcome
     if isinstance(outcome, Halted):
@@ -129,15 +133,16 @@ def _about(stage: Stage, outcome: Failure) -> Failure:
 
 
 def disconnected(stage: Stage, why: str) -> Deferred:
-    """A connection that ended at `stage`: from RCPT on it may have been the recipient's doing;
-    after the content, uncertain.
+    """Return the outcome of a connection that ended at `stage`.
+
+    From RCPT on the recipient may be the cause; after the content it is uncertain.
     """
     about: About = "sender" if stage in _EARLY else "recipient"
     return Deferred(uncertain=stage == "content", code="disconnected", detail=why, about=about)
 
 
 def connect_failure(error: Exception) -> Failure:
-    """What an exception before the first message means."""
+    """Map an exception before the first message to its outcome."""
     if isinstance(error, aiosmtplib.SMTPResponseException):
         failure = failure_of("connect", error.code, error.message)
         return replace(failure, throttle=True) if isinstance(failure, Deferred) else failure
@@ -151,4 +156,4 @@ def connect_failure(error: Exception) -> Failure:
         return Deferred(
             throttle=True, code="unreachable", detail=type(error.__cause__ or error).__name__
         )
-    return Halted(code="unusable", detail=said(str(error)))
+    return Halted(code="unusable", detail=excerpt(str(error)))

@@ -1,12 +1,13 @@
-"""A plain letter to one person of staff: one text part, over a connection of its own, never behind
-the residents' mail.
+"""Plain email to a single staff member: one text part, over a separate connection, never queued
+behind the residents' mail.
 """
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Protocol
 
-from channels.base.contract import Deferred, Outcome, Site
+from channels.base.edition import Site
+from channels.base.outcomes import Deferred, Outcome
 from channels.base.rendering import clean, one_line
 from channels.base.smtp.connection import Connection, NoConnection
 from channels.base.smtp.envelope import Envelope
@@ -14,8 +15,8 @@ from channels.base.smtp.mime import mailbox, part, phrase
 from channels.base.staff_messages import Note
 
 
-class _Desk(Protocol):
-    """What a channel's settings say of who writes."""
+class _SenderSettings(Protocol):
+    """The settings of a channel that name the sender."""
 
     @property
     def site(self) -> Site:
@@ -23,21 +24,21 @@ class _Desk(Protocol):
 
     @property
     def sender(self) -> tuple[str, str]:
-        """Name and address of the From line."""
+        """Name and address of the From header."""
 
 
-class _Post(Protocol):
-    """A channel that has SMTP connections to open."""
+class _MailChannel(Protocol):
+    """A channel that can open SMTP connections."""
 
     @property
-    def _settings(self) -> _Desk: ...
+    def _settings(self) -> _SenderSettings: ...
 
     def _connection(self) -> Connection: ...
 
 
-def letter(note: Note, to: str, *, sender: tuple[str, str], site: Site, at: datetime) -> bytes:
-    """The whole message; the same note has the same Message-ID, so that a mail program can tell one
-    that came twice.
+def staff_email(note: Note, to: str, *, sender: tuple[str, str], site: Site, at: datetime) -> bytes:
+    """Build the whole message; the same note has the same Message-ID, so that mail programs detect
+    duplicates.
     """
     subject = one_line(f"[SIMULASI] {note.subject}" if site.simulated else note.subject)
     headers = [
@@ -53,13 +54,15 @@ def letter(note: Note, to: str, *, sender: tuple[str, str], site: Site, at: date
     return head + part("text/plain", "id", clean(note.text))
 
 
-class Letters:
-    """Mixed into a channel that sends mail."""
+class StaffMail:
+    """Mixin for a channel that sends email."""
 
-    async def tell(self: _Post, address: str, note: Note) -> Outcome:
-        """Send a note as a letter."""
+    async def notify(self: _MailChannel, address: str, note: Note) -> Outcome:
+        """Send a note as an email."""
         sender = self._settings.sender
-        data = letter(note, address, sender=sender, site=self._settings.site, at=datetime.now(UTC))
+        data = staff_email(
+            note, address, sender=sender, site=self._settings.site, at=datetime.now(UTC)
+        )
         connection = self._connection()
         try:
             outcome = await connection.deliver(Envelope(sender[1], address, data, ""))

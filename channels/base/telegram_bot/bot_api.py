@@ -1,5 +1,5 @@
-"""How python-telegram-bot ("PTB") speaks to the Bot API here: over aiohttp, and with pictures that
-Telegram knows already.
+"""Transport of python-telegram-bot ("PTB") over aiohttp, and reuse of pictures that Telegram
+already has.
 """
 
 import re
@@ -15,21 +15,21 @@ from telegram.request import BaseRequest, RequestData
 from channels.base import http
 
 LONGEST_REST = 86_400
-"""Seconds that are believed when the bot is told to wait; more would be a slip."""
-AT_ONCE = 64  # requests in flight of one batch: 1,000 messages a second at 60 ms an answer
+"""Longest wait in seconds that is believed; a longer one is taken as an error."""
+AT_ONCE = 64  # requests in flight per batch: 1,000 messages per second at 60 ms per response
 PICTURES = 64
-"""Pictures remembered at most: more announcements than that do not go out at once."""
+"""Maximum number of remembered pictures: no more announcements are sent at once."""
 REFUSED_SECONDS = 60.0
-"""How long a picture that Telegram could not use is left out: our server may only have been
+"""Seconds for which a picture that Telegram could not use is omitted: our server may just be
 restarting.
 """
 _BAD_PICTURE = re.compile("file|http url|url content|web ?page|photo|image|picture|media|caption")
-"""What a 400 says that is about the picture, or about words below one."""
+"""Descriptions of a 400 that is about the picture or its caption."""
 _NO_PICTURES_HERE = re.compile("rights to send photos|send_photos_forbidden")
 
 
 class _RetryAfter(error.RetryAfter):
-    """PTB's, without its deprecation warning."""
+    """PTB's exception without its deprecation warning."""
 
     @property
     def retry_after(self) -> timedelta:
@@ -37,7 +37,7 @@ class _RetryAfter(error.RetryAfter):
 
 
 class AioRequest(BaseRequest):
-    """PTB's transport over aiohttp: its own, over httpx, takes 1-3 ms of CPU a call."""
+    """PTB transport over aiohttp: the default one, over httpx, takes 1-3 ms of CPU per call."""
 
     def __init__(self, total_seconds: float = http.TOTAL_SECONDS) -> None:
         self._seconds = total_seconds
@@ -45,11 +45,11 @@ class AioRequest(BaseRequest):
 
     @property
     def read_timeout(self) -> float:
-        """Seconds of a request."""
+        """Seconds per request."""
         return self._seconds
 
     async def initialize(self) -> None:
-        """The session opens with the first request."""
+        """Do nothing: the session opens with the first request."""
 
     async def shutdown(self) -> None:
         """Close the connections."""
@@ -63,7 +63,7 @@ class AioRequest(BaseRequest):
         *_: object,
         **__: object,
     ) -> tuple[int, bytes]:
-        """Status and body of the answer."""
+        """Make a request; return the response's status and body."""
         body = http.Body(msgspec.json.encode(request_data.json_parameters if request_data else {}))
         kind = {"Content-Type": "application/json"}
         try:
@@ -75,12 +75,14 @@ class AioRequest(BaseRequest):
             raise error.TimedOut from slow
         if status == 429 and (wait := re.search(rb'"retry_after"\s*:\s*"?(\d+)', payload)):
             raise _RetryAfter(min(int(wait[1][:9]), LONGEST_REST))
-        # without a description PTB names the status, which else it would lose
+        # without a description PTB would report only the status
         return status, payload if status < 500 and status not in {413, 429} else b"{}"
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
-        """Unreadable JSON is a NetworkError: after a 200 the message may have gone."""
+        """Parse JSON; raises NetworkError if unreadable: after a 200 the message may have been
+        sent.
+        """
         try:
             return msgspec.json.decode(payload, type=dict[str, Any])
         except msgspec.DecodeError as unreadable:
@@ -88,29 +90,28 @@ class AioRequest(BaseRequest):
 
 
 class Pictures:
-    """How to name each picture to Telegram: by its address at first, by the id of its own copy as
-    soon as it has one.
-    """
+    """Names of pictures for Telegram: the URL at first, then the id of Telegram's own copy."""
 
     def __init__(self) -> None:
         self._copies: dict[str, str] = {}
         self._refused: dict[str, float] = {}
 
     def name(self, url: str) -> str:
-        """What to hand over for the picture at `url`; empty while Telegram cannot use it."""
+        """Return the value to send for the picture at `url`; empty while Telegram cannot use it."""
         if time.monotonic() < self._refused.get(url, 0.0):
             return ""
         return self._copies.get(url, url)
 
-    def took(self, url: str, copy: str) -> None:
-        """Telegram has a copy of its own."""
+    def store_copy(self, url: str, copy: str) -> None:
+        """Record the id of Telegram's own copy."""
         while len(self._copies) >= PICTURES:
             del self._copies[next(iter(self._copies))]
         self._copies[url] = copy
 
     def refused(self, url: str, problem: error.BadRequest) -> bool:
-        """Whether the picture alone was refused, so that the words can go without it; for a while
-        nobody tries it again.
+        """True if only the picture was refused, so that the text can be sent without it.
+
+        The picture is then omitted for a while.
         """
         description = problem.message.lower()
         if _NO_PICTURES_HERE.search(description):
@@ -124,13 +125,16 @@ class Pictures:
         return True
 
 
-# --- one message, with its picture in different places; `photo` is its address -----------------------
+# --- one message, with its picture in different places; `photo` is its URL ------------------------
 
 
 def with_link(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The words, with the picture as the large preview of a link above them."""
-    shown = {"url": arguments["photo"], "prefer_large_media": True, "show_above_text": True}
-    extra = {**arguments["api_kwargs"], "link_preview_options": msgspec.json.encode(shown).decode()}
+    """Return the arguments for the text, with the picture as a large link preview above it."""
+    preview = {"url": arguments["photo"], "prefer_large_media": True, "show_above_text": True}
+    extra = {
+        **arguments["api_kwargs"],
+        "link_preview_options": msgspec.json.encode(preview).decode(),
+    }
     return {
         **{name: value for name, value in arguments.items() if name != "photo"},
         "api_kwargs": extra,
@@ -138,28 +142,28 @@ def with_link(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_caption(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with the words as a caption, which knows no preview of links."""
+    """Return the arguments with the text as a caption, which has no link preview."""
     extra = {
         name: value
         for name, value in arguments["api_kwargs"].items()
         if name != "link_preview_options"
     }
-    kept = {name: value for name, value in arguments.items() if name not in {"text", "photo"}}
-    return {**kept, "caption": arguments["text"], "api_kwargs": extra}
+    others = {name: value for name, value in arguments.items() if name not in {"text", "photo"}}
+    return {**others, "caption": arguments["text"], "api_kwargs": extra}
 
 
 def as_photo(arguments: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The arguments of sendPhoto."""
+    """Return the arguments of sendPhoto."""
     return {**as_caption(arguments), "photo": name}
 
 
 def as_media(arguments: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The arguments of editMessageMedia."""
+    """Return the arguments of editMessageMedia."""
     known = as_caption(arguments)
     media = InputMediaPhoto(name, caption=known.pop("caption"), parse_mode=known.pop("parse_mode"))
     return {**known, "media": media}
 
 
 def shown_by(options: str) -> str:
-    """The address whose preview these link_preview_options show; empty where previews are off."""
+    """Return the URL previewed by these link_preview_options; empty if previews are off."""
     return str(msgspec.json.decode(options).get("url", ""))

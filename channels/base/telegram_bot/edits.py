@@ -1,5 +1,5 @@
-"""How a correction takes the place of messages that stand in a chat: edited where Telegram lets us,
-else marked and removed.
+"""Replacement of messages in a chat by a correction: edited if Telegram allows it, else marked and
+deleted.
 """
 
 import asyncio
@@ -16,52 +16,50 @@ from channels.base.telegram_bot.bot_api import Pictures, as_caption, as_media, w
 from channels.base.telegram_bot.errors import NO_TEXT, NOT_FOUND, NOT_MODIFIED
 
 TRIES = 3
-"""Times that an old message is edited after an emergency has gone out anew."""
+"""Number of attempts to edit an old message after an emergency correction was sent anew."""
 WAIT_SECONDS = 0.5
-"""Wait before the second try, doubled before the third."""
+"""Seconds before the second attempt, doubled before the third."""
 
 log = structlog.get_logger(__name__)
 
 
-class Became(Enum):
-    """What became of a message that a correction corrects."""
+class EditResult(Enum):
+    """Result of editing a message that a correction replaces."""
 
     EDITED = auto()
-    """It shows the new words."""
+    """It shows the new text."""
     GONE = auto()
-    """Nothing stands there any more."""
-    LEFT = auto()
-    """It cannot show the new words: they go out anew, and this one goes."""
+    """It no longer exists."""
+    OUTDATED = auto()
+    """It cannot show the new text, which is sent anew; this one is deleted."""
 
 
-def _settled(problem: error.BadRequest) -> Became | None:
-    """What a refused edit says of the message: it shows this already, or is gone; None where it
-    says nothing of either.
-    """
+def _settled(problem: error.BadRequest) -> EditResult | None:
+    """Interpret a refused edit: the message already shows the text, or is gone; None if neither."""
     description = problem.message.lower()
     if NOT_MODIFIED in description:
-        return Became.EDITED
-    return Became.GONE if re.search(NOT_FOUND, description) else None
+        return EditResult.EDITED
+    return EditResult.GONE if re.search(NOT_FOUND, description) else None
 
 
 class Editor:
-    """Edits and removes the messages of one bot."""
+    """Editor of one bot's messages: edits and deletes."""
 
     def __init__(self, bot: Bot, pictures: Pictures) -> None:
         self._bot, self._pictures = bot, pictures
 
-    async def edit(self, arguments: Mapping[str, Any], mark: str) -> Became:
-        """Put the new picture and words, or words alone, in place of a message; `mark` goes below a
-        photo that must go.
+    async def edit(self, arguments: Mapping[str, Any], mark: str) -> EditResult:
+        """Replace a message by the new picture and text, or the text alone; `mark` is the caption
+        of a photo that cannot stay.
         """
         media = await self._edit_media(arguments) if "photo" in arguments else None
         return media or await self._edit_text(
             with_link(arguments) if "photo" in arguments else arguments, mark
         )
 
-    async def edit_patiently(self, arguments: Mapping[str, Any], mark: str) -> Became:
-        """Edit, again after a fault that passes: the new words are out already, so nothing else
-        would repeat it.
+    async def edit_patiently(self, arguments: Mapping[str, Any], mark: str) -> EditResult:
+        """Edit, retrying after temporary errors: the new text is already out, so nothing else would
+        retry it.
         """
         for wait in (WAIT_SECONDS * 2**number for number in range(TRIES - 1)):
             try:
@@ -74,14 +72,16 @@ class Editor:
         return await self.edit(arguments, mark)
 
     async def remove(self, chat: int, number: int) -> None:
-        """Delete a message; one that stays (after 48 hours Telegram deletes nothing) has its mark."""
+        """Delete a message; one that stays (Telegram deletes nothing after 48 hours) keeps its
+        mark.
+        """
         try:
             await self._bot.delete_message(chat, number)
         except error.TelegramError as problem:
             log.info("telegram_message_stays", description=redacted(str(problem)))
 
-    async def _edit_media(self, arguments: Mapping[str, Any]) -> Became | None:
-        """Put the picture there, on a text too; None where the words must do without it."""
+    async def _edit_media(self, arguments: Mapping[str, Any]) -> EditResult | None:
+        """Set the picture, on a text message too; None if the text must be sent without it."""
         name = self._pictures.name(arguments["photo"])
         if not name:
             return None
@@ -92,9 +92,9 @@ class Editor:
                 return became
             self._pictures.refused(arguments["photo"], problem)
             return None
-        return Became.EDITED
+        return EditResult.EDITED
 
-    async def _edit_text(self, arguments: Mapping[str, Any], mark: str) -> Became:
+    async def _edit_text(self, arguments: Mapping[str, Any], mark: str) -> EditResult:
         try:
             await self._bot.edit_message_text(**arguments)
         except error.BadRequest as problem:
@@ -102,12 +102,13 @@ class Editor:
                 return became
             if NO_TEXT in problem.message.lower():
                 await self._mark({**arguments, "text": mark})
-            # whatever else keeps it from being edited, the words go out anew, where what is wrong with them or the chat is told
-            return Became.LEFT
-        return Became.EDITED
+            # whatever else prevents the edit, the text is sent anew, which reports faults of the
+            # text or the chat
+            return EditResult.OUTDATED
+        return EditResult.EDITED
 
     async def _mark(self, arguments: Mapping[str, Any]) -> None:
-        """Replace the words below a photo: whatever happens next, what it showed is marked."""
+        """Replace the caption of a photo, so that it is marked whatever happens next."""
         try:
             await self._bot.edit_message_caption(**as_caption(arguments))
         except error.BadRequest as problem:

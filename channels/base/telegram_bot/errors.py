@@ -1,4 +1,4 @@
-"""What the Bot API's errors mean for their message, as python-telegram-bot ("PTB") raises them."""
+"""Errors of the Bot API, as raised by python-telegram-bot ("PTB"), and their outcomes."""
 
 import re
 from dataclasses import replace
@@ -8,7 +8,7 @@ import structlog
 from telegram import error
 
 from channels.base import http
-from channels.base.contract import Deferred, Failure, Halted, Refused, Rejected, Skipped
+from channels.base.outcomes import Deferred, Failure, Halted, Refused, Rejected, Skipped
 from channels.base.redaction import redacted
 
 log = structlog.get_logger(__name__)
@@ -17,7 +17,8 @@ _GONE = Refused(reason="address_dead")
 DESCRIPTIONS: tuple[tuple[str, Failure], ...] = (
     ("bot was blocked by the user|user_is_blocked|bot was kicked", Refused(reason="opted_out")),
     (
-        "user is deactivated|user_deactivated|can't initiate conversation|can't send messages to bots|bot is not a member",
+        "user is deactivated|user_deactivated|can't initiate conversation|"
+        "can't send messages to bots|bot is not a member",
         _GONE,
     ),
     ("chat not found|peer_id_invalid|chat_id_invalid|user not found|channel_private", _GONE),
@@ -35,7 +36,7 @@ DESCRIPTIONS: tuple[tuple[str, Failure], ...] = (
         Rejected(whole_edition=True),
     ),
 )
-"""What a 400 or 403 says (a pattern for its lower-case description), and what it means."""
+"""Patterns for the lower-case description of a 400 or 403, and their outcomes."""
 _STATUSES: dict[str, Failure] = {
     "413": Rejected(code="413", detail="request too large", whole_edition=True),
     "429": Deferred(retry_after=5, throttle=True, code="429", detail="rate limit", about="either"),
@@ -46,14 +47,15 @@ NOT_FOUND = "message to edit not found|message_id_invalid"
 
 
 def failure_of(problem: error.TelegramError) -> Failure:
-    """Which of the five failures a PTB exception is. The order matters: BadRequest and TimedOut are
-    NetworkErrors too.
+    """Map a PTB exception to one of the five failures.
+
+    The order matters: BadRequest and TimedOut are NetworkErrors too.
     """
     match problem:
         case error.RetryAfter():
             wait = problem.retry_after
             seconds = wait.total_seconds() if isinstance(wait, timedelta) else wait
-            # a group has a limit of its own: while the whole bot is limited, every call says so
+            # a group has its own limit; when the whole bot is limited, every call reports it
             return Deferred(
                 retry_after=seconds, throttle=True, code="429", detail="rate limit", about="either"
             )
@@ -70,7 +72,8 @@ def failure_of(problem: error.TelegramError) -> Failure:
         case error.Forbidden():
             return _described("403", problem.message, Skipped())
         case error.InvalidToken():
-            # 401 names our token and so holds for all; but PTB says the same of a 404, and a proxy may say either of one message
+            # 401 is about our token and so affects all; but PTB reports a 404 the same way, and a
+            # proxy may send either for a single message
             return Halted(code="401", detail="token refused", about="either")
         case error.Conflict():
             return Deferred(
@@ -98,14 +101,14 @@ def failure_of(problem: error.TelegramError) -> Failure:
 def _described(status: str, description: str, otherwise: Failure) -> Failure:
     description = redacted(description)
     for pattern, failure in DESCRIPTIONS:
-        if found := re.search(pattern, description.lower()):
-            return replace(failure, code=f"{status} {found[0]}", detail=description)
+        if match := re.search(pattern, description.lower()):
+            return replace(failure, code=f"{status} {match[0]}", detail=description)
     log.warning("telegram_unknown_description", status=status, description=description)
     return replace(otherwise, code=f"{status} {_named(description)}".strip(), detail=description)
 
 
 def _named(description: str) -> str:
-    """A short name for a description that nobody knows, the same for all whom it is about."""
+    """Return a short name for an unknown description, the same for all recipients."""
     words = re.findall(
         "[a-z_']+", description.lower().removeprefix("bad request: ").removeprefix("forbidden: ")
     )

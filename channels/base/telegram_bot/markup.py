@@ -1,21 +1,26 @@
-"""Light Markdown as the HTML of a bot's message: blocks, what fits of them, and which marks give
-way where all are too many.
+"""Light Markdown as Telegram HTML: splits it into blocks, fits them into the limit, and drops
+entities beyond Telegram's maximum.
 """
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import (
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from html import escape, unescape
 
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from channels.base.rendering import ELLIPSIS, clean, shortened, tokens, utf16
+from channels.base.rendering import clean, tokens, utf16
+from channels.base.truncation import ELLIPSIS, shortened
 
-TEXT_LIMIT = 4096  # UTF-16 units of the parsed text: the strictest reading of Telegram's limit, safe under all others
+TEXT_LIMIT = 4096  # UTF-16 units of the parsed text: the strictest reading of the limit
 ENTITY_LIMIT = 100
 _GAP = f"\n\n{ELLIPSIS}"
-"""Stands below the last block that fits."""
+"""Follows the last block that fits."""
 
 _TAGS = {
     "strong_open": "<b>",
@@ -32,10 +37,10 @@ _PIECE = re.compile("<[^>]*>|[^<]+")
 
 
 def blocks(markdown: str) -> list[tuple[str, str]]:
-    """Paragraphs and list items of light Markdown: what stands before each ("\\n\\n", "\\n- "), and
-    its balanced HTML.
+    """Return paragraphs and list items of light Markdown, each as its lead ("\\n\\n", "\\n- ") and
+    balanced HTML.
     """
-    found: list[tuple[str, str]] = []
+    out: list[tuple[str, str]] = []
     lists: list[Iterator[str]] = []
     gap = mark = ""
     for token in tokens(markdown):
@@ -50,20 +55,20 @@ def blocks(markdown: str) -> list[tuple[str, str]]:
         elif token.type == "list_item_open":
             mark = "  " * (len(lists) - 1) + next(lists[-1])
         elif token.type == "inline":
-            found.append(((gap if found else "") + mark, _inline(token.children or [])))
+            out.append(((gap if out else "") + mark, _inline(token.children or [])))
             gap, mark = "\n" if lists else "\n\n", ""
-    return found
+    return out
 
 
 def _inline(children: Iterable[Token]) -> str:
     out: list[str] = []
-    shown = ""
+    address = ""
     for child in children:
         if child.type == "link_open":
             href = str(child.attrs.get("href", ""))
             out.append(f'<a href="{escape(href)}">')
             # Telegram knows web links only: of others it shows the label alone
-            shown = (
+            address = (
                 ""
                 if href.startswith(("http://", "https://"))
                 else clean(unescape(re.sub("^(tel|mailto):", "", href)))
@@ -71,8 +76,8 @@ def _inline(children: Iterable[Token]) -> str:
         elif child.type == "link_close":
             out.append(
                 "</a>"
-                if shown in {"", unescape(out[-1])}
-                else f"</a> ({escape(shown, quote=False)})"
+                if address in {"", unescape(out[-1])}
+                else f"</a> ({escape(address, quote=False)})"
             )
         else:
             out.append(_TAGS.get(child.type) or escape(clean(child.content), quote=False))
@@ -80,16 +85,16 @@ def _inline(children: Iterable[Token]) -> str:
 
 
 def parsed(html: str) -> str:
-    """The text that Telegram shows for our HTML."""
+    """Return the text that Telegram shows for our HTML."""
     return unescape(re.sub(r"<[^>]*>", "", html))
 
 
 def flow(markdown: str, beside: str, share: float = 1.0) -> Markup:
-    """HTML of the blocks that fit into `share` of the room that `beside` leaves; the next is cut,
-    and an ellipsis says so.
+    """Render the blocks that fit into `share` of the room left by `beside`; the next is cut with an
+    ellipsis.
 
-    Where all entities would be too many, bold and italic go first; links that are still too many
-    stand as text.
+    If there are too many entities, bold and italic are dropped first; links that are still too many
+    become text.
     """
     room = int((TEXT_LIMIT - utf16(parsed(beside))) * share)
     tags = int((ENTITY_LIMIT - len(_OPENING.findall(beside))) * share)
@@ -108,7 +113,7 @@ def flow(markdown: str, beside: str, share: float = 1.0) -> Markup:
 
 
 def _filled(parts: Sequence[tuple[str, str]], room: int, tags: int) -> tuple[str, bool]:
-    """HTML of the blocks that fit, the next shortened, and whether they are all there."""
+    """Return HTML of the blocks that fit, the next one shortened, and True if all fit."""
     links = sum(html.count("<a ") for _, html in parts)
     out = ""
     for lead, html in parts:
@@ -127,8 +132,8 @@ def _filled(parts: Sequence[tuple[str, str]], room: int, tags: int) -> tuple[str
 
 
 def _within(html: str, tags: int, *, kept_back: int) -> str:
-    """A block with at most so many entities: all, the links alone, or none; `kept_back` are for the
-    links of later blocks.
+    """Limit the entities of a block: all, links only, or none; `kept_back` are reserved for links
+    of later blocks.
     """
     if len(_OPENING.findall(html)) <= tags - kept_back:
         return html
@@ -138,22 +143,22 @@ def _within(html: str, tags: int, *, kept_back: int) -> str:
 
 def _as_text(link: re.Match[str]) -> str:
     target, label = unescape(link[1]), unescape(link[2])
-    shown = (
+    replacement = (
         label
         if label == target or not target.startswith(("http://", "https://"))
         else f"{label} ({target})"
     )
-    return escape(shown, quote=False)
+    return escape(replacement, quote=False)
 
 
 def _clipped(html: str, head: str, text: str) -> str:
-    """The beginning of a block that shows `head`, a beginning of its `text` with or without an
-    ellipsis: links stay links.
+    """Return the start of a block that shows `head`, a start of its `text` with or without an
+    ellipsis; links remain links.
     """
-    kept = head if text.startswith(head) else head.removesuffix(ELLIPSIS).rstrip()
-    if not text.startswith(kept):
+    beginning = head if text.startswith(head) else head.removesuffix(ELLIPSIS).rstrip()
+    if not text.startswith(beginning):
         return escape(head, quote=False)
-    out, left, inside = "", len(kept), list[str]()
+    out, left, inside = "", len(beginning), list[str]()
     for piece in _PIECE.findall(html):
         if not left:
             break
@@ -167,4 +172,15 @@ def _clipped(html: str, head: str, text: str) -> str:
         else:
             words = unescape(piece)[:left]
             out, left = out + escape(words, quote=False), left - len(words)
-    return out + "".join(f"</{tag}>" for tag in reversed(inside)) + head[len(kept) :]
+    return out + "".join(f"</{tag}>" for tag in reversed(inside)) + head[len(beginning) :]
+
+
+def pieces(text: str) -> list[str]:
+    """Split text into parts of <= 4096 UTF-16 units, between paragraphs, else words; never inside a
+    surrogate pair.
+    """
+    size = TEXT_LIMIT if utf16(text) == len(text) else TEXT_LIMIT // 2
+    parts = re.findall(
+        rf".{{1,{size}}}(?=\n\n|\Z)|.{{1,{size}}}(?=\s|\Z)|.{{1,{size}}}", text, re.DOTALL
+    )
+    return [piece.strip() for piece in parts if piece.strip()]

@@ -1,23 +1,23 @@
-"""What a bot does for staff: notes in their own chat, and the address by which they open it."""
+"""Staff features of a bot: notes in a private chat, and the link that opens it."""
 
 from telegram import Bot, error
 
-from channels.base.contract import Outcome
-from channels.base.staff_messages import Answering, Note
+from channels.base.outcomes import Outcome
+from channels.base.staff_messages import Note, ReplyChannel
 
 
-class Chats:
-    """Mixed into a bot's channel."""
+class StaffChat:
+    """Mixin for a bot's channel."""
 
     _bot: Bot
     _name = ""
 
-    async def tell(self: Answering, address: str, note: Note) -> Outcome:
+    async def notify(self: ReplyChannel, address: str, note: Note) -> Outcome:
         """Send a note as a message."""
         return await self.answer(address, f"{note.subject}\n\n{note.text}")
 
     async def invitation(self, word: str) -> str:
-        """The deep link; the bot's name is asked for once."""
+        """Return the deep link; the bot's name is fetched once."""
         try:
             self._name = self._name or str((await self._bot.get_me()).username or "")
         except error.TelegramError:

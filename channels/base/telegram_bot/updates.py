@@ -1,6 +1,4 @@
-"""Updates of the Bot API as Telegram posts them: what of them concerns a bot that announces, and
-nothing else.
-"""
+"""Updates of the Bot API as Telegram posts them: only what concerns an announcement bot."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -9,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from channels.base import tolerant_reading
-from channels.base.contract import AddressEvent, BadWebhook, Event, InboundEvent
+from channels.base.events import AddressEvent, BadWebhook, Event, InboundEvent
 from channels.base.redaction import redacted
 from channels.base.tolerant_reading import Unreadable
 
@@ -57,8 +55,8 @@ class _Update(msgspec.Struct):
 
 
 def read(body: bytes) -> Sequence[Event | Unreadable]:
-    """What residents write to the bot and press, whether they block it, and new ids of groups,
-    whose chatter is nothing.
+    """Parse messages and button clicks of residents, blocks, and new ids of groups; group messages
+    are ignored.
 
     Raises BadWebhook.
     """
@@ -92,15 +90,15 @@ def _events(update: _Update) -> Iterator[Event]:
         yield InboundEvent(
             dedupe=dedupe, address=str(pressed.message.chat.id), payload=pressed.data
         )
-    elif (said := update.message) and said.chat.private:
-        at = None if said.date is None else datetime.fromtimestamp(said.date, UTC)
+    elif (message := update.message) and message.chat.private:
+        at = None if message.date is None else datetime.fromtimestamp(message.date, UTC)
         yield InboundEvent(
-            dedupe=dedupe, address=str(said.chat.id), text=said.text or said.caption, at=at
+            dedupe=dedupe, address=str(message.chat.id), text=message.text or message.caption, at=at
         )
-    elif said and (said.migrate_to_chat_id or said.migrate_from_chat_id):
+    elif message and (message.migrate_to_chat_id or message.migrate_from_chat_id):
         old, new = (
-            said.migrate_from_chat_id or said.chat.id,
-            said.migrate_to_chat_id or said.chat.id,
+            message.migrate_from_chat_id or message.chat.id,
+            message.migrate_to_chat_id or message.chat.id,
         )
         yield AddressEvent(
             dedupe=dedupe, address=str(old), state="moved", moved_to=str(new), exact=True

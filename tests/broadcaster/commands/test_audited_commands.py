@@ -222,12 +222,13 @@ REVEALS = {
         acts=("read-addresses",),
     ),
     "failed": Act(words=("failed", "ID", "--addresses"), acts=("read-addresses",), before=fail),
+    "show": Act(words=("show", "ID", "--trace", RESIDENT), acts=("read-addresses",), before=fail),
     "subscribers export": Act(words=("subscribers", "export"), acts=("subscribers_export",)),
     "audit export": Act(words=("audit", "export"), acts=("audit_export",)),
 }
 NEITHER = {
     "demo", "run", "web", "worker", "providers",  # processes: what they do is noted where it is done
-    "migrate", "doctor", "show", "subscribers count", "areas list", "token list", "channel list", "audit verify",
+    "migrate", "doctor", "subscribers count", "areas list", "token list", "channel list", "audit verify",
     "user list",  # names and roles of staff, which every pengelola sees
 }  # fmt: skip
 

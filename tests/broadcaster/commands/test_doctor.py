@@ -16,14 +16,14 @@ from aiohttp import web
 
 from broadcaster.commands.doctor import findings
 from broadcaster.domain.accounts import Account
-from broadcaster.runtime import config, secret_key
+from broadcaster.runtime import config, secret_key, settings
 from broadcaster.runtime.file_limits import file_limit
 from broadcaster.simulation.serving import running
 from broadcaster.simulation.smtp import SmtpStandIn
 from broadcaster.store import accounts, inbox, tier
 from broadcaster.store import channels as channel_store
 from broadcaster.store.database import Database
-from broadcaster.store.inbox import Kept
+from broadcaster.store.inbox import InboxEvent
 from broadcaster.store.migrate import migrate, pending
 from broadcaster.store.tables import delivery, receipt, run
 from channels.base.contract import Finding
@@ -72,7 +72,7 @@ async def web_server(*, status: int = 200, ahead: float = 0.0) -> AsyncIterator[
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     """A data folder with a migrated database."""
-    secret_key.prepare(config.Settings(data_dir=tmp_path))
+    secret_key.prepare(settings.Settings(data_dir=tmp_path))
     return tmp_path
 
 
@@ -302,7 +302,7 @@ async def test_what_a_resident_said_and_nobody_applies_is_told(
     data_dir: Path, priority: int, what: str
 ) -> None:
     assert about(await examined(data_dir), "tepat waktu").ok
-    word = Kept(dedupe=b"m", body=b"", priority=priority)
+    word = InboxEvent(dedupe=b"m", body=b"", priority=priority)
     in_store(data_dir, inbox.keep, "email", [word], time() - 3600)
     late = about(await examined(data_dir), f"{what} menunggu")
     assert late.ok is False

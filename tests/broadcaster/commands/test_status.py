@@ -10,17 +10,20 @@ import stat
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy import insert, select, text
 
 from broadcaster.app import App
+from broadcaster.commands.state_words import ANNOUNCEMENT
+from broadcaster.domain.lifecycle import State
+from broadcaster.runtime import i18n
 from broadcaster.store import channels, failed_rows, ledger
 from broadcaster.store.audit_tables import audit
-from broadcaster.store.tables import held_suppression
+from broadcaster.store.channel_tables import held_suppression
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient, Refused, Rejected, Skipped
-from channels.base.rendering import WIB, full_moment_text
+from channels.base.moments import WIB, full_moment_text
 from support.commanding import Program
 from support.fakes import FakeChannel
 from support.sending import drain_all, fill, with_channels
@@ -394,3 +397,8 @@ def test_sending_again_says_how_many_and_who_is_left_out(program: Program, sent:
     again = json.loads(program("retry-failed", sent, "--json").ok)
     assert (again["retried"], again["left_out"]) == (0, {"address_dead": 2})
     assert again["deliveries"]["email"]["pending"] == 4
+
+
+def test_states_of_announcements_are_worded_as_in_the_catalogue() -> None:
+    states = get_args(State)
+    assert {state: i18n.words("id")(f"refusal.state.{state}") for state in states} == ANNOUNCEMENT

@@ -23,6 +23,8 @@ from sqlalchemy import Connection, text
 from broadcaster.commands.session import operator
 from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.actor import NamedActor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.store import accounts, audit
 from broadcaster.store.database import Database
 from support.commanding import Program
@@ -350,7 +352,7 @@ def test_a_long_log_is_written_out_whole(program: Program) -> None:
 
     def fill(connection: Connection) -> None:
         for number in range(1_203):
-            audit.append(connection, at=NOW, actor="x", act="y", subject=str(number))
+            audit.append(connection, NamedActor(name="x", now=NOW), Act.EDIT, str(number))
 
     database.write_now(fill)
     database.close()

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from broadcaster.delivery import channel_controls
+from broadcaster.domain.actor import NamedActor
 from broadcaster.simulation.bot_api import BotApi
+from broadcaster.simulation.smtp_script import ScriptedAnswer
 from broadcaster.store import channels as channel_store
 from channels.base.meta.graph_errors import ERRORS
 from support.bad_recipients import (
@@ -25,8 +27,7 @@ from support.bad_recipients import (
     undisturbed,
     whatsapp_city,
 )
-from support.picky_smtp import Answer, PickySmtp
-from support.scripted_smtp import ScriptedSmtp
+from support.mail_servers import picky, stepwise
 from support.sending import drain_until_quiet, everything_due
 from support.waiting import until
 from support.world import (
@@ -48,48 +49,48 @@ ONE = 30
 # --- one of N -------------------------------------------------------------------------------------
 
 ANSWERS = [
-    Answer(reply="550 5.5.0 Requested action not taken: mailbox unavailable"),
-    Answer(reply="550 Requested action not taken: mailbox unavailable"),
-    Answer(reply="550 5.1.1 User unknown"),
-    Answer(reply="550 5.1.8 Bad sender's system address"),
-    Answer(reply="550 5.2.1 Mailbox disabled"),
-    Answer(reply="552 5.2.2 Mailbox full"),
-    Answer(reply="550 5.4.1 Recipient address rejected: Access denied"),
-    Answer(reply="501 5.5.4 Invalid address"),
-    Answer(reply="503 5.5.1 Bad sequence of commands"),
-    Answer(reply="530 5.7.0 Authentication required"),
-    Answer(reply="535 5.7.8 Authentication credentials invalid"),
-    Answer(reply="554 5.7.1 Relay access denied"),
-    Answer(reply="550 5.7.133 Sender not authenticated for the group"),
-    Answer(reply="553 5.6.7 Non-ASCII addresses not permitted"),
-    Answer(reply="450 4.2.0 Greylisted"),
-    Answer(reply="451 4.3.0 Local error"),
-    Answer(reply="452 4.5.3 Too many recipients"),
-    Answer(reply="421 4.7.0 Too many messages"),
-    Answer(stage="data", reply="554 No"),
-    Answer(stage="data", reply="451 4.3.0 Local error"),
-    Answer(stage="content", reply="554 5.7.1 Spam"),
-    Answer(stage="content", reply="550 5.7.26 Multiple authentication checks failed"),
-    Answer(stage="content", reply="554 Transaction failed"),
-    Answer(stage="content", reply="552 5.2.3 Message too long for the mailbox"),
-    Answer(stage="content", reply="421 4.3.2 Shutting down"),
+    ScriptedAnswer(reply="550 5.5.0 Requested action not taken: mailbox unavailable"),
+    ScriptedAnswer(reply="550 Requested action not taken: mailbox unavailable"),
+    ScriptedAnswer(reply="550 5.1.1 User unknown"),
+    ScriptedAnswer(reply="550 5.1.8 Bad sender's system address"),
+    ScriptedAnswer(reply="550 5.2.1 Mailbox disabled"),
+    ScriptedAnswer(reply="552 5.2.2 Mailbox full"),
+    ScriptedAnswer(reply="550 5.4.1 Recipient address rejected: Access denied"),
+    ScriptedAnswer(reply="501 5.5.4 Invalid address"),
+    ScriptedAnswer(reply="503 5.5.1 Bad sequence of commands"),
+    ScriptedAnswer(reply="530 5.7.0 Authentication required"),
+    ScriptedAnswer(reply="535 5.7.8 Authentication credentials invalid"),
+    ScriptedAnswer(reply="554 5.7.1 Relay access denied"),
+    ScriptedAnswer(reply="550 5.7.133 Sender not authenticated for the group"),
+    ScriptedAnswer(reply="553 5.6.7 Non-ASCII addresses not permitted"),
+    ScriptedAnswer(reply="450 4.2.0 Greylisted"),
+    ScriptedAnswer(reply="451 4.3.0 Local error"),
+    ScriptedAnswer(reply="452 4.5.3 Too many recipients"),
+    ScriptedAnswer(reply="421 4.7.0 Too many messages"),
+    ScriptedAnswer(step="DATA", reply="554 No"),
+    ScriptedAnswer(step="DATA", reply="451 4.3.0 Local error"),
+    ScriptedAnswer(step="content", reply="554 5.7.1 Spam"),
+    ScriptedAnswer(step="content", reply="550 5.7.26 Multiple authentication checks failed"),
+    ScriptedAnswer(step="content", reply="554 Transaction failed"),
+    ScriptedAnswer(step="content", reply="552 5.2.3 Message too long for the mailbox"),
+    ScriptedAnswer(step="content", reply="421 4.3.2 Shutting down"),
 ]
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
 @pytest.mark.parametrize(
-    "answer", ANSWERS, ids=[f"{each.stage} {each.reply[:36]}" for each in ANSWERS]
+    "answer", ANSWERS, ids=[f"{each.step} {each.reply[:36]}" for each in ANSWERS]
 )
 async def test_one_recipient_refused_by_mail_keeps_nobody_from_theirs(
-    sqlite_url: str, tmp_path: Path, answer: Answer, pipelining: bool
+    sqlite_url: str, tmp_path: Path, answer: ScriptedAnswer, pipelining: bool
 ) -> None:
-    server = PickySmtp({mailbox(ONE): answer}, pipelining=pipelining)
+    server = picky({mailbox(ONE): answer}, pipelining=pipelining)
     async with email_city(
         sqlite_url, tmp_path, server, map(mailbox, range(PEOPLE)), EMAIL_CONNECTIONS="3"
     ) as app:
         await publish(app, emergency())
         await drain_until_quiet(deliverer(app), "email", "emergency")
-        assert len(server.arrived) == PEOPLE - 1
+        assert len(server.transcript.arrived) == PEOPLE - 1
         assert undisturbed(app, "email")
         assert states(app)["sent"] == PEOPLE - 1
 
@@ -154,13 +155,17 @@ async def test_one_recipient_refused_by_telegram_keeps_nobody_from_theirs(
 async def test_one_mailbox_unavailable_among_three_thousand_is_that_mailbox(
     sqlite_url: str, tmp_path: Path, lane: str
 ) -> None:
-    server = PickySmtp(
-        {mailbox(ONE): Answer(reply="550 5.5.0 Requested action not taken: mailbox unavailable")}
+    server = picky(
+        {
+            mailbox(ONE): ScriptedAnswer(
+                reply="550 5.5.0 Requested action not taken: mailbox unavailable"
+            )
+        }
     )
     async with email_city(sqlite_url, tmp_path, server, map(mailbox, range(3_000))) as app:
         await publish(app, emergency() if lane == "emergency" else notice())
         await drain_until_quiet(deliverer(app), "email", lane)
-        assert len(server.arrived) == 2_999
+        assert len(server.transcript.arrived) == 2_999
         assert undisturbed(app, "email")
 
 
@@ -203,14 +208,14 @@ SENDERS = [
 async def test_twelve_domains_that_refuse_the_sender_halt_the_channel(
     database_url: str, tmp_path: Path, reply: str, lane: str
 ) -> None:
-    server = PickySmtp({address: Answer(reply=reply) for address in TWELVE})
+    server = picky({address: ScriptedAnswer(reply=reply) for address in TWELVE})
     async with email_city(database_url, tmp_path, server, TWELVE) as app:
         await publish(app, emergency() if lane == "emergency" else notice())
         await drain_until_quiet(deliverer(app), "email", lane)
         standing = state(app, "email")
         assert (standing.halted, standing.suspected) == ("manual", True)
         assert reply[:9] in standing.detail
-        assert server.tried.total() <= 12
+        assert server.transcript.tried.total() <= 12
         assert states(app) == {"pending": 12}
 
 
@@ -218,7 +223,7 @@ async def test_twelve_mailboxes_of_one_domain_halt_the_channel_where_nobody_else
     database_url: str, tmp_path: Path
 ) -> None:
     people = [mailbox(n) for n in range(12)]
-    server = PickySmtp({address: Answer(reply="554 5.7.1 Blocked") for address in people})
+    server = picky({address: ScriptedAnswer(reply="554 5.7.1 Blocked") for address in people})
     async with email_city(database_url, tmp_path, server, people) as app:
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
@@ -284,7 +289,7 @@ async def test_three_chats_told_to_slow_down_let_the_whole_bot_rest(
 async def test_two_workers_together_see_what_neither_sees_enough_of(
     database_url: str, tmp_path: Path
 ) -> None:
-    server = PickySmtp({address: Answer(reply="554 5.7.1 Blocked") for address in TWELVE})
+    server = picky({address: ScriptedAnswer(reply="554 5.7.1 Blocked") for address in TWELVE})
     async with email_city(database_url, tmp_path, server, []) as app:
         await subscribe(app, "email", [(address, "cibabat") for address in TWELVE[:6]])
         await subscribe(app, "email", [(address, "setiamanah") for address in TWELVE[6:]])
@@ -293,7 +298,7 @@ async def test_two_workers_together_see_what_neither_sees_enough_of(
             await publish(app, emergency(areas=[place]))
             await worker.drain("email", "emergency", seconds=5)
         assert state(app, "email").halted == "manual"
-        assert server.tried.total() <= 12
+        assert server.transcript.tried.total() <= 12
 
 
 # --- nobody waits for them ------------------------------------------------------------------------
@@ -304,7 +309,7 @@ async def test_three_addresses_of_a_domain_hold_it_for_routine_work_and_two_do_n
 ) -> None:
     two, three = "dua.example", "tiga.example"
     bad = [mailbox(1, two), mailbox(2, two), *(mailbox(n, three) for n in (1, 2, 3))]
-    server = PickySmtp({address: Answer(reply="554 5.7.1 Blocked") for address in bad})
+    server = picky({address: ScriptedAnswer(reply="554 5.7.1 Blocked") for address in bad})
     async with email_city(
         database_url, tmp_path, server, [*bad, *map(mailbox, range(40))], EMAIL_CONNECTIONS="1"
     ) as app:
@@ -312,25 +317,27 @@ async def test_three_addresses_of_a_domain_hold_it_for_routine_work_and_two_do_n
         await drain_until_quiet(deliverer(app))
         assert held(app) == [three]
         assert not state(app, "email").halted
-        assert len(server.arrived) == 40
+        assert len(server.transcript.arrived) == 40
 
 
 async def test_a_success_between_keeps_a_domain_free(sqlite_url: str, tmp_path: Path) -> None:
     people = list(map(mailbox, range(60)))
-    server = PickySmtp()
+    server = picky()
     async with email_city(sqlite_url, tmp_path, server, people, EMAIL_CONNECTIONS="1") as app:
         order = in_slot_order(app, "email")
-        server.answers = {address: Answer(reply="554 5.7.1 Blocked") for address in order[::2]}
+        server.script.recipients = {
+            address: ScriptedAnswer(reply="554 5.7.1 Blocked") for address in order[::2]
+        }
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
-        assert len(server.arrived) == 30
+        assert len(server.transcript.arrived) == 30
         assert undisturbed(app, "email")
 
 
 async def test_an_emergency_goes_out_although_routine_work_halted_the_channel_and_opens_it_again(
     sqlite_url: str, tmp_path: Path
 ) -> None:
-    server = PickySmtp({address: Answer(reply="554 5.7.1 Blocked") for address in TWELVE})
+    server = picky({address: ScriptedAnswer(reply="554 5.7.1 Blocked") for address in TWELVE})
     async with email_city(sqlite_url, tmp_path, server, TWELVE) as app:
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
@@ -338,14 +345,14 @@ async def test_an_emergency_goes_out_although_routine_work_halted_the_channel_an
         await subscribe(app, "email", [(mailbox(n), "setiamanah") for n in range(20)])
         await publish(app, emergency(areas=["setiamanah"]))
         await drain_until_quiet(deliverer(app), "email", "emergency")
-        assert len(server.arrived) == 20
+        assert len(server.transcript.arrived) == 20
         assert not state(app, "email").halted
 
 
 async def test_what_the_server_says_of_us_before_any_recipient_halts_at_once_for_emergencies_too(
     sqlite_url: str, tmp_path: Path
 ) -> None:
-    script = ScriptedSmtp(MAIL="550 5.7.1 Sender rejected")
+    script = stepwise({"MAIL": "550 5.7.1 Sender rejected"})
     async with script.running() as url:
         settings = variables(
             sqlite_url,
@@ -359,7 +366,16 @@ async def test_what_the_server_says_of_us_before_any_recipient_halts_at_once_for
             await publish(app, emergency())
             await drain_until_quiet(deliverer(app), "email", "emergency")
             assert (state(app, "email").halted, state(app, "email").suspected) == ("manual", False)
-            assert len([command for command in script.commands if command.startswith("MAIL")]) == 1
+            assert (
+                len(
+                    [
+                        command
+                        for command in script.transcript.commands
+                        if command.startswith("MAIL")
+                    ]
+                )
+                == 1
+            )
             assert app.database.read_now(channel_store.closed_for, "email", "emergency") > 0
 
 
@@ -376,13 +392,13 @@ REFUSALS = [
 async def test_a_third_of_bad_recipients_first_in_the_order_keep_no_emergency_from_the_good(
     sqlite_url: str, tmp_path: Path, reply: str
 ) -> None:
-    server = PickySmtp()
+    server = picky()
     async with email_city(sqlite_url, tmp_path, server, map(mailbox, range(600))) as app:
         order = in_slot_order(app, "email")
-        server.answers = {address: Answer(reply=reply) for address in order[:180]}
+        server.script.recipients = {address: ScriptedAnswer(reply=reply) for address in order[:180]}
         await publish(app, emergency())
         await drain_until_quiet(deliverer(app), "email", "emergency")
-        assert len(server.arrived) == 420
+        assert len(server.transcript.arrived) == 420
         assert not state(app, "email").halted
 
 
@@ -413,7 +429,7 @@ async def test_an_emergency_that_everybody_rejects_stops_once_all_were_tried_and
 async def test_trying_the_same_bad_recipients_again_halts_nothing(
     database_url: str, tmp_path: Path
 ) -> None:
-    server = PickySmtp({address: Answer(reply="554 5.7.1 Blocked") for address in TWELVE})
+    server = picky({address: ScriptedAnswer(reply="554 5.7.1 Blocked") for address in TWELVE})
     async with email_city(
         database_url, tmp_path, server, [*TWELVE, *map(mailbox, range(60))], EMAIL_CONNECTIONS="1"
     ) as app:
@@ -422,22 +438,24 @@ async def test_trying_the_same_bad_recipients_again_halts_nothing(
         for _hour in range(3):
             everything_due(app)
             await drain_until_quiet(deliverer(app))
-        assert server.tried.total() == 60 + 4 * 12
+        assert server.transcript.tried.total() == 60 + 4 * 12
         assert undisturbed(app, "email")
 
 
 async def test_what_waited_for_a_halted_channel_is_due_once_an_operator_resumes_it(
     database_url: str, tmp_path: Path
 ) -> None:
-    server = PickySmtp({address: Answer(reply="554 5.7.1 Blocked") for address in TWELVE})
+    server = picky({address: ScriptedAnswer(reply="554 5.7.1 Blocked") for address in TWELVE})
     async with email_city(database_url, tmp_path, server, TWELVE) as app:
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
         assert states(app) == {"pending": 12}
-        server.answers = {}
-        await channel_controls.resume_channel(app, "email", actor="test")
+        server.script.recipients = {}
+        await channel_controls.resume_channel(
+            app, "email", actor=NamedActor(name="test", now=app.clock())
+        )
         await drain_until_quiet(deliverer(app))
-        assert len(server.arrived) == 12
+        assert len(server.transcript.arrived) == 12
 
 
 async def test_one_slow_answer_holds_up_nobody(sqlite_url: str, tmp_path: Path) -> None:
@@ -479,17 +497,17 @@ async def test_while_slow_answers_are_awaited_the_next_emergency_begins(
 async def test_nine_mailboxes_that_answer_slowly_hold_up_no_other_mail(
     sqlite_url: str, tmp_path: Path
 ) -> None:
-    gate, server = asyncio.Event(), PickySmtp()
+    gate, server = asyncio.Event(), picky()
     async with email_city(
         sqlite_url, tmp_path, server, map(mailbox, range(300)), EMAIL_CONNECTIONS="10"
     ) as app:
         slow = in_slot_order(app, "email")[:9]
-        server.answers = {
-            address: Answer(reply="550 mailbox unavailable", gate=gate) for address in slow
+        server.script.recipients = {
+            address: ScriptedAnswer(reply="550 mailbox unavailable", gate=gate) for address in slow
         }
         await publish(app, emergency())
         draining = asyncio.create_task(deliverer(app).drain("email", "emergency", seconds=60))
-        await until(lambda: len(server.arrived) == 291, seconds=60, what="all others")
+        await until(lambda: len(server.transcript.arrived) == 291, seconds=60, what="all others")
         assert states(app)["sending"] >= 9  # the slow ones: their time is not over yet
         gate.set()
         await draining
@@ -499,16 +517,18 @@ async def test_nine_mailboxes_that_answer_slowly_hold_up_no_other_mail(
 async def test_twenty_six_put_off_of_the_first_fifty_do_not_open_the_failure_breaker(
     sqlite_url: str, tmp_path: Path
 ) -> None:
-    server = PickySmtp()
+    server = picky()
     async with email_city(
         sqlite_url, tmp_path, server, map(mailbox, range(200)), EMAIL_CONNECTIONS="1"
     ) as app:
         order = in_slot_order(app, "email")
         bad = [*order[:25], order[49]]
-        server.answers = {address: Answer(reply="450 4.2.0 Greylisted") for address in bad}
+        server.script.recipients = {
+            address: ScriptedAnswer(reply="450 4.2.0 Greylisted") for address in bad
+        }
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
-        assert len(server.arrived) == 174
+        assert len(server.transcript.arrived) == 174
         assert undisturbed(app, "email")
 
 
@@ -516,7 +536,7 @@ async def test_fifty_put_off_and_nobody_reached_open_the_failure_breaker(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     people = list(map(mailbox, range(80)))
-    server = PickySmtp({person: Answer(reply="451 4.3.0 Local error") for person in people})
+    server = picky({person: ScriptedAnswer(reply="451 4.3.0 Local error") for person in people})
     async with email_city(sqlite_url, tmp_path, server, people) as app:
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
@@ -528,16 +548,18 @@ async def test_one_421_slows_nobody_and_three_hold_their_domain(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     bad = [mailbox(n, "sibuk.example") for n in range(4)]
-    server = PickySmtp({bad[0]: Answer(reply="421 4.7.0 Too many messages")})
+    server = picky({bad[0]: ScriptedAnswer(reply="421 4.7.0 Too many messages")})
     async with email_city(
         sqlite_url, tmp_path, server, [*bad, *map(mailbox, range(30))], EMAIL_CONNECTIONS="1"
     ) as app:
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
         assert undisturbed(app, "email")
-        server.answers = {address: Answer(reply="421 4.7.0 Too many messages") for address in bad}
+        server.script.recipients = {
+            address: ScriptedAnswer(reply="421 4.7.0 Too many messages") for address in bad
+        }
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
         assert held(app) == ["sibuk.example"]
         assert not state(app, "email").halted
-        assert len(server.arrived) == 33
+        assert len(server.transcript.arrived) == 33

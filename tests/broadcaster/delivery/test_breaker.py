@@ -8,6 +8,7 @@ import pytest
 
 from broadcaster.domain.deliveries import PENDING
 from broadcaster.simulation.bot_api import BotApi
+from broadcaster.simulation.smtp_script import ScriptedAnswer
 from support.bad_recipients import (
     chat,
     email_city,
@@ -19,7 +20,7 @@ from support.bad_recipients import (
     undisturbed,
     whatsapp_city,
 )
-from support.picky_smtp import Answer, PickySmtp
+from support.mail_servers import picky
 from support.sending import drain_until_quiet, everything_due
 from support.world import deliverer, notice, publish, rows, states, subscribe
 
@@ -37,7 +38,7 @@ async def test_twelve_mailboxes_of_one_domain_that_refuse_the_sender_halt_the_ch
     sqlite_url: str, tmp_path: Path, reply: str
 ) -> None:
     people = list(map(mailbox, range(12)))
-    server = PickySmtp({person: Answer(reply=reply) for person in people})
+    server = picky({person: ScriptedAnswer(reply=reply) for person in people})
     async with email_city(sqlite_url, tmp_path, server, people) as app:
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
@@ -55,7 +56,7 @@ async def test_the_only_recipients_of_a_notice_wait_by_themselves_whatever_their
     sqlite_url: str, tmp_path: Path, reply: str, count: int
 ) -> None:
     bad = [mailbox(n, f"domain{n}.example") for n in range(count)]
-    server = PickySmtp({person: Answer(reply=reply) for person in bad})
+    server = picky({person: ScriptedAnswer(reply=reply) for person in bad})
     async with email_city(sqlite_url, tmp_path, server, bad) as app:
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
@@ -66,9 +67,9 @@ async def test_the_only_recipients_of_a_notice_wait_by_themselves_whatever_their
         await subscribe(app, "email", [(mailbox(n), "cibabat") for n in range(PEOPLE)])
         await publish(app, notice(title="Kabar kedua"))
         await drain_until_quiet(deliverer(app))
-        assert len(server.arrived) == PEOPLE
+        assert len(server.transcript.arrived) == PEOPLE
         assert undisturbed(app, "email")
-        server.answers = {}
+        server.script.recipients = {}
         everything_due(app)
         await drain_until_quiet(deliverer(app))
         assert states(app) == {"sent": PEOPLE + 2 * count}

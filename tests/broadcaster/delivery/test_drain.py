@@ -16,9 +16,11 @@ from broadcaster.delivery import controls
 from broadcaster.delivery.drain import Deliverer
 from broadcaster.delivery.status import overview
 from broadcaster.domain import deliveries
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import PENDING, SENDING, STATES
+from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.store import channels as channel_store
-from broadcaster.store import fanout, ledger, outcomes, slices
+from broadcaster.store import fanout, gate, ledger, outcomes, slices
 from broadcaster.store.failure_causes import Watcher
 from broadcaster.store.leases import Holder, LeaseLost
 from broadcaster.store.tables import delivery, run, slice_
@@ -162,10 +164,15 @@ async def test_a_row_left_sending_three_times_closes_as_unconfirmed(app: App) ->
     for _death in range(3):
         forget_leases(app)
         taken = app.database.write_now(
-            slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0
+            slices.claim_slice,
+            channel="email",
+            lane="routine",
+            holder=holder,
+            reopen_wait=0,
+            uncertain_limit=UNCERTAIN_LIMIT,
         )
         assert taken is not None
-        app.database.write_now(slices.mark, taken, holder, cursor=-1, limit=100)
+        app.database.write_now(gate.mark, taken, holder, cursor=-1, limit=100)
     forget_leases(app)
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"unconfirmed": 30}
@@ -182,17 +189,27 @@ async def test_an_outcome_from_a_fenced_attempt_is_still_recorded(app: App) -> N
     while not app.database.write_now(fanout.fill_chunk, claim, first):
         pass
     old = app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=first, receipt_wait=0
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=first,
+        reopen_wait=0,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert old is not None
-    marked = app.database.write_now(slices.mark, old, first, cursor=-1, limit=5)
+    marked = app.database.write_now(gate.mark, old, first, cursor=-1, limit=5)
     forget_leases(app)
     new = app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=second, receipt_wait=60
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=second,
+        reopen_wait=60,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert new is not None
     with pytest.raises(LeaseLost):
-        app.database.write_now(slices.mark, old, first, cursor=-1, limit=5)
+        app.database.write_now(gate.mark, old, first, cursor=-1, limit=5)
     facts = [
         deliveries.Decision(slot=row.slot, attempt=row.attempt, state=2) for row in marked.rows
     ]
@@ -373,7 +390,6 @@ async def test_an_uncertain_message_is_counted_as_possible_duplicate_and_resent_
     app = with_channel(app, FakeChannel(provider=first_time_uncertain))
     done = await publish(app, notice())
     engine = deliverer(app)
-    engine.channel_should_halt = lambda _channel, failed: False  # type: ignore[method-assign]
     await drain_until_quiet(engine)
     assert states(app) == {"pending": 30}
     app.database.write_now(
@@ -506,7 +522,7 @@ async def test_an_unreadable_address_waits_longer_each_time_and_is_closed_by_a_c
         waits.append(waiting.due_at - app.clock().timestamp())
         everything_due(app)
     assert waits == sorted(waits)
-    await controls.steer(app, done.id, "cancel", actor="test")
+    await controls.steer(app, done.id, "cancel", actor=NamedActor(name="test", now=app.clock()))
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 29, "cancelled": 1}
 
@@ -552,7 +568,8 @@ async def test_stopping_hands_back_what_was_marked_and_not_written(app: App) -> 
     engine = deliverer(app)
 
     def stop_after_ten(_recipient: Recipient) -> Receipt:
-        engine.stopping = sum(channel.accepted.values()) >= 9
+        if sum(channel.accepted.values()) >= 9:
+            engine.stop()
         return Receipt()
 
     channel.provider = stop_after_ten

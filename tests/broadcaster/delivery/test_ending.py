@@ -13,11 +13,13 @@ from sqlalchemy import text, update
 
 from broadcaster.app import App
 from broadcaster.domain import deliveries
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import FAILED, PENDING, SENT, SKIPPED, Decision
+from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound import status_updates
 from broadcaster.publishing import corrections
-from broadcaster.publishing.press import Press, Stored
-from broadcaster.store import address_effects, fanout, ledger, outcomes, slices
+from broadcaster.publishing.press import Press, StoredAnnouncement
+from broadcaster.store import address_effects, fanout, gate, ledger, outcomes, slices
 from broadcaster.store import channels as channel_store
 from broadcaster.store.database import now
 from broadcaster.store.leases import Holder, LeaseLost
@@ -58,7 +60,7 @@ async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
         yield opened
 
 
-def correct(app: App, announcement: str) -> Stored:
+def correct(app: App, announcement: str) -> StoredAnnouncement:
     press = Press.of(app)
     checked = press.examine(notice(title="Ralat: air PDAM mati Kamis"), app.clock())
     return app.database.write_now(
@@ -67,8 +69,7 @@ def correct(app: App, announcement: str) -> Stored:
         announcement,
         checked,
         reason="salah hari",
-        actor="t",
-        now=app.clock(),
+        actor=NamedActor(name="t", now=app.clock()),
     )
 
 
@@ -98,9 +99,14 @@ async def test_a_retry_noted_after_the_end_of_a_run_closes_at_once_too(app: App)
     fill(app)
     holder = Holder(owner="h", lease=30)
     claim = app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=holder,
+        reopen_wait=0,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
-    marked = app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=3)
+    marked = app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=3)
     correct(app, first.id)
     later = app.database.read_now(now) + 3600
     waits = [
@@ -200,7 +206,12 @@ async def test_a_second_correction_reaches_those_whom_only_the_first_edition_rea
     press = Press.of(app)
     checked = press.examine(notice(title="Ralat kedua: air PDAM mati Jumat"), app.clock())
     third = app.database.write_now(
-        corrections.correct, press, first.id, checked, reason="salah", actor="t", now=app.clock()
+        corrections.correct,
+        press,
+        first.id,
+        checked,
+        reason="salah",
+        actor=NamedActor(name="t", now=app.clock()),
     )
     for _ring in range(2):
         await drain_until_quiet(deliverer(app))
@@ -217,9 +228,14 @@ async def test_sending_an_unconfirmed_message_again_is_admitted_as_a_possible_du
     for _death in range(3):
         forget_leases(app)
         claim = app.database.write_now(
-            slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0
+            slices.claim_slice,
+            channel="email",
+            lane="routine",
+            holder=holder,
+            reopen_wait=0,
+            uncertain_limit=UNCERTAIN_LIMIT,
         )
-        app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=100)
+        app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=100)
     forget_leases(app)
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"unconfirmed": 12}
@@ -229,13 +245,18 @@ async def test_sending_an_unconfirmed_message_again_is_admitted_as_a_possible_du
     check_counters(app)
 
 
-def fenced(app: App) -> tuple[slices.Claim, slices.Claim, slices.Marked]:
+def fenced(app: App) -> tuple[slices.Claim, slices.Claim, gate.Marked]:
     """A filled run whose first holder lost its lease with rows on the wire to a second one."""
     fill(app)
     first, second = Holder(owner="first", lease=30), Holder(owner="second", lease=30)
-    take = {"channel": "email", "lane": "routine", "receipt_wait": 0}
+    take = {
+        "channel": "email",
+        "lane": "routine",
+        "reopen_wait": 0,
+        "uncertain_limit": UNCERTAIN_LIMIT,
+    }
     old = app.database.write_now(slices.claim_slice, holder=first, **take)
-    marked = app.database.write_now(slices.mark, old, first, cursor=-1, limit=100)
+    marked = app.database.write_now(gate.mark, old, first, cursor=-1, limit=100)
     forget_leases(app)
     return old, app.database.write_now(slices.claim_slice, holder=second, **take), marked
 
@@ -273,7 +294,7 @@ async def test_a_late_receipt_counts_though_a_later_attempt_is_on_the_wire_or_fa
     await publish(app, notice())
     old, new, marked = fenced(app)
     second = Holder(owner="second", lease=30)
-    again = app.database.write_now(slices.mark, new, second, cursor=-1, limit=100)
+    again = app.database.write_now(gate.mark, new, second, cursor=-1, limit=100)
     failed = Decision(slot=again.rows[0].slot, attempt=2, state=FAILED, reason="rejected")
     app.database.write_now(outcomes.settle, app.vault, new, [failed], keep_ids=False)
     facts = [Decision(slot=row.slot, attempt=1, state=SENT) for row in marked.rows]
@@ -307,7 +328,7 @@ async def test_a_chunk_that_was_being_filled_when_its_run_was_superseded_is_undo
     other = threading.Thread(target=filling)
     with app.database.writer_engine.begin() as connection:
         corrections.withdraw(
-            connection, press, first.id, reason="salah", actor="t", now=app.clock()
+            connection, press, first.id, reason="salah", actor=NamedActor(name="t", now=app.clock())
         )
         slices.finish_idle(connection)
         other.start()
@@ -357,10 +378,15 @@ async def test_a_channel_that_halts_stops_the_hands_that_are_at_work(app: App) -
     fill(app)
     holder = Holder(owner="h", lease=30)
     claim = app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=holder,
+        reopen_wait=0,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
-    assert len(app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=3).rows) == 3
+    assert len(app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=3).rows) == 3
     app.database.write_now(channel_store.pause_channel, "email", 30)
-    stopped = app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=3)
+    stopped = app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=3)
     assert (stopped.rows, stopped.exhausted) == ([], True)
     assert states(app) == {"sending": 3, "pending": 9}

@@ -18,17 +18,18 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from broadcaster.app import App
-from broadcaster.domain.deliveries import PENDING, SENDING, STATES, UNCONFIRMED
+from broadcaster.domain.actor import NamedActor
+from broadcaster.domain.deliveries import PENDING, SENDING, STATES, UNCONFIRMED, MarkedRow
 from broadcaster.domain.lifecycle import NotAllowed
-from broadcaster.domain.retry_policy import Moment, consequence, decide
+from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT, Moment, consequence, decide
 from broadcaster.inbound import status_updates
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press
-from broadcaster.store import address_effects, fanout, ledger, outcomes, slices
+from broadcaster.store import address_effects, fanout, gate, ledger, outcomes, slices
 from broadcaster.store import channels as channel_store
 from broadcaster.store.failure_causes import Watcher
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
-from broadcaster.store.slices import Claim, MarkedRow
+from broadcaster.store.slices import Claim
 from broadcaster.store.tables import delivery, run, slice_
 from channels.base.contract import (
     Deferred,
@@ -113,7 +114,8 @@ class World:
                 channel="email",
                 lane="routine",
                 holder=hand.holder,
-                receipt_wait=30.0,
+                reopen_wait=30.0,
+                uncertain_limit=UNCERTAIN_LIMIT,
             )
             hand.cursor = hand.claim.after_slot if hand.claim is not None else -1
 
@@ -123,7 +125,7 @@ class World:
             return
         try:
             found = self.write(
-                slices.mark,
+                gate.mark,
                 hand.claim,
                 hand.holder,
                 cursor=hand.cursor,
@@ -152,7 +154,9 @@ class World:
             self.write(
                 lambda c: c.execute(
                     select(slice_.c.number).where(
-                        slices.slice_row(claim),
+                        slice_.c.edition == claim.edition,
+                        slice_.c.channel == claim.channel,
+                        slice_.c.number == claim.number,
                         slice_.c.owner == hand.holder.owner,
                         slice_.c.epoch == claim.epoch,
                         slice_.c.lease_until > lease_clock(c),
@@ -339,13 +343,16 @@ class World:
                         chosen,
                         checked,
                         reason="salah",
-                        actor="t",
-                        now=now,
+                        actor=NamedActor(name="t", now=now),
                     )
             case "withdraw" if self.dice.random() < 0.3:
                 with suppress(NotAllowed):
                     self.write(
-                        corrections.withdraw, press, chosen, reason="salah", actor="t", now=now
+                        corrections.withdraw,
+                        press,
+                        chosen,
+                        reason="salah",
+                        actor=NamedActor(name="t", now=now),
                     )
 
     # --- promises -----------------------------------------------------------------------------------
@@ -456,7 +463,7 @@ class World:
             self.claim(hand)
             if hand.claim is not None:
                 found = self.write(
-                    slices.mark, hand.claim, hand.holder, cursor=hand.claim.after_slot, limit=1000
+                    gate.mark, hand.claim, hand.holder, cursor=hand.claim.after_slot, limit=1000
                 )
                 for row in found.rows:
                     self.out[hand.claim.edition, row.slot] += 1

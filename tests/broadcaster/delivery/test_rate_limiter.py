@@ -17,7 +17,6 @@ import redis
 from arq.connections import ArqRedis
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from broadcaster.delivery.in_flight import Window
@@ -497,41 +496,6 @@ async def test_addresses_free_again_are_forgotten() -> None:
         assert len(limiter._spaced) == 1
 
 
-# --- the pace -------------------------------------------------------------------------------------------
-
-
-async def test_a_channel_that_is_slowed_down_takes_less_and_its_pace_is_read_once_for_all() -> None:
-    rates, asked = iter((40.0, 10.0)), []
-
-    async def pace(channel: str, rate: float) -> float:
-        asked.append((channel, rate))
-        return next(rates)
-
-    limiter = Limiter(Queue(""), lambda: 1, pace=pace)
-    assert await asyncio.gather(*(limiter._rate_now("whatsapp", 80) for _ in range(3))) == [
-        40,
-        40,
-        40,
-    ]
-    limiter._paces = {("whatsapp", 80): (math.inf, 40.0)}
-    assert await limiter._rate_now("whatsapp", 80) == 40
-    limiter.changed_pace("telegram")
-    assert await limiter._rate_now("whatsapp", 80) == 40
-    limiter.changed_pace("whatsapp")
-    assert await limiter._rate_now("whatsapp", 80) == 10
-    assert asked == [("whatsapp", 80)] * 2
-
-
-async def test_while_the_database_is_away_the_last_pace_holds() -> None:
-    async def pace(_channel: str, _rate: float) -> float:
-        raise OperationalError("", {}, ConnectionError())
-
-    limiter = Limiter(Queue(""), lambda: 1, pace=pace)
-    limiter._paces = {("whatsapp", 80): (0.0, 40.0)}
-    assert await limiter._rate_now("whatsapp", 80) == 40
-    assert await limiter._rate_now("telegram", 30) == 30
-
-
 # --- the window -----------------------------------------------------------------------------------------
 
 
@@ -591,3 +555,15 @@ async def test_no_channel_takes_the_places_that_it_leaves_to_others() -> None:
     assert not waiting.done()
     await window.release(1, "whatsapp")
     assert await waiting == 1
+
+
+def test_the_window_is_shared_among_those_that_joined_it() -> None:
+    window = Window(250)
+    assert window.share == 250
+    window.join(2)
+    window.join(2)
+    assert window.share == 62
+    window.leave(2)
+    assert window.share == 125
+    window.join(1000)
+    assert window.share == 1, "each gets a place at least"

@@ -5,7 +5,7 @@ fakes that hang.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from broadcaster.app import App
-from broadcaster.delivery.drain import RESERVED, WINDOW
 from broadcaster.delivery.in_flight import Window
+from broadcaster.delivery.sending_state import RESERVED, WINDOW
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.bot_requests import fields_of
 from channels import telegram
@@ -171,7 +171,8 @@ async def test_never_more_rows_are_unsettled_than_the_window_holds(app: App) -> 
     )
     await publish(app, emergency())
     worker = deliverer(app)
-    worker.window = window = WatchedWindow(WINDOW, reserved=RESERVED)
+    window = WatchedWindow(WINDOW, reserved=RESERVED)
+    worker.state = replace(worker.state, window=window)
     draining = asyncio.create_task(worker.drain("email", "emergency", seconds=60))
     await until(lambda: window.waiting or silent.begun > WINDOW, what="the window is full")
     assert silent.begun <= states(app)["sending"] <= WINDOW

@@ -66,4 +66,4 @@ async def test_a_channel_without_distance_is_not_held_back(app: App) -> None:
     engine = deliverer(app)
     await drain_until_quiet(engine)
     assert states(app) == {"sent": 16}
-    assert engine.limiter._spaced == {}
+    assert engine.state.limiter._spaced == {}

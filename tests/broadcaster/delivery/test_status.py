@@ -11,8 +11,8 @@ from broadcaster.app import App
 from broadcaster.delivery.status import Overview, identify, overview
 from broadcaster.domain.deliveries import STATES
 from broadcaster.store import channels, ledger
+from broadcaster.store.channel_tables import channel_state, held_suppression
 from broadcaster.store.failure_causes import Watcher
-from broadcaster.store.tables import channel_state, held_suppression
 from channels.base.contract import Deferred, Rejected
 from support.fakes import FakeChannel
 from support.sending import drain_all, with_channels

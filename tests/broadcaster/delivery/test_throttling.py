@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from broadcaster.app import App
 from broadcaster.store import channels as channel_store
 from broadcaster.store import throttling as store
+from broadcaster.store.channel_tables import held_domain, pace
 from broadcaster.store.database import Database
-from broadcaster.store.tables import held_domain, pace
-from broadcaster.store.throttling import FLOOR, LEAST_RATE, SETTLE_SECONDS, Pace
+from broadcaster.store.throttling import FLOOR, LEAST_RATE, SETTLE_SECONDS, ChannelPace
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient
 from subscribers.vault import Vault
 from support.fakes import FakeChannel
@@ -101,7 +101,7 @@ def test_an_unlimited_channel_is_halved_from_what_it_sent_lately(database: Datab
 
 
 def test_a_rate_set_lower_meanwhile_holds() -> None:
-    slowed = Pace(full_rate=80, slowed_rate=40, slowed_at=0)
+    slowed = ChannelPace(full_rate=80, slowed_rate=40, slowed_at=0)
     assert slowed.rate(10, 0) == 10
     assert slowed.rate(0, 60) == 48
     assert slowed.rate(80, -5) == 40, "a clock set back"
@@ -118,7 +118,7 @@ async def test_a_throttled_channel_is_slower_for_all_workers(app: App) -> None:
     assert (slowed.full_rate, slowed.slowed_rate) == (1000, 500), (
         "three complaints at once halve it once"
     )
-    assert await deliverer(app).pacing.rate(channel) == pytest.approx(500, abs=20)
+    assert await deliverer(app).state.pacing.rate(channel) == pytest.approx(500, abs=20)
 
 
 # --- domains --------------------------------------------------------------------------------------------
@@ -218,21 +218,21 @@ async def test_an_emergency_waits_for_no_domain(app: App) -> None:
 
 
 async def test_without_the_pace_everything_goes_on_as_it_was_known(app: App) -> None:
-    engine, channel = deliverer(app), FakeChannel(rate=80)
+    pacing, channel = deliverer(app).state.pacing, FakeChannel(rate=80)
     app.database.write_now(store.slow_down, "email", 80)
     app.database.write_now(lambda c: c.execute(text("ALTER TABLE pace RENAME TO away")))
     with capture_logs() as said:
-        assert await engine.pacing.rate(channel) == 80
+        assert await pacing.rate(channel) == 80
         app.database.write_now(lambda c: c.execute(text("ALTER TABLE away RENAME TO pace")))
-        engine.pacing._read.clear()
-        assert await engine.pacing.rate(channel) == pytest.approx(40, abs=1)
+        pacing._read.clear()
+        assert await pacing.rate(channel) == pytest.approx(40, abs=1)
         app.database.write_now(lambda c: c.execute(text("ALTER TABLE pace RENAME TO away")))
-        engine.pacing._read["email"] = (
-            *engine.pacing._read["email"][:1],
+        pacing._read["email"] = (
+            *pacing._read["email"][:1],
             -math.inf,
-            engine.pacing._read["email"][2],
+            pacing._read["email"][2],
         )
-        assert await engine.pacing.rate(channel) == pytest.approx(40, abs=1)
+        assert await pacing.rate(channel) == pytest.approx(40, abs=1)
         one = Recipient(
             delivery="1.1.1",
             attempt=1,
@@ -243,7 +243,7 @@ async def test_without_the_pace_everything_goes_on_as_it_was_known(app: App) -> 
             address_key="k",
         )
         outgoing = channel.personalise(channel.render(sample(), "id"), one)
-        await engine.pacing.heard(channel, outgoing, TOO_FAST)
+        await pacing.heard(channel, outgoing, TOO_FAST)
     assert [entry["event"] for entry in said] == [
         "pace_not_read",
         "pace_not_read",

@@ -13,6 +13,7 @@ from broadcaster.store import accounts, sessions, sign_in_throttle
 from broadcaster.store.accounts import LastAdmin
 from broadcaster.store.database import Database
 from support.staffing import person
+from support.wording import refuses
 
 AT = 1_764_030_000.0
 NOW = datetime.fromtimestamp(AT, UTC)
@@ -74,7 +75,7 @@ def test_a_password_that_is_short_long_or_guessed_at_once_is_refused(password: s
     ],
 )  # fmt: skip
 def test_a_password_that_others_would_try_first_is_refused(password: str) -> None:
-    with pytest.raises(BadAccount, match="mudah ditebak"):
+    with pytest.raises(BadAccount, match="password_guessable"):
         credentials.check_password(password, names=["rina", "Rina Aminah", "Dinas Perhubungan"])
 
 
@@ -163,7 +164,7 @@ def test_an_account_is_stored_and_found(database: Database) -> None:
         True,
         False,
     )
-    with pytest.raises(BadAccount, match="sudah ada"):
+    with refuses(BadAccount, match="sudah ada"):
         database.write_now(accounts.add, wanted, at=AT)
 
 

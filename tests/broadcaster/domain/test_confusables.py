@@ -8,14 +8,16 @@ import pytest
 
 from broadcaster.domain import accounts as rules
 from broadcaster.domain.accounts import BadAccount
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.confusables import full_name_skeleton, skeleton
 from broadcaster.staff import administration
-from broadcaster.staff.administration import Keeper, Particulars
+from broadcaster.staff.administration import Particulars
 from broadcaster.store import accounts
 from broadcaster.store.database import Database
 from subscribers.vault import Vault
 from support.desk import later
 from support.staffing import person
+from support.wording import refuses
 
 VAULT = Vault(b"a secret of sixteen bytes")
 
@@ -44,9 +46,9 @@ def test_no_second_account_gets_a_name_that_looks_like_the_first(
     database: Database, other: str
 ) -> None:
     database.write_now(accounts.add, person("budi.santoso"), at=1.0)
-    with pytest.raises(BadAccount, match=r"terlalu mirip dengan budi\.santoso"):
+    with refuses(BadAccount, match=r"terlalu mirip dengan budi\.santoso"):
         database.write_now(accounts.add, person(other), at=2.0)
-    with pytest.raises(BadAccount, match="sudah ada"):
+    with refuses(BadAccount, match="sudah ada"):
         database.write_now(accounts.add, person("budi.santoso"), at=2.0)
 
 
@@ -74,18 +76,18 @@ def test_full_names_that_are_read_alike_have_one_skeleton(other: str) -> None:
 
 
 def test_no_second_active_account_is_called_the_same(database: Database) -> None:
-    keeper = Keeper(now=later())
+    keeper = NamedActor(name="cli", now=later())
     first, second = (
         Particulars(full_name="Budi Santoso", roles=("author",)),
         Particulars(full_name="budi sant0so", roles=("author",)),
     )
-    budi = database.write_now(administration.hire, keeper, "budi", first, hashed="x")
-    with pytest.raises(BadAccount, match=r"terlalu mirip dengan, akun budi \(Budi Santoso\)"):
-        database.write_now(administration.hire, keeper, "lain", second, hashed="x")
+    budi = database.write_now(administration.add_account, keeper, "budi", first, hashed="x")
+    with refuses(BadAccount, match=r"terlalu mirip dengan, akun budi \(Budi Santoso\)"):
+        database.write_now(administration.add_account, keeper, "lain", second, hashed="x")
     dewi = database.write_now(
-        administration.hire, keeper, "dewi", replace(second, full_name="Dewi"), hashed="x"
+        administration.add_account, keeper, "dewi", replace(second, full_name="Dewi"), hashed="x"
     )
-    with pytest.raises(BadAccount, match="Tambahkan gelar"):
+    with pytest.raises(BadAccount, match="full_name_taken"):
         database.write_now(administration.change, keeper, dewi.id, second, vault=VAULT)
     database.write_now(administration.disable, keeper, budi.id)
     database.write_now(administration.change, keeper, dewi.id, second, vault=VAULT)
@@ -98,6 +100,10 @@ def test_who_was_called_the_same_before_may_be_changed_otherwise(database: Datab
     other = database.write_now(accounts.add, person("budi2", full_name="Budi"), at=1.0)
     particulars = Particulars(full_name="Budi", roles=("author", "screens"))
     changed = database.write_now(
-        administration.change, Keeper(now=later()), other.id, particulars, vault=VAULT
+        administration.change,
+        NamedActor(name="cli", now=later()),
+        other.id,
+        particulars,
+        vault=VAULT,
     )
     assert changed.roles == ("author", "screens")

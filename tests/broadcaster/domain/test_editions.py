@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from broadcaster.domain.editions import default_summary, freeze, withdrawal
 from broadcaster.domain.signatures import canonical, decode
 from channels.base.contract import Edition, Site, Topic
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 from support import desk, samples
 
 SITE = Site()

@@ -5,19 +5,22 @@ from typing import Any
 
 import pytest
 
-from broadcaster.domain.editorial_hints import Known, advise
+from broadcaster.domain.editorial_hints import HintContext, advise
 from broadcaster.domain.fields import Fields
-from broadcaster.domain.waiting import Shut
-from channels.base.rendering import WIB
+from broadcaster.domain.waiting import ClosedChannel
+from channels.base.moments import WIB
 from support.desk import EMERGENCY, NOTICE
+from support.wording import worded
 
 MORNING = datetime(2026, 11, 25, 7, 43, tzinfo=WIB)
 NIGHT = datetime(2026, 11, 25, 21, 0, tzinfo=WIB)
 
 
-def said(raw: dict[str, Any], *, now: datetime = MORNING, known: Known | None = None) -> list[str]:
+def said(
+    raw: dict[str, Any], *, now: datetime = MORNING, known: HintContext | None = None
+) -> list[str]:
     """The fields that something is said of."""
-    found = advise(Fields.read(raw), now=now, known=known or Known())
+    found = worded(advise(Fields.read(raw), now=now, known=known or HintContext()))
     assert all(one.reason.endswith(".") and one.remedy.endswith(".") for one in found)
     return [one.field for one in found]
 
@@ -38,7 +41,7 @@ def test_a_schedule_is_looked_at_not_the_hour_of_writing() -> None:
 
 
 def test_the_same_title_within_a_day() -> None:
-    assert said(NOTICE, known=Known(same_title=True)) == ["title"]
+    assert said(NOTICE, known=HintContext(same_title=True)) == ["title"]
 
 
 @pytest.mark.parametrize(
@@ -84,16 +87,15 @@ def test_links_that_nobody_can_follow_are_pointed_out(target: str) -> None:
     assert said({**NOTICE, "overrides": {"whatsapp": {"body": text}}}) == [
         "overrides.whatsapp.body"
     ]
-    [problem] = advise(Fields.read({**NOTICE, "body": text}), now=MORNING, known=Known())
+    [problem] = worded(
+        advise(Fields.read({**NOTICE, "body": text}), now=MORNING, known=HintContext())
+    )
     assert f'"{target}"' in problem.reason
 
 
 def test_a_path_of_our_own_site_is_said_to_be_completed() -> None:
-    [problem] = advise(
-        Fields.read({**NOTICE, "body": "Lihat [denah](/media/denah.pdf)."}),
-        now=MORNING,
-        known=Known(),
-    )
+    fields = Fields.read({**NOTICE, "body": "Lihat [denah](/media/denah.pdf)."})
+    [problem] = worded(advise(fields, now=MORNING, known=HintContext()))
     assert problem.reason == 'Tautan "/media/denah.pdf" dilengkapi dengan alamat situs ini.'
 
 
@@ -105,14 +107,17 @@ def test_whole_addresses_need_no_advice(target: str) -> None:
 
 
 def test_a_channel_that_stands_still_is_named() -> None:
-    assert said(NOTICE, known=Known(shut=[Shut(label="WhatsApp", cause="halted")])) == ["channels"]
+    assert said(
+        NOTICE, known=HintContext(shut=[ClosedChannel(label="WhatsApp", cause="halted")])
+    ) == ["channels"]
 
 
 def test_telephone_numbers_are_held_against_the_citys_own() -> None:
     body = {**NOTICE, "body": "Telepon 022 6631 234 atau +62 812-3456-7890."}
     assert said(body) == []
-    assert said(body, known=Known(phones=["0226631234", "0812 3456 7890"])) == []
-    assert said(body, known=Known(phones=["0226631234"])) == ["body"]
+    assert said(body, known=HintContext(phones=["0226631234", "0812 3456 7890"])) == []
+    assert said(body, known=HintContext(phones=["0226631234"])) == ["body"]
     assert (
-        said({**NOTICE, "body": "Darurat? Telepon 112."}, known=Known(phones=["0226631234"])) == []
+        said({**NOTICE, "body": "Darurat? Telepon 112."}, known=HintContext(phones=["0226631234"]))
+        == []
     )

@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcaster.domain.fields import Fields, InvalidAnnouncement
+from broadcaster.domain.fields import Fields
 from broadcaster.domain.front_matter import MAX_BYTES, checked, parse
+from broadcaster.domain.refusals import InvalidAnnouncement
 from support.desk import NOW, press
+from support.wording import refuses, worded
 
 NOTICE = """---
 # written by the kelurahan office
@@ -35,7 +37,7 @@ def refusal(text: str) -> str:
     """The one sentence with which a file is refused."""
     with pytest.raises(InvalidAnnouncement) as refused:
         parse(text)
-    (problem,) = refused.value.problems
+    (problem,) = worded(refused.value)
     assert problem.reason
     assert problem.remedy
     return str(problem)
@@ -138,7 +140,7 @@ def test_any_text_is_read_or_refused_in_words(text: str, fenced: bool) -> None:
     try:
         values = parse(f"---\n{text}\n---\nIsi" if fenced else text)
     except InvalidAnnouncement as refused:
-        assert all(problem.reason and problem.remedy for problem in refused.problems)
+        assert all(problem.reason and problem.remedy for problem in worded(refused))
     else:
         assert all(isinstance(name, str) for name in values)
 
@@ -153,7 +155,7 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once() -> None:
     text = "---\ntitle: Air mati\nlevel: &x info\nareas: [cibabat]\ncategory: Rabu: siang\nwarna: biru\nexpires: kemarin\n---\n"
     with pytest.raises(InvalidAnnouncement) as refused:
         checked(text, lambda values: press().examine(values, NOW))
-    told = [f"{problem.field} {problem.reason}" for problem in refused.value.problems]
+    told = [f"{problem.field} {problem.reason}" for problem in worded(refused.value)]
     assert [said.split(":")[0].strip() for said in told] == [
         "Baris 3",
         "Baris 5",
@@ -173,7 +175,7 @@ def test_what_a_line_left_out_would_have_said_is_not_called_missing() -> None:
 
 
 def test_a_file_without_front_matter_is_refused_as_ever() -> None:
-    with pytest.raises(InvalidAnnouncement, match="tidak dimulai dengan front matter"):
+    with pytest.raises(InvalidAnnouncement, match="no_front_matter"):
         checked("Air mati.", lambda values: press().examine(values, NOW))
 
 
@@ -202,7 +204,7 @@ def test_several_areas_may_be_written_in_words_and_what_is_unsure_is_asked() -> 
         lambda values: press().examine(values, NOW),
     )
     assert several.fields.areas == ("cigugur-tengah", "cimahi-utara")
-    with pytest.raises(InvalidAnnouncement, match=r"Maksud Anda|Yang dikenal|Lihat"):
+    with refuses(InvalidAnnouncement, match=r"Maksud Anda|Yang dikenal|Lihat"):
         checked(
             "---\ntitle: Air mati\nareas: [Cibeur]\n---\nTampung air.\n",
             lambda values: press().examine(values, NOW),

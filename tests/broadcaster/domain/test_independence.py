@@ -21,13 +21,17 @@ def test_who_shares_no_maker_is_independent() -> None:
 
 def test_a_maker_and_what_they_made_are_one_hand_in_either_direction() -> None:
     until = 100.0 + HOLD_SECONDS
-    assert bond(made((B, A)), A, [B]) == Bond(hand=B, writer=B, until=until)
-    assert bond(made((A, B)), A, [B]) == Bond(hand=A, writer=B, until=until)
+    assert bond(made((B, A)), A, [B]) == Bond(controller=B, writer=B, until=until)
+    assert bond(made((A, B)), A, [B]) == Bond(controller=A, writer=B, until=until)
 
 
 def test_a_chain_of_makers_and_a_common_maker_are_one_hand() -> None:
-    assert bond(made((A, B), (B, C)), C, [A]) == Bond(hand=A, writer=A, until=100.0 + HOLD_SECONDS)
-    assert bond(made((D, A), (D, B)), A, [B]) == Bond(hand=D, writer=B, until=100.0 + HOLD_SECONDS)
+    assert bond(made((A, B), (B, C)), C, [A]) == Bond(
+        controller=A, writer=A, until=100.0 + HOLD_SECONDS
+    )
+    assert bond(made((D, A), (D, B)), A, [B]) == Bond(
+        controller=D, writer=B, until=100.0 + HOLD_SECONDS
+    )
 
 
 def test_a_bond_lasts_until_its_oldest_link_is_a_day_old_and_the_longest_counts() -> None:

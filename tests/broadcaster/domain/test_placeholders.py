@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcaster.domain import placeholders
-from broadcaster.domain.fields import Fields, InvalidAnnouncement
+from broadcaster.domain.fields import Fields
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.domain.rules import check
-from broadcaster.runtime.config import TOPICS
+from broadcaster.runtime.settings import TOPICS
 from broadcaster.simulation.staff import TEMPLATES
 from subscribers.areas import AreaTree
 from support.desk import CLARIFICATION, EMERGENCY, NOTICE, NOW
+from support.wording import worded
 
 LEFT = [
     "(wilayah)", "(hari)", "(hari, tanggal)", "(Hari/Tanggal)", "（wilayah）", "**(hari)**", "(ha\u200bri)", "&#40;hari&#41;",
@@ -211,7 +213,7 @@ def test_a_refusal_names_the_blanks_and_what_to_do() -> None:
             channels=(),
             now=NOW,
         )
-    (problem,) = invalid.value.problems
+    (problem,) = worded(invalid.value)
     assert str(problem) == (
         'title: Masih ada isian kosong: "(wilayah)", "(hari)". Ganti dengan isinya. '
         "Bila memang begitu bunyinya, tulis tanpa tanda itu."

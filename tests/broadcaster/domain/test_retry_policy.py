@@ -4,22 +4,49 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcaster.domain.deliveries import FAILED, PENDING, SENT, SKIPPED, UNCONFIRMED
+from broadcaster.domain.deliveries import FAILED, PENDING, SENT, SKIPPED, UNCONFIRMED, MarkedRow
 from broadcaster.domain.retry_policy import (
+    ADDRESSES,
+    CLOSINGS,
     EMERGENCY_WAITS,
+    FAILURE_SAMPLE,
+    LIMITED,
     LONGEST_WAIT,
     PATIENCE,
+    PLACES,
     REASONS,
+    REJECTIONS,
     ROUTINE_WAITS,
+    UNCERTAIN_LIMIT,
+    UNCERTAIN_LIMIT_EMERGENCY,
     UNCERTAIN_PAUSE,
+    UNOPENED,
     Moment,
+    abandoned_wait,
+    blames_channel,
     bounded,
+    breaks_channel,
+    channel_rest,
     consequence,
     decide,
+    doubts_key,
+    limits_channel,
+    over,
+    stops_edition,
+    uncertain_limit,
     wait_before,
 )
-from broadcaster.store.slices import MarkedRow
-from channels.base.contract import Deferred, Halted, Outcome, Receipt, Refused, Rejected, Skipped
+from channels.base.contract import (
+    Deferred,
+    Failure,
+    Halted,
+    Outcome,
+    Receipt,
+    Refused,
+    Rejected,
+    Skipped,
+)
+from channels.base.sending import SEVERAL
 
 NOW = 1_000_000.0
 TODAY = "2026-11-25"
@@ -216,3 +243,96 @@ def test_a_wait_that_is_none_is_the_usual_one(asked: float) -> None:
 @given(st.floats(min_value=0, max_value=LONGEST_WAIT))
 def test_a_wait_that_can_be_kept_is_kept(asked: float) -> None:
     assert bounded(Deferred(retry_after=asked)) == Deferred(retry_after=asked)
+
+
+@pytest.mark.parametrize(
+    ("emergency", "limit"), [(False, UNCERTAIN_LIMIT), (True, UNCERTAIN_LIMIT_EMERGENCY)]
+)
+def test_a_row_closes_at_the_limit_that_a_dead_process_is_held_to_as_well(
+    emergency: bool, limit: int
+) -> None:
+    assert uncertain_limit(emergency=emergency) == limit
+    silent, when = Deferred(uncertain=True, code="timeout"), moment(emergency=emergency)
+    states = [decide(row(uncertain=count), silent, when).state for count in range(limit)]
+    assert states == [PENDING] * (limit - 1) + [UNCONFIRMED]
+
+
+def test_only_everyday_news_waits_for_a_receipt_before_it_is_repeated() -> None:
+    assert abandoned_wait(emergency=False, receipt_wait=30.0) == 30.0
+    assert abandoned_wait(emergency=True, receipt_wait=30.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("state", "expires_at", "why"),
+    [
+        ("running", None, ""),
+        ("preparing", NOW + 1, ""),
+        ("paused", NOW - 1, "expired"),
+        ("running", NOW, "expired"),
+        ("stopped", NOW - 1, "stopped"),
+        ("superseded", None, "superseded"),
+        ("done", None, ""),
+    ],
+)
+def test_a_run_is_over_once_stopped_superseded_or_expired(
+    state: str, expires_at: float | None, why: str
+) -> None:
+    assert over(state, expires_at, NOW) == why
+    assert not why or (why in CLOSINGS and why in REASONS)
+
+
+def test_an_edition_a_channel_and_the_key_are_doubted_from_their_limits_on() -> None:
+    assert [stops_edition(REJECTIONS - 1), stops_edition(REJECTIONS)] == [False, True]
+    assert [limits_channel(LIMITED - 1), limits_channel(LIMITED)] == [False, True]
+    assert [doubts_key(UNOPENED - 1), doubts_key(UNOPENED)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("failed", "refused", "broken"),
+    [
+        (FAILURE_SAMPLE // 2, 0, False),
+        (FAILURE_SAMPLE // 2 + 1, 0, True),
+        (0, FAILURE_SAMPLE - 1, False),
+        (0, FAILURE_SAMPLE, True),
+        (1, FAILURE_SAMPLE - 1, True),
+    ],
+)
+def test_the_failure_breaker_opens_for_most_calls_failed_or_none_that_succeeded(
+    failed: int, refused: int, broken: bool
+) -> None:
+    assert breaks_channel(failed, refused) == broken
+
+
+@pytest.mark.parametrize(
+    ("outcome", "seconds"),
+    [
+        (Deferred(throttle=True, scope="channel", retry_after=30.0), 30.0),
+        (Deferred(throttle=True, scope="channel"), 0.0),
+        (Deferred(throttle=True, scope="domain", retry_after=30.0), 0.0),
+        (Deferred(scope="channel", retry_after=30.0), 0.0),
+        (Halted(), 0.0),
+        (Rejected(), 0.0),
+    ],
+)
+def test_a_channel_rests_only_where_a_throttle_names_it_and_its_time(
+    outcome: Failure, seconds: float
+) -> None:
+    assert channel_rest(outcome) == seconds
+
+
+@pytest.mark.parametrize(
+    ("addresses", "places", "crowded", "idle", "halts"),
+    [
+        (SEVERAL, PLACES, 0, False, True),
+        (SEVERAL - 1, PLACES, 0, False, False),
+        (SEVERAL, PLACES - 1, 0, False, False),
+        (PLACES * ADDRESSES, PLACES, PLACES, False, True),
+        (SEVERAL, PLACES - 1, 0, True, True),
+        (SEVERAL - 1, PLACES, 0, True, True),
+        (SEVERAL - 1, PLACES - 1, 0, True, False),
+    ],
+)
+def test_a_channel_is_blamed_by_several_addresses_and_places(
+    addresses: int, places: int, crowded: int, idle: bool, halts: bool
+) -> None:
+    assert blames_channel(addresses, places, crowded, idle=idle) == halts

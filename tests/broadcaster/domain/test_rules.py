@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from broadcaster.domain.fields import BODY_LIMIT, MAX_AREAS, MAX_EVIDENCE
 from broadcaster.domain.lifecycle import (
-    ACT_WORDS,
-    STATE_WORDS,
-    Act,
+    Action,
     NotAllowed,
     Role,
     State,
@@ -26,9 +24,12 @@ from broadcaster.domain.rules import (
     content_hash,
     examine,
 )
-from broadcaster.runtime.config import TOPICS
-from channels.base.rendering import WIB
+from broadcaster.runtime.i18n import LANGUAGES, words
+from broadcaster.runtime.refusal_words import indonesian
+from broadcaster.runtime.settings import TOPICS
+from channels.base.moments import WIB
 from subscribers.areas import AreaTree
+from support.wording import refuses, worded
 
 NOW = datetime(2026, 11, 25, 7, 43, tzinfo=WIB)
 NOTICE: dict[str, Any] = {
@@ -62,14 +63,12 @@ def refusals(raw: Mapping[str, Any] = NOTICE, **changes: Any) -> dict[str, str]:
     """Every refusal by its field."""
     with pytest.raises(InvalidAnnouncement) as refused:
         checked(raw, **changes)
-    for problem in refused.value.problems:
+    problems = worded(refused.value)
+    for problem in problems:
         assert problem.field
         assert problem.reason.endswith(".")
         assert problem.remedy.endswith((".", "?", "..."))
-        assert str(problem) in str(refused.value)
-    return {
-        problem.field: f"{problem.reason} {problem.remedy}" for problem in refused.value.problems
-    }
+    return {problem.field: f"{problem.reason} {problem.remedy}" for problem in problems}
 
 
 # --- the fields -----------------------------------------------------------------------------------
@@ -401,42 +400,43 @@ def test_the_hash_is_bound_to_content_and_audience() -> None:
 
 def test_another_person_approves_exactly_what_was_shown() -> None:
     assert approve("review", editors={"rina"}, approver="dewi", seen="h", current="h") == "approved"
-    with pytest.raises(NotAllowed, match="sendiri"):
+    with refuses(NotAllowed, match="sendiri"):
         approve("review", editors={"rina"}, approver="rina", seen="h", current="h")
-    with pytest.raises(NotAllowed, match="berubah"):
+    with refuses(NotAllowed, match="berubah"):
         approve("review", editors={"rina"}, approver="dewi", seen="h", current="i")
-    with pytest.raises(NotAllowed, match="draf"):
+    with refuses(NotAllowed, match="draf"):
         approve("draft", editors={"rina"}, approver="dewi", seen="h", current="h")
 
 
 # --- the states ---------------------------------------------------------------------------------------
 
 states: tuple[State, ...] = get_args(State)
-acts: tuple[Act, ...] = get_args(Act)
+acts: tuple[Action, ...] = get_args(Action)
 roles: tuple[Role, ...] = get_args(Role)
 
 
-def moves() -> dict[tuple[State, Act, Role], State]:
+def moves() -> dict[tuple[State, Action, Role], State]:
     """Every move that is allowed."""
-    allowed: dict[tuple[State, Act, Role], State] = {}
+    allowed: dict[tuple[State, Action, Role], State] = {}
     for state in states:
         for act in acts:
             for role in roles:
                 try:
                     allowed[state, act, role] = may(state, act, role)
                 except NotAllowed as refused:
-                    assert str(refused).endswith(".")  # every refusal is a sentence
+                    assert indonesian(refused).endswith(".")  # every refusal is a sentence
     return allowed
 
 
 def test_every_state_and_act_has_its_words() -> None:
-    assert set(STATE_WORDS) == set(states)
-    assert set(ACT_WORDS) == set(acts)
+    for lang in LANGUAGES:
+        assert {f"refusal.state.{state}" for state in states} <= words(lang).keys
+        assert {f"refusal.act.{act}" for act in acts} <= words(lang).keys
 
 
 def test_the_way_of_an_ordinary_announcement() -> None:
     state: State = "draft"
-    way: list[tuple[Act, Role]] = [
+    way: list[tuple[Action, Role]] = [
         ("edit", "author"),
         ("submit", "author"),
         ("send_back", "approver"),
@@ -503,7 +503,7 @@ def test_every_state_can_be_reached_from_a_draft() -> None:
 
 
 def test_a_refused_act_says_the_state_in_words() -> None:
-    with pytest.raises(NotAllowed, match="Pengumuman ini draf, jadi tidak dapat dicabut"):
+    with refuses(NotAllowed, match="Pengumuman ini draf, jadi tidak dapat dicabut"):
         may("draft", "withdraw", "grant")
 
 
@@ -600,7 +600,7 @@ def test_any_input_is_taken_or_refused_in_words(raw: dict[str, Any]) -> None:
         found = checked({**NOTICE, **raw})
     except InvalidAnnouncement as refused:
         assert refused.problems
-        assert all(problem.reason and problem.remedy for problem in refused.problems)
+        assert all(problem.reason and problem.remedy for problem in worded(refused))
     else:
         assert len(found.fields.title) <= 70
         assert found.areas

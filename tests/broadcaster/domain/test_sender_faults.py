@@ -5,28 +5,30 @@ from collections.abc import Sequence
 import pytest
 
 from broadcaster.domain.sender_faults import (
-    WINDOW_SECONDS,
-    Seen,
+    SUSPECT_SECONDS,
+    FaultVerdict,
     Successes,
-    Verdict,
+    SuspectReply,
     is_suspect,
     judge,
 )
-from channels.base.contract import Deferred, Halted, Refused
-from channels.base.sending import SEVERAL
+from channels.base.contract import SEVERAL, Deferred, Halted, Refused
 
 NOW = 10_000.0
 NOBODY = Successes()
 
 
-def spread(count: int, domains: int, *, at: float = NOW - 10) -> list[Seen]:
+def spread(count: int, domains: int, *, at: float = NOW - 10) -> list[SuspectReply]:
     """Replies to so many addresses, dealt out to so many domains; 0: a channel without domains."""
     return [
-        Seen(address=n, domain=f"d{n % domains}" if domains else "", at=at) for n in range(count)
+        SuspectReply(address=n, domain=f"d{n % domains}" if domains else "", at=at)
+        for n in range(count)
     ]
 
 
-def verdict(seen: Sequence[Seen], successes: Successes = NOBODY, *, idle: bool = False) -> Verdict:
+def verdict(
+    seen: Sequence[SuspectReply], successes: Successes = NOBODY, *, idle: bool = False
+) -> FaultVerdict:
     """The verdict now."""
     return judge(seen, successes, now=NOW, idle=idle)
 
@@ -91,7 +93,7 @@ def test_a_success_elsewhere_keeps_no_domain_from_being_held() -> None:
 
 
 def test_old_replies_count_for_nothing() -> None:
-    assert verdict(spread(12, 12, at=NOW - WINDOW_SECONDS - 1), idle=True) == Verdict()
+    assert verdict(spread(12, 12, at=NOW - SUSPECT_SECONDS - 1), idle=True) == FaultVerdict()
 
 
 def test_only_replies_to_single_recipients_are_suspect() -> None:

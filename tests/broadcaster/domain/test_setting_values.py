@@ -2,17 +2,20 @@
 by name.
 """
 
+from typing import get_origin
+
 import pytest
 
 from broadcaster.runtime import config
 from broadcaster.runtime.config import BadSettings
 from broadcaster.runtime.proxies import trusts
+from broadcaster.runtime.settings import Settings
 from broadcaster.web.base.admission import trusts as admission_trusts
 
 SPELLINGS = ["a b", "a,b", "a, b", " a ,b, ", "a;b", "a\nb"]
 
 
-def settings(**variables: str) -> config.Settings:
+def settings(**variables: str) -> Settings:
     return config.read(variables).settings
 
 
@@ -29,7 +32,20 @@ def test_every_list_takes_commas_spaces_or_both(spelling: str) -> None:
         "cimahi.go.id",
         "bmkg.go.id",
     )
+    assert settings(OIDC_SCOPE=written("openid", "profile")).oidc_scope == "openid profile"
     assert settings(BROADCASTER_PHONES=written("112", "0226654274")).phones == ("112", "0226654274")
+
+
+def test_no_list_is_left_out_above() -> None:
+    lists = {
+        name
+        for name, field in Settings.model_fields.items()
+        if get_origin(field.annotation) is tuple
+    }
+    assert lists == {"channels", "link_hosts", "phones", "trusted_proxies"}
+    for module in config.channel_modules().values():
+        fields = module.Settings.model_fields.values()
+        assert not [field for field in fields if get_origin(field.annotation) in (tuple, list)]
 
 
 @pytest.mark.parametrize(
@@ -76,3 +92,16 @@ def test_a_link_in_the_place_of_a_host_is_refused() -> None:
 )
 def test_spaces_within_a_telephone_number_are_its_own(written: str, read: tuple[str, ...]) -> None:
     assert settings(BROADCASTER_PHONES=written).phones == read
+
+
+@pytest.mark.parametrize("spelling", ["debug", "DEBUG", " Debug "])
+def test_a_log_level_is_read_in_any_case(spelling: str) -> None:
+    assert settings(BROADCASTER_LOG_LEVEL=spelling).log_level == "debug"
+
+
+def test_an_unknown_log_level_is_refused_with_those_there_are() -> None:
+    with pytest.raises(BadSettings) as refused:
+        settings(BROADCASTER_LOG_LEVEL="verbose")
+    assert str(refused.value) == (
+        "BROADCASTER_LOG_LEVEL: harus salah satu dari debug, info, warning, error."
+    )

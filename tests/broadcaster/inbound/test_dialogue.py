@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from broadcaster.inbound.dialogue import answer, staff_code, understand
 from channels.base.contract import Site
-from channels.whatsapp import STOP
+from channels.base.meta.message_templates import STOP
 
 SITE = Site(emergency_number="112")
 

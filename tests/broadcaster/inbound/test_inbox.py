@@ -16,16 +16,18 @@ from structlog.testing import capture_logs
 
 from broadcaster.app import App
 from broadcaster.domain import deliveries
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import PENDING, STATES
 from broadcaster.domain.inbox_events import decode, encode
+from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound import inbox as receipts
 from broadcaster.inbound.inbox import KEEP_SECONDS, accept, apply_due
-from broadcaster.inbound.replies import ANSWERS_A_MINUTE, Answerer
+from broadcaster.inbound.replies import ANSWERS_A_MINUTE, ReplySender
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press
 from broadcaster.store import announcements as announcement_store
 from broadcaster.store import channels as channel_store
-from broadcaster.store import inbox, ledger, metrics, outcomes, slices
+from broadcaster.store import gate, inbox, ledger, metrics, outcomes, slices
 from broadcaster.store.tables import delivery, provider_message, receipt, run, slice_
 from channels.base.contract import (
     AddressEvent,
@@ -102,7 +104,7 @@ class City:
     clock: Later
 
     def __post_init__(self) -> None:
-        self.answerer = Answerer(self.app)
+        self.answerer = ReplySender(self.app)
 
     async def send(self, fields: dict[str, Any] | None = None) -> str:
         """Publish a notice and hand all of it to the provider; the announcement's id."""
@@ -120,8 +122,7 @@ class City:
             announcement,
             checked,
             reason="Jam salah.",
-            actor="t",
-            now=now,
+            actor=NamedActor(name="t", now=now),
         )
         await self.drain()
 
@@ -382,10 +383,15 @@ async def test_a_status_that_comes_before_our_own_commit_is_applied_after_it(cit
     await publish(city.app, notice())
     fill(city.app)
     claim = city.app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=HOLDER, receipt_wait=30
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=HOLDER,
+        reopen_wait=30,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert claim is not None
-    marked = city.app.database.write_now(slices.mark, claim, HOLDER, cursor=-1, limit=10)
+    marked = city.app.database.write_now(gate.mark, claim, HOLDER, cursor=-1, limit=10)
     early = city.status("delivered", provider_id="early")
     await city.hear(early)
     assert city.state() == "sending"
@@ -1013,7 +1019,7 @@ async def test_a_resident_who_cannot_be_answered_keeps_nobody_else_from_it(town:
 async def test_a_channel_that_is_not_open_answers_nobody(town: City) -> None:
     fake = FakeChannel(name="telegram")
     app = with_channels(town.app, fake)
-    answerer = Answerer(app)
+    answerer = ReplySender(app)
     await accept(app, "telegram", [InboundEvent(dedupe="m", address="42", text="halo")])
     await apply_due(app, answerer)
     await answerer.settle()
@@ -1030,7 +1036,7 @@ async def test_a_stop_that_cannot_be_opened_is_kept_and_applied_once_its_key_is_
     wrong = replace(city.app, vault=Vault(b"another key of thirty-two bytes."))
     await accept(city.app, "email", [stop])
     with capture_logs() as logs:
-        await apply_due(wrong, Answerer(wrong))
+        await apply_due(wrong, ReplySender(wrong))
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [
         ("receipt_unreadable", "error")
     ]
@@ -1039,7 +1045,7 @@ async def test_a_stop_that_cannot_be_opened_is_kept_and_applied_once_its_key_is_
     assert kept.body
     assert city.app.database.read_now(inbox.count_unreadable) == {"email": 1}
     city.clock.forward(30 * 24 * 3600)
-    await apply_due(wrong, Answerer(wrong))
+    await apply_due(wrong, ReplySender(wrong))
     assert [row.applied_at for row in table(city.app, receipt)] == [None]
     city.clock.forward(inbox.LONGEST_WAIT[inbox.UNREADABLE] + 1)
     await apply_due(city.app, city.answerer)
@@ -1052,7 +1058,7 @@ async def test_a_stop_that_cannot_be_opened_is_kept_and_applied_once_its_key_is_
 async def test_a_receipt_of_another_version_is_kept(town: City) -> None:
     sealed = town.app.vault.seal("receipt.email", '{"type": "TomorrowEvent", "fields": {}}')
     await town.app.database.write(
-        inbox.keep, "email", [inbox.Kept(dedupe=b"x", body=sealed, priority=inbox.WORDS)], 0.0
+        inbox.keep, "email", [inbox.InboxEvent(dedupe=b"x", body=sealed, priority=inbox.WORDS)], 0.0
     )
     await apply_due(town.app, town.answerer)
     (kept,) = table(town.app, receipt)
@@ -1062,7 +1068,10 @@ async def test_a_receipt_of_another_version_is_kept(town: City) -> None:
 
 async def test_receipts_that_cannot_be_read_are_a_figure(town: City) -> None:
     await town.app.database.write(
-        inbox.keep, "email", [inbox.Kept(dedupe=b"x", body=b"spoilt", priority=inbox.WORDS)], 0.0
+        inbox.keep,
+        "email",
+        [inbox.InboxEvent(dedupe=b"x", body=b"spoilt", priority=inbox.WORDS)],
+        0.0,
     )
     await apply_due(town.app, town.answerer)
     read = town.app.database.read_now(metrics.read, town.clock().timestamp())

@@ -14,7 +14,7 @@ import pytest
 from broadcaster.app import App, open_app
 from broadcaster.domain import inbox_events
 from broadcaster.inbound import inbox as receipts
-from broadcaster.inbound.replies import Answerer
+from broadcaster.inbound.replies import ReplySender
 from broadcaster.runtime import config
 from broadcaster.store import inbox
 from broadcaster.store.tables import receipt
@@ -156,7 +156,7 @@ async def test_a_stop_behind_7000_words_of_strangers_is_applied_first(
         await receipts.accept(app, "whatsapp", [stop])
         first = await app.database.read(receipts._look, app, next(iter(inbox.KINDS)))
         assert [item.event for item in first.ready] == [stop]
-        assert await receipts.apply_due(app, Answerer(app))
+        assert await receipts.apply_due(app, ReplySender(app))
         assert is_stopped(app)
         assert (
             len([row for row in table(app, receipt) if row.applied_at])
@@ -172,7 +172,7 @@ async def test_a_stop_by_an_id_that_waiting_words_tell_of_is_applied_after_them(
         await receipts.accept(
             app, "whatsapp", [hello, InboundEvent(dedupe="2", address="ID.77", text="BERHENTI")]
         )
-        await receipts.apply_due(app, Answerer(app))
+        await receipts.apply_due(app, ReplySender(app))
         assert is_stopped(app)
 
 
@@ -183,9 +183,9 @@ async def test_a_stop_that_waits_since_an_earlier_version_is_applied(
         stop = InboundEvent(dedupe="stop", address=SITI, text="BERHENTI")
         sealed = app.vault.seal(inbox_events.sealed_as("whatsapp"), inbox_events.encode(stop))
         await app.database.write(
-            inbox.keep, "whatsapp", [inbox.Kept(dedupe=b"x", body=sealed, priority=0)], 0.0
+            inbox.keep, "whatsapp", [inbox.InboxEvent(dedupe=b"x", body=sealed, priority=0)], 0.0
         )
-        await receipts.apply_due(app, Answerer(app))
+        await receipts.apply_due(app, ReplySender(app))
         assert is_stopped(app)
 
 

@@ -17,8 +17,8 @@ from broadcaster.inbound.replies import (
     ANSWERS_A_MINUTE,
     ANSWERS_AT_ONCE,
     WAITING_LIMIT,
-    Answer,
-    Answerer,
+    ReplySender,
+    ResidentReply,
 )
 from channels.base.contract import Outcome
 from support.fakes import FakeChannel
@@ -57,9 +57,9 @@ async def city(url: str, folder: Path, *channels: FakeChannel) -> AsyncIterator[
         yield replace(with_channels(app, *channels), clock=lambda: NOON)
 
 
-def to(address: str, *, owed: bool = False, channel: str = "email") -> Answer:
+def to(address: str, *, owed: bool = False, channel: str = "email") -> ResidentReply:
     """One answer."""
-    return Answer(channel=channel, address=address, text="Anda berhenti.", owed=owed)
+    return ResidentReply(channel=channel, address=address, text="Anda berhenti.", owed=owed)
 
 
 async def test_a_slow_provider_is_waited_for_by_nobody_and_takes_only_some_at_once(
@@ -67,7 +67,7 @@ async def test_a_slow_provider_is_waited_for_by_nobody_and_takes_only_some_at_on
 ) -> None:
     slow, quick = SlowAnswers(name="email"), FakeChannel(name="telegram")
     async with city(sqlite_url, tmp_path, slow, quick) as app:
-        answerer = Answerer(app)
+        answerer = ReplySender(app)
         answerer.post(to(f"warga{n}@x.example") for n in range(ANSWERS_AT_ONCE + 5))
         answerer.post([to("42", channel="telegram")])
         await until(lambda: quick.answers and slow.begun == ANSWERS_AT_ONCE)
@@ -81,7 +81,7 @@ async def test_each_person_reads_their_answers_in_the_order_of_what_they_wrote(
 ) -> None:
     channel = SlowAnswers()
     async with city(sqlite_url, tmp_path, channel) as app:
-        answerer = Answerer(app)
+        answerer = ReplySender(app)
         texts = [f"Balasan {n}" for n in range(ANSWERS_A_MINUTE)]
         answerer.post(replace(to("warga@x.example"), text=said) for said in texts)
         answerer.post([to("lain@x.example")])
@@ -96,7 +96,7 @@ async def test_one_address_is_answered_some_times_a_minute_and_others_still_are(
 ) -> None:
     channel = FakeChannel()
     async with city(sqlite_url, tmp_path, channel) as app:
-        answerer = Answerer(app)
+        answerer = ReplySender(app)
         with capture_logs() as logs:
             answerer.post([*(to("banyak@x.example") for _ in range(1_000)), to("lain@x.example")])
             await answerer.settle()
@@ -112,7 +112,7 @@ async def test_one_address_is_answered_some_times_a_minute_and_others_still_are(
                 "count": 1_000 - ANSWERS_A_MINUTE,
             }
         ]
-        later = Answerer(replace(app, clock=lambda: NOON + timedelta(minutes=1)))
+        later = ReplySender(replace(app, clock=lambda: NOON + timedelta(minutes=1)))
         later.post([to("banyak@x.example")])
         await later.settle()
     assert len(channel.answers) == ANSWERS_A_MINUTE + 2
@@ -123,7 +123,7 @@ async def test_a_stop_that_is_new_is_confirmed_however_much_was_answered(
 ) -> None:
     channel = FakeChannel()
     async with city(sqlite_url, tmp_path, channel) as app:
-        answerer = Answerer(app)
+        answerer = ReplySender(app)
         answerer.post(
             [*(to("banyak@x.example") for _ in range(10)), to("banyak@x.example", owed=True)]
         )
@@ -134,7 +134,7 @@ async def test_a_stop_that_is_new_is_confirmed_however_much_was_answered(
 async def test_answers_beyond_what_may_wait_are_dropped(sqlite_url: str, tmp_path: Path) -> None:
     slow = SlowAnswers(name="email")
     async with city(sqlite_url, tmp_path, slow) as app:
-        answerer = Answerer(app)
+        answerer = ReplySender(app)
         with capture_logs() as logs:
             answerer.post(to(f"warga{n}@x.example") for n in range(WAITING_LIMIT + 7))
         assert [entry["count"] for entry in logs] == [7]
@@ -147,7 +147,7 @@ async def test_an_answer_that_the_database_keeps_from_leaving_is_logged(
 ) -> None:
     channel = FakeChannel()
     async with city(database_url, tmp_path, channel) as app:
-        answerer = Answerer(app)
+        answerer = ReplySender(app)
         app.database.write_now(
             lambda connection: connection.execute(text("ALTER TABLE custody RENAME TO away"))
         )

@@ -11,7 +11,9 @@ from PIL import Image
 from broadcaster.media import decoder_process, images
 from broadcaster.media.decoder_process import MIB, Bounds
 from broadcaster.media.images import BadPicture
+from broadcaster.runtime.refusal_words import indonesian
 from support import uploads
+from support.wording import refuses
 
 LARGEST = uploads.encoded(Image.new("RGBA", (8_000, 5_000), (3, 4, 5, 100)), "WEBP", lossless=True)
 """Two kilobytes that unpack to 40 megapixels."""
@@ -49,7 +51,7 @@ def test_a_child_refuses_in_the_same_words(data: bytes) -> None:
         decoder_process.read(data)
     with pytest.raises(BadPicture) as by_hand:
         images.read(data)
-    assert str(by_child.value) == str(by_hand.value)
+    assert indonesian(by_child.value) == indonesian(by_hand.value)
 
 
 def test_the_largest_picture_takes_no_memory_of_the_process_that_asks() -> None:
@@ -65,10 +67,10 @@ def test_the_largest_picture_takes_no_memory_of_the_process_that_asks() -> None:
     "bounds", [Bounds(memory_bytes=300 * MIB), Bounds(wall_seconds=0.01)], ids=["memory", "time"]
 )
 def test_a_picture_beyond_its_bounds_is_refused_in_words(bounds: Bounds) -> None:
-    with pytest.raises(BadPicture, match="terlalu berat untuk diolah"):
+    with pytest.raises(BadPicture, match="picture_too_costly"):
         decoder_process.read(HEAVY, bounds)
 
 
 def test_what_is_too_heavy_starts_no_child() -> None:
-    with pytest.raises(BadPicture, match="lebih besar dari 10 MB"):
+    with refuses(BadPicture, match="lebih besar dari 10 MB"):
         decoder_process.read(bytes(images.UPLOAD_BYTES + 1), Bounds(wall_seconds=0))

@@ -13,6 +13,7 @@ from PIL import Image, ImageCms
 
 from broadcaster.media import images
 from broadcaster.media.images import VARIANTS, BadPicture, Picture
+from broadcaster.runtime.refusal_words import indonesian
 from support import uploads
 
 KINDS = st.sampled_from(["JPEG", "PNG", "WEBP"])
@@ -47,7 +48,7 @@ def refusal(data: bytes) -> str:
     """Why an upload is refused."""
     with pytest.raises(BadPicture) as caught:
         images.read(data)
-    return str(caught.value)
+    return indonesian(caught.value)
 
 
 # --- what is taken ----------------------------------------------------------------------------------------

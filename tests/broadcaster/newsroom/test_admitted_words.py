@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import channels
 from broadcaster.domain.editions import freeze, withdrawal
-from broadcaster.domain.fields import InvalidAnnouncement
+from broadcaster.domain.refusals import InvalidAnnouncement
 from channels.base.contract import BadAddress, Edition, PageRequest
 from support import desk, samples
 from support.awkward import LINES, PROSE, squeezed

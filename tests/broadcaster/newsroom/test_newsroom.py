@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import func, select, text
 
 from broadcaster.domain.accounts import Account
-from broadcaster.domain.fields import InvalidAnnouncement
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.newsroom import corrections, forms, release, review
 from broadcaster.newsroom import drafts as newsroom
 from broadcaster.newsroom.desk import HOLD, Desk
@@ -23,7 +24,7 @@ from broadcaster.newsroom.release import publish_held
 from broadcaster.publishing import publications, schedule
 from broadcaster.publishing.corrections import correct
 from broadcaster.store import accounts, announcement_lists, announcements, audit, drafts, nudges
-from broadcaster.store.announcement_lists import Wanted
+from broadcaster.store.announcement_lists import AnnouncementFilter
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.database import Database, is_sqlite
 from broadcaster.store.tables import edition
@@ -31,6 +32,7 @@ from subscribers.areas import AreaTree
 from support.desk import EMERGENCY, NOTICE, NOW, checked, later, press
 from support.staffing import person
 from support.waiting import until
+from support.wording import refuses
 
 
 class Newsroom:
@@ -192,7 +194,7 @@ def test_a_duplicate_has_the_words_and_areas_but_no_times(desk: Newsroom) -> Non
 def test_a_form_beyond_all_measure_is_refused_and_nothing_is_stored(desk: Newsroom) -> None:
     with pytest.raises(InvalidAnnouncement):
         desk.draft(body="x" * forms.FORM_BYTES)
-    assert desk.database.read_now(announcement_lists.counts, Wanted())["draft"] == 0
+    assert desk.database.read_now(announcement_lists.counts, AnnouncementFilter())["draft"] == 0
 
 
 # --- four eyes ----------------------------------------------------------------------------------------
@@ -213,7 +215,7 @@ def test_another_person_approves_and_it_goes_out_after_the_hold(room: Newsroom) 
 
 def test_an_emergency_goes_out_at_once_and_must_have_been_read(room: Newsroom) -> None:
     row = room.submitted(**EMERGENCY)
-    with pytest.raises(NotAllowed, match="Baca"):
+    with pytest.raises(NotAllowed, match="not_read"):
         room.approve(row)
     stored = room.approve(row, read=True)
     assert (stored.status, stored.lane, room.editions()) == ("published", "emergency", 1)
@@ -241,9 +243,9 @@ def test_no_editor_approves_not_even_of_an_earlier_version(desk: Newsroom) -> No
     row = desk.draft("eka")
     desk.do(newsroom.save, "rina", {**NOTICE, "title": "Lain"}, announcement_id=row.id)
     row = desk.do(review.submit, "rina", row.id)
-    with pytest.raises(NotAllowed, match="sendiri"):
+    with refuses(NotAllowed, match="sendiri"):
         desk.approve(row, "eka")
-    with pytest.raises(NotAllowed, match="sendiri"):
+    with refuses(NotAllowed, match="sendiri"):
         desk.do(review.send_back, "eka", row.id, "Perbaiki.")
     assert desk.nudged() == [("dewi", "review")]
     assert desk.approve(row).status == "approved"
@@ -264,10 +266,10 @@ def test_who_holds_for_another_agency_or_area_neither_submits_nor_approves(desk:
     desk.hire(person("uci", "approver", areas=("32.77.01",)))
     mine = desk.draft("tia", agency="Perumda Tirta")
     other = desk.draft("tia", agency="BPBD")
-    with pytest.raises(NotAllowed, match="di luar tugas"):
+    with pytest.raises(NotAllowed, match="not_yours"):
         desk.do(review.submit, "tia", other.id)
     row = desk.do(review.submit, "tia", mine.id)
-    with pytest.raises(NotAllowed, match="di luar tugas"):
+    with pytest.raises(NotAllowed, match="not_yours"):
         desk.approve(row, "uci")
     assert desk.approve(row).status == "approved"
 
@@ -280,7 +282,7 @@ def test_an_edit_voids_review_and_approval(room: Newsroom) -> None:
     assert changed.state == "review"
     with pytest.raises(Outdated):
         room.approve(row)
-    with pytest.raises(NotAllowed, match="berubah"):
+    with refuses(NotAllowed, match="berubah"):
         room.do(review.approve, "dewi", row.id, seen=row.bound, version=changed.version)
     room.approve(changed)
     asked = room.nudged()
@@ -341,7 +343,7 @@ def test_what_is_returned_says_why_and_whoever_returned_it_does_not_mend_it(room
     back = room.do(review.send_back, "eka", row.id, "Jam berapa air hidup lagi?")
     assert (back.state, back.note) == ("returned", "Jam berapa air hidup lagi?")
     assert ("rina", "returned") in room.nudged()
-    with pytest.raises(NotAllowed, match="mengembalikan"):
+    with pytest.raises(NotAllowed, match="returned_by_you"):
         room.do(newsroom.save, "eka", {**NOTICE, "title": "X"}, announcement_id=row.id)
     room.do(
         newsroom.save, "rina", {**NOTICE, "title": "Air hidup lagi 14.00"}, announcement_id=row.id
@@ -371,13 +373,12 @@ def test_an_exercise_looks_the_same_and_never_leaves(room: Newsroom) -> None:
     assert room.editions() == 0
     other = room.do(newsroom.save, "rina", EMERGENCY, training=True)
     for role in ("grant", "breaker"):
-        with pytest.raises(NotAllowed, match="latihan"):
+        with pytest.raises(NotAllowed, match="drill"):
             room.database.write_now(
                 publications.publish,
                 press(),
                 press().examine(EMERGENCY, NOW),
-                actor="x",
-                now=NOW,
+                actor=NamedActor(name="x", now=NOW),
                 announcement_id=other.id,
                 role=role,
             )
@@ -388,9 +389,9 @@ def test_one_person_alone_publishes_only_an_emergency_and_only_where_allowed(
     room: Newsroom,
 ) -> None:
     flood, water = room.draft(**EMERGENCY), room.draft()
-    with pytest.raises(NotAllowed, match="Satu orang"):
+    with pytest.raises(NotAllowed, match="alone_not_allowed"):
         room.do(release.break_glass, "rina", flood.id, reason="Sungai meluap.", allowed=False)
-    with pytest.raises(NotAllowed, match="Hanya"):
+    with refuses(NotAllowed, match="Hanya"):
         room.do(release.break_glass, "rina", water.id, reason="Cepat.", allowed=True)
     stored = room.do(
         release.break_glass,
@@ -424,14 +425,14 @@ def test_a_correction_waits_for_a_second_person_and_changes_nothing_until_then(
         corrections.propose_correction, "rina", row.id, form, reason="Jamnya salah.", after=60
     )
     assert room.now(row) == row
-    with pytest.raises(NotAllowed, match="menunggu persetujuan"):
+    with refuses(NotAllowed, match="menunggu persetujuan"):
         room.do(corrections.propose_withdrawal, "budi", row.id, reason="Batal.", after=61)
-    with pytest.raises(NotAllowed, match="berubah"):
+    with refuses(NotAllowed, match="berubah"):
         room.do(corrections.approve, "dewi", row.id, seen="lain", after=62)
     stored = room.do(corrections.approve, "dewi", row.id, seen=waiting.bound, after=63)
     pressed_twice = room.do(corrections.approve, "dewi", row.id, seen=waiting.bound, after=64)
     assert (pressed_twice.number, room.editions()) == (None, 1)
-    with pytest.raises(NotAllowed, match="segera terbit"):
+    with pytest.raises(NotAllowed, match="proposal_approved"):
         room.do(corrections.approve, "dewi", row.id, seen="lain", after=64)
     assert (stored.number, room.editions(), released(room, 92)) == (None, 1, [])
     (stored,) = released(room, 94)
@@ -564,7 +565,7 @@ def test_a_correction_and_a_withdrawal_can_be_called_back_within_the_hold(room: 
         room.do(corrections.approve, "dewi", row.id, seen=waiting.bound, after=61)
         room.do(corrections.call_back, "dewi", row.id, after=62)
         assert released(room, 200) == []
-        with pytest.raises(NotAllowed, match="belum disetujui"):
+        with pytest.raises(NotAllowed, match="proposal_unapproved"):
             room.do(corrections.call_back, "dewi", row.id, after=63)
         assert room.database.read_now(drafts.proposed, row.id).bound == waiting.bound, (
             "it waits for a second person again"
@@ -625,7 +626,12 @@ def test_a_held_correction_of_what_was_corrected_meanwhile_waits_again(room: New
     room.do(corrections.approve, "dewi", row.id, seen=waiting.bound, after=61)
     other = checked({**NOTICE, "title": "Air mati lama"})
     room.database.write_now(
-        correct, press(), row.id, other, reason="Lain.", actor="token:portal", now=later(seconds=70)
+        correct,
+        press(),
+        row.id,
+        other,
+        reason="Lain.",
+        actor=NamedActor(name="token:portal", now=later(seconds=70)),
     )
     assert (released(room, 100), room.editions(), room.acts(row)[-1]) == ([], 2, "lapse_correction")
 
@@ -655,7 +661,7 @@ def test_who_proposes_does_not_approve(desk: Newsroom) -> None:
     desk.hire(person("eka", "author", "approver"))
     row = published(desk)
     waiting = desk.do(corrections.propose_withdrawal, "eka", row.id, reason="Batal.", after=60)
-    with pytest.raises(NotAllowed, match="sendiri"):
+    with refuses(NotAllowed, match="sendiri"):
         desk.do(corrections.approve, "eka", row.id, seen=waiting.bound, after=61)
     desk.do(corrections.approve, "dewi", row.id, seen=waiting.bound, after=62)
     (stored,) = released(desk, 93)
@@ -684,7 +690,7 @@ def test_lists_have_tabs_with_counts_search_filters_and_pages(room: Newsroom) ->
     other = room.do(newsroom.save, "budi", {**EMERGENCY, "agency": "BPBD"}, after=9)
     room.do(review.submit, "budi", other.id, after=10)
     look = room.database.read_now
-    assert look(announcement_lists.counts, Wanted()) == {
+    assert look(announcement_lists.counts, AnnouncementFilter()) == {
         "draft": 7,
         "waiting": 1,
         "scheduled": 0,
@@ -692,25 +698,35 @@ def test_lists_have_tabs_with_counts_search_filters_and_pages(room: Newsroom) ->
         "ended": 0,
         "archived": 0,
     }
-    first = look(announcement_lists.page, Wanted(tab="draft"), limit=4)
-    second = look(announcement_lists.page, Wanted(tab="draft"), before=first.following, limit=4)
+    first = look(announcement_lists.page, AnnouncementFilter(tab="draft"), limit=4)
+    second = look(
+        announcement_lists.page, AnnouncementFilter(tab="draft"), before=first.following, limit=4
+    )
     assert [item.title for item in (*first.items, *second.items)] == [
         f"Air mati {number}" for number in range(6, -1, -1)
     ]
     assert second.following == ""
     assert [
         item.title
-        for item in look(announcement_lists.page, Wanted(tab="draft", text="AIR 3")).items
+        for item in look(
+            announcement_lists.page, AnnouncementFilter(tab="draft", text="AIR 3")
+        ).items
     ] == ["Air mati 3"]
-    assert look(announcement_lists.counts, Wanted(text=other.code))["waiting"] == 1
+    assert look(announcement_lists.counts, AnnouncementFilter(text=other.code))["waiting"] == 1
     assert (
         look(
-            announcement_lists.counts, Wanted(level="emergency", agency="BPBD", author="staff:budi")
+            announcement_lists.counts,
+            AnnouncementFilter(level="emergency", agency="BPBD", author="staff:budi"),
         )["waiting"]
         == 1
     )
     assert look(announcement_lists.agencies) == ["BPBD"]
-    assert look(announcement_lists.counts, Wanted(since=later(seconds=5).timestamp()))["draft"] == 2
+    assert (
+        look(announcement_lists.counts, AnnouncementFilter(since=later(seconds=5).timestamp()))[
+            "draft"
+        ]
+        == 2
+    )
 
 
 def test_the_hold_is_thirty_seconds() -> None:
@@ -724,7 +740,7 @@ def test_a_picture_that_its_host_may_exchange_after_approval_is_not_submitted(
     desk: Newsroom,
 ) -> None:
     foreign = {"image": "https://lain.example/foto.jpg", "image_alt": "Pipa"}
-    with pytest.raises(InvalidAnnouncement, match="Unggah gambarnya"):
+    with pytest.raises(InvalidAnnouncement, match="image_elsewhere"):
         desk.submitted(**foreign)
     row = desk.submitted(
         image=f"https://info.cimahi.example/media/{'a' * 32}/web.jpg", image_alt="Pipa"
@@ -735,11 +751,11 @@ def test_a_picture_that_its_host_may_exchange_after_approval_is_not_submitted(
         desk.approve(desk.now(row))
     published = desk.do(
         lambda c, d: publications.publish(
-            c, d.press, d.press.examine(NOTICE, d.now), actor="cli", now=d.now
+            c, d.press, d.press.examine(NOTICE, d.now), actor=NamedActor(name="cli", now=d.now)
         ),
         "rina",
     )
-    with pytest.raises(InvalidAnnouncement, match="Unggah gambarnya"):
+    with pytest.raises(InvalidAnnouncement, match="image_elsewhere"):
         desk.do(
             corrections.propose_correction,
             "rina",
@@ -786,14 +802,18 @@ def test_a_correction_of_what_was_corrected_meanwhile_is_not_approved_unseen(
             connection,
             at.press,
             at.press.examine({**NOTICE, **changes}, at.now),
-            actor="cli",
-            now=at.now,
+            actor=NamedActor(name="cli", now=at.now),
         )
 
     def correct_at_once(connection: Any, at: Desk, **changes: Any) -> Any:
         checked = at.press.examine({**NOTICE, **changes}, at.now)
         return correct(
-            connection, at.press, row.id, checked, reason="Lokasi.", actor="token:x", now=at.now
+            connection,
+            at.press,
+            row.id,
+            checked,
+            reason="Lokasi.",
+            actor=NamedActor(name="token:x", now=at.now),
         )
 
     row = desk.do(publish, "rina")
@@ -805,7 +825,7 @@ def test_a_correction_of_what_was_corrected_meanwhile_is_not_approved_unseen(
         reason="Judul.",
     )
     desk.do(correct_at_once, "rina", body="Tampung air. Truk tangki pindah ke lapangan RW 05.")
-    with pytest.raises(NotAllowed, match="tidak lagi sama"):
+    with pytest.raises(NotAllowed, match="proposal_stale"):
         desk.do(corrections.approve, "dewi", row.id, seen=waiting.bound)
     desk.do(corrections.refuse, "dewi", row.id, "Sudah diralat.")
 

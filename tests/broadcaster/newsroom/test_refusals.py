@@ -10,7 +10,7 @@ import pytest
 
 from broadcaster.domain import accounts
 from broadcaster.domain.accounts import BadAccount
-from broadcaster.domain.editorial_hints import Known, advise
+from broadcaster.domain.editorial_hints import HintContext, advise
 from broadcaster.domain.fields import Fields, restored
 from broadcaster.domain.rules import InvalidAnnouncement
 from broadcaster.newsroom import templates
@@ -20,6 +20,7 @@ from broadcaster.store.announcements import Announcement
 from broadcaster.store.database import Database
 from broadcaster.store.tokens import BadToken
 from support.desk import CLARIFICATION, EMERGENCY, NOTICE, NOW, checked, press
+from support.wording import worded
 
 UNSEEN = (
     "\u3164",
@@ -42,7 +43,7 @@ def refusals(raw: dict[str, Any], **changes: Any) -> dict[str, str]:
     try:
         checked(raw, **changes)
     except InvalidAnnouncement as invalid:
-        return {problem.field: f"{problem.reason} {problem.remedy}" for problem in invalid.problems}
+        return {problem.field: f"{problem.reason} {problem.remedy}" for problem in worded(invalid)}
     return {}
 
 
@@ -140,7 +141,7 @@ def test_a_name_is_kept_without_what_nobody_sees() -> None:
 
 def test_a_token_without_a_readable_name_is_refused(database: Database) -> None:
     for name in ("\u3164", "\u200b", "\u2800", "—"):
-        with pytest.raises(BadToken, match="Token perlu nama"):
+        with pytest.raises(BadToken, match="token_name_missing"):
             database.write_now(tokens.add, name, ["read"])
 
 
@@ -175,7 +176,9 @@ def test_what_is_rarely_meant_is_pointed_out_of_any_other_announcement() -> None
         ("expires", "2029-01-02 08:00"),
     ):
         fields = checked({**NOTICE, "expires": None}, **{field: moment}).fields
-        assert [problem.field for problem in advise(fields, now=NOW, known=Known())] == [field]
+        assert [problem.field for problem in advise(fields, now=NOW, known=HintContext())] == [
+            field
+        ]
 
 
 @pytest.mark.parametrize(

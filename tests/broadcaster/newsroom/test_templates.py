@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from broadcaster.domain.accounts import Account
-from broadcaster.domain.fields import InvalidAnnouncement
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.newsroom import drafts, forms, templates
 from broadcaster.newsroom.desk import Desk
 from broadcaster.simulation.staff import TEMPLATES, add_templates
@@ -20,6 +20,7 @@ from broadcaster.store.database import Database
 from broadcaster.store.templates import Template
 from support.desk import NOTICE, NOW, press
 from support.staffing import person
+from support.wording import refuses, worded
 
 FORM = {
     **NOTICE,
@@ -94,7 +95,7 @@ def test_a_name_is_short_and_nobody_elses(shelf: Shelf, name: str, why: str) -> 
     other = shelf.kept("Posyandu")
     row = shelf.do(drafts.save, FORM)
     for act, args in ((templates.keep, (row.id, name)), (templates.rename, (other.id, name))):
-        with pytest.raises(InvalidAnnouncement, match=why):
+        with refuses(InvalidAnnouncement, match=why):
             shelf.do(act, *args)
     assert shelf.names == [kept.name, "Posyandu"]
 
@@ -127,7 +128,7 @@ def test_what_is_gone_is_gone(shelf: Shelf) -> None:
     kept = shelf.kept()
     shelf.do(templates.delete, kept.id)
     for act, args in ((templates.use, ()), (templates.rename, ("Lain",)), (templates.delete, ())):
-        with pytest.raises(NotAllowed, match="sudah tidak ada"):
+        with pytest.raises(NotAllowed, match="no_template"):
             shelf.do(act, kept.id, *args)
 
 
@@ -152,7 +153,7 @@ def test_the_demos_templates_lack_nothing_but_their_times_and_blanks(shelf: Shel
         row = shelf.do(templates.use, template.id)
         with pytest.raises(InvalidAnnouncement) as refused:
             press().examine(forms.form_of(row), NOW)
-        assert all("Masih ada isian kosong" in problem.reason for problem in refused.value.problems)
+        assert all("Masih ada isian kosong" in problem.reason for problem in worded(refused.value))
         filled = {
             name: re.sub(r"\([^)]*\)|\.\.", "05", text)
             for name, text in template.form.items()

@@ -14,15 +14,16 @@ from sqlalchemy import update
 from broadcaster.app import App
 from broadcaster.delivery import status
 from broadcaster.delivery.drain import Deliverer
+from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import hold_ups
-from broadcaster.publishing.press import Stored
+from broadcaster.publishing.press import StoredAnnouncement
 from broadcaster.store import audit, channels, ledger, tier
 from broadcaster.store import hold_ups as store
 from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.staff_tables import hold_up
 from broadcaster.store.tables import run
 from channels.base.contract import Deferred, Halted, Outcome, Receipt, Recipient, Rejected
-from channels.base.rendering import WIB, full_moment_text
+from channels.base.moments import WIB, full_moment_text
 from support.browsing import EMERGENCY, NOTICE
 from support.fakes import FakeChannel
 from support.sending import everything_due, fill, with_channels
@@ -41,7 +42,7 @@ async def office(database_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]
         yield opened
 
 
-async def warned(office: PostOffice, fields: Any = EMERGENCY, **changes: Any) -> Stored:
+async def warned(office: PostOffice, fields: Any = EMERGENCY, **changes: Any) -> StoredAnnouncement:
     """An emergency for five chats and one mail box, published and filled."""
     for number in range(5):
         await office.site.subscriber(str(7_100_000_000 + number), "telegram")
@@ -81,7 +82,7 @@ def aged(app: App, seconds: float) -> None:
 
 def known(office: PostOffice) -> list[store.HoldUp]:
     """What stands and was told."""
-    return office.site.app.database.read_now(hold_ups.told)
+    return office.site.app.database.read_now(hold_ups.reported)
 
 
 async def test_an_emergency_that_waits_for_hours_is_told_by_mail_with_date_and_time(
@@ -260,7 +261,13 @@ async def test_who_paused_it_knows_and_nobody_is_called(office: PostOffice) -> N
 
     await staff(office)
     stored = await warned(office)
-    await steer(office.site.app, stored.id, "pause", why="salah ketik", actor="staff:dewi")
+    await steer(
+        office.site.app,
+        stored.id,
+        "pause",
+        why="salah ketik",
+        actor=NamedActor(name="staff:dewi", now=office.site.clock()),
+    )
     await hold_ups.look(office.site.app)
     assert known(office) == []
     assert office.site.app.database.read_now(ledger.progress, stored.id).sending == "paused"
@@ -321,7 +328,7 @@ async def test_one_chat_that_is_told_to_wait_for_hours_calls_nobody(office: Post
     assert known(office) == []
 
 
-async def held_and_told(office: PostOffice, **changes: Any) -> Stored:
+async def held_and_told(office: PostOffice, **changes: Any) -> StoredAnnouncement:
     """An emergency that Telegram lets wait for hours, of which Dewi has read."""
     await staff(office)
     stored = await warned(office, **changes)
@@ -367,7 +374,13 @@ async def test_who_stopped_what_waited_reads_no_all_clear(office: PostOffice) ->
     from broadcaster.delivery.controls import steer
 
     stored = await held_and_told(office)
-    await steer(office.site.app, stored.id, "cancel", why="salah kirim", actor="staff:dewi")
+    await steer(
+        office.site.app,
+        stored.id,
+        "cancel",
+        why="salah kirim",
+        actor=NamedActor(name="staff:dewi", now=office.site.clock()),
+    )
     await drained(office, Receipt())
     aged(office.site.app, hold_ups.CALM)
     assert await looked(office) == []
@@ -389,7 +402,7 @@ async def test_a_withdrawn_emergency_that_must_wait_is_told_too(office: PostOffi
     assert letter["subject"].startswith("[Darurat] PERHATIAN, peringatan tertahan: ")
 
 
-async def warned_many(office: PostOffice) -> Stored:
+async def warned_many(office: PostOffice) -> StoredAnnouncement:
     """An emergency for 155 chats, of which each is less than the share that is a hold-up."""
     await staff(office)
     for number in range(150):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.rules import CheckedAnnouncement
 from broadcaster.newsroom import drafts, release, review
 from broadcaster.newsroom.desk import HOLD, Desk
@@ -47,7 +48,7 @@ class Room:
     def granted(self, fields: CheckedAnnouncement) -> str:
         """Schedule it by the command line: nobody of staff wrote or approved it."""
         stored = self.database.write_now(
-            publications.publish, press(), fields, actor="cli", now=NOW
+            publications.publish, press(), fields, actor=NamedActor(name="cli", now=NOW)
         )
         return stored.id
 

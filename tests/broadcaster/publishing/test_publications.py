@@ -16,14 +16,15 @@ import pytest
 from sqlalchemy import Connection, Row, select, update
 
 from broadcaster.domain import signatures
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.codes import is_code
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.domain.rules import Fields, InvalidAnnouncement
 from broadcaster.domain.signatures import Signer
 from broadcaster.publishing import corrections, publications, schedule
 from broadcaster.publishing.lateness import STALE
-from broadcaster.publishing.press import Stored
-from broadcaster.store import announcements, audit, metrics
+from broadcaster.publishing.press import StoredAnnouncement
+from broadcaster.store import announcements, archive, audit, metrics
 from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.audit_tables import audit as audit_table
 from broadcaster.store.database import Database
@@ -31,6 +32,7 @@ from broadcaster.store.tables import announcement, edition, edition_area, run
 from subscribers.areas import AreaTree
 from support import desk, world
 from support.desk import NOW, checked, count, later, press
+from support.wording import refuses
 
 PRESS = press()
 
@@ -43,10 +45,12 @@ class BrokenSigner(Signer):
         raise OSError("no key")
 
 
-def publish(database: Database, raw: dict[str, Any] = desk.NOTICE, **changes: Any) -> Stored:
+def publish(
+    database: Database, raw: dict[str, Any] = desk.NOTICE, **changes: Any
+) -> StoredAnnouncement:
     """Publish an announcement at NOW."""
     return database.write_now(
-        publications.publish, PRESS, checked(raw, **changes), actor="rina", now=NOW
+        publications.publish, PRESS, checked(raw, **changes), actor=NamedActor(name="rina", now=NOW)
     )
 
 
@@ -59,14 +63,14 @@ def runs_of(database: Database, edition_id: int | None) -> dict[str, Row[Any]]:
     }
 
 
-def found(database: Database, stored: Stored) -> Announcement:
+def found(database: Database, stored: StoredAnnouncement) -> Announcement:
     """The announcement as it is stored now."""
     row = database.read_now(announcements.find, stored.id)
     assert row is not None
     return row
 
 
-def newest(database: Database, stored: Stored) -> EditionRow:
+def newest(database: Database, stored: StoredAnnouncement) -> EditionRow:
     """The newest edition of an announcement."""
     row = database.read_now(announcements.newest_edition, stored.id)
     assert row is not None
@@ -172,7 +176,9 @@ def test_an_announcement_goes_only_by_the_channels_it_names(database: Database) 
 def test_a_failure_in_the_middle_leaves_nothing(database: Database) -> None:
     broken = press(signer=BrokenSigner.from_seed(bytes(32)))
     with pytest.raises(OSError, match="no key"):
-        database.write_now(publications.publish, broken, checked(), actor="rina", now=NOW)
+        database.write_now(
+            publications.publish, broken, checked(), actor=NamedActor(name="rina", now=NOW)
+        )
     assert [
         count(database, table) for table in (announcement, edition, edition_area, run, audit_table)
     ] == [0] * 5
@@ -204,7 +210,10 @@ def test_a_taken_code_is_drawn_again(database: Database) -> None:
 def test_codes_and_ids_are_all_different_and_ids_sort_by_time(database: Database) -> None:
     many = [
         database.write_now(
-            publications.save_draft, PRESS, checked(), actor="rina", now=later(seconds=second)
+            publications.save_draft,
+            PRESS,
+            checked(),
+            actor=NamedActor(name="rina", now=later(seconds=second)),
         )
         for second in range(20)
     ]
@@ -226,7 +235,10 @@ def test_the_preview_is_what_will_be_published(database: Database) -> None:
 
 def test_another_citys_prefix_stands_in_its_codes(database: Database) -> None:
     stored = database.write_now(
-        publications.publish, press(code_prefix="BDG"), checked(), actor="cli", now=NOW
+        publications.publish,
+        press(code_prefix="BDG"),
+        checked(),
+        actor=NamedActor(name="cli", now=NOW),
     )
     assert is_code(stored.code, "BDG")
 
@@ -235,73 +247,102 @@ def test_another_citys_prefix_stands_in_its_codes(database: Database) -> None:
 
 
 def test_a_draft_has_its_code_from_the_start_and_no_edition(database: Database) -> None:
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     assert (draft.status, draft.edition) == ("draft", None)
     assert count(database, edition) == count(database, run) == 0
     published = database.write_now(
-        publications.publish_stored, PRESS, draft.id, actor="dewi", now=later(minutes=1)
+        publications.publish_stored,
+        PRESS,
+        draft.id,
+        actor=NamedActor(name="dewi", now=later(minutes=1)),
     )
     assert (published.id, published.code, published.status) == (draft.id, draft.code, "published")
     assert acts(database) == [("rina", "edit"), ("dewi", "publish")]
 
 
 def test_a_draft_can_be_changed_until_it_is_published(database: Database) -> None:
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     changed = checked(title="Air PDAM mati di Cibabat dan Pasirkaliki")
     database.write_now(
-        publications.save_draft, PRESS, changed, actor="rina", now=NOW, announcement_id=draft.id
+        publications.save_draft,
+        PRESS,
+        changed,
+        actor=NamedActor(name="rina", now=NOW),
+        announcement_id=draft.id,
     )
     assert found(database, draft).fields.title.endswith("Pasirkaliki")
     database.write_now(
-        publications.publish, PRESS, changed, actor="cli", now=NOW, announcement_id=draft.id
+        publications.publish,
+        PRESS,
+        changed,
+        actor=NamedActor(name="cli", now=NOW),
+        announcement_id=draft.id,
     )
-    with pytest.raises(NotAllowed, match="terbit"):
+    with refuses(NotAllowed, match="terbit"):
         database.write_now(
             publications.save_draft,
             PRESS,
             checked(),
-            actor="rina",
-            now=NOW,
+            actor=NamedActor(name="rina", now=NOW),
             announcement_id=draft.id,
         )
     assert newest(database, draft).edition.wording("id").title.endswith("Pasirkaliki")
 
 
 def test_an_author_publishes_nothing_alone(database: Database) -> None:
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     with pytest.raises(NotAllowed):
         database.write_now(
-            publications.publish_stored, PRESS, draft.id, actor="rina", now=NOW, role="author"
+            publications.publish_stored,
+            PRESS,
+            draft.id,
+            actor=NamedActor(name="rina", now=NOW),
+            role="author",
         )
     assert count(database, edition) == 0
 
 
 def test_a_stored_draft_is_held_against_the_rules_of_the_day(database: Database) -> None:
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
-    with pytest.raises(InvalidAnnouncement, match="sudah lewat"):
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
+    with refuses(InvalidAnnouncement, match="sudah lewat"):
         database.write_now(
-            publications.publish_stored, PRESS, draft.id, actor="dewi", now=later(days=1)
+            publications.publish_stored,
+            PRESS,
+            draft.id,
+            actor=NamedActor(name="dewi", now=later(days=1)),
         )
     assert found(database, draft).state == "draft"
     assert count(database, edition) == 0
 
 
 def test_an_unknown_announcement_is_told_so(database: Database) -> None:
-    with pytest.raises(NotAllowed, match="tidak ada"):
-        database.write_now(publications.publish_stored, PRESS, "f" * 32, actor="dewi", now=NOW)
+    with refuses(NotAllowed, match="tidak ada"):
+        database.write_now(
+            publications.publish_stored, PRESS, "f" * 32, actor=NamedActor(name="dewi", now=NOW)
+        )
 
 
 def test_a_double_click_publishes_once(database_url: str) -> None:
     database = Database(database_url)
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     results = at_once(
         database_url,
         lambda own: own.write_now(
-            publications.publish_stored, PRESS, draft.id, actor="dewi", now=NOW
+            publications.publish_stored, PRESS, draft.id, actor=NamedActor(name="dewi", now=NOW)
         ),
         times=4,
     )
-    assert sum(isinstance(result, Stored) for result in results) == 1
+    assert sum(isinstance(result, StoredAnnouncement) for result in results) == 1
     assert sum(isinstance(result, NotAllowed) for result in results) == 3
     assert (count(database, edition), count(database, run)) == (1, 3)
     database.close()
@@ -329,15 +370,17 @@ def test_a_schedule_stores_no_edition_until_its_time(database: Database) -> None
 
 
 def test_a_schedule_without_a_time_is_refused(database: Database) -> None:
-    with pytest.raises(InvalidAnnouncement, match="publish_at"):
-        database.write_now(publications.schedule, PRESS, checked(), actor="rina", now=NOW)
+    with refuses(InvalidAnnouncement, match="publish_at"):
+        database.write_now(
+            publications.schedule, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+        )
 
 
 def test_racing_workers_publish_a_schedule_once(database_url: str) -> None:
     database = Database(database_url)
     planned = [publish(database, publish_at="2026-11-25 09:00") for _ in range(5)]
     due = datetime.fromisoformat("2026-11-25T09:00:00+07:00")
-    results: Sequence[list[Stored]] = at_once(
+    results: Sequence[list[StoredAnnouncement]] = at_once(
         database_url, lambda own: own.write_now(schedule.publish_due, PRESS, now=due), times=4
     )
     assert sorted(stored.id for stored in itertools.chain(*results)) == sorted(
@@ -361,7 +404,10 @@ def test_a_schedule_missed_by_more_than_thirty_minutes_asks_a_person(database: D
     )
     assert acts(database)[-1] == ("clock", "miss")
     published = database.write_now(
-        publications.publish_stored, PRESS, planned.id, actor="dewi", now=later(hours=5)
+        publications.publish_stored,
+        PRESS,
+        planned.id,
+        actor=NamedActor(name="dewi", now=later(hours=5)),
     )
     assert published.status == "published"
     assert found(database, planned).note == ""
@@ -389,7 +435,11 @@ def test_an_unscheduled_announcement_stays_approved_and_is_not_published(
 ) -> None:
     planned = publish(database, publish_at="2026-11-25 09:00")
     stored = database.write_now(
-        publications.unschedule, PRESS, planned.id, actor="dewi", now=NOW, role="approver"
+        publications.unschedule,
+        PRESS,
+        planned.id,
+        actor=NamedActor(name="dewi", now=NOW),
+        role="approver",
     )
     assert stored.status == "approved"
     assert database.write_now(schedule.publish_due, PRESS, now=later(hours=2)) == []
@@ -397,8 +447,7 @@ def test_an_unscheduled_announcement_stays_approved_and_is_not_published(
         publications.schedule,
         PRESS,
         checked(publish_at="2026-11-25 11:00"),
-        actor="dewi",
-        now=NOW,
+        actor=NamedActor(name="dewi", now=NOW),
         announcement_id=planned.id,
         role="approver",
     )
@@ -420,7 +469,9 @@ def test_expired_announcements_end_and_others_stay(database: Database) -> None:
 # --- corrections ----------------------------------------------------------------------------------
 
 
-def correct(database: Database, stored: Stored, now: datetime, **changes: Any) -> Stored:
+def correct(
+    database: Database, stored: StoredAnnouncement, now: datetime, **changes: Any
+) -> StoredAnnouncement:
     """Correct an announcement: the water returns later."""
     changes = {"title": "Air PDAM mati di Cibabat sampai sore", **changes}
     return database.write_now(
@@ -429,8 +480,7 @@ def correct(database: Database, stored: Stored, now: datetime, **changes: Any) -
         stored.id,
         checked(now=now, **changes),
         reason="Air kembali pukul 16.00.",
-        actor="dewi",
-        now=now,
+        actor=NamedActor(name="dewi", now=now),
     )
 
 
@@ -495,7 +545,7 @@ def test_a_correction_reaches_every_channel_of_the_original(database: Database) 
     assert set(runs_of(database, stored.edition)) == {"whatsapp", "email"}
     area = AreaTree.built_in()["cibabat"].code
     pages = {
-        name: database.read_now(announcements.concerning, area, since=0, channel=name)
+        name: database.read_now(archive.concerning, area, since=0, channel=name)
         for name in ("feed", "email", "display")
     }
     listed = {name: len(page.editions) for name, page in pages.items()}
@@ -507,15 +557,14 @@ def test_a_correction_may_widen_the_areas(database: Database) -> None:
     correct(database, original, later(hours=1), areas=["cibabat", "melong"])
     melong = AreaTree.built_in()["melong"].code
     assert [
-        found.number
-        for found in database.read_now(announcements.concerning, melong, since=0).editions
+        found.number for found in database.read_now(archive.concerning, melong, since=0).editions
     ] == [2]
 
 
 def shown_in(database: Database, slug: str, channel: str = "feed") -> list[tuple[int, str]]:
     """Number and change of the editions that feeds or screens of an area are made of."""
     page = database.read_now(
-        announcements.concerning, AreaTree.built_in()[slug].code, since=0, channel=channel
+        archive.concerning, AreaTree.built_in()[slug].code, since=0, channel=channel
     )
     return [(found.number, found.change) for found in page.editions]
 
@@ -595,15 +644,14 @@ def test_an_ended_announcement_can_be_corrected_and_is_published_again(database:
 
 def test_a_correction_without_a_change_or_a_reason_is_refused(database: Database) -> None:
     original = publish(database)
-    with pytest.raises(NotAllowed, match="sama"):
+    with refuses(NotAllowed, match="sama"):
         database.write_now(
             corrections.correct,
             PRESS,
             original.id,
             checked(),
             reason="Salah.",
-            actor="dewi",
-            now=NOW,
+            actor=NamedActor(name="dewi", now=NOW),
         )
     other = checked(title="Lain")
     for reason, said in (
@@ -611,22 +659,33 @@ def test_a_correction_without_a_change_or_a_reason_is_refused(database: Database
         ("...", "Belum diisi"),
         ("x" * 301, "Kelebihan 1 karakter"),
     ):
-        with pytest.raises(InvalidAnnouncement, match=said):
+        with refuses(InvalidAnnouncement, match=said):
             database.write_now(
-                corrections.correct, PRESS, original.id, other, reason=reason, actor="dewi", now=NOW
+                corrections.correct,
+                PRESS,
+                original.id,
+                other,
+                reason=reason,
+                actor=NamedActor(name="dewi", now=NOW),
             )
-    with pytest.raises(InvalidAnnouncement, match="publish_at"):
+    with refuses(InvalidAnnouncement, match="publish_at"):
         correct(database, original, NOW, publish_at="2026-11-25 12:00")
     assert count(database, edition) == 1
 
 
 def test_a_draft_can_be_neither_corrected_nor_withdrawn(database: Database) -> None:
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
-    with pytest.raises(NotAllowed, match="draf, jadi tidak dapat diralat"):
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
+    with refuses(NotAllowed, match="draf, jadi tidak dapat diralat"):
         correct(database, draft, NOW)
-    with pytest.raises(NotAllowed, match="draf, jadi tidak dapat dicabut"):
+    with refuses(NotAllowed, match="draf, jadi tidak dapat dicabut"):
         database.write_now(
-            corrections.withdraw, PRESS, draft.id, reason="Salah.", actor="dewi", now=NOW
+            corrections.withdraw,
+            PRESS,
+            draft.id,
+            reason="Salah.",
+            actor=NamedActor(name="dewi", now=NOW),
         )
 
 
@@ -634,7 +693,7 @@ def test_the_same_correction_twice_at_once_is_one_edition(database_url: str) -> 
     database = Database(database_url)
     original = publish(database)
     results = at_once(database_url, lambda own: correct(own, original, later(hours=1)), times=3)
-    assert sum(isinstance(result, Stored) for result in results) == 1
+    assert sum(isinstance(result, StoredAnnouncement) for result in results) == 1
     assert [row.number for row in database.read_now(announcements.versions, original.id)] == [1, 2]
     database.close()
 
@@ -642,10 +701,14 @@ def test_the_same_correction_twice_at_once_is_one_edition(database_url: str) -> 
 # --- withdrawals ----------------------------------------------------------------------------------
 
 
-def withdraw(database: Database, stored: Stored, now: datetime) -> Stored:
+def withdraw(database: Database, stored: StoredAnnouncement, now: datetime) -> StoredAnnouncement:
     """Take an announcement back."""
     return database.write_now(
-        corrections.withdraw, PRESS, stored.id, reason="Salah kelurahan.", actor="dewi", now=now
+        corrections.withdraw,
+        PRESS,
+        stored.id,
+        reason="Salah kelurahan.",
+        actor=NamedActor(name="dewi", now=now),
     )
 
 
@@ -672,9 +735,9 @@ def test_a_withdrawal_goes_where_the_original_went_and_ends_the_announcement(
 def test_what_is_withdrawn_stays_withdrawn(database: Database) -> None:
     original = publish(database)
     withdraw(database, original, later(hours=1))
-    with pytest.raises(NotAllowed, match=r"sudah dicabut pada 25 Nov 2026 08\.43 WIB"):
+    with refuses(NotAllowed, match=r"sudah dicabut pada 25 Nov 2026 08\.43 WIB"):
         withdraw(database, original, later(hours=2))
-    with pytest.raises(NotAllowed, match="sudah dicabut"):
+    with refuses(NotAllowed, match="sudah dicabut"):
         correct(database, original, later(hours=2))
     assert len(database.read_now(announcements.versions, original.id)) == 2
 
@@ -689,7 +752,7 @@ def test_two_withdrawals_at_once_are_one(database_url: str) -> None:
     database = Database(database_url)
     original = publish(database)
     results = at_once(database_url, lambda own: withdraw(own, original, later(hours=1)), times=3)
-    assert sum(isinstance(result, Stored) for result in results) == 1
+    assert sum(isinstance(result, StoredAnnouncement) for result in results) == 1
     assert count(database, edition) == 2
     database.close()
 
@@ -697,14 +760,18 @@ def test_two_withdrawals_at_once_are_one(database_url: str) -> None:
 def test_every_writer_leaves_a_whole_chain_of_acts(database_url: str) -> None:
     database = Database(database_url)
     drafts = [
-        database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+        database.write_now(
+            publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+        )
         for _ in range(3)
     ]
 
     def work(own: Database) -> None:
         for draft in drafts:
             own.write_now(_ignore, publications.publish_stored, draft.id)
-            own.write_now(publications.publish, PRESS, checked(), actor="cli", now=NOW)
+            own.write_now(
+                publications.publish, PRESS, checked(), actor=NamedActor(name="cli", now=NOW)
+            )
 
     at_once(database_url, work, times=3)
     assert sorted(acts(database)) == sorted(
@@ -713,14 +780,18 @@ def test_every_writer_leaves_a_whole_chain_of_acts(database_url: str) -> None:
     database.close()
 
 
-def _ignore(connection: Connection, act: Callable[..., Stored], announcement_id: str) -> None:
+def _ignore(
+    connection: Connection, act: Callable[..., StoredAnnouncement], announcement_id: str
+) -> None:
     with suppress(NotAllowed):
-        act(connection, PRESS, announcement_id, actor="dewi", now=NOW)
+        act(connection, PRESS, announcement_id, actor=NamedActor(name="dewi", now=NOW))
 
 
 def test_stored_fields_are_what_was_given(database: Database) -> None:
     given = checked(desk.CLARIFICATION)
-    stored = database.write_now(publications.publish, PRESS, given, actor="cli", now=NOW)
+    stored = database.write_now(
+        publications.publish, PRESS, given, actor=NamedActor(name="cli", now=NOW)
+    )
     raw = database.read_now(
         lambda connection: connection.execute(select(announcement.c.fields)).scalar_one()
     )

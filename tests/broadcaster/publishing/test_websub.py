@@ -15,7 +15,7 @@ from aiohttp import web
 from sqlalchemy import Connection
 
 from broadcaster.app import App
-from broadcaster.publishing.websub import AT_ONCE, Hubs
+from broadcaster.publishing.websub import AT_ONCE, HubNotifier
 from broadcaster.runtime import config
 from broadcaster.simulation.serving import running
 from broadcaster.store import custody
@@ -65,9 +65,9 @@ async def city(
             yield app
 
 
-def later(app: App, seconds: float) -> Hubs:
+def later(app: App, seconds: float) -> HubNotifier:
     """What a process tells hubs that begins so much later."""
-    return Hubs(replace(app, clock=lambda: datetime.now(UTC) + timedelta(seconds=seconds)))
+    return HubNotifier(replace(app, clock=lambda: datetime.now(UTC) + timedelta(seconds=seconds)))
 
 
 async def test_a_hub_is_told_once_of_every_feed_that_a_publication_changed(

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from broadcaster.app import App
 from broadcaster.delivery.drain import Deliverer
+from broadcaster.domain.actor import NamedActor
 from broadcaster.newsroom import drafts, review
 from broadcaster.runtime import config, custody
 from broadcaster.runtime.custody import Home, is_elsewhere
@@ -24,7 +25,7 @@ from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.migrate import migrate
 from broadcaster.worker import LaneWorker
 from channels.base.contract import Halted
-from channels.base.rendering import WIB, full_moment_text
+from channels.base.moments import WIB, full_moment_text
 from channels.base.staff_messages import Note
 from support.commanding import Program
 from support.fakes import FakeChannel
@@ -257,14 +258,14 @@ async def test_a_copy_tells_no_staff_tries_no_draft_and_publishes_no_schedule(
         assert moved_on.rowcount == 1
         worker = LaneWorker(app, "routine")
         worker._sweeps = True
-        await worker._keep_house()
+        await worker._run_due_work()
         state = app.database.read_now(
             lambda c: c.execute(
                 text("SELECT state FROM announcement WHERE id = :id"), {"id": planned.id}
             ).scalar_one()
         )
         assert state == "scheduled"
-        outcome = await contact.tell(app, "email", "rina@contoh.example", note())
+        outcome = await contact.send(app, "email", "rina@contoh.example", note())
         assert outcome == Halted(code="not at home")
 
 
@@ -324,7 +325,10 @@ async def test_adopted_it_sends_again_what_waits_or_stops_it(
     shutil.copytree(original, copy)
     async with at(copy) as app:
         done = app.database.write_now(
-            custody.adopt, app.settings, actor="cli", at=datetime.now(UTC), stop=choice == "stop"
+            custody.adopt,
+            app.settings,
+            actor=NamedActor(name="cli", now=datetime.now(UTC)),
+            stop=choice == "stop",
         )
         custody.write_mark(copy, done.identity, done.mark)
         assert (done.because, done.waiting.messages) == ("moved", 40)

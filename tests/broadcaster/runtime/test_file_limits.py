@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from broadcaster.runtime.file_limits import MOST, WANTED, file_limit
-from broadcaster.web.base.admission import RESERVED_FILES, Limits
+from broadcaster.web.base.admission import RESERVED_FILES, ConnectionLimits
 
 RAISING = "from broadcaster.runtime.file_limits import file_limit, raise_file_limit; print(file_limit(), raise_file_limit(), file_limit())"
 
@@ -24,11 +24,13 @@ def test_the_limit_now_is_never_above_the_one_that_can_be_had() -> None:
 
 
 def test_the_files_wanted_are_enough_for_all_connections() -> None:
-    assert Limits().within(WANTED) == Limits()
-    assert Limits().reserved + 2 * Limits().connections + RESERVED_FILES <= WANTED
+    assert ConnectionLimits().within(WANTED) == ConnectionLimits()
+    assert (
+        ConnectionLimits().reserved + 2 * ConnectionLimits().connections + RESERVED_FILES <= WANTED
+    )
 
 
 def test_few_files_mean_few_connections() -> None:
-    limits = Limits().within(1024)
+    limits = ConnectionLimits().within(1024)
     assert limits.connections == 384
     assert limits.per_client < limits.connections

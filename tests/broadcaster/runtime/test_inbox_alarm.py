@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import insert
 from structlog.testing import capture_logs
 
-from broadcaster.runtime.inbox_alarm import InboxAlarm, Late, late
+from broadcaster.runtime.inbox_alarm import InboxAlarm, OverdueEvents, find_overdue
 from broadcaster.store import inbox
 from broadcaster.store.database import Database
 from broadcaster.store.tables import receipt
@@ -39,14 +39,16 @@ def test_each_kind_has_its_limit(
     database: Database, priority: int, in_time: float, too_long: float
 ) -> None:
     wait_since(database, priority, in_time)
-    assert database.read_now(late, NOW) == []
+    assert database.read_now(find_overdue, NOW) == []
     wait_since(database, priority, too_long)
-    assert database.read_now(late, NOW) == [Late(kind=inbox.KINDS[priority], seconds=too_long)]
+    assert database.read_now(find_overdue, NOW) == [
+        OverdueEvents(kind=inbox.KINDS[priority], seconds=too_long)
+    ]
 
 
 def test_what_matches_nothing_may_wait_for_days(database: Database) -> None:
     wait_since(database, inbox.UNMATCHED, 700_000)
-    assert database.read_now(late, NOW) == []
+    assert database.read_now(find_overdue, NOW) == []
 
 
 async def test_the_alarm_is_raised_once_a_minute_while_it_lasts(database: Database) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from broadcaster.runtime.logs import ROOT, told
+from broadcaster.runtime.logs import ROOT, describe_error
 from subscribers.vault import SealBroken, Vault
 
 LOGGING = """
 import logging, structlog
 from broadcaster.runtime.logs import configure
-configure(quiet={quiet})
+configure(quiet={quiet}, level={level!r})
 log = structlog.get_logger("test")
 log.debug("too_fine")
 log.info("ring", channel="email", waiting=3)
@@ -30,10 +30,10 @@ except ZeroDivisionError:
 """
 
 
-def lines(*, quiet: bool) -> list[str]:
+def lines(*, quiet: bool, level: str = "") -> list[str]:
     """What a process that logs says, on standard error."""
     done = subprocess.run(
-        [sys.executable, "-c", LOGGING.format(quiet=quiet)],
+        [sys.executable, "-c", LOGGING.format(quiet=quiet, level=level)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -64,6 +64,20 @@ def test_quiet_keeps_to_warnings() -> None:
     assert events == ["slow", "broke"]
 
 
+@pytest.mark.parametrize(
+    ("level", "events"),
+    [
+        ("debug", ["too_fine", "ring", "slow", "broke"]),
+        ("info", ["ring", "slow", "broke"]),
+        ("warning", ["slow", "broke"]),
+        ("error", ["broke"]),
+    ],
+)
+def test_a_level_that_is_set_holds_however_quiet(level: str, events: list[str]) -> None:
+    written = lines(quiet=True, level=level)
+    assert [json.loads(line)["event"] for line in written if line.startswith("{")] == events
+
+
 # --- errors without values ------------------------------------------------------------------------------
 
 
@@ -75,7 +89,7 @@ def broken() -> Exception:
 
 
 def test_an_error_is_told_by_its_kind_and_our_line_never_by_its_message() -> None:
-    text = told(broken())
+    text = describe_error(broken())
     assert text.startswith(f"{type(broken()).__name__} in subscribers/vault.py:")
     assert "siti" not in text
 
@@ -84,18 +98,18 @@ def test_an_error_from_elsewhere_names_the_last_line_of_ours() -> None:
     try:
         json.loads("{ rahasia")
     except ValueError as error:
-        assert told(error) == "JSONDecodeError"
+        assert describe_error(error) == "JSONDecodeError"
     try:
         Vault(b"short")
     except Exception as error:  # noqa: BLE001  whichever it is
-        assert "subscribers/vault.py:" in told(error)
+        assert "subscribers/vault.py:" in describe_error(error)
 
 
 def test_a_group_of_errors_is_told_by_its_parts_each_kind_once() -> None:
     group = ExceptionGroup(
         "rahasia", [ValueError("0812"), ExceptionGroup("x", [KeyError("0813"), ValueError("0814")])]
     )
-    assert told(group) == "ValueError, KeyError"
+    assert describe_error(group) == "ValueError, KeyError"
 
 
 def test_the_root_is_the_folder_of_our_packages() -> None:

@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from broadcaster.commands import processes
-from broadcaster.runtime import config
+from broadcaster.runtime import config, settings
 from broadcaster.runtime.config import BadSettings
 
 
@@ -56,7 +56,7 @@ def test_a_variable_of_another_program_is_said_and_not_refused() -> None:
 
 def test_every_setting_there_is_is_known() -> None:
     loaded = config.read({})
-    names = [config.variable(name) for name in config.Settings.model_fields]
+    names = [settings.variable(name) for name in settings.Settings.model_fields]
     names += [name for module in loaded.modules.values() for name in module.Settings.variables()]
     assert {
         "BROADCASTER_LINK_HOSTS",

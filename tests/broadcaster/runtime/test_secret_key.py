@@ -16,8 +16,9 @@ from alembic import command
 from sqlalchemy import Connection, delete, text, update
 
 from broadcaster.runtime import config, secret_key
-from broadcaster.runtime.config import BadSettings, Settings
+from broadcaster.runtime.config import BadSettings
 from broadcaster.runtime.secret_key import WrongKey
+from broadcaster.runtime.settings import Settings
 from broadcaster.simulation.ports import free_port
 from broadcaster.store import migrate as migrating
 from broadcaster.store.database import Database
@@ -177,7 +178,7 @@ EVERY = (
     ("web",),
     ("worker", "--lane", "routine"),
     ("run",),
-    ("show", "x"),
+    ("show", "x", "--trace", "wati@contoh.example"),
     ("failed", "x"),
     ("pause", "x"),
     ("subscribers", "export"),
@@ -211,6 +212,14 @@ def test_no_process_starts_with_another_key(filled: Program, words: tuple[str, .
     assert (said.code, said.out, len(said.err.splitlines())) == (1, "", 1)
     assert "Kunci rahasia dari BROADCASTER_SECRET_KEY bukan kunci basis data ini" in said.err
     assert OTHER not in said.err
+
+
+def test_what_shows_figures_alone_needs_no_key(filled: Program) -> None:
+    (filled.folder / "secret.key").unlink()
+    shown = filled("show", "x")
+    assert (shown.code, shown.out) == (1, "")
+    assert "Pengumuman x tidak ditemukan" in shown.err
+    assert not (filled.folder / "secret.key").exists()
 
 
 def test_the_key_that_was_put_back_opens_everything_again(filled: Program) -> None:

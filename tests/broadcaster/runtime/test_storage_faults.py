@@ -152,16 +152,16 @@ def test_a_reader_who_has_enough_ends_the_command_quietly(tmp_path: Path) -> Non
     "number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ELOOP, errno.ENAMETOOLONG]
 )
 def test_each_fault_of_a_disk_has_words(number: int) -> None:
-    words = storage_faults.told(OSError(number, "x", "/data/secret.key"))
+    words = storage_faults.explain_fault(OSError(number, "x", "/data/secret.key"))
     assert words is not None
     assert words[0].startswith("/data/secret.key ")
     assert words[1].endswith(".")
 
 
 def test_other_faults_are_no_matter_of_the_disk() -> None:
-    assert storage_faults.told(ConnectionRefusedError(errno.ECONNREFUSED, "x")) is None
-    assert storage_faults.told(sqlite3.IntegrityError("x")) is None
-    assert storage_faults.told(ValueError("x")) is None
+    assert storage_faults.explain_fault(ConnectionRefusedError(errno.ECONNREFUSED, "x")) is None
+    assert storage_faults.explain_fault(sqlite3.IntegrityError("x")) is None
+    assert storage_faults.explain_fault(ValueError("x")) is None
 
 
 def test_a_database_that_is_read_only_is_one_sentence(tmp_path: Path, read_only: Path) -> None:

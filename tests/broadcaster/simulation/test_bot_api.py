@@ -14,7 +14,7 @@ from telegram.error import BadRequest, Forbidden, InvalidToken, NetworkError
 
 from broadcaster.simulation import bot_api
 from broadcaster.simulation.bot_api import BotApi
-from broadcaster.simulation.bot_requests import Refusal, parse_html, received_parts
+from broadcaster.simulation.bot_requests import BotRefusal, parse_html, received_parts
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.serving import running
 
@@ -158,7 +158,7 @@ async def test_bad_buttons_are_refused(markup: InlineKeyboardMarkup, complaint: 
     ],
 )
 def test_buttons_that_cannot_be_read_are_refused(markup: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(BotRefusal) as refused:
         received_parts({"text": "Halo", "reply_markup": markup})
     assert refused.value.status == 400
 
@@ -340,7 +340,7 @@ async def test_residents_write_press_and_block_by_webhook() -> None:
     api = BotApi()
     async with webhook(api) as came:
         assert await api.writes(RINA, "/berhenti") == 200
-        assert await api.presses(RINA, "kel:1") == 200
+        assert await api.click(RINA, "kel:1") == 200
         assert await api.blocks(RINA) == 200
         assert RINA in api.blocked
         assert await api.unblocks(RINA) == 200

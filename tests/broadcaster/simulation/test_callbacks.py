@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from broadcaster.simulation.callbacks import BATCH, Callbacks, Item
+from broadcaster.simulation.callbacks import BATCH, Callbacks, WebhookItem
 from broadcaster.simulation.serving import running
 from support.waiting import until
 
 
-def envelope(items: Sequence[Item]) -> dict[str, Any]:
+def envelope(items: Sequence[WebhookItem]) -> dict[str, Any]:
     """The items of one POST."""
     return {"items": list(items)}
 
@@ -22,7 +22,7 @@ class Sink:
     """Keeps the items of each POST."""
 
     def __init__(self) -> None:
-        self.posts: list[list[Item]] = []
+        self.posts: list[list[WebhookItem]] = []
         self.app = web.Application()
         self.app.router.add_post("/", self._take)
 

@@ -15,7 +15,7 @@ from broadcaster.publishing.press import Press
 from broadcaster.runtime import config
 from broadcaster.simulation import city, news, providers
 from broadcaster.simulation.residents import RESIDENTS, neighbours
-from broadcaster.store import announcements
+from broadcaster.store import announcements, archive
 from broadcaster.store.tables import announcement, edition, run
 from subscribers import residents
 from subscribers.store import address, subscription
@@ -69,7 +69,7 @@ async def test_the_sample_city_is_complete(database_url: str, tmp_path: Path) ->
 async def test_the_history_is_signed_dated_and_partly_over(sqlite_url: str, tmp_path: Path) -> None:
     async with opened(sqlite_url, tmp_path) as app:
         await city.seed(app)
-        page = await app.database.read(announcements.list_public, announcements.Filter(), limit=100)
+        page = await app.database.read(archive.list_public, archive.ArchiveFilter(), limit=100)
         assert [one.first_published_at for one in page.editions] == sorted(
             (one.first_published_at for one in page.editions), reverse=True
         )
@@ -87,7 +87,7 @@ async def test_the_history_is_signed_dated_and_partly_over(sqlite_url: str, tmp_
         assert states.count("ended") > 25
         assert states.count("published") >= 7
         concerning = await app.database.read(
-            announcements.concerning,
+            archive.concerning,
             app.tree["cibabat"].code,
             since=NOW.timestamp(),
             channel="display",

@@ -64,7 +64,7 @@ def test_blocked_and_greylisted_addresses_are_drawn_apart() -> None:
 def test_sliders_change_faults_and_show_them() -> None:
     faults = Faults()
     faults.change(latency_ms=250, rate_429=0.1)
-    assert faults.shown() == {
+    assert faults.as_dict() == {
         "latency_ms": 250.0,
         "rate_429": 0.1,
         "rate_5xx": 0.0,

@@ -493,7 +493,7 @@ async def test_what_residents_do_reaches_the_webhook() -> None:
     webhook = Webhook()
     async with answering(webhook) as (api, _):
         api.write(SITI, "DAFTAR CIBABAT")
-        api.press(SITI, "Berhenti", "STOP")
+        api.click(SITI, "Berhenti", "STOP")
         api.choose(SITI, "Cimahi Utara", "kec:32.77.03")
         await until(lambda: len(webhook.messages) == 3, seconds=5)
     assert [message["type"] for message in webhook.messages] == ["text", "button", "interactive"]

@@ -8,7 +8,7 @@ import pytest
 
 from broadcaster.domain.fields import Fields
 from broadcaster.domain.rules import check
-from broadcaster.runtime import config
+from broadcaster.runtime import settings
 from broadcaster.simulation import news
 from channels.base.contract import TITLE_LIMIT
 from subscribers.areas import AreaTree
@@ -27,7 +27,7 @@ def test_every_piece_passes_the_rules_of_announcements(now: datetime) -> None:
         checked = check(
             Fields.read(item.raw),
             tree=TREE,
-            topics=config.TOPICS,
+            topics=settings.TOPICS,
             channels=(),
             now=item.published_at or now,
         )

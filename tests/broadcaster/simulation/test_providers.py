@@ -18,7 +18,7 @@ from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Doubles, Providers
 from broadcaster.simulation.residents import neighbours
 from channels.base.contract import Outgoing, PushChannel, Receipt, Refused, Result
-from channels.base.staff_messages import Note, Telling
+from channels.base.staff_messages import Note, StaffChannel
 from support.samples import notice, recipient
 from support.waiting import until
 
@@ -223,10 +223,10 @@ async def test_beside_real_providers_no_stand_in_listens(tmp_path: Path) -> None
 async def test_the_mail_of_staff_is_kept_with_whom_it_was_for(loaded: config.Loaded) -> None:
     async with served(loaded) as (running, push, controls):
         mail = push["email"]
-        assert isinstance(mail, Telling)
+        assert isinstance(mail, StaffChannel)
         for number, person in enumerate(("dewi", "bpbd")):
             note = Note(key=f"redaksi.{number}.1", subject=f"Untuk {person}", text="Periksa.")
-            assert isinstance(await mail.tell(f"{person}@contoh.example", note), Receipt)
+            assert isinstance(await mail.notify(f"{person}@contoh.example", note), Receipt)
         async with controls.get("/state/melong") as answer:
             letters = (await answer.json())["staff"]
         assert [(letter["to"], letter["subject"]) for letter in letters] == [

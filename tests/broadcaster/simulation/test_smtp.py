@@ -11,6 +11,7 @@ import pytest
 
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.smtp import INBOXES, MAILS, SmtpStandIn, received_parts
+from broadcaster.simulation.smtp_script import Move, ScriptedAnswer, SmtpScript, Transcript
 
 CONTENT = b"Message-ID: <1.1.k@info.cimahi.example>\r\nSubject: uji\r\n\r\nIsi\r\n"
 ONE = (
@@ -332,3 +333,100 @@ async def test_a_taken_port_is_said_at_once() -> None:
         with pytest.raises(OSError, match="address already in use"):
             async with SmtpStandIn().running(int(url.rpartition(":")[2])):
                 pass
+
+
+# --- scripts --------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def scripted(script: SmtpScript) -> AsyncIterator[tuple[Client, Transcript]]:
+    """A client of a server that plays the script, greeted, and the transcript."""
+    server = SmtpStandIn(script=script)
+    async with connected(server) as client:
+        yield client, server.transcript
+
+
+async def test_a_step_is_answered_as_scripted_and_a_list_is_used_up() -> None:
+    script = SmtpScript(steps={"RCPT": ["450 4.2.0 Later", 550], "RSET": "500 5.5.2 what"})
+    async with scripted(script) as (client, transcript):
+        assert await mailed(client) == "450 4.2.0 Later"
+        assert await client.says("RSET") == "500 5.5.2 what"
+        assert await client.says("RCPT TO:<siti@contoh.example>") == "550 5.9.9 no"
+        assert await client.says("DATA") == "554 5.5.1 No valid recipients"
+        assert (await client.says("RCPT TO:<siti@contoh.example>")).startswith("250")
+    assert transcript.tried == {"siti@contoh.example": 3}
+    assert transcript.commands[-2:] == ["DATA", "RCPT TO:<siti@contoh.example>"]
+
+
+async def test_a_recipient_has_an_answer_of_its_own_at_its_step() -> None:
+    spam = ScriptedAnswer(reply="554 5.7.1 Spam", step="content")
+    async with scripted(SmtpScript(recipients={"b@contoh.example": spam})) as (client, transcript):
+        assert (await mailed(client, "a@contoh.example")).startswith("250")
+        assert await mailed(client, "b@contoh.example") == "554 5.7.1 Spam"
+    assert transcript.taken == [("a@contoh.example", CONTENT)]
+    assert list(transcript.arrived) == ["a@contoh.example"]
+    assert transcript.asked == ["a@contoh.example", "b@contoh.example"]
+
+
+async def test_a_gate_holds_one_connection_and_nothing_was_taken_before_it_opens() -> None:
+    gate = asyncio.Event()
+    slow = ScriptedAnswer(reply=Move.GOOD, step="content", gate=gate)
+    async with scripted(SmtpScript(recipients={"siti@contoh.example": slow})) as (
+        client,
+        transcript,
+    ):
+        waiting = asyncio.create_task(mailed(client))
+        await asyncio.wait_for(transcript.got_mail.wait(), 5)
+        assert not transcript.taken
+        gate.set()
+        assert (await waiting).startswith("250")
+    assert transcript.taken == [("siti@contoh.example", CONTENT)]
+
+
+async def test_a_delay_comes_between_taking_and_answering() -> None:
+    late = ScriptedAnswer(reply=Move.GOOD, step="content", delay=0.05)
+    loop = asyncio.get_running_loop()
+    async with scripted(SmtpScript(recipients={"siti@contoh.example": late})) as (
+        client,
+        transcript,
+    ):
+        assert (await mailed(client)).startswith("250")
+        assert loop.time() - transcript.arrived["siti@contoh.example"] >= 0.05
+
+
+@pytest.mark.parametrize("move", [Move.DROP, Move.SILENCE])
+async def test_a_content_without_an_answer_was_taken_all_the_same(move: Move) -> None:
+    async with scripted(SmtpScript(tape=[Move.GOOD] * 3 + [move])) as (client, transcript):
+        client.writer.write(ONE)
+        for code in ("250", "250", "354"):
+            assert (await client.reply()).startswith(code)
+        await asyncio.wait_for(transcript.got_mail.wait(), 5)
+    assert transcript.taken == [("siti@contoh.example", CONTENT)]
+    assert not transcript.arrived
+
+
+async def test_a_tape_is_played_reply_by_reply() -> None:
+    tape = [Move.LINES, Move.BYTES, Move.ANYWAY, Move.EXTRA]
+    async with scripted(SmtpScript(tape=tape)) as (client, _):
+        client.writer.write(ONE)
+        replies = [await client.reply() for _ in range(5)]
+    assert [reply[:3] for reply in replies] == ["250", "250", "354", "250", "250"]
+    assert replies[-1] == "250 2.0.0 nobody asked"
+
+
+async def test_what_a_client_must_never_do_is_in_the_transcript() -> None:
+    async with scripted(SmtpScript(tape=[Move.GOOD, 550, Move.ANYWAY])) as (client, transcript):
+        client.writer.write(ONE)
+        replies = [await client.reply() for _ in range(4)]
+    assert [reply[:3] for reply in replies] == ["250", "550", "354", "250"]
+    assert transcript.misuses == [
+        "something was written before DATA was answered",
+        "a content without a recipient",
+    ]
+
+
+async def test_a_greeting_that_refuses_ends_the_connection() -> None:
+    async with SmtpStandIn(script=SmtpScript(steps={"greeting": 421})).running() as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        assert await reader.read() == b"421 4.9.9 no\r\n"
+        writer.close()

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from broadcaster.domain.actor import Actor, NamedActor, StaffActor
 from broadcaster.newsroom import drafts, release, review
 from broadcaster.publishing.press import Press
-from broadcaster.staff import administration, own_account
-from broadcaster.staff.administration import Keeper
-from broadcaster.staff.oidc import Identity
-from broadcaster.staff.own_account import Owner
+from broadcaster.staff import account_alerts, administration, own_account
+from broadcaster.staff.oidc_claims import Identity
 from broadcaster.staff.provisioning import admit
-from broadcaster.store import accounts, former_mails
+from broadcaster.store import accounts, former_mails, nudges
 from broadcaster.store.staff_tables import former_mail
 from support.sending import table
 from support.staffing import NOTICE, Browser, browser
@@ -36,9 +35,10 @@ async def town(sqlite_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
         yield opened
 
 
-def new(office: PostOffice, ani: Browser | None = None) -> Keeper:
+def new(office: PostOffice, ani: Browser | None = None) -> Actor:
     """An administrator, or the command line, about to do something."""
-    return Keeper(now=office.site.clock(), account=ani.account if ani is not None else None)
+    now = office.site.clock()
+    return StaffActor(account=ani.account, now=now) if ani else NamedActor(name="cli", now=now)
 
 
 async def test_another_administrator_reads_of_a_new_account_who_made_it_for_whom_and_where_to_stop_it(
@@ -112,12 +112,12 @@ async def test_accounts_that_single_sign_on_makes_are_told_of_too(town: PostOffi
     )
     now = town.site.clock()
     await town.site.app.database.write(
-        admit, identity, {"penyetuju": "approver"}, now=now, detail={}
+        admit, identity, {"penyetuju": "approver"}, now=now, place="", agent=""
     )
     await town.work()
     town.pass_time(minutes=1)
     await town.site.app.database.write(
-        admit, identity, {"penyetuju": "admin"}, now=town.site.clock(), detail={}
+        admit, identity, {"penyetuju": "admin"}, now=town.site.clock(), place="", agent=""
     )
     await town.work()
     first, second = town.letters("joko")
@@ -234,7 +234,7 @@ async def test_an_old_address_is_sealed_and_gone_once_nothing_is_sent_there(
 async def test_a_persons_own_address_in_another_case_is_no_other_address(town: PostOffice) -> None:
     ani, joko = await town.hire("ani", "admin"), await town.hire("joko", "admin")
     owner, database = (
-        Owner(account=joko.account, session="", now=town.site.clock()),
+        StaffActor(account=joko.account, now=town.site.clock()),
         town.site.app.database,
     )
     await changed(ani, joko, kabar="Jojo@contoh.example")
@@ -257,7 +257,7 @@ async def test_an_address_that_looks_the_same_masked_and_one_that_was_set_with_a
     await town.site.app.database.write(
         administration.reset_password, new(town, ani), joko.account.id, hashed="x"
     )
-    owner = Owner(account=joko.account, session="", now=town.site.clock())
+    owner = StaffActor(account=joko.account, now=town.site.clock())
     await town.site.app.database.write(
         own_account.change_mail, town.site.app.vault, owner, "penyerang@contoh.example"
     )
@@ -318,7 +318,7 @@ async def test_who_signs_in_by_the_city_under_a_name_that_is_taken_comes_in_and_
         values=("penyetuju",),
     )
     admission = await town.site.app.database.write(
-        admit, identity, {"penyetuju": "approver"}, now=town.site.clock(), detail={}
+        admit, identity, {"penyetuju": "approver"}, now=town.site.clock(), place="", agent=""
     )
     assert admission.account is not None
     assert (admission.problem, admission.account.full_name) == ("", "DEWI LESTAR1")
@@ -348,3 +348,9 @@ async def test_the_first_page_of_an_administrator_shows_what_was_done_to_account
     town.pass_time(hours=24, seconds=1)
     joko = await browser(town.site, joko.account)
     assert "Perubahan akun" not in (await joko.get("/redaksi/")).text
+
+
+def test_every_reason_of_an_alert_is_the_act_by_which_the_audit_knows_it() -> None:
+    assert {act.value: reason for act, reason in account_alerts.REASONS.items()} == {
+        reason: reason for reason in nudges.ACCOUNT_REASONS
+    }

@@ -1,4 +1,4 @@
-"""The protocol by itself: what of a provider is believed, where we may ask, what claims tell."""
+"""The protocol by itself: what of a provider is believed, where we may ask, which values are roles."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,7 +14,7 @@ from broadcaster.domain.accounts import (
     read_role_mapping,
 )
 from broadcaster.staff import oidc
-from broadcaster.staff.oidc import Attempt, Misconfigured, Stale, may_ask
+from broadcaster.staff.oidc import Misconfigured, SignInAttempt, Stale, may_ask
 
 ISSUER = "https://masuk.cimahi.example/realms/kota"
 DOCUMENT: dict[str, Any] = {
@@ -107,7 +107,7 @@ def test_keys_that_are_shared_broken_or_for_encryption_are_left_out() -> None:
 
 
 def test_an_attempt_has_secrets_of_its_own_and_ends() -> None:
-    one, other = Attempt.begin("/redaksi/", 1000.0), Attempt.begin("/redaksi/", 1000.0)
+    one, other = SignInAttempt.begin("/redaksi/", 1000.0), SignInAttempt.begin("/redaksi/", 1000.0)
     assert len({one.state, one.nonce, one.verifier, other.state, other.nonce, other.verifier}) == 6
     assert 43 <= len(one.verifier) <= 128
     assert oidc.check_state(one, {"state": one.state}, 1500.0) is one
@@ -119,85 +119,6 @@ def test_an_attempt_has_secrets_of_its_own_and_ends() -> None:
     ):
         with pytest.raises(Stale):
             oidc.check_state(attempt, {"state": state}, at)
-
-
-@pytest.mark.parametrize(
-    ("claims", "name", "values"),
-    [
-        ({"roles": ["a", 5, "b"]}, "roles", ("a", "b")),
-        ({"roles": " a b "}, "roles", ("a b",)),
-        ({"roles": "a,b"}, "roles", ("a,b",)),
-        (
-            {"roles": {"a": True, "b": False, "c": "true", "d": 1, "e": None, "f": [], "g": {}}},
-            "roles",
-            ("a",),
-        ),
-        (
-            {
-                "roles": {
-                    "a": {"1": ""},
-                    "b": {"granted": False},
-                    "c": {"x": {"y": "z"}},
-                    "d": ["x"],
-                }
-            },
-            "roles",
-            (),
-        ),
-        ({"roles": [["a"], {"b": True}, "c", True]}, "roles", ("c",)),
-        ({"realm_access": {"roles": ["a"]}}, "realm_access.roles", ("a",)),
-        ({"https://cimahi.example/peran": ["a"]}, "https://cimahi.example/peran", ("a",)),
-        ({"urn:peran": {"a": {"1": "cimahi.example"}}}, "urn:peran", ("a",)),
-        (
-            {
-                "roles": {
-                    "a": {"granted": "false"},
-                    "b": {"enabled": "no"},
-                    "c": {"1": "false"},
-                    "d": {"1": True},
-                }
-            },
-            "roles",
-            (),
-        ),
-        (
-            {
-                "roles": {
-                    "a": {"1": "x.example", "granted": "y.example"},
-                    "b": {"1": "x.example", "2": "no"},
-                }
-            },
-            "roles",
-            (),
-        ),
-        (
-            {
-                "roles": {
-                    "a": {"١": "x.example"},
-                    "b": {"1": "0.0"},
-                    "c": {"1": ".example"},
-                    "d": {"1": "x.example "},
-                }
-            },
-            "roles",
-            (),
-        ),
-        ({"roles": 5}, "roles", ()),
-        ({"roles": ["a"]}, "roles.dalam", ()),
-        ({}, "roles", ()),
-    ],
-)
-def test_the_claim_that_names_roles_may_have_many_shapes(
-    claims: dict[str, Any], name: str, values: tuple[str, ...]
-) -> None:
-    assert oidc.read_identity({"iss": ISSUER, "sub": "u", **claims}, name).values == values
-
-
-def test_a_text_is_cut_only_where_whoever_runs_this_says_that_it_is_a_list() -> None:
-    person = {"iss": ISSUER, "sub": "u", "roles": "Pengelola Keuangan, penyusun"}
-    assert oidc.read_identity(person, "roles").values == ("Pengelola Keuangan, penyusun",)
-    assert oidc.read_identity(person, "roles", "comma").values == ("Pengelola Keuangan", "penyusun")
-    assert oidc.read_identity({**person, "roles": " a  b "}, "roles", "space").values == ("a", "b")
 
 
 def test_our_own_words_make_nobody_an_administrator() -> None:
@@ -266,7 +187,10 @@ def test_a_long_token_is_left_out_of_the_address_and_a_query_is_kept() -> None:
 
 
 def test_the_provider_is_asked_for_what_the_setting_says() -> None:
-    discovery, attempt = oidc.read_discovery(DOCUMENT, ISSUER), Attempt.begin("/redaksi/", 0.0)
+    discovery, attempt = (
+        oidc.read_discovery(DOCUMENT, ISSUER),
+        SignInAttempt.begin("/redaksi/", 0.0),
+    )
     address = oidc.authorize_address(
         discovery, "siaran", attempt, "https://info.example/kembali", "openid roles"
     )

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import update
 
 from broadcaster.domain import signatures
+from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications, schedule
-from broadcaster.publishing.press import Stored
-from broadcaster.store import announcements
-from broadcaster.store.announcements import Filter, Page
+from broadcaster.publishing.press import StoredAnnouncement
+from broadcaster.store import announcements, archive
+from broadcaster.store.archive import ArchiveFilter, ArchivePage
 from broadcaster.store.database import Database
 from broadcaster.store.tables import announcement
 from channels.base.contract import Edition
@@ -28,31 +29,34 @@ DAY = timedelta(days=1)
 
 def publish(
     database: Database, now: datetime = NOW, raw: dict[str, Any] = desk.NOTICE, **changes: Any
-) -> Stored:
+) -> StoredAnnouncement:
     """Publish an announcement at `now`, without an end unless one is given."""
     changes = {"expires": None, **changes}
     return database.write_now(
-        publications.publish, PRESS, checked(raw, now=now, **changes), actor="rina", now=now
+        publications.publish,
+        PRESS,
+        checked(raw, now=now, **changes),
+        actor=NamedActor(name="rina", now=now),
     )
 
 
 def concerning(
     database: Database, slug: str, since: datetime = NOW - 30 * DAY, **options: Any
-) -> Page:
+) -> ArchivePage:
     """One page of the editions that concern an area."""
     return database.read_now(
-        announcements.concerning, TREE[slug].code, since=since.timestamp(), **options
+        archive.concerning, TREE[slug].code, since=since.timestamp(), **options
     )
 
 
 def listed(database: Database, **wanted: Any) -> list[str]:
     """Codes of the archive's announcements, as many as are counted."""
-    page = database.read_now(announcements.list_public, Filter(**wanted), limit=100)
-    assert len(page.editions) == database.read_now(announcements.count_public, Filter(**wanted))
+    page = database.read_now(archive.list_public, ArchiveFilter(**wanted), limit=100)
+    assert len(page.editions) == database.read_now(archive.count_public, ArchiveFilter(**wanted))
     return codes(page)
 
 
-def codes(page: Page) -> list[str]:
+def codes(page: ArchivePage) -> list[str]:
     """Codes in the order shown."""
     return [edition.code for edition in page.editions]
 
@@ -80,7 +84,9 @@ def test_what_is_not_there_is_none(database: Database) -> None:
 
 
 def test_a_draft_has_no_edition(database: Database) -> None:
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     assert database.read_now(announcements.newest_edition, draft.code) is None
     assert listed(database) == []
     assert concerning(database, "cimahi").editions == ()
@@ -95,11 +101,14 @@ def test_every_version_is_kept_and_each_signature_holds(database: Database) -> N
         stored.id,
         better,
         reason="Lebih lama.",
-        actor="dewi",
-        now=later(hours=1),
+        actor=NamedActor(name="dewi", now=later(hours=1)),
     )
     database.write_now(
-        corrections.withdraw, PRESS, stored.id, reason="Batal.", actor="dewi", now=later(hours=2)
+        corrections.withdraw,
+        PRESS,
+        stored.id,
+        reason="Batal.",
+        actor=NamedActor(name="dewi", now=later(hours=2)),
     )
     versions = database.read_now(announcements.versions, stored.code)
     assert [(row.number, row.newest, row.withdrawn, row.edition.change) for row in versions] == [
@@ -123,10 +132,16 @@ def test_the_stamp_changes_with_every_edition(database: Database) -> None:
     stored = publish(database)
     stamps.append(database.read_now(announcements.stamp))
     database.write_now(
-        corrections.withdraw, PRESS, stored.id, reason="Batal.", actor="dewi", now=later(hours=1)
+        corrections.withdraw,
+        PRESS,
+        stored.id,
+        reason="Batal.",
+        actor=NamedActor(name="dewi", now=later(hours=1)),
     )
     stamps.append(database.read_now(announcements.stamp))
-    database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     stamps.append(database.read_now(announcements.stamp))
     assert stamps[0] == (0, 0)
     assert len(set(stamps)) == 3
@@ -157,8 +172,7 @@ def test_only_the_newest_edition_stands_there_at_the_place_of_the_first(database
         first.id,
         better,
         reason="Lebih lama.",
-        actor="dewi",
-        now=later(hours=2),
+        actor=NamedActor(name="dewi", now=later(hours=2)),
     )
     page = concerning(database, "cibabat")
     assert codes(page) == [second.code, first.code]
@@ -179,7 +193,11 @@ def test_what_is_in_force_stays_however_old_and_what_is_over_goes_after_a_while(
     )
     for stored, at in ((withdrawn_long_ago, NOW - 31 * DAY), (withdrawn_lately, NOW - DAY)):
         database.write_now(
-            corrections.withdraw, PRESS, stored.id, reason="Batal.", actor="dewi", now=at
+            corrections.withdraw,
+            PRESS,
+            stored.id,
+            reason="Batal.",
+            actor=NamedActor(name="dewi", now=at),
         )
     assert codes(concerning(database, "cibabat")) == [
         withdrawn_lately.code,
@@ -217,7 +235,7 @@ def pages(database: Database, limit: int) -> Iterator[Edition]:
         before = page.following
         if not before:
             return
-        assert before == announcements.cursor_of(page.editions[-1])
+        assert before == archive.cursor_of(page.editions[-1])
 
 
 def test_an_unreadable_cursor_gives_the_first_page(database: Database) -> None:
@@ -245,8 +263,7 @@ def test_the_archive_shows_everything_ever_published_newest_first(database: Data
         PRESS,
         taken_back.id,
         reason="Batal.",
-        actor="dewi",
-        now=later(minutes=2),
+        actor=NamedActor(name="dewi", now=later(minutes=2)),
     )
     database.write_now(schedule.end_expired, NOW + 2 * DAY)
     assert listed(database) == [taken_back.code, over]
@@ -292,8 +309,7 @@ def test_a_search_no_longer_finds_what_was_withdrawn(database: Database) -> None
         PRESS,
         stored.id,
         reason="Salah kelurahan.",
-        actor="dewi",
-        now=later(minutes=2),
+        actor=NamedActor(name="dewi", now=later(minutes=2)),
     )
     assert listed(database, text="tangki") == []
     assert listed(database, text="salah kelurahan") == [stored.code]
@@ -302,8 +318,10 @@ def test_a_search_no_longer_finds_what_was_withdrawn(database: Database) -> None
 def test_the_archive_has_pages(database: Database) -> None:
     for number in range(5):
         publish(database, later(seconds=number))
-    first = database.read_now(announcements.list_public, Filter(), limit=3)
-    second = database.read_now(announcements.list_public, Filter(), limit=3, before=first.following)
+    first = database.read_now(archive.list_public, ArchiveFilter(), limit=3)
+    second = database.read_now(
+        archive.list_public, ArchiveFilter(), limit=3, before=first.following
+    )
     assert (len(first.editions), len(second.editions), second.following) == (3, 2, "")
     assert not set(codes(first)) & set(codes(second))
 
@@ -312,7 +330,9 @@ def test_the_archive_has_pages(database: Database) -> None:
 
 
 def test_a_move_happens_only_from_the_state_that_was_read(database: Database) -> None:
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     read = database.read_now(announcements.find, draft.id)
     assert read is not None
     database.write_now(

@@ -11,6 +11,8 @@ from alembic import command
 from sqlalchemy import Connection, delete, insert, select, text, update
 from sqlalchemy.exc import DatabaseError
 
+from broadcaster.domain.actor import NamedActor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.store import audit
 from broadcaster.store import migrate as migrating
 from broadcaster.store.audit import BEGINNING, BrokenChain, CutShort, Forgotten
@@ -28,11 +30,11 @@ def fill(connection: Connection, count: int = 4) -> None:
     for number in range(count):
         audit.append(
             connection,
-            at=NOW,
-            actor="rina",
-            act="publish",
-            subject=f"a{number}",
-            detail={"z": number, "a": "é 😀"},
+            NamedActor(name="rina", now=NOW),
+            Act.PUBLISH,
+            f"a{number}",
+            z=number,
+            a="é 😀",
         )
 
 
@@ -191,7 +193,7 @@ def test_rows_written_past_the_tail_are_found(database: Database) -> None:
     def slip(connection: Connection) -> None:
         before = connection.execute(select(table).order_by(table.c.id.desc()).limit(1)).one()
         kept = connection.execute(select(audit_tail)).one()
-        audit.append(connection, at=NOW, actor="x", act="y", subject="z")
+        audit.append(connection, NamedActor(name="x", now=NOW), Act.EDIT, "z")
         unguard(connection)
         connection.execute(update(audit_tail).values(last=before.id, digest=kept.digest))
 
@@ -287,11 +289,11 @@ def test_rows_written_before_there_was_a_tail_are_kept_by_it(empty_database_url:
 
 
 async def test_an_act_says_where_it_came_from(database: Database) -> None:
-    audit.come_from("198.51.100.7")
+    audit.set_place("198.51.100.7")
     await database.write(fill, 1)
     await database.write(
         lambda connection: audit.append(
-            connection, at=NOW, actor="x", act="y", subject="a0", detail={"from": "loket"}
+            connection, NamedActor(name="x", now=NOW, place="loket"), Act.EDIT, "a0"
         )
     )
     assert [entry.detail["from"] for entry in await database.read(audit.about, "a0")] == [

@@ -12,10 +12,16 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, update
 
 from broadcaster.app import App
+from broadcaster.domain.retry_policy import (
+    BREAKER_MINUTES,
+    PROBE_WAIT,
+    suppressions_are_mass,
+)
 from broadcaster.store import channels as store
-from broadcaster.store.channels import BREAKER_MINUTES, PROBE_SECONDS, ChannelState
+from broadcaster.store.channel_tables import channel_minute, channel_state, held_suppression
+from broadcaster.store.channels import ChannelState
 from broadcaster.store.database import Database
-from broadcaster.store.tables import channel_minute, channel_state, held_suppression, run
+from broadcaster.store.tables import run
 from broadcaster.store.tables import worker as worker_table
 from subscribers import consent
 from subscribers.store import State, address
@@ -85,7 +91,7 @@ def test_a_halted_channel_says_why_and_since_when(database: Database) -> None:
     assert (found.halted, found.detail, found.next_probe) == ("manual", "535 bad password", None)
     assert found.since is not None
     assert abs(found.since - time.time()) < 10
-    assert closed_for(database) == PROBE_SECONDS
+    assert closed_for(database) == PROBE_WAIT
 
 
 def test_a_breaker_opens_once(local: Database) -> None:
@@ -137,7 +143,7 @@ def test_a_due_probe_is_taken_by_one_and_due_again_in_a_minute(database: Databas
     )
     assert database.write_now(store.take_probes) == ["email"]
     assert database.write_now(store.take_probes) == []
-    assert abs((state(database).next_probe or 0) - time.time() - PROBE_SECONDS) < 10
+    assert abs((state(database).next_probe or 0) - time.time() - PROBE_WAIT) < 10
 
 
 # --- mass suppression -----------------------------------------------------------------------------------
@@ -152,7 +158,7 @@ def test_suppressions_are_mass_when_too_many_of_the_results_are_dead(
         dead >= 200 and dead / max(results, 1) > 0.02,
     )
     if results:
-        assert store.suppressions_are_mass(results, dead) == (five or two)
+        assert suppressions_are_mass(results, dead) == (five or two)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +176,7 @@ def test_suppressions_are_mass_when_too_many_of_the_results_are_dead(
     ],
 )
 def test_the_limits_of_mass_suppression(results: int, dead: int, mass: bool) -> None:
-    assert store.suppressions_are_mass(results, dead) == mass
+    assert suppressions_are_mass(results, dead) == mass
 
 
 @pytest.fixture
@@ -333,24 +339,24 @@ async def test_a_run_is_paused_with_its_reason_and_only_while_it_runs(app: App) 
 
 
 def test_workers_are_counted_by_lane_while_they_are_seen(database: Database) -> None:
-    assert database.write_now(store.seen, "a", "routine") == 1
-    assert database.write_now(store.seen, "b", "routine") == 2
-    assert database.write_now(store.seen, "c", "emergency") == 1
-    assert database.write_now(store.seen, "a", "routine") == 2
+    assert database.write_now(store.mark_worker_alive, "a", "routine") == 1
+    assert database.write_now(store.mark_worker_alive, "b", "routine") == 2
+    assert database.write_now(store.mark_worker_alive, "c", "emergency") == 1
+    assert database.write_now(store.mark_worker_alive, "a", "routine") == 2
     gone = (
         update(worker_table)
         .where(worker_table.c.owner == "b")
         .values(seen_at=worker_table.c.seen_at - 20)
     )
     database.write_now(lambda c: c.execute(gone))
-    assert database.write_now(store.seen, "a", "routine") == 1
+    assert database.write_now(store.mark_worker_alive, "a", "routine") == 1
     long_gone = (
         update(worker_table)
         .where(worker_table.c.owner == "b")
         .values(seen_at=worker_table.c.seen_at - 200)
     )
     database.write_now(lambda c: c.execute(long_gone))
-    database.write_now(store.seen, "a", "routine")
+    database.write_now(store.mark_worker_alive, "a", "routine")
     assert database.read_now(
         lambda c: sorted(row.owner for row in c.execute(worker_table.select()))
     ) == ["a", "c"]

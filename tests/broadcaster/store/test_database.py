@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from broadcaster.runtime import config, secret_key
+from broadcaster.runtime import secret_key, settings
 from broadcaster.store.database import Database, ReadTimeout
 
 
@@ -40,7 +40,7 @@ def test_a_database_that_its_operator_opened_to_a_group_stays_so(tmp_path: Path)
 
 def test_the_secret_key_and_its_folder_are_its_owners_alone(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    secret_key.make(config.Settings(data_dir=folder))
+    secret_key.make(settings.Settings(data_dir=folder))
     assert (mode(folder), mode(folder / "secret.key")) == (0o700, 0o600)
 
 

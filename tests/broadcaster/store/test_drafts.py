@@ -9,12 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from broadcaster.domain.actor import NamedActor
 from broadcaster.newsroom import drafts as newsroom
 from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing import publications
 from broadcaster.store import accounts, drafts
 from broadcaster.store.database import Database
-from broadcaster.store.drafts import Version
+from broadcaster.store.drafts import DraftVersion
 from support.desk import NOTICE, NOW, checked, later, press
 from support.staffing import person
 
@@ -39,7 +40,7 @@ class Writer:
         )
         self.announcement = row.id
 
-    def history(self) -> list[Version]:
+    def history(self) -> list[DraftVersion]:
         """The newest first."""
         assert self.announcement is not None
         return self.database.read_now(drafts.history, self.announcement)
@@ -103,7 +104,7 @@ def test_words_of_a_channel_and_a_picture_that_were_taken_away_are_kept(rina: Wr
 
 def test_what_came_by_the_api_is_kept_before_the_composer_writes_over_it(rina: Writer) -> None:
     stored = rina.database.write_now(
-        publications.save_draft, press(), checked(), actor="token:portal", now=NOW
+        publications.save_draft, press(), checked(), actor=NamedActor(name="token:portal", now=NOW)
     )
     rina.announcement = stored.id
     rina.save({**NOTICE, "body": "Semua diganti oleh orang lain."})

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from sqlalchemy import text, update
 
 from broadcaster.app import App
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import SENDING, SENT, Decision
+from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.publishing import corrections, publications
 from broadcaster.publishing.press import Press
-from broadcaster.store import address_effects, fanout, ledger, outcomes, slices
+from broadcaster.store import address_effects, fanout, gate, ledger, outcomes, slices
 from broadcaster.store.fanout import MAX_SLOT, FanOut, Sizes
 from broadcaster.store.leases import Holder
 from broadcaster.store.tables import delivery, run, slice_
@@ -98,7 +100,12 @@ def correct(app: App, announcement: str, **changes: Any) -> int:
     press, now = Press.of(app), datetime.now(UTC)
     checked = press.examine(notice(title="Air PDAM mati sampai 16.00", **changes), now)
     stored = app.database.write_now(
-        corrections.correct, press, announcement, checked, reason="Jam salah.", actor="t", now=now
+        corrections.correct,
+        press,
+        announcement,
+        checked,
+        reason="Jam salah.",
+        actor=NamedActor(name="t", now=now),
     )
     assert stored.edition is not None
     return stored.edition
@@ -111,8 +118,7 @@ def withdraw(app: App, announcement: str) -> int:
         Press.of(app),
         announcement,
         reason="Batal.",
-        actor="t",
-        now=datetime.now(UTC),
+        actor=NamedActor(name="t", now=datetime.now(UTC)),
     )
     assert stored.edition is not None
     return stored.edition
@@ -159,9 +165,14 @@ async def test_an_edition_that_was_sent_before_its_seal_is_done_at_its_seal(app:
     while len(rows(app)) < len(CIBABAT):
         chunk(app, taken)
     while part := app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=OTHER,
+        reopen_wait=0,
+        uncertain_limit=UNCERTAIN_LIMIT,
     ):
-        marked = app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=100)
+        marked = app.database.write_now(gate.mark, part, OTHER, cursor=-1, limit=100)
         facts = [Decision(slot=row.slot, attempt=row.attempt, state=SENT) for row in marked.rows]
         app.database.write_now(outcomes.settle, app.vault, part, facts, keep_ids=False)
         app.database.write_now(slices.release, part, OTHER)
@@ -340,7 +351,10 @@ def test_whatever_falls_back_meanwhile_the_seal_counts_the_rows(
     app, people = app_of_pairs
     press, now = Press.of(app), datetime.now(UTC)
     edition = app.database.write_now(
-        publications.publish, press, press.examine(notice(), now), actor="t", now=now
+        publications.publish,
+        press,
+        press.examine(notice(), now),
+        actor=NamedActor(name="t", now=now),
     ).edition
     assert edition is not None
     for step in order:
@@ -466,10 +480,15 @@ async def test_a_correction_waits_until_the_originals_rows_have_settled(app: App
     done = await publish(app, notice())
     fill(app)
     part = app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=OTHER,
+        reopen_wait=0,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert part is not None
-    marked = app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=5)
+    marked = app.database.write_now(gate.mark, part, OTHER, cursor=-1, limit=5)
     second = correct(app, done.id)
     assert claim(app) is None, "five rows are on the wire, seven wait"
     facts = [Decision(slot=row.slot, attempt=row.attempt, state=SENT) for row in marked.rows]
@@ -487,10 +506,15 @@ async def test_a_third_edition_waits_for_the_first_too(local: App) -> None:
     done = await publish(local, notice())
     fill(local)
     part = local.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=OTHER,
+        reopen_wait=0,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert part is not None
-    local.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=100)
+    local.database.write_now(gate.mark, part, OTHER, cursor=-1, limit=100)
     correct(local, done.id)
     third = correct(local, done.id, summary="Sampai pukul 16.00.")
     assert claim(local) is None
@@ -540,10 +564,15 @@ async def test_whoever_had_an_uncertain_message_is_told_of_the_withdrawal(app: A
     done = await publish(app, notice())
     fill(app)
     part = app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=OTHER,
+        reopen_wait=0,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert part is not None
-    marked = app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=4)
+    marked = app.database.write_now(gate.mark, part, OTHER, cursor=-1, limit=4)
     forget_leases(app)  # the worker died with four on the wire
     second = withdraw(app, done.id)
     await drain_all(app)

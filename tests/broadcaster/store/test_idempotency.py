@@ -5,19 +5,19 @@ from sqlalchemy import Connection, text
 
 from broadcaster.store import idempotency
 from broadcaster.store.database import Database
-from broadcaster.store.idempotency import Answer, KeyReused
+from broadcaster.store.idempotency import KeyReused, StoredResponse
 
 REQUEST, OTHER = b"a" * 32, b"b" * 32
 
 
-def work(connection: Connection, token: int, key: str, request: bytes) -> Answer:
+def work(connection: Connection, token: int, key: str, request: bytes) -> StoredResponse:
     """What an endpoint does: the stored answer, else the work and its answer."""
     earlier = idempotency.take(connection, token, key, request)
     if earlier is not None:
         return earlier
     count = connection.execute(text("SELECT count(*) FROM sweeper")).scalar_one()
     connection.execute(text("INSERT INTO sweeper (id) VALUES (:id)"), {"id": count})
-    answer = Answer(status=201, body=f'{{"id": {count}}}')
+    answer = StoredResponse(status=201, body=f'{{"id": {count}}}')
     idempotency.keep(connection, token, key, answer)
     return answer
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, insert, text
 
 from broadcaster.store import inbox
 from broadcaster.store.database import Database
-from broadcaster.store.inbox import POSTPONED, STATUSES, STOPS, UNMATCHED, WORDS, Kept
+from broadcaster.store.inbox import POSTPONED, STATUSES, STOPS, UNMATCHED, WORDS, InboxEvent
 from broadcaster.store.tables import receipt
 
 NOW = 1_000_000.0
@@ -90,14 +90,14 @@ def test_what_is_put_off_together_waits_each_by_its_own_tries_and_the_oldest_is_
 ) -> None:
     fill(database, ("a", STATUSES, NOW, 0), ("b", STATUSES, NOW, 2), ("c", STATUSES, NOW, 0))
     rows = database.read_now(inbox.due, STATUSES, NOW)
-    database.write_now(inbox.put_off, rows, UNMATCHED, NOW, give_up_before=NOW - 61)
+    database.write_now(inbox.postpone, rows, UNMATCHED, NOW, give_up_before=NOW - 61)
     found = database.read_now(lambda c: c.execute(receipt.select().order_by(receipt.c.id)).all())
     assert [(row.due_at - NOW, row.tries, row.priority) for row in found] == [
         (5, 1, 3),
         (20, 3, 3),
         (5, 1, 3),
     ]
-    database.write_now(inbox.put_off, rows, UNMATCHED, NOW, give_up_before=NOW - 59)
+    database.write_now(inbox.postpone, rows, UNMATCHED, NOW, give_up_before=NOW - 59)
     found = database.read_now(lambda c: c.execute(receipt.select()).all())
     assert {(row.applied_at, row.body, row.priority) for row in found} == {(NOW, None, None)}
 
@@ -105,8 +105,8 @@ def test_what_is_put_off_together_waits_each_by_its_own_tries_and_the_oldest_is_
 def test_what_was_applied_meanwhile_is_not_put_off(database: Database) -> None:
     fill(database, ("a", STATUSES, NOW, 0))
     rows = database.read_now(inbox.due, STATUSES, NOW)
-    database.write_now(inbox.done, [row.id for row in rows], NOW)
-    database.write_now(inbox.put_off, rows, UNMATCHED, NOW, give_up_before=0)
+    database.write_now(inbox.mark_applied, [row.id for row in rows], NOW)
+    database.write_now(inbox.postpone, rows, UNMATCHED, NOW, give_up_before=0)
     assert database.read_now(inbox.backlogs) == {}
 
 
@@ -131,7 +131,7 @@ def test_the_backlog_is_told_by_kind_with_its_oldest(database: Database) -> None
 def test_the_same_event_twice_is_kept_once_with_its_first_priority(database: Database) -> None:
     for priority in (WORDS, STATUSES):
         database.write_now(
-            inbox.keep, "email", [Kept(dedupe=b"x", body=b"", priority=priority)], NOW
+            inbox.keep, "email", [InboxEvent(dedupe=b"x", body=b"", priority=priority)], NOW
         )
     assert names(database, WORDS) == ["x"]
     assert names(database, STATUSES) == []

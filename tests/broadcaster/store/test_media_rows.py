@@ -8,10 +8,10 @@ from sqlalchemy import insert
 
 from broadcaster.store import media
 from broadcaster.store.database import Database
-from broadcaster.store.media import Kept
+from broadcaster.store.media import PictureRow
 from broadcaster.store.staff_tables import recurring
 
-ONE = Kept(
+ONE = PictureRow(
     id="a1" * 16,
     width=1600,
     height=1067,

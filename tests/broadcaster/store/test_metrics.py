@@ -7,16 +7,9 @@ from sqlalchemy import Connection, case, insert, update
 
 from broadcaster.domain.deliveries import STATES
 from broadcaster.store import metrics
+from broadcaster.store.channel_tables import channel_state, held_suppression
 from broadcaster.store.database import Database
-from broadcaster.store.tables import (
-    announcement,
-    channel_state,
-    edition,
-    edition_area,
-    held_suppression,
-    run,
-    slice_,
-)
+from broadcaster.store.tables import announcement, edition, edition_area, run, slice_
 
 NOW = 1_800_000_000.0
 

@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -20,10 +19,12 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, inspect, make_url, select, text
 
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.actor import NamedActor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.independence import Control
 from broadcaster.publishing import publications
 from broadcaster.simulation.graph_api import wamid
-from broadcaster.store import accounts, announcements, audit, controls, tables
+from broadcaster.store import accounts, archive, audit, controls, tables
 from broadcaster.store.database import Database
 from broadcaster.store.migrate import METADATA, MIGRATIONS, differences, migrate, pending
 from broadcaster.store.migrate import _config as alembic_config
@@ -95,13 +96,14 @@ def test_what_administrators_did_before_the_upgrade_binds_after_it(empty_databas
             )
             for name in names
         ]
-        acts = (("account_add", "budi"), ("account_disable", "dewi"), ("password_reset", "ani"))
+        acts = (
+            (Act.ACCOUNT_ADD, "budi"),
+            (Act.ACCOUNT_DISABLE, "dewi"),
+            (Act.PASSWORD_RESET, "ani"),
+        )
         for number, (act, subject) in enumerate(acts):
-            at = datetime.fromtimestamp(100.0 + number, UTC)
-            entry = partial(
-                audit.append, at=at, actor="staff:ani", act=act, subject=f"staff:{subject}"
-            )
-            opened.write_now(entry)
+            ani = NamedActor(name="staff:ani", now=datetime.fromtimestamp(100.0 + number, UTC))
+            opened.write_now(audit.append, ani, act, f"staff:{subject}")
         opened.write_now(
             lambda c: command.downgrade(
                 alembic_config(c), step(c, "who controls an account").down_revision
@@ -130,11 +132,14 @@ def test_what_was_published_before_there_was_an_index_is_found_by_it_and_so_is_w
 
     def publish(title: str) -> str:
         return opened.write_now(
-            publications.publish, PRESS, checked(title=title, expires=None), actor="rina", now=NOW
+            publications.publish,
+            PRESS,
+            checked(title=title, expires=None),
+            actor=NamedActor(name="rina", now=NOW),
         ).code
 
     def found(text: str) -> list[str]:
-        page = opened.read_now(announcements.list_public, announcements.Filter(text=text))
+        page = opened.read_now(archive.list_public, archive.ArchiveFilter(text=text))
         return [edition.code for edition in page.editions]
 
     try:

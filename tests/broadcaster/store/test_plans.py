@@ -113,7 +113,7 @@ async def test_no_sweep_reads_every_edition(database_url: str, tmp_path: Path, s
         now = app.clock().timestamp()
         listen(app, said)
         app.database.read_now(people.uncounted, now)
-        app.database.read_now(hubs.owed, now + 60, settle=2.0)
+        app.database.read_now(hubs.unannounced, now + 60, settle=2.0)
         about = {text: given for text, given in said.items() if "edition.published_at >" in text}
 
         def found(connection: Connection) -> dict[str, list[str]]:

@@ -13,10 +13,11 @@ from alembic import command
 from sqlalchemy import Connection, func, insert, select
 
 from broadcaster.runtime import secret_key
-from broadcaster.runtime.config import Settings
+from broadcaster.runtime.settings import Settings
 from broadcaster.store import migrate, respelling
+from broadcaster.store.channel_tables import held_suppression
 from broadcaster.store.database import Database
-from broadcaster.store.tables import delivery, held_suppression, run
+from broadcaster.store.tables import delivery, run
 from subscribers import consent, enrolment, residents
 from subscribers import respelling as stored
 from subscribers import store as tables

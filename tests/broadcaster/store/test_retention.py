@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from broadcaster.app import App
 from broadcaster.delivery.status import overview
+from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press
 from broadcaster.store import ledger, metrics, retention
@@ -137,7 +138,11 @@ async def test_no_channel_folds_while_another_one_still_sends(app: App) -> None:
 async def test_an_edition_whose_withdrawal_is_not_sent_yet_keeps_its_rows(app: App) -> None:
     key = await finished(app, days=40, state="published")
     app.database.write_now(
-        corrections.withdraw, Press.of(app), key, reason="Batal.", actor="t", now=datetime.now(UTC)
+        corrections.withdraw,
+        Press.of(app),
+        key,
+        reason="Batal.",
+        actor=NamedActor(name="t", now=datetime.now(UTC)),
     )
     assert fold(app) == [], "the withdrawal goes to whom it reached"
     await drain_all(app)

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from broadcaster.app import App
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import FAILED, SKIPPED, STATES, UNCONFIRMED
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press
@@ -228,8 +229,7 @@ async def test_only_the_newest_edition_is_sent_again(app: App) -> None:
         Press.of(app),
         stored.id,
         reason="Batal.",
-        actor="t",
-        now=datetime.now(UTC),
+        actor=NamedActor(name="t", now=datetime.now(UTC)),
     )
     fake.provider = lambda _r: Receipt()
     await drain_all(app)

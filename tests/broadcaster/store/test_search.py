@@ -11,10 +11,11 @@ import pytest
 from hypothesis import strategies as st
 from sqlalchemy import Connection, event, func, select
 
+from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
-from broadcaster.publishing.press import Stored
-from broadcaster.store import announcements, search
-from broadcaster.store.announcements import Filter
+from broadcaster.publishing.press import StoredAnnouncement
+from broadcaster.store import archive, search
+from broadcaster.store.archive import ArchiveFilter
 from broadcaster.store.database import Database
 from broadcaster.store.tables import search_posting, search_word
 from support.desk import NOW, checked, later, press
@@ -22,22 +23,21 @@ from support.desk import NOW, checked, later, press
 PRESS = press()
 
 
-def publish(database: Database, minutes: int = 0, **changes: Any) -> Stored:
+def publish(database: Database, minutes: int = 0, **changes: Any) -> StoredAnnouncement:
     """Publish an announcement."""
     now = later(minutes=minutes)
     return database.write_now(
         publications.publish,
         PRESS,
         checked(now=now, **{"expires": None, **changes}),
-        actor="rina",
-        now=now,
+        actor=NamedActor(name="rina", now=now),
     )
 
 
 def found(database: Database, text: str) -> list[str]:
     """Codes that a search finds, newest first."""
-    page = database.read_now(announcements.list_public, Filter(text=text), limit=100)
-    assert len(page.editions) == database.read_now(announcements.count_public, Filter(text=text))
+    page = database.read_now(archive.list_public, ArchiveFilter(text=text), limit=100)
+    assert len(page.editions) == database.read_now(archive.count_public, ArchiveFilter(text=text))
     return [edition.code for edition in page.editions]
 
 
@@ -92,8 +92,7 @@ def test_a_corrected_edition_takes_the_place_of_the_one_before(database: Databas
         stored.id,
         better,
         reason="Lebih cepat.",
-        actor="dewi",
-        now=later(hours=1),
+        actor=NamedActor(name="dewi", now=later(hours=1)),
     )
     assert found(database, "tangki") == []
     assert found(database, "mengalir") == [stored.code]
@@ -108,8 +107,7 @@ def test_a_draft_is_not_in_the_index(database: Database) -> None:
         publications.save_draft,
         PRESS,
         checked(body="Rahasia sampai terbit."),
-        actor="rina",
-        now=NOW,
+        actor=NamedActor(name="rina", now=NOW),
     )
     assert (
         database.read_now(
@@ -121,7 +119,9 @@ def test_a_draft_is_not_in_the_index(database: Database) -> None:
 
 def test_a_publication_that_is_undone_leaves_nothing_in_the_index(database: Database) -> None:
     def undone(connection: Connection) -> None:
-        publications.publish(connection, PRESS, checked(expires=None), actor="rina", now=NOW)
+        publications.publish(
+            connection, PRESS, checked(expires=None), actor=NamedActor(name="rina", now=NOW)
+        )
         raise InterruptedError
 
     with pytest.raises(InterruptedError):

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import update
 
 from broadcaster.app import App
+from broadcaster.domain.retry_policy import TIER_WAIT
 from broadcaster.store import tier
+from broadcaster.store.channel_tables import reached
 from broadcaster.store.database import Database, now
-from broadcaster.store.tables import reached
-from broadcaster.store.tier import DAY, RETRY_SECONDS
+from broadcaster.store.tier import DAY
 from subscribers.audience import Audience
 from support.fakes import FakeChannel
 from support.sending import check_counters, drain_until_quiet, everything_due, table, with_channels
@@ -112,7 +113,7 @@ def test_those_without_room_wait_until_places_free(database: Database) -> None:
     assert all(abs(each - wall - DAY + 3600) < 30 for each in times)
     later(database, DAY - 3600 - 5)
     (soon,) = database.read_now(lambda c: tier.next_room(c, "whatsapp", 100, 1, emergency=False))
-    assert RETRY_SECONDS - 5 < soon - database.read_now(now) <= RETRY_SECONDS
+    assert TIER_WAIT - 5 < soon - database.read_now(now) <= TIER_WAIT
 
 
 def test_waiting_for_more_places_than_there_are_has_an_answer_too(database: Database) -> None:

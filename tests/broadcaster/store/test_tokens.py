@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from broadcaster.store import tokens
 from broadcaster.store.database import Database
+from support.wording import refuses
 
 
 async def test_the_secret_finds_its_token_and_is_stored_nowhere(database: Database) -> None:
@@ -48,16 +49,16 @@ async def test_a_revoked_token_is_found_no_more(database: Database) -> None:
 
 @pytest.mark.parametrize("scopes", [[], ["admin"], ["read", "hapus"]])
 async def test_unknown_scopes_are_refused_by_name(database: Database, scopes: list[str]) -> None:
-    with pytest.raises(tokens.BadToken, match=scopes[-1] if scopes else "paling sedikit satu"):
+    with refuses(tokens.BadToken, match=scopes[-1] if scopes else "paling sedikit satu"):
         await database.write(tokens.add, "situs", scopes)
     assert await database.read(tokens.everyone) == []
 
 
 async def test_a_name_is_needed_and_is_given_once(database: Database) -> None:
-    with pytest.raises(tokens.BadToken, match="perlu nama"):
+    with pytest.raises(tokens.BadToken, match="token_name_missing"):
         await database.write(tokens.add, "  ", ["read"])
     await database.write(tokens.add, "situs", ["read"])
-    with pytest.raises(tokens.BadToken, match="sudah ada"):
+    with refuses(tokens.BadToken, match="sudah ada"):
         await database.write(tokens.add, " situs ", ["write"])
     assert len(await database.read(tokens.everyone)) == 1
 

@@ -15,12 +15,14 @@ import pytest
 from sqlalchemy import Connection, insert
 
 from broadcaster.app import App
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import Consequence
+from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound import inbox
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press
 from broadcaster.runtime import secret_key
-from broadcaster.store import address_effects, respelling, slices
+from broadcaster.store import address_effects, gate, respelling, slices
 from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.tables import STATES, provider_message
 from channels.base.contract import AddressEvent, Deferred, Receipt, Rejected
@@ -76,7 +78,7 @@ class City:
         )
         act = (press, announcement, checked)
         stored = self.app.database.write_now(
-            corrections.correct, *act, reason="Jam salah.", actor="t", now=now
+            corrections.correct, *act, reason="Jam salah.", actor=NamedActor(name="t", now=now)
         )
         await drain_all(self.app)
         assert stored.edition is not None
@@ -88,7 +90,11 @@ class City:
         now = datetime.now(UTC)
         press = Press.of(self.app)
         self.app.database.write_now(
-            corrections.withdraw, press, announcement, reason="Batal.", actor="t", now=now
+            corrections.withdraw,
+            press,
+            announcement,
+            reason="Batal.",
+            actor=NamedActor(name="t", now=now),
         )
         await drain_all(self.app)
 
@@ -238,10 +244,15 @@ async def test_what_a_killed_worker_left_on_the_wire_is_corrected_once(
 
     def mark(connection: Connection) -> None:
         claim = slices.claim_slice(
-            connection, channel="email", lane="routine", holder=holder, receipt_wait=0
+            connection,
+            channel="email",
+            lane="routine",
+            holder=holder,
+            reopen_wait=0,
+            uncertain_limit=UNCERTAIN_LIMIT,
         )
         assert claim is not None
-        slices.mark(connection, claim, holder, cursor=-1, limit=10)
+        gate.mark(connection, claim, holder, cursor=-1, limit=10)
 
     city.app.database.write_now(mark)
     assert "sending" in states(city.app)

@@ -19,10 +19,10 @@ from structlog.testing import capture_logs
 
 from broadcaster import web
 from broadcaster.inbound import inbox
-from broadcaster.inbound.replies import Answerer
+from broadcaster.inbound.replies import ReplySender
 from broadcaster.web import routes
 from broadcaster.web.base.authorization import Row
-from broadcaster.web.staff import form
+from broadcaster.web.staff import compose_form
 from support.browsing import CREDENTIALS, NOTICE, Answer, Running, bearer, running
 from support.staff_rows import COMPOSED, DEEDS, filled, sign_in_form, staged
 from support.staffing import Browser, browser, hire
@@ -33,7 +33,7 @@ VALUES = (
 )  # fmt: skip
 _CLIENTS = count(1)
 IN_FORMS = (
-    *form.LINES, *form.PROSE, *form.CHOICES, *form.TIMES, *form.LISTS, "evidence", "en.title", "en.body", "ganti.email.title",
+    *compose_form.LINES, *compose_form.PROSE, *compose_form.CHOICES, *compose_form.TIMES, *compose_form.LISTS, "evidence", "en.title", "en.body", "ganti.email.title",
     "ganti.email.base",
 )  # fmt: skip
 
@@ -322,6 +322,7 @@ async def test_a_nul_in_a_request_is_named_at_its_field(open_site: Running) -> N
     assert json.loads(answer.text)["problems"] == [
         {
             "field": "translations.en.title",
+            "code": "nul_character",
             "reason": "Memuat karakter NUL.",
             "remedy": "Hapus karakter itu, lalu kirim lagi.",
         }
@@ -443,7 +444,7 @@ async def test_no_signed_webhook_breaks_and_what_follows_it_is_applied(open_site
             )
         ), value
     with capture_logs() as logs:
-        while await inbox.apply_due(open_site.app, Answerer(open_site.app)):
+        while await inbox.apply_due(open_site.app, ReplySender(open_site.app)):
             pass
     assert {line["event"] for line in logs} & {
         "receipts_not_sorted",

@@ -13,7 +13,7 @@ import pytest
 from broadcaster.app import open_app
 from broadcaster.runtime import config
 from broadcaster.store.migrate import migrate
-from broadcaster.web.base.admission import Limits
+from broadcaster.web.base.admission import ConnectionLimits
 from broadcaster.web.server import loop_factory, serve
 from support.browsing import listening, running
 from support.stranger import stranger
@@ -73,7 +73,7 @@ async def test_half_open_connections_and_endless_heads_shut_no_resident_out(
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
         site = await stack.enter_async_context(
-            running(sqlite_url, tmp_path, limits=Limits(connections=20, per_client=10))
+            running(sqlite_url, tmp_path, limits=ConnectionLimits(connections=20, per_client=10))
         )
         crowd = [
             await stack.enter_async_context(stranger(site.port, f"127.0.1.{1 + number % 5}"))
@@ -91,7 +91,7 @@ async def test_half_open_connections_and_endless_heads_shut_no_resident_out(
 
 
 async def test_deadlines_are_looked_at_while_serving(sqlite_url: str, tmp_path: Path) -> None:
-    limits = Limits(head_seconds=1)
+    limits = ConnectionLimits(head_seconds=1)
     async with running(sqlite_url, tmp_path, limits=limits) as site, stranger(site.port) as client:
         await client.say(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await client.answer())[0] == 200

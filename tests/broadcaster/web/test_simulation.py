@@ -147,7 +147,7 @@ async def test_the_sliders_set_the_faults_within_their_bounds(
     await form(
         site, "/simulasi/gangguan", rate_429="30", blocked="2", latency_ms="99999", cut="nonsense"
     )
-    shown = stand_ins.faults.shown()
+    shown = stand_ins.faults.as_dict()
     assert (shown["rate_429"], shown["blocked"], shown["latency_ms"], shown["cut"]) == (
         0.3,
         0.02,
@@ -157,7 +157,7 @@ async def test_the_sliders_set_the_faults_within_their_bounds(
     page = await site.ask("/simulasi")
     assert re.search(r'name="rate_429"[^>]*value="30"', page.text)
     await form(site, "/simulasi/gangguan", rate_429="30", normal="1")
-    assert set(stand_ins.faults.shown().values()) == {0}
+    assert set(stand_ins.faults.as_dict().values()) == {0}
 
 
 async def test_what_is_typed_stands_on_the_phone_as_its_owners(
@@ -219,7 +219,7 @@ async def test_another_sites_form_changes_nothing(played: tuple[Running, Provide
             headers={"Origin": "https://evil.example"},
         )
         assert answer.status == 403
-    assert stand_ins.faults.shown()["rate_429"] == 0
+    assert stand_ins.faults.as_dict()["rate_429"] == 0
     assert (await site.app.database.read(city.announcements_of)).keys() == {
         "air",
         "jalan",

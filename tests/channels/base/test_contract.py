@@ -32,6 +32,7 @@ from channels.base.contract import (
 )
 from channels.base.rendering import TEMPLATES, utf16
 from support import samples
+from support.wording import words_of
 
 MODULES = {
     path.stem: importlib.import_module(f"channels.{path.stem}")
@@ -159,7 +160,7 @@ def test_a_good_address_is_unchanged_by_being_read_again(name: str) -> None:
 def test_what_is_no_address_is_refused_with_a_reason(name: str, text: str) -> None:
     with pytest.raises(BadAddress) as refused:
         MODULES[name].parse_address(text)
-    assert str(refused.value)
+    assert words_of(refused.value)
 
 
 @push

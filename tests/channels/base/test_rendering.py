@@ -15,28 +15,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.base.contract import Claim
+from channels.base.moments import WIB, clock, day, moment_text, span_text, utc
 from channels.base.rendering import (
-    ELLIPSIS,
-    WIB,
     area_names,
     clean,
-    clock,
-    cut,
-    day,
     environment,
     fill,
     html,
-    moment_text,
     one_line,
     plain,
     scrubbed,
-    shortened,
-    span_text,
     template_name,
-    utc,
     utf16,
     verdict_text,
 )
+from channels.base.truncation import ELLIPSIS, cut, shortened
 from support import samples
 
 # --- cut ------------------------------------------------------------------------------------------

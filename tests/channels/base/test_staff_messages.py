@@ -12,8 +12,8 @@ from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.serving import running
 from broadcaster.simulation.smtp import SmtpStandIn, received_parts
 from channels.base.contract import Deferred, Receipt, Refused
-from channels.base.smtp.staff_mail import letter
-from channels.base.staff_messages import Answering, Inviting, Note, Telling
+from channels.base.smtp.staff_mail import staff_email
+from channels.base.staff_messages import InvitationChannel, Note, ReplyChannel, StaffChannel
 from channels.email import Email
 from channels.email import Settings as MailSettings
 from channels.telegram import Settings as BotSettings
@@ -48,19 +48,21 @@ def bot(url: str, **site: Any) -> Telegram:
 
 
 def test_mail_and_chat_can_tell_and_the_chat_invites() -> None:
-    assert isinstance(mailer("smtp://127.0.0.1:9"), Telling)
+    assert isinstance(mailer("smtp://127.0.0.1:9"), StaffChannel)
     chat = bot("http://127.0.0.1:9")
-    assert isinstance(chat, Telling)
-    assert isinstance(chat, Inviting)
-    assert not isinstance(mailer("smtp://127.0.0.1:9"), Inviting | Answering), "mail answers nobody"
-    assert not isinstance(WhatsApp(PhoneSettings(site=samples.site())), Telling)
+    assert isinstance(chat, StaffChannel)
+    assert isinstance(chat, InvitationChannel)
+    assert not isinstance(mailer("smtp://127.0.0.1:9"), InvitationChannel | ReplyChannel), (
+        "mail answers nobody"
+    )
+    assert not isinstance(WhatsApp(PhoneSettings(site=samples.site())), StaffChannel)
 
 
 async def test_a_letter_arrives_as_it_was_written() -> None:
     server = SmtpStandIn()
     async with server.running() as url:
         channel = mailer(url)
-        assert isinstance(await channel.tell(DEWI, NOTE), Receipt)
+        assert isinstance(await channel.notify(DEWI, NOTE), Receipt)
         assert not server.sessions, "no connection stays open for the next nudge, hours later"
         await channel.aclose()
     (mail,) = server.inbox(DEWI)
@@ -78,7 +80,7 @@ async def test_a_simulation_marks_both() -> None:
             (mailer(url, simulated=True), DEWI),
             (bot(bot_url, simulated=True), str(CHAT)),
         ):
-            assert isinstance(await channel.tell(address, NOTE), Receipt)
+            assert isinstance(await channel.notify(address, NOTE), Receipt)
             await channel.aclose()
     assert received_parts(server.inbox(DEWI)[0].raw)["subject"].startswith("[SIMULASI] Menunggu")
     assert api.inbox(CHAT)[0].text.startswith("[SIMULASI] Menunggu")
@@ -87,7 +89,9 @@ async def test_a_simulation_marks_both() -> None:
 def test_no_header_can_be_slipped_in() -> None:
     note = Note(key="redaksi.1.1", subject="Satu\r\nBcc: jahat@contoh.example", text="x")
     mail = message_from_bytes(
-        letter(note, DEWI, sender=("Info", "info@a.example"), site=samples.site(), at=samples.NOW),
+        staff_email(
+            note, DEWI, sender=("Info", "info@a.example"), site=samples.site(), at=samples.NOW
+        ),
         policy=policy.default,
     )
     assert mail["Bcc"] is None
@@ -104,13 +108,13 @@ async def test_a_server_that_refuses_is_one_of_the_five_failures(
     server = SmtpStandIn(faults=Faults(**faults))
     async with server.running() as url:
         channel = mailer(url)
-        assert isinstance(await channel.tell(DEWI, NOTE), failure)
+        assert isinstance(await channel.notify(DEWI, NOTE), failure)
         await channel.aclose()
 
 
 async def test_no_server_is_a_failure_too() -> None:
     channel = mailer("smtp://127.0.0.1:9")
-    assert isinstance(await channel.tell(DEWI, NOTE), Deferred)
+    assert isinstance(await channel.notify(DEWI, NOTE), Deferred)
     await channel.aclose()
 
 
@@ -119,10 +123,10 @@ async def test_the_chat_gets_subject_and_text_as_they_are() -> None:
     async with running(api.app) as url:
         channel = bot(url)
         assert isinstance(
-            await channel.tell(str(CHAT), Note(key="k", subject="A <b>", text="B & *c*")), Receipt
+            await channel.notify(str(CHAT), Note(key="k", subject="A <b>", text="B & *c*")), Receipt
         )
         await api.blocks(CHAT)
-        assert isinstance(await channel.tell(str(CHAT), NOTE), Refused)
+        assert isinstance(await channel.notify(str(CHAT), NOTE), Refused)
         await channel.aclose()
     assert [shown.text for shown in api.inbox(CHAT)] == ["A <b>\n\nB & *c*"]
 

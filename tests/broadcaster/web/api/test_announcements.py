@@ -166,6 +166,36 @@ async def test_what_is_wrong_is_named_with_field_reason_and_remedy(
     assert await count(site, "announcement") == await count(site, "edition") == 0
 
 
+@pytest.mark.parametrize(
+    ("languages", "reason", "remedy"),
+    [
+        ("en-GB,en;q=0.9,id;q=0.5", "Still empty.", "Add title."),
+        ("fr, en;q=0.4, id;q=0.8", "Belum diisi.", "Tambahkan title."),
+        ("fr", "Belum diisi.", "Tambahkan title."),
+        ("en;q=0", "Belum diisi.", "Tambahkan title."),
+        (";;q=x, *", "Belum diisi.", "Tambahkan title."),
+    ],
+)
+async def test_a_refusal_speaks_the_language_of_the_caller(
+    site: Running, languages: str, reason: str, remedy: str
+) -> None:
+    token = await site.token("write")
+    answer = await site.post(PATH, {**NOTICE, "title": ""}, token, **{"Accept-Language": languages})
+    [problem] = json.loads(answer.text)["problems"]
+    assert problem == {"field": "title", "code": "missing", "reason": reason, "remedy": remedy}
+
+
+async def test_an_act_that_is_refused_has_a_code_beside_its_sentence(site: Running) -> None:
+    token = await site.token("write", "publish")
+    answer = json.loads((await site.post(PATH, NOTICE, token)).text)
+    refused = await site.post(
+        f"{PATH}/{answer['id']}/withdraw", {"reason": "Salah."}, token, **{"Accept-Language": "en"}
+    )
+    content = json.loads(refused.text)
+    assert (refused.status, content["code"]) == (409, "state_forbids")
+    assert content["detail"] == "This announcement is a draft, so it cannot be withdrawn."
+
+
 async def test_all_problems_are_named_at_once(site: Running) -> None:
     token = await site.token("write")
     answer = await site.post(

@@ -68,6 +68,8 @@ async def test_the_same_row_again_changes_nothing_and_another_replaces_it(either
         {"channel": None},
         {"areas": {"x": 1}},
         {"lebih": "x"},
+        {"consent_source": "formulir \ufffd"},
+        dict.fromkeys(ROW, ""),
     ],
 )
 async def test_a_bad_row_is_refused_with_its_reason_and_nothing_is_stored(
@@ -126,11 +128,33 @@ async def test_no_area_is_refused_however_it_is_written(
     assert "Wilayah kosong" in answer.text
 
 
+async def test_a_refusal_has_a_code_and_speaks_the_language_of_the_caller(site: Running) -> None:
+    token = await site.token("write")
+    row = {**ROW, "address": "rahasia"}
+    answer = await site.post(PATH, row, token, **{"Accept-Language": "en"})
+    assert json.loads(answer.text)["problems"] == [
+        {
+            "field": "address",
+            "code": "email_malformed",
+            "reason": "An e-mail address looks like this: nama@contoh.id",
+            "remedy": "Mend it and send it again.",
+        }
+    ]
+
+
 async def test_a_line_break_or_quote_never_makes_another_row(site: Running) -> None:
     token = await site.token("write")
     source = 'formulir"\nemail,lain@contoh.example,cimahi,,id,x,2026-11-03T09:00'
     assert (await site.post(PATH, {**ROW, "consent_source": source}, token)).status == 201
     assert {area for _, area in await addresses(site)} == {"32.77.03", "32.77.03.1002"}
+
+
+async def test_a_spreadsheets_guard_is_taken_off_as_from_a_file(site: Running) -> None:
+    token = await site.token("write")
+    change = {"channel": "whatsapp", "address": "'+62 812 3456 7890"}
+    assert (await site.post(PATH, {**ROW, **change}, token)).status == 201
+    again = await site.post(PATH, {**ROW, **change, "address": "081234567890"}, token)
+    assert json.loads(again.text) == {"result": "same"}
 
 
 async def test_neither_answer_nor_audit_holds_the_address(site: Running) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from broadcaster.web.base.admission import Admission, Limits, trusts
-from broadcaster.web.base.refusals import Refusals
+from broadcaster.web.base.admission import Admission, ConnectionLimits, trusts
+from broadcaster.web.base.refusals import RefusalCounters
 
 
 class Line:
@@ -38,7 +38,7 @@ def test_proxies_are_those_that_the_settings_name_and_this_machine(
 
 
 def test_a_household_with_many_ipv6_addresses_is_one_client() -> None:
-    admission = Admission(Limits(per_client=2), Refusals(), trusts(()))
+    admission = Admission(ConnectionLimits(per_client=2), RefusalCounters(), trusts(()))
     lines = [Line() for _ in range(4)]
     for number, line in enumerate(lines):
         assert admission.enter(line, f"2001:db8:0:1::{number + 1}")
@@ -48,14 +48,16 @@ def test_a_household_with_many_ipv6_addresses_is_one_client() -> None:
 
 
 def test_proxies_have_no_limit_of_one_client() -> None:
-    admission = Admission(Limits(per_client=1, connections=5), Refusals(), trusts(("10.0.0.5",)))
+    admission = Admission(
+        ConnectionLimits(per_client=1, connections=5), RefusalCounters(), trusts(("10.0.0.5",))
+    )
     lines = [Line() for _ in range(5)]
     assert all(admission.enter(line, "10.0.0.5") for line in lines)
     assert not any(line.dropped for line in lines)
 
 
 def test_a_stranger_never_takes_the_place_of_a_proxy() -> None:
-    admission = Admission(Limits(connections=2), Refusals(), trusts(()))
+    admission = Admission(ConnectionLimits(connections=2), RefusalCounters(), trusts(()))
     proxies = [Line(), Line()]
     assert all(admission.enter(line, "127.0.0.1") for line in proxies)
     assert not admission.enter(Line(), "203.0.113.9")
@@ -63,7 +65,7 @@ def test_a_stranger_never_takes_the_place_of_a_proxy() -> None:
 
 
 def test_who_sees_an_answer_off_goes_before_who_waits() -> None:
-    admission = Admission(Limits(connections=2), Refusals(), trusts(()))
+    admission = Admission(ConnectionLimits(connections=2), RefusalCounters(), trusts(()))
     first, second = Line(), Line()
     admission.enter(first, "203.0.113.1")
     admission.enter(second, "203.0.113.2")

@@ -3,8 +3,8 @@
 import pytest
 from starlette.exceptions import HTTPException
 
-from broadcaster.web.base.body_limits import Bodies, Share
-from broadcaster.web.base.refusals import Refusals
+from broadcaster.web.base.body_limits import BodyShares, Share
+from broadcaster.web.base.refusals import RefusalCounters
 
 
 class Sender:
@@ -19,7 +19,7 @@ class Sender:
 
 
 def test_the_oldest_body_makes_room_for_another() -> None:
-    refusals = Refusals()
+    refusals = RefusalCounters()
     share, first, second = Share(100, refusals), Sender(), Sender()
     share.add(first, 60)
     share.add(second, 60)
@@ -28,7 +28,7 @@ def test_the_oldest_body_makes_room_for_another() -> None:
 
 
 def test_the_oldest_body_takes_no_room_from_others() -> None:
-    refusals = Refusals()
+    refusals = RefusalCounters()
     share, first, second = Share(100, refusals), Sender(), Sender()
     share.add(first, 60)
     share.add(second, 30)
@@ -41,7 +41,7 @@ def test_the_oldest_body_takes_no_room_from_others() -> None:
 
 
 def test_what_is_released_is_free_again() -> None:
-    share, first = Share(100, Refusals()), Sender()
+    share, first = Share(100, RefusalCounters()), Sender()
     share.add(first, 60)
     share.release(first)
     share.release(first)
@@ -49,7 +49,7 @@ def test_what_is_released_is_free_again() -> None:
 
 
 def test_strangers_providers_and_staff_have_shares_of_their_own() -> None:
-    bodies = Bodies(Refusals())
+    bodies = BodyShares(RefusalCounters())
     by_access = [
         "public",
         "signed token",

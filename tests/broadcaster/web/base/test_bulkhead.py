@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from broadcaster.store.database import BOUNDED_READERS, READERS, ReadTimeout
 from broadcaster.store.migrate import migrate
-from broadcaster.web.base.authorization import Limits
+from broadcaster.web.base.authorization import RateLimits
 from broadcaster.web.base.bulkhead import PLACES, QUEUE, Bulkhead, SingleFlight, take_share
 from broadcaster.web.base.token_bucket import Buckets
 from support.browsing import Running, running
@@ -24,9 +24,9 @@ from support.staffing import signed_in
 from support.waiting import until
 
 
-def asked(limits: Limits | None = None, client: str = "2001:db8::1") -> Request:
+def asked(limits: RateLimits | None = None, client: str = "2001:db8::1") -> Request:
     """A visitor's request."""
-    app = SimpleNamespace(state=SimpleNamespace(limits=limits or Limits()))
+    app = SimpleNamespace(state=SimpleNamespace(limits=limits or RateLimits()))
     return Request(
         {
             "type": "http",
@@ -99,7 +99,7 @@ async def test_reads_are_bounded_within_and_only_there_and_one_that_lasts_too_lo
 
 
 def test_a_household_has_one_share_and_its_neighbours_have_theirs() -> None:
-    limits = Limits(chosen=Buckets(burst=2, per_second=0.001))
+    limits = RateLimits(chosen=Buckets(burst=2, per_second=0.001))
     take_share(asked(limits, "2001:db8::1"))
     take_share(asked(limits, "2001:db8::2"))
     with pytest.raises(HTTPException) as refused:

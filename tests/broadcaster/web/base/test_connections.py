@@ -13,9 +13,9 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from broadcaster.web.base.admission import Admission, Limits, trusts
-from broadcaster.web.base.connections import LimitedConnection, State, sweep
-from broadcaster.web.base.refusals import Refusals
+from broadcaster.web.base.admission import Admission, ConnectionLimits, trusts
+from broadcaster.web.base.connections import AdmissionState, LimitedConnection, sweep
+from broadcaster.web.base.refusals import RefusalCounters
 from support.browsing import listening
 from support.stranger import Stranger, stranger
 from support.waiting import until
@@ -87,12 +87,15 @@ async def serving(**limits: Any) -> AsyncIterator[Server]:
     """Serve on a free port until the block ends."""
     with listening() as (sock, port):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
-        server = Server(port=port, admission=Admission(Limits(**limits), Refusals(), trusts(())))
+        server = Server(
+            port=port,
+            admission=Admission(ConnectionLimits(**limits), RefusalCounters(), trusts(())),
+        )
         config = uvicorn.Config(
             server, lifespan="off", log_config=None, ws="none", proxy_headers=False
         )
         config.load()
-        state = State(server.admission)
+        state = AdmissionState(server.admission)
         listener = await asyncio.get_running_loop().create_server(
             lambda: LimitedConnection(config, state, {}), sock=sock
         )

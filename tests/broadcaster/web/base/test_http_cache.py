@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.web.base.http_cache import ENTRY_BYTES, BoundedCache, Kept, keep, serve
+from broadcaster.web.base.http_cache import (
+    ENTRY_BYTES,
+    BoundedCache,
+    CachedResponse,
+    prepare,
+    serve,
+)
 
 TEXT = b"Air PDAM mati di Cibabat. " * 100
 MOMENT = datetime(2026, 11, 25, 7, 43, 12, 345678, tzinfo=timezone(timedelta(hours=7)))
@@ -26,22 +32,25 @@ def asked(method: str = "GET", **headers: str) -> Request:
     )
 
 
-def served(kept: Kept, request: Request, now: datetime | None = None) -> Response:
+def served(kept: CachedResponse, request: Request, now: datetime | None = None) -> Response:
     """The answer to it."""
     return serve(request, kept, cache_control="public, max-age=60", now=now)
 
 
 def test_the_tag_is_a_hash_of_the_bytes_alone() -> None:
     first, second = (
-        keep(TEXT, media_type="text/plain"),
-        keep(TEXT, media_type="text/html", updated=MOMENT),
+        prepare(TEXT, media_type="text/plain"),
+        prepare(TEXT, media_type="text/html", updated=MOMENT),
     )
     assert first.tag == second.tag
-    assert keep(TEXT + b".", media_type="text/plain").tag != first.tag
+    assert prepare(TEXT + b".", media_type="text/plain").tag != first.tag
 
 
 def test_gzip_is_the_same_bytes_each_time() -> None:
-    assert keep(TEXT, media_type="text/plain").packed == keep(TEXT, media_type="text/plain").packed
+    assert (
+        prepare(TEXT, media_type="text/plain").packed
+        == prepare(TEXT, media_type="text/plain").packed
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,11 +65,11 @@ def test_gzip_is_the_same_bytes_each_time() -> None:
     ],
 )
 def test_text_is_packed_and_what_is_packed_already_is_not(media_type: str, packs: bool) -> None:
-    assert (keep(TEXT, media_type=media_type).packed is not None) is packs
+    assert (prepare(TEXT, media_type=media_type).packed is not None) is packs
 
 
 def test_a_few_bytes_are_not_worth_packing() -> None:
-    assert keep(b"ok", media_type="text/plain").packed is None
+    assert prepare(b"ok", media_type="text/plain").packed is None
 
 
 @pytest.mark.parametrize(
@@ -78,7 +87,7 @@ def test_a_few_bytes_are_not_worth_packing() -> None:
     ],
 )
 def test_only_who_takes_gzip_gets_it(accepted: str, packed: bool) -> None:
-    response = served(keep(TEXT, media_type="text/plain"), asked(accept_encoding=accepted))
+    response = served(prepare(TEXT, media_type="text/plain"), asked(accept_encoding=accepted))
     assert (response.headers.get("content-encoding") == "gzip") is packed
     assert (gzip.decompress(bytes(response.body)) if packed else response.body) == TEXT
 
@@ -102,7 +111,7 @@ def test_only_who_takes_gzip_gets_it(accepted: str, packed: bool) -> None:
     ],
 )
 def test_a_known_tag_is_answered_without_a_body(known: str, status: int) -> None:
-    kept = keep(TEXT, media_type="text/plain")
+    kept = prepare(TEXT, media_type="text/plain")
     response = served(kept, asked(if_none_match=known.format(tag=kept.tag)))
     assert response.status_code == status
     if status == 304:
@@ -111,7 +120,7 @@ def test_a_known_tag_is_answered_without_a_body(known: str, status: int) -> None
 
 
 def test_tags_in_several_headers_are_one_list() -> None:
-    kept = keep(TEXT, media_type="text/plain")
+    kept = prepare(TEXT, media_type="text/plain")
     headers = [(b"if-none-match", b'"a"'), (b"if-none-match", f'"{kept.tag}"'.encode())]
     request = Request(
         {"type": "http", "method": "HEAD", "path": "/", "query_string": b"", "headers": headers}
@@ -144,13 +153,13 @@ LATER = MOMENT + timedelta(hours=1)
     ],
 )
 def test_a_date_counts_from_a_minute_after_the_change_until_now(since: str, status: int) -> None:
-    kept = keep(TEXT, media_type="text/plain", updated=MOMENT)
+    kept = prepare(TEXT, media_type="text/plain", updated=MOMENT)
     for method in ("GET", "HEAD"):
         assert served(kept, asked(method, if_modified_since=since), LATER).status_code == status
 
 
 def test_a_document_bears_a_date_only_once_no_other_state_can_bear_the_same() -> None:
-    kept = keep(TEXT, media_type="text/plain", updated=MOMENT)
+    kept = prepare(TEXT, media_type="text/plain", updated=MOMENT)
     for seconds in (0, 1, 60):
         assert (
             "last-modified"
@@ -170,10 +179,10 @@ def test_no_date_ever_hides_what_a_reader_has_not_seen(
     publications: list[tuple[float, float]], first: float, wait: float, off: int
 ) -> None:
     # published at, and how much later it showed; the reader sends the date it was given, else its own clock's
-    def state(at: float) -> Kept:
+    def state(at: float) -> CachedResponse:
         seen = [start for start, delay in publications if start + delay <= at]
         updated = MOMENT + timedelta(seconds=max(seen)) if seen else None
-        return keep(repr(sorted(seen)).encode(), media_type="text/plain", updated=updated)
+        return prepare(repr(sorted(seen)).encode(), media_type="text/plain", updated=updated)
 
     read_at, asked_at = MOMENT + timedelta(seconds=first), MOMENT + timedelta(seconds=first + wait)
     one, other = state(first), state(first + wait)
@@ -185,7 +194,7 @@ def test_no_date_ever_hides_what_a_reader_has_not_seen(
 
 @hypothesis.given(st.text(st.characters(max_codepoint=255), max_size=60))
 def test_no_header_of_a_stranger_breaks_an_answer(text: str) -> None:
-    kept = keep(TEXT, media_type="text/plain", updated=MOMENT)
+    kept = prepare(TEXT, media_type="text/plain", updated=MOMENT)
     for name in (b"if-none-match", b"if-modified-since", b"accept-encoding"):
         headers = [(name, text.encode("latin-1"))]
         request = Request(
@@ -195,13 +204,15 @@ def test_no_header_of_a_stranger_breaks_an_answer(text: str) -> None:
 
 
 def test_an_error_page_is_never_answered_with_304() -> None:
-    kept = keep(TEXT, media_type="text/html")
+    kept = prepare(TEXT, media_type="text/html")
     response = serve(asked(if_none_match="*"), kept, cache_control="no-store", status=404)
     assert response.status_code == 404
 
 
 def test_a_documents_own_headers_stand() -> None:
-    kept = keep(TEXT, media_type="text/plain", headers={"Cache-Control": "no-cache", "X-Own": "1"})
+    kept = prepare(
+        TEXT, media_type="text/plain", headers={"Cache-Control": "no-cache", "X-Own": "1"}
+    )
     response = served(kept, asked())
     assert response.headers["cache-control"] == "no-cache"
     assert response.headers["x-own"] == "1"
@@ -238,6 +249,6 @@ def test_what_is_larger_than_the_cache_is_not_kept_nor_is_what_it_replaces() -> 
 
 
 def test_a_body_counts_with_its_gzip_and_what_goes_with_it() -> None:
-    kept = keep(TEXT, media_type="text/plain")
+    kept = prepare(TEXT, media_type="text/plain")
     assert kept.packed is not None
     assert kept.size == len(TEXT) + len(kept.packed) + ENTRY_BYTES

@@ -18,9 +18,9 @@ from starlette.responses import Response
 from broadcaster.app import App
 from broadcaster.runtime.i18n import LANGUAGES
 from broadcaster.web.base import pages
-from broadcaster.web.base.authorization import Limits
+from broadcaster.web.base.authorization import RateLimits
 from broadcaster.web.base.bulkhead import PLACES, QUEUE
-from broadcaster.web.base.page_cache import BYTES, PAGES, QUERY_BYTES, Rush, shared
+from broadcaster.web.base.page_cache import BYTES, PAGES, QUERY_BYTES, PageCache, shared
 from broadcaster.web.base.token_bucket import Buckets
 from support.browsing import Running
 
@@ -41,7 +41,7 @@ class Counting:
 @pytest.fixture
 def state(site: Running) -> SimpleNamespace:
     """What create_web keeps for requests."""
-    return SimpleNamespace(app=site.app, limits=Limits(), rush=Rush())
+    return SimpleNamespace(app=site.app, limits=RateLimits(), page_cache=PageCache())
 
 
 def words(_app: App, query: Mapping[str, str]) -> Mapping[str, str]:
@@ -145,14 +145,14 @@ async def test_a_query_longer_than_any_that_means_something_is_refused(
 
 
 async def test_the_memory_does_not_grow_with_what_is_asked(state: SimpleNamespace) -> None:
-    state.limits = Limits(chosen=Buckets(burst=10_000, per_second=1))
+    state.limits = RateLimits(chosen=Buckets(burst=10_000, per_second=1))
     page = Counting()
     await shared(page)(asked(state))
     for number in range(PAGES + 20):
         await shared(page, query=words)(asked(state, query=f"kata={number}"))
-    assert len(state.rush.chosen) == PAGES
-    assert len(state.rush.common) == 1
-    assert state.rush.chosen.used <= BYTES
+    assert len(state.page_cache.chosen) == PAGES
+    assert len(state.page_cache.common) == 1
+    assert state.page_cache.chosen.used <= BYTES
 
 
 async def test_a_missing_page_is_not_remembered(site: Running) -> None:
@@ -168,7 +168,7 @@ async def test_searching_never_keeps_readers_waiting(state: SimpleNamespace) -> 
         return pages.page(request, "privacy.html")
 
     page = Counting()
-    state.limits = Limits(chosen=Buckets(burst=10_000, per_second=1))
+    state.limits = RateLimits(chosen=Buckets(burst=10_000, per_second=1))
     show = shared(search, query=words)
     searches = [
         asyncio.create_task(show(asked(state, query=f"kata={number}"))) for number in range(200)
@@ -197,7 +197,7 @@ async def test_many_who_search_for_the_same_cost_one_rendering_and_nobody_is_ref
 async def test_who_has_ever_other_pages_made_must_soon_wait_and_reads_on(
     state: SimpleNamespace,
 ) -> None:
-    state.limits = Limits(chosen=Buckets(burst=3, per_second=0.001))
+    state.limits = RateLimits(chosen=Buckets(burst=3, per_second=0.001))
     page = Counting()
     show = shared(page, query=words)
     for number in range(3):

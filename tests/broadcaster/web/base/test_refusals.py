@@ -2,12 +2,12 @@
 
 from structlog.testing import capture_logs
 
-from broadcaster.web.base.refusals import Refusals
+from broadcaster.web.base.refusals import RefusalCounters
 
 
 def test_a_thousand_refusals_are_one_line_at_once_and_one_a_minute_later() -> None:
     now = 0.0
-    refusals = Refusals(lambda: now)
+    refusals = RefusalCounters(lambda: now)
     with capture_logs() as lines:
         for _ in range(1_000):
             refusals.note("head_size")

@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from broadcaster.domain.fields import InvalidAnnouncement
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.media import library
 from broadcaster.media.images import UPLOAD_BYTES, VARIANTS
 from broadcaster.newsroom import drafts, previews
@@ -33,6 +33,7 @@ from support import uploads
 from support.browsing import NOTICE, Answer, Running, running
 from support.staffing import Browser, form_token, signed_in
 from support.waiting import until
+from support.wording import worded
 
 ADDRESS = "/redaksi/gambar"
 GONE = timedelta(days=7, seconds=1)
@@ -310,7 +311,7 @@ async def test_a_store_that_does_not_answer_is_no_missing_picture(
         tmp_path,
         BROADCASTER_MEDIA_URL="s3://kunci:rahasia@127.0.0.1:9/gambar?tls=false",
     ) as site:
-        kept = media.Kept(
+        kept = media.PictureRow(
             id="a" * 32, width=9, height=9, sizes={"web": 1}, at=0.0, actor="staff:rina"
         )
         await site.app.database.write(media.add, kept)
@@ -400,7 +401,7 @@ def chosen(data: bytes, name: str = "foto.jpg") -> FormData:
 
 async def test_a_picture_in_the_composers_form_becomes_the_forms_image(site: Running) -> None:
     request = composing(site, await signed_in(site, "rina", "author"))
-    found = await pictures.taken(request, chosen(uploads.photo()))
+    found = await pictures.uploaded_image(request, chosen(uploads.photo()))
     [kept] = await site.app.database.read(media.newest, 1)
     assert found == {"image": f"{site.url}/media/{kept.id}/web.jpg"}
     assert kept.actor == "staff:rina"
@@ -413,14 +414,14 @@ async def test_a_form_without_a_picture_stays_as_it_is(site: Running) -> None:
         chosen(b"", ""),
         FormData([("picture", "teks")]),
     ):
-        assert await pictures.taken(request, data) == {}
+        assert await pictures.uploaded_image(request, data) == {}
 
 
 async def test_a_picture_that_cannot_be_used_is_told_at_its_field(site: Running) -> None:
     request = composing(site, await signed_in(site, "rina", "author"))
     with pytest.raises(InvalidAnnouncement) as caught:
-        await pictures.taken(request, chosen(uploads.SVG))
-    [problem] = caught.value.problems
+        await pictures.uploaded_image(request, chosen(uploads.SVG))
+    [problem] = worded(caught.value)
     assert problem.field == "image"
     assert problem.reason == "Berkas ini bukan gambar JPEG, PNG, atau WebP."
     assert problem.remedy == "Simpan gambarnya sebagai JPEG atau PNG, lalu pilih lagi."

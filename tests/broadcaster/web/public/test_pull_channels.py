@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from broadcaster.web.base.http_cache import keep
+from broadcaster.web.base.http_cache import prepare
 from broadcaster.web.public.pull_channels import QUERIED_BYTES, PullCache, _Built
 from broadcaster.web.server import serve
 from channels.base.contract import Document, PageRequest, PullChannel
@@ -346,12 +346,14 @@ async def test_a_document_that_many_ask_for_at_once_is_built_once(site: Running)
 
 async def test_documents_that_strangers_choose_never_push_out_the_plain_ones(site: Running) -> None:
     cache = PullCache()
-    kept = keep(b"x" * 1_000_000, media_type="image/png")
-    cache.put(("plain",), _Built(stamp=1, kept=kept, max_age=0, fresh_until=None), queried=False)
+    kept = prepare(b"x" * 1_000_000, media_type="image/png")
+    cache.put(
+        ("plain",), _Built(stamp=1, response=kept, max_age=0, fresh_until=None), queried=False
+    )
     for number in range(100):
         cache.put(
             ("chosen", number),
-            _Built(stamp=1, kept=kept, max_age=0, fresh_until=None),
+            _Built(stamp=1, response=kept, max_age=0, fresh_until=None),
             queried=True,
         )
     assert cache.get(("plain",), 1, site.clock(), queried=False) is not None

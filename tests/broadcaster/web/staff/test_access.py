@@ -18,8 +18,9 @@ from broadcaster.newsroom import drafts as newsroom
 from broadcaster.newsroom.release import publish_held
 from broadcaster.publishing.press import Press
 from broadcaster.store import accounts, drafts
+from broadcaster.store.sessions import HALF
 from broadcaster.store.staff_tables import account as account_table
-from broadcaster.web.base.authorization import CHOOSE_PASSWORD, HALF, Row
+from broadcaster.web.base.authorization import CHOOSE_PASSWORD, Row
 from broadcaster.web.routes import STAFF
 from support.browsing import Running, running
 from support.staff_rows import (
@@ -303,7 +304,7 @@ async def test_what_is_published_for_others_does_not_become_ones_own_by_a_correc
     own_stage: Stage,
 ) -> None:
     sari, theirs = await bound_author(own_stage), await published(own_stage)
-    with pytest.raises(NotAllowed, match="di luar tugas Anda"):
+    with pytest.raises(NotAllowed, match="not_yours"):
         await own_stage.do(
             sari, corrections.propose_correction, theirs, OURS, reason="Kami ambil alih."
         )
@@ -327,7 +328,7 @@ async def test_what_waits_or_is_approved_does_not_become_anothers_by_an_edit(
             {"areas": ["melong", "cibabat"]},
             {"areas": ["cimahi"]},
         ):
-            with pytest.raises(NotAllowed, match="di luar tugas Anda"):
+            with pytest.raises(NotAllowed, match="not_yours"):
                 await own_stage.do(sari, newsroom.save, {**OURS, **change}, announcement_id=row.id)
         assert (await own_stage.row(row.id)).state == reached, "what was approved stays so"
 
@@ -337,7 +338,7 @@ async def test_a_draft_for_another_agency_may_be_begun_and_is_not_submitted(
 ) -> None:
     sari = await bound_author(own_stage)
     row = await own_stage.do(sari, newsroom.save, {**OURS, "agency": "Dinas Perhubungan"})
-    with pytest.raises(NotAllowed, match="di luar tugas Anda"):
+    with pytest.raises(NotAllowed, match="not_yours"):
         await own_stage.do(sari, review.submit, row.id)
 
 
@@ -364,12 +365,12 @@ async def test_an_exercise_is_never_published_by_any_way(own_stage: Stage) -> No
     row = await stage.do(
         both, newsroom.save, {**FORM, "level": "emergency", "instruction": "Pindah."}, training=True
     )
-    with pytest.raises(NotAllowed, match="latihan"):
+    with pytest.raises(NotAllowed, match="drill"):
         await stage.do(both, release.break_glass, row.id, reason="Coba.", allowed=True)
     await stage.do(both, review.submit, row.id)
     with pytest.raises(NotAllowed):
         await stage.do(stage.dewi, release.publish_approved, row.id)
-    with pytest.raises(NotAllowed, match="latihan"):
+    with pytest.raises(NotAllowed, match="drill"):
         await stage.do(both, release.break_glass, row.id, reason="Coba.", allowed=True)
     assert (await stage.row(row.id)).published_at is None
 

@@ -14,13 +14,14 @@ from urllib.parse import urlencode
 import pytest
 
 from broadcaster.domain import credentials
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.fields import Fields, Override, Translation
 from broadcaster.media import library
 from broadcaster.newsroom import drafts, review
 from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing.press import Press
-from broadcaster.runtime.config import TOPICS
 from broadcaster.runtime.i18n import words
+from broadcaster.runtime.settings import TOPICS
 from broadcaster.staff.administration import masked as masked_of_staff
 from broadcaster.store import accounts, announcements
 from broadcaster.store.announcements import Announcement
@@ -196,7 +197,8 @@ async def test_pictures_that_wait_for_their_turn_take_no_memory(site: Running) -
     free, taken = threading.Event(), list[int]()
     library._decoder.submit(free.wait)
     uploads = [
-        library.take(site.app, Heavy(taken), actor="staff:rina", now=site.clock()) for _ in range(5)
+        library.take(site.app, Heavy(taken), actor=NamedActor(name="staff:rina", now=site.clock()))
+        for _ in range(5)
     ]
     waiting = asyncio.gather(*uploads)
     await until(lambda: library._decoder._work_queue.qsize() == 5)

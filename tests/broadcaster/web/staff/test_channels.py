@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 from broadcaster.inbound import inbox
 from broadcaster.store import audit, channels, throttling
 from broadcaster.store.channel_figures import ChannelFigures
+from broadcaster.store.channel_tables import channel_minute, held_suppression, reached
 from broadcaster.store.channels import ChannelState
 from broadcaster.store.database import now
 from broadcaster.store.sendings import going, recent
-from broadcaster.store.tables import channel_minute, held_suppression, reached
 from broadcaster.web.staff.channels import word_of
 from channels.base.contract import InboundEvent
 from support.browsing import Running, running

@@ -11,7 +11,8 @@ import pyotp
 import pytest
 
 from broadcaster.domain.accounts import Account
-from broadcaster.staff.administration import Keeper, reset_password
+from broadcaster.domain.actor import NamedActor
+from broadcaster.staff.administration import reset_password
 from broadcaster.store import accounts, audit
 from broadcaster.store.code_guard import COOLING_SECONDS, STOP_AFTER
 from broadcaster.store.staff_tables import session
@@ -164,7 +165,7 @@ async def test_a_new_password_from_an_admin_opens_the_second_step_again(office: 
     await guesses(office, STOP_AFTER)
     stored = (await office.site.app.database.read(accounts.secrets_of, rina.id))[0]
     await office.site.app.database.write(
-        reset_password, Keeper(now=office.site.clock()), rina.id, hashed=stored
+        reset_password, NamedActor(name="cli", now=office.site.clock()), rina.id, hashed=stored
     )
     office.site.clock.now += timedelta(seconds=1)
     assert (

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from broadcaster.domain.fields import Fields, Override, Translation
 from broadcaster.newsroom import corrections
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.runtime.i18n import words
 from broadcaster.store import announcements, drafts
 from broadcaster.store.drafts import Proposal
@@ -31,7 +31,7 @@ FORM = {
 """What a browser sends when nothing was changed."""
 
 
-async def waiting(site: Running, stored: Stored) -> Proposal | None:
+async def waiting(site: Running, stored: StoredAnnouncement) -> Proposal | None:
     return await site.app.database.read(drafts.proposed, stored.id)
 
 
@@ -47,7 +47,7 @@ async def release(site: Running, seconds: float = 31) -> None:
     await site.app.database.write(corrections.publish_held, Press.of(site.app), now=site.clock())
 
 
-async def propose(rina: Browser, stored: Stored, **changes: Any) -> Answer:
+async def propose(rina: Browser, stored: StoredAnnouncement, **changes: Any) -> Answer:
     """Look at the differences, then propose what was looked at."""
     path, form = f"/redaksi/pengumuman/{stored.id}/ralat", {**FORM, **changes}
     page = await rina.post(path, form)
@@ -364,7 +364,7 @@ def test_no_two_texts_hold_the_page_up_however_they_repeat_themselves(old: str, 
 
 async def approved(
     site: Running, rina: Browser, dewi: Browser, change: str, **typed: Any
-) -> Stored:
+) -> StoredAnnouncement:
     """What was published an hour ago and is corrected or withdrawn, approved just now."""
     stored = await site.publish()
     site.clock.now += timedelta(hours=1)

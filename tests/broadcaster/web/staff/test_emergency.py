@@ -9,7 +9,7 @@ from broadcaster.domain.fields import Fields
 from broadcaster.domain.hazards import HAZARDS, PLACE
 from broadcaster.domain.rules import check
 from broadcaster.newsroom.emergencies import lead
-from broadcaster.runtime.config import TOPICS
+from broadcaster.runtime.settings import TOPICS
 from broadcaster.store import announcements, channels
 from subscribers.areas import AreaTree
 from support.browsing import Running

@@ -14,8 +14,9 @@ import pytest
 from broadcaster.newsroom import corrections, release
 from broadcaster.publishing.press import Press
 from broadcaster.store import announcements, audit
+from broadcaster.store.sessions import HALF
 from broadcaster.web.base import authorization
-from broadcaster.web.base.authorization import HALF, Row
+from broadcaster.web.base.authorization import Row
 from support.browsing import Answer, Running, running
 from support.staff_rows import (
     COMPOSED,

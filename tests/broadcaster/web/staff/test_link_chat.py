@@ -23,7 +23,7 @@ async def piece(site: Running, **account: Any) -> str:
         "app": SimpleNamespace(state=state),
         "state": {"session": SimpleNamespace(account=person)},
     }
-    ways = link_chat.ways_of(cast("Request", Request(scope)))
+    ways = link_chat.nudge_channels(cast("Request", Request(scope)))
     template = pages.environment().get_template("staff/_nudge_settings.html")
     return template.render(
         nudge_ways=ways, account=person, csrf_token=lambda: "kode", t=words("id")

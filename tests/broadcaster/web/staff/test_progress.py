@@ -15,28 +15,29 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from broadcaster.app import App
-from broadcaster.delivery.status import ChannelView, Overview
+from broadcaster.delivery.channel_view import ChannelView
+from broadcaster.delivery.status import Overview
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import STATES
 from broadcaster.domain.retry_policy import REASONS, WAITS
 from broadcaster.publishing import corrections
-from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.runtime.i18n import LANGUAGES, words
 from broadcaster.store import audit
 from broadcaster.store.channels import ChannelState, pause_channel
-from broadcaster.store.failure_causes import Causes, Waiting
+from broadcaster.store.failure_causes import Causes, WaitingCause
 from broadcaster.store.ledger import Failure, Progress
 from broadcaster.web.application import create_web
-from broadcaster.web.staff.live_progress import STREAMS, Watching
+from broadcaster.web.staff.live_progress import STREAM_LIMIT, LiveProgress
+from broadcaster.web.staff.pace import Observation, pace
 from broadcaster.web.staff.progress import (
     HEAPS,
-    Observation,
-    Sight,
-    acts,
-    failing,
-    pace,
-    share,
+    SendingView,
+    build_view,
+    group_failures,
+    percentage,
+    possible_acts,
     tally,
-    view,
 )
 from channels.base.contract import Refused, Rejected
 from subscribers.areas import AreaTree
@@ -74,9 +75,13 @@ def shown(
     )
 
 
-def sight(overview: Overview, seen: list[Observation] | None = None, wait: float = 0.0) -> Sight:
+def sight(
+    overview: Overview, seen: list[Observation] | None = None, wait: float = 0.0
+) -> SendingView:
     """The page of it."""
-    return view(overview, {}, seen or [], tree=TREE, push={"email": FakeChannel(receipt_wait=wait)})
+    return build_view(
+        overview, {}, seen or [], tree=TREE, push={"email": FakeChannel(receipt_wait=wait)}
+    )
 
 
 def counted(**counts: int) -> dict[str, int]:
@@ -105,8 +110,8 @@ def test_shares_are_rounded_down_and_every_row_is_in_one_heap(counts: dict[str, 
     assert rows.total == sum(counts.values())
     assert rows.processed * 100 >= rows.percent * rows.total
     assert sorted(state for states in HEAPS.values() for state in states) == sorted(STATES)
-    assert share(999, 1000) == 99
-    assert share(0, 0) == 0
+    assert percentage(999, 1000) == 99
+    assert percentage(0, 0) == 0
 
 
 @given(COUNTS, RUNS)
@@ -178,11 +183,11 @@ def test_causes_are_grouped_by_reason_with_the_providers_codes() -> None:
             Failure(channel="email", state="skipped", reason="skipped", provider_code="", count=9),
         ],
         waiting=[
-            Waiting(channel="email", provider_code="452", count=2, next_try=1_795_567_560.0),
-            Waiting(channel="email", provider_code="421", count=1, next_try=1_795_567_620.0),
+            WaitingCause(channel="email", provider_code="452", count=2, next_try=1_795_567_560.0),
+            WaitingCause(channel="email", provider_code="421", count=1, next_try=1_795_567_620.0),
         ],
     )
-    found = failing(causes)
+    found = group_failures(causes)
     assert [(one.state, one.count, one.next_try) for one in found] == [
         ("pending", 3, 1_795_567_560.0),
         ("skipped", 9, 0.0),
@@ -204,7 +209,7 @@ def test_causes_are_grouped_by_reason_with_the_providers_codes() -> None:
     ],
 )
 def test_only_what_can_be_done_is_offered(run: str, counts: dict[str, int], can: list[str]) -> None:
-    assert acts(shown(counted(**counts), run).progress) == can
+    assert possible_acts(shown(counted(**counts), run).progress) == can
 
 
 def test_every_reason_has_words() -> None:
@@ -234,7 +239,7 @@ def moody(recipient: Any) -> Any:
 
 async def sent(
     site: Running, *, drained: bool = True, people: tuple[str, ...] = ("warga", "tolak", "mati")
-) -> Stored:
+) -> StoredAnnouncement:
     """An announcement to some residents, sent to its end or not at all."""
     for name in people:
         await site.subscriber(f"{name}@contoh.example")
@@ -336,7 +341,10 @@ async def test_the_history_of_a_sending_says_who_paused_once_and_shows_no_hash(
 async def test_the_page_of_a_withdrawn_sending_names_who_withdrew_it(site: Running) -> None:
     stored = await sent(site, drained=False)
     dewi = await signed_in(site, "dewi", "approver")
-    withdrawal = {"reason": "Salah tanggal.", "actor": "staff:dewi", "now": site.clock()}
+    withdrawal = {
+        "reason": "Salah tanggal.",
+        "actor": NamedActor(name="staff:dewi", now=site.clock()),
+    }
     await site.app.database.write(corrections.withdraw, Press.of(site.app), stored.id, **withdrawal)
     page = (await dewi.get(f"/redaksi/pengiriman/{stored.id}")).text
     assert re.search(r'<p class="quiet">Dicabut [^<]+ WIB, oleh Dewi</p>', page)
@@ -482,7 +490,7 @@ async def test_an_account_holds_so_many_streams_and_who_leaves_makes_room(site: 
         {"Cookie": f"redaksi={rina.cookie}"},
     )
     async with contextlib.AsyncExitStack() as stack:
-        for _tab in range(STREAMS):
+        for _tab in range(STREAM_LIMIT):
             held: aiohttp.ClientResponse = await stack.enter_async_context(
                 site.session.get(url, headers=headers)
             )
@@ -499,9 +507,9 @@ async def test_a_look_is_shared_and_a_new_stretch_begins_when_rows_are_opened(
     site: Running,
 ) -> None:
     stored = await sent(site)
-    watching = Watching()
-    first = await watching.look(site.app, stored.id)
-    assert await watching.look(site.app, stored.id) is first
-    watching.forget(stored.id)
-    assert await watching.look(site.app, stored.id) is not first
-    assert create_web(site.app).state.watching.streams == {}
+    live_progress = LiveProgress()
+    first = await live_progress.read(site.app, stored.id)
+    assert await live_progress.read(site.app, stored.id) is first
+    live_progress.drop(stored.id)
+    assert await live_progress.read(site.app, stored.id) is not first
+    assert create_web(site.app).state.live_progress.streams == {}

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from broadcaster.domain.fields import Fields, InvalidAnnouncement, Problem
+from broadcaster.domain.fields import Fields
+from broadcaster.domain.refusal_codes import FieldCode, RuleCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.domain.rules import examine
-from broadcaster.runtime.config import TOPICS
 from broadcaster.runtime.i18n import words
+from broadcaster.runtime.settings import TOPICS
 from broadcaster.web.staff import refusals
 from subscribers.areas import AreaTree
 from support.staffing import NOTICE, signed_in
@@ -67,17 +69,19 @@ def test_a_refusal_names_the_field_as_the_page_does(changes: dict[str, Any], sai
 def test_every_field_that_can_be_missing_has_a_label() -> None:
     for name in ("title", "body", "areas", "reason", "publish_at"):
         (told,) = refusals.worded(
-            [Problem(field=name, reason=refusals.MISSING, remedy=f"Tambahkan {name}.")], words("id")
+            [Problem(field=name, code=FieldCode.MISSING, parameters={"name": name})], words("id")
         )
         assert name not in f"{told.reason} {told.remedy}".split()
 
 
 def test_a_host_that_looks_like_a_name_is_no_name() -> None:
-    remedy = "Pakai tautan ke body.example/title, atau minta pengelola menambahkan situs ini."
+    hosts = {"host": "jahat.example", "hosts": ["body.example"]}
     (told,) = refusals.worded(
-        [Problem(field="body", reason="Tautan belum diizinkan.", remedy=remedy)], words("id")
+        [Problem(field="body", code=RuleCode.LINK_NOT_ALLOWED, parameters=hosts)], words("id")
     )
-    assert told.remedy == remedy
+    assert told.remedy == (
+        "Pakai tautan ke body.example, atau minta pengelola menambahkan situs ini."
+    )
     assert "body" in Fields.model_fields
 
 

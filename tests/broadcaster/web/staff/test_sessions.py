@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcaster.domain.credentials import read_recovery_code
+from broadcaster.staff.sign_in_throttle import counted
 from broadcaster.store import accounts, sessions, sign_in_throttle
 from broadcaster.store.sign_in_throttle import (
     FREE_NAME,
@@ -30,7 +31,6 @@ from broadcaster.store.sign_in_throttle import (
     place_of,
 )
 from broadcaster.web.staff.addresses import safe_target
-from broadcaster.web.staff.sign_in_throttle import counted
 from support.browsing import Answer, Running, running
 from support.staff_rows import sign_in_form
 from support.staffing import PASSWORD, browser, form_token, hire

@@ -11,12 +11,13 @@ from sqlalchemy import text
 from broadcaster.domain import accounts as rules
 from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.actor import NamedActor, StaffActor
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.staff import administration
-from broadcaster.staff.administration import Keeper, NoAccount, Particulars
+from broadcaster.staff.administration import NoAccount, Particulars
 from broadcaster.store import accounts, audit, sessions
 from broadcaster.store.accounts import LastAdmin
-from broadcaster.store.audit import Entry
+from broadcaster.store.audit import AuditEntry
 from broadcaster.store.database import Database
 from subscribers.vault import Vault
 from support.browsing import Clock, Running
@@ -43,7 +44,7 @@ async def one(site: Running, name: str) -> Account:
     return found
 
 
-async def about(site: Running, name: str) -> list[Entry]:
+async def about(site: Running, name: str) -> list[AuditEntry]:
     """What the log says was done to this person's account."""
     return await site.app.database.read(audit.about, f"staff:{name}")
 
@@ -354,10 +355,10 @@ async def test_nobody_by_that_number(site: Running, who: str) -> None:
 def test_the_rules_hold_without_any_page(database: Database) -> None:
     now = Clock()()
     particulars = Particulars(full_name="Ani", roles=("admin",))
-    shell = Keeper(now=now)
-    ani = database.write_now(administration.hire, shell, "ani", particulars, hashed="x")
+    shell = NamedActor(name="cli", now=now)
+    ani = database.write_now(administration.add_account, shell, "ani", particulars, hashed="x")
     rina = database.write_now(
-        administration.hire,
+        administration.add_account,
         shell,
         "rina",
         Particulars(full_name="Rina", roles=("author",)),
@@ -370,20 +371,23 @@ def test_the_rules_hold_without_any_page(database: Database) -> None:
         administration.end_sessions,
     ):
         with pytest.raises(NotAllowed):
-            database.write_now(act, Keeper(now=now, account=rina), ani.id)
+            database.write_now(act, StaffActor(account=rina, now=now), ani.id)
         with pytest.raises(NoAccount):
             database.write_now(act, shell, 999)
     with pytest.raises(NotAllowed):
         database.write_now(
-            administration.reset_password, Keeper(now=now, account=rina), ani.id, hashed="y"
+            administration.reset_password, StaffActor(account=rina, now=now), ani.id, hashed="y"
         )
+    for actor in (StaffActor(account=rina, now=now), NamedActor(name="token:situs", now=now)):
+        with pytest.raises(NotAllowed):
+            database.write_now(administration.add_account, actor, "x", particulars, hashed="x")
     with pytest.raises(NotAllowed):
         database.write_now(
-            administration.hire, Keeper(now=now, account=rina), "x", particulars, hashed="x"
-        )
-    with pytest.raises(NotAllowed):
-        database.write_now(
-            administration.change, Keeper(now=now, account=rina), rina.id, particulars, vault=VAULT
+            administration.change,
+            StaffActor(account=rina, now=now),
+            rina.id,
+            particulars,
+            vault=VAULT,
         )
     with pytest.raises(LastAdmin):
         database.write_now(administration.disable, shell, ani.id)

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 from aiosmtplib import SMTP
 
+from broadcaster.simulation.smtp import SmtpStandIn
+from broadcaster.simulation.smtp_script import Move, Play
 from channels.base.contract import (
     Deferred,
     Halted,
@@ -25,7 +27,7 @@ from channels.base.smtp.envelope import Envelope
 from channels.base.smtp.pool import REST, Pool
 from channels.base.smtp.replies import PERMANENT, Stage, failure_of
 from support import samples
-from support.scripted_smtp import DROP, SILENCE, ScriptedSmtp
+from support.mail_servers import stepwise
 
 SIX_HOURS = 6 * 3600.0
 MAIL = Envelope(
@@ -73,7 +75,7 @@ def maker(
 
 @asynccontextmanager
 async def connected(
-    server: ScriptedSmtp, *, patience: float = 5.0, clock: Clock | None = None
+    server: SmtpStandIn, *, patience: float = 5.0, clock: Clock | None = None
 ) -> AsyncIterator[Connection]:
     """A connection to the scripted server, not yet open."""
     async with server.running() as url:
@@ -82,9 +84,9 @@ async def connected(
         connection.close()
 
 
-async def outcome(step: str, reply: str, mail: Envelope = MAIL, patience: float = 5.0) -> Outcome:
+async def outcome(step: str, reply: Play, mail: Envelope = MAIL, patience: float = 5.0) -> Outcome:
     """What one message comes to with a server that is good but for one step."""
-    async with connected(ScriptedSmtp(**{step: reply}), patience=patience) as connection:
+    async with connected(stepwise({step: reply}), patience=patience) as connection:
         got = await connection.deliver(mail)
         assert got is not None
         return got
@@ -174,7 +176,7 @@ ROWS: list[tuple[str, str, Outcome]] = [
 @pytest.mark.parametrize(
     ("step", "reply", "expected"), ROWS, ids=[f"{step} {reply[:40]}" for step, reply, _ in ROWS]
 )
-async def test_a_reply_means_what_the_table_says(step: str, reply: str, expected: Outcome) -> None:
+async def test_a_reply_means_what_the_table_says(step: str, reply: Play, expected: Outcome) -> None:
     got = await outcome(step, reply)
     assert type(got) is type(expected)
     assert got.code.startswith(reply[:3])  # type: ignore[union-attr]
@@ -196,16 +198,16 @@ async def test_a_reply_means_what_the_table_says(step: str, reply: str, expected
 EARLY: list[tuple[str, str, Outcome]] = [
     ("greeting", "554 No service", Halted()),
     ("greeting", "421 Too many connections", Deferred(throttle=True)),
-    ("greeting", DROP, Deferred(throttle=True)),
+    ("greeting", Move.DROP, Deferred(throttle=True)),
     ("EHLO", "550 Go away", Halted()),
     ("EHLO", "451 Not now", Deferred(throttle=True)),
-    ("EHLO", DROP, Deferred(throttle=True)),
+    ("EHLO", Move.DROP, Deferred(throttle=True)),
 ]
 
 
 @pytest.mark.parametrize(("step", "reply", "expected"), EARLY)
 async def test_what_happens_before_the_first_message_stops_the_channel_not_the_message(
-    step: str, reply: str, expected: Outcome
+    step: str, reply: Play, expected: Outcome
 ) -> None:
     with pytest.raises(NoConnection) as none:
         await outcome(step, reply)
@@ -214,7 +216,7 @@ async def test_what_happens_before_the_first_message_stops_the_channel_not_the_m
 
 
 async def test_a_server_that_is_not_there_throttles_the_channel() -> None:
-    async with ScriptedSmtp().running() as url:
+    async with stepwise({}).running() as url:
         connection = maker(url)()
     with pytest.raises(NoConnection) as none:
         await connection.deliver(MAIL)
@@ -225,12 +227,12 @@ async def test_a_server_that_is_not_there_throttles_the_channel() -> None:
 
 async def test_a_server_that_never_greets_throttles_the_channel() -> None:
     with pytest.raises(NoConnection) as none:
-        await outcome("greeting", SILENCE, patience=0.5)
+        await outcome("greeting", Move.SILENCE, patience=0.5)
     assert none.value.failure == Deferred(throttle=True, code="unreachable", detail="timeout")
 
 
 async def test_a_server_without_the_starttls_we_demand_halts_the_channel() -> None:
-    async with ScriptedSmtp().running() as url:
+    async with stepwise({}).running() as url:
         connection = Connection(
             lambda: SMTP(hostname="127.0.0.1", port=Server.of(url).port, start_tls=True), timeout=5
         )
@@ -245,7 +247,7 @@ async def test_a_wrong_password_halts_and_a_busy_sign_in_defers() -> None:
         ("454 4.7.0 Temporary authentication failure", Deferred),
     ):
         ehlo = "250-scripted.example\r\n250 AUTH PLAIN"
-        async with ScriptedSmtp(EHLO=ehlo, AUTH=reply).running() as url:
+        async with stepwise({"EHLO": ehlo, "AUTH": reply}).running() as url:
             port = Server.of(url).port
             connection = Connection(
                 lambda port=port: SMTP(
@@ -315,13 +317,13 @@ def test_a_long_reply_is_kept_short_on_one_line() -> None:
 
 
 async def test_a_message_arrives_as_it_was_given() -> None:
-    server = ScriptedSmtp()
+    server = stepwise({"content": "250 2.0.0 ok queued as 4711"})
     async with connected(server) as connection:
         assert await connection.deliver(MAIL) == Receipt(
             provider_id=MAIL.message_id, detail="2.0.0 ok queued as 4711"
         )
-    assert server.mails == [MAIL.data + b".\r\n"]
-    assert server.commands == [
+    assert server.transcript.taken == [(MAIL.to, MAIL.data)]
+    assert server.transcript.commands == [
         "EHLO uji.example",
         "MAIL FROM:<bounce@info.cimahi.example>",
         "RCPT TO:<siti@contoh.example>",
@@ -330,17 +332,17 @@ async def test_a_message_arrives_as_it_was_given() -> None:
 
 
 async def test_one_connection_carries_many_messages() -> None:
-    server = ScriptedSmtp()
+    server = stepwise({})
     async with connected(server) as connection:
         for _ in range(5):
             assert isinstance(await connection.deliver(MAIL), Receipt)
-    assert server.connections == 1
-    assert len(server.mails) == 5
+    assert server.counts["connections"] == 1
+    assert len(server.transcript.taken) == 5
 
 
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
-@pytest.mark.parametrize("fault", [DROP, SILENCE])
-async def test_what_breaks_before_the_content_is_certain(step: str, fault: str) -> None:
+@pytest.mark.parametrize("fault", [Move.DROP, Move.SILENCE])
+async def test_what_breaks_before_the_content_is_certain(step: str, fault: Move) -> None:
     got = await outcome(step, fault, patience=1.0)
     assert isinstance(got, Deferred)
     assert got.about == ("sender" if step == "MAIL" else "recipient")
@@ -348,85 +350,85 @@ async def test_what_breaks_before_the_content_is_certain(step: str, fault: str) 
     assert not got.throttle
 
 
-@pytest.mark.parametrize("fault", [DROP, SILENCE])
-async def test_what_breaks_after_the_content_is_uncertain(fault: str) -> None:
+@pytest.mark.parametrize("fault", [Move.DROP, Move.SILENCE])
+async def test_what_breaks_after_the_content_is_uncertain(fault: Move) -> None:
     got = await outcome("content", fault, patience=1.0)
     assert isinstance(got, Deferred)
     assert got.uncertain
 
 
 async def test_gibberish_instead_of_a_reply_closes_the_connection() -> None:
-    server = ScriptedSmtp(RCPT=["was nun"])
+    server = stepwise({"RCPT": ["was nun"]})
     async with connected(server) as connection:
         assert await connection.deliver(MAIL) == Deferred(
             code="disconnected", detail="SMTPResponseException", about="recipient"
         )
         assert not connection.alive
         assert isinstance(await connection.deliver(MAIL), Receipt)
-    assert server.connections == 2
+    assert server.counts["connections"] == 2
 
 
 async def test_after_a_refused_recipient_the_same_connection_goes_on() -> None:
-    server = ScriptedSmtp(RCPT=["550 5.1.1 No"])
+    server = stepwise({"RCPT": ["550 5.1.1 No"]})
     async with connected(server) as connection:
         assert isinstance(await connection.deliver(MAIL), Refused)
         assert isinstance(await connection.deliver(MAIL), Receipt)
-    assert server.connections == 1
-    assert "RSET" in server.commands
+    assert server.counts["connections"] == 1
+    assert "RSET" in server.transcript.commands
 
 
 async def test_a_connection_that_cannot_be_reset_is_dropped() -> None:
-    for fault in (DROP, "500 5.5.2 what"):
-        server = ScriptedSmtp(RCPT=["550 5.1.1 No"], RSET=fault)
+    for fault in (Move.DROP, "500 5.5.2 what"):
+        server = stepwise({"RCPT": ["550 5.1.1 No"], "RSET": fault})
         async with connected(server) as connection:
             assert isinstance(await connection.deliver(MAIL), Refused)
             assert isinstance(await connection.deliver(MAIL), Receipt)
-        assert server.connections == 2
+        assert server.counts["connections"] == 2
 
 
 async def test_a_kept_connection_that_went_is_opened_anew_for_the_same_message() -> None:
-    server = ScriptedSmtp(MAIL=["250 ok", "421 4.4.2 idle for too long"])
+    server = stepwise({"MAIL": ["250 ok", "421 4.4.2 idle for too long"]})
     async with connected(server) as connection:
         assert isinstance(await connection.deliver(MAIL), Receipt)
         assert isinstance(await connection.deliver(MAIL), Receipt)
-    assert server.connections == 2
-    assert len(server.mails) == 2
+    assert server.counts["connections"] == 2
+    assert len(server.transcript.taken) == 2
 
 
 async def test_a_connection_cut_between_two_messages_costs_no_message() -> None:
-    server = ScriptedSmtp()
+    server = stepwise({})
     async with connected(server) as connection:
         assert isinstance(await connection.deliver(MAIL), Receipt)
         server.hang_up()
         assert isinstance(await connection.deliver(MAIL), Receipt)
-    assert server.connections == 2
+    assert server.counts["connections"] == 2
 
 
 async def test_a_rested_connection_is_asked_first_and_replaced_when_it_does_not_answer() -> None:
     clock = Clock()
-    server = ScriptedSmtp(NOOP=["250 ok", "421 bye"])
+    server = stepwise({"NOOP": ["250 ok", "421 bye"]})
     async with connected(server, clock=clock) as connection:
         for connections in (1, 1, 2):
             assert isinstance(await connection.deliver(MAIL), Receipt)
-            assert server.connections == connections
+            assert server.counts["connections"] == connections
             clock.now += 31
-    assert server.commands.count("NOOP") == 2
+    assert server.transcript.commands.count("NOOP") == 2
 
 
 async def test_a_new_connection_that_breaks_is_not_tried_forever() -> None:
-    server = ScriptedSmtp(MAIL=DROP)
+    server = stepwise({"MAIL": Move.DROP})
     async with connected(server) as connection:
         assert await connection.deliver(MAIL) == Deferred(
             code="disconnected", detail="SMTPServerDisconnected"
         )
-    assert server.connections == 1
+    assert server.counts["connections"] == 1
 
 
 async def test_a_cancelled_message_leaves_no_half_open_dialogue() -> None:
-    server = ScriptedSmtp(content=[SILENCE])
+    server = stepwise({"content": [Move.SILENCE]})
     async with connected(server) as connection:
         sending = asyncio.create_task(connection.deliver(MAIL))
-        await server.got_mail.wait()
+        await server.transcript.got_mail.wait()
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
@@ -436,21 +438,21 @@ async def test_a_cancelled_message_leaves_no_half_open_dialogue() -> None:
 
 async def test_an_address_beyond_ascii_needs_smtputf8() -> None:
     mail = MAIL._replace(to="sité@contoh.example")
-    server = ScriptedSmtp()
+    server = stepwise({})
     async with connected(server) as connection:
         assert isinstance(await connection.deliver(mail), Receipt)
-    assert "MAIL FROM:<bounce@info.cimahi.example> SMTPUTF8" in server.commands
+    assert "MAIL FROM:<bounce@info.cimahi.example> SMTPUTF8" in server.transcript.commands
     assert isinstance(await outcome("EHLO", "250 scripted.example", mail), Skipped)
 
 
 async def test_leaving_says_goodbye_and_never_fails() -> None:
-    server = ScriptedSmtp()
+    server = stepwise({})
     async with connected(server) as connection:
         await connection.quit()
         await connection.deliver(MAIL)
         await connection.quit()
-        assert server.commands[-1] == "QUIT"
-    async with connected(ScriptedSmtp(QUIT=DROP)) as connection:
+        assert server.transcript.commands[-1] == "QUIT"
+    async with connected(stepwise({"QUIT": Move.DROP})) as connection:
         await connection.deliver(MAIL)
         await connection.quit()
         assert not connection.alive
@@ -460,7 +462,7 @@ async def test_leaving_says_goodbye_and_never_fails() -> None:
 
 
 async def test_a_server_that_takes_fewer_connections_gets_fewer() -> None:
-    server = ScriptedSmtp(greeting=["220 ok", "421 too many", "421 too many"])
+    server = stepwise({"greeting": ["220 ok", "421 too many", "421 too many"]})
     async with server.running() as url:
         pool = Pool(maker(url), size=3, clock=Clock())
         got = await asyncio.gather(*(deliver(pool) for _ in range(12)))
@@ -471,16 +473,16 @@ async def test_a_server_that_takes_fewer_connections_gets_fewer() -> None:
 
 async def test_while_nothing_can_be_reached_messages_come_back_at_once() -> None:
     clock = Clock()
-    server = ScriptedSmtp(greeting="421 closed")
+    server = stepwise({"greeting": "421 closed"})
     async with server.running() as url:
         pool = Pool(maker(url), size=2, clock=clock)
         for _ in range(20):
             assert isinstance(await deliver(pool), Deferred)
-        assert server.connections == 1
+        assert server.counts["connections"] == 1
         clock.now += 2
         await deliver(pool)
-        assert server.connections == 2
-        server.script.clear()
+        assert server.counts["connections"] == 2
+        server.script.steps.clear()
         clock.now += 2
         assert isinstance(await deliver(pool), Receipt)
         await pool.aclose()
@@ -490,7 +492,7 @@ async def test_after_five_minutes_without_a_server_the_channel_halts_until_a_pro
     None
 ):
     clock = Clock()
-    server = ScriptedSmtp(greeting="421 closed")
+    server = stepwise({"greeting": "421 closed"})
     async with server.running() as url:
         pool = Pool(maker(url), size=1, clock=clock)
         assert isinstance(await deliver(pool), Deferred)
@@ -501,7 +503,7 @@ async def test_after_five_minutes_without_a_server_the_channel_halts_until_a_pro
         assert isinstance(halted, Halted)
         assert halted.resume == "probe"
         assert isinstance(await pool.probe(), Deferred)
-        server.script.clear()
+        server.script.steps.clear()
         assert await pool.probe() is None
         assert isinstance(await deliver(pool), Receipt)
         await pool.aclose()

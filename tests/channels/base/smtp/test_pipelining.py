@@ -14,6 +14,8 @@ from aiosmtplib import SMTP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broadcaster.simulation.smtp import SmtpStandIn
+from broadcaster.simulation.smtp_script import Move, Play
 from channels.base.contract import (
     Deferred,
     Halted,
@@ -27,25 +29,19 @@ from channels.base.contract import (
     Skipped,
 )
 from channels.base.smtp.batches import Batch
-from channels.base.smtp.connection import Connection
+from channels.base.smtp.connection import Connection, Server
 from channels.base.smtp.envelope import Envelope
 from channels.base.smtp.pool import Pool
 from support import samples
-from support.hostile_smtp import (
-    ANYWAY,
-    BYTES,
-    CLOSE,
-    CODES,
-    DROP,
-    EXTRA,
-    GARBAGE,
-    GOOD,
-    LINES,
-    SILENCE,
-    HostileSmtp,
-)
-from support.scripted_smtp import ScriptedSmtp
+from support.mail_servers import taped
 
+ANYWAY, BYTES, CLOSE, DROP = Move.ANYWAY, Move.BYTES, Move.CLOSE, Move.DROP
+EXTRA, GOOD, LINES, SILENCE = Move.EXTRA, Move.GOOD, Move.LINES, Move.SILENCE
+CODES = [421, 450, 451, 452, 550, 552, 554, 221, 252, 354]
+"""Replies other than the wanted one; below 400 they are out of turn."""
+GARBAGE = ["2500 x", "25", "", "nun", "250_x", "250-a\r\n251 b", "\xff\xfe\xfd"]
+"""No replies at all."""
+GARBAGE += ["250 " + "x" * 5000, "250-x\r\n" * 6000, "x" * 9000]
 MESSAGE = Message(edition=samples.notice(), lang="id", frame=None)
 
 
@@ -74,14 +70,14 @@ def content_of(to: str) -> bytes:
 
 
 def pool(
-    port: int, *, size: int = 1, patience: float = 5.0, clock: Callable[[], float] = time.monotonic
+    url: str, *, size: int = 1, patience: float = 5.0, clock: Callable[[], float] = time.monotonic
 ) -> Pool:
-    """Connections to the server on `port`."""
+    """Connections to the server at `url`."""
 
     def client() -> SMTP:
         return SMTP(
             hostname="127.0.0.1",
-            port=port,
+            port=Server.of(url).port,
             start_tls=False,
             timeout=5,
             local_hostname="uji.example",
@@ -96,14 +92,14 @@ def batch(messages: Sequence[Outgoing], may_write: Callable[[], bool] = lambda: 
 
 
 async def played(
-    server: HostileSmtp, messages: Sequence[Outgoing], *, size: int = 1, patience: float = 5.0
+    server: SmtpStandIn, messages: Sequence[Outgoing], *, size: int = 1, patience: float = 5.0
 ) -> dict[str, Outcome]:
     """The outcome of each message, by recipient."""
-    async with server.running() as port:
-        way = pool(port, size=size, patience=patience)
+    async with server.running() as url:
+        way = pool(url, size=size, patience=patience)
         results = [result async for result in way.send(batch(messages))]
         await way.aclose()
-    assert not server.faults
+    assert not server.transcript.misuses
     assert (
         max(Counter(result.outgoing.recipient.address for result in results).values(), default=0)
         <= 1
@@ -111,7 +107,7 @@ async def played(
     return {result.outgoing.recipient.address: result.outcome for result in results}
 
 
-async def outcomes(server: HostileSmtp, count: int = 3, *, patience: float = 5.0) -> list[Outcome]:
+async def outcomes(server: SmtpStandIn, count: int = 3, *, patience: float = 5.0) -> list[Outcome]:
     """The outcomes of some messages over one connection, in order."""
     messages = mails(count)
     found = await played(server, messages, patience=patience)
@@ -145,19 +141,19 @@ FAULTS = st.lists(st.tuples(st.integers(0, 9), MOVES), min_size=1, max_size=12)
     loop=st.sampled_from([asyncio.new_event_loop, uvloop.new_event_loop]),
 )
 def test_the_outcomes_never_claim_more_than_the_server_did(
-    faults: list[tuple[int, str | int]],
+    faults: list[tuple[int, Play]],
     counts: list[int],
     size: int,
     writes: int | None,
     leave_after: int | None,
     loop: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
-    server = HostileSmtp(step for good, move in faults for step in (*[GOOD] * good, move))
+    server = taped(step for good, move in faults for step in (*[GOOD] * good, move))
     batches = [mails(count, f"b{number}w") for number, count in enumerate(counts)]
     with asyncio.Runner(loop_factory=loop) as runner:
         results = runner.run(sent(server, batches, size, writes, leave_after))
-    assert not server.faults
-    assert all(body == content_of(to) for to, body in server.taken)
+    assert not server.transcript.misuses
+    assert all(body == content_of(to) for to, body in server.transcript.taken)
     for number, messages in enumerate(batches):
         cancelled = number == 0 and leave_after is not None
         check(
@@ -170,7 +166,7 @@ def test_the_outcomes_never_claim_more_than_the_server_did(
 
 
 async def sent(
-    server: HostileSmtp,
+    server: SmtpStandIn,
     batches: Sequence[Sequence[Outgoing]],
     size: int,
     writes: int | None,
@@ -179,8 +175,8 @@ async def sent(
     """The results of several batches at once; the first is left after some results, all may write
     so many contents only.
     """
-    async with server.running() as port:
-        way = pool(port, size=size, patience=0.3)
+    async with server.running() as url:
+        way = pool(url, size=size, patience=0.3)
 
         async def one(messages: Sequence[Outgoing], leave: int | None) -> list[Result]:
             left = iter(range(writes)) if writes is not None else None
@@ -202,7 +198,7 @@ async def sent(
 
 
 def check(
-    server: HostileSmtp,
+    server: SmtpStandIn,
     messages: Sequence[Outgoing],
     results: Sequence[Result],
     *,
@@ -214,19 +210,19 @@ def check(
     assert len(found) == len(results)
     if complete and not any(isinstance(outcome, Halted) for outcome in found.values()):
         assert len(results) == len(messages)
-    taken = Counter(to for to, _ in server.taken)
+    taken = Counter(to for to, _ in server.transcript.taken)
     for message in messages:
         to = message.recipient.address
         outcome = found.get(to)
         uncertain = isinstance(outcome, Deferred) and outcome.uncertain
         assert taken[to] <= 1
         if isinstance(outcome, Receipt):
-            assert to in server.said
+            assert to in server.transcript.arrived
             assert outcome.provider_id == f"id-{to}"
         if taken[to]:
             assert isinstance(outcome, Receipt) or uncertain or (outcome is None and cancelled)
         if uncertain:
-            assert to in server.asked
+            assert to in server.transcript.asked
 
 
 # --- one reply at a time --------------------------------------------------------------------------
@@ -234,10 +230,10 @@ def check(
 
 
 async def test_all_goes_over_one_connection_and_the_envelope_rides_behind_the_content() -> None:
-    server = HostileSmtp()
+    server = taped()
     assert kinds(await outcomes(server, 20)) == ["Receipt"] * 20
-    assert server.connections == 1
-    assert [line[:4] for line in server.commands] == [
+    assert server.counts["connections"] == 1
+    assert [line[:4] for line in server.transcript.commands] == [
         "EHLO",
         *["MAIL", "RCPT", "DATA"] * 20,
         "QUIT",
@@ -245,41 +241,41 @@ async def test_all_goes_over_one_connection_and_the_envelope_rides_behind_the_co
 
 
 async def test_a_receipt_carries_the_servers_words() -> None:
-    (receipt,) = await outcomes(HostileSmtp(), 1)
+    (receipt,) = await outcomes(taped(), 1)
     assert receipt == Receipt(provider_id="id-w0@contoh.example")
 
 
 @pytest.mark.parametrize("code", [450, 550])
 async def test_a_refused_recipient_is_that_messages_alone(code: int) -> None:
-    server = HostileSmtp([GOOD, GOOD, GOOD, GOOD, GOOD, code])
+    server = taped([GOOD, GOOD, GOOD, GOOD, GOOD, code])
     found = await outcomes(server)
     assert kinds(found) == ["Receipt", "Deferred", "Receipt"]
-    assert server.connections == 1
-    assert "RSET" in server.commands
+    assert server.counts["connections"] == 1
+    assert "RSET" in server.transcript.commands
 
 
 async def test_a_server_that_cannot_be_reset_is_left() -> None:
-    server = HostileSmtp([GOOD, 550, GOOD, 451])
+    server = taped([GOOD, 550, GOOD, 451])
     assert kinds(await outcomes(server)) == ["Deferred", "Receipt", "Receipt"]
-    assert server.connections == 2
+    assert server.counts["connections"] == 2
 
 
 async def test_a_refused_sender_takes_the_rest_of_its_group_along_and_no_other() -> None:
-    server = HostileSmtp([GOOD, GOOD, GOOD, GOOD, 451])
+    server = taped([GOOD, GOOD, GOOD, GOOD, 451])
     assert kinds(await outcomes(server)) == ["Receipt", "Deferred", "Receipt"]
-    assert server.connections == 1
+    assert server.counts["connections"] == 1
 
 
 async def test_a_sender_refused_for_good_halts_and_nothing_more_is_begun() -> None:
-    server = HostileSmtp([GOOD, GOOD, GOOD, GOOD, 550])
+    server = taped([GOOD, GOOD, GOOD, GOOD, 550])
     messages = mails(5)
     found = await played(server, messages)
     assert kinds(list(found.values())) == ["Receipt", "Halted"]
-    assert len(server.taken) == 1
+    assert len(server.transcript.taken) == 1
 
 
 async def test_data_refused_is_that_messages_alone() -> None:
-    assert kinds(await outcomes(HostileSmtp([GOOD, GOOD, 451]))) == [
+    assert kinds(await outcomes(taped([GOOD, GOOD, 451]))) == [
         "Deferred",
         "Receipt",
         "Receipt",
@@ -287,102 +283,104 @@ async def test_data_refused_is_that_messages_alone() -> None:
 
 
 async def test_a_content_refused_is_that_messages_alone_and_needs_no_reset() -> None:
-    server = HostileSmtp([GOOD, GOOD, GOOD, 554])
+    server = taped([GOOD, GOOD, GOOD, 554])
     assert kinds(await outcomes(server)) == ["Rejected", "Receipt", "Receipt"]
-    assert "RSET" not in server.commands
+    assert "RSET" not in server.transcript.commands
 
 
 @pytest.mark.parametrize("tape", [[GOOD, 550, ANYWAY], [451, GOOD, ANYWAY]])
 async def test_a_server_that_wants_a_content_after_a_refusal_gets_none(
-    tape: list[str | int],
+    tape: list[Play],
 ) -> None:
-    server = HostileSmtp(tape)
+    server = taped(tape)
     assert kinds(await outcomes(server)) == ["Deferred", "Receipt", "Receipt"]
-    assert server.connections == 2
-    assert [to for to, _ in server.taken] == ["w1@contoh.example", "w2@contoh.example"]
+    assert server.counts["connections"] == 2
+    assert [to for to, _ in server.transcript.taken] == ["w1@contoh.example", "w2@contoh.example"]
 
 
 async def test_421_for_an_opened_envelope_costs_nothing() -> None:
-    server = HostileSmtp([GOOD, GOOD, GOOD, GOOD, 421])
+    server = taped([GOOD, GOOD, GOOD, GOOD, 421])
     assert kinds(await outcomes(server)) == ["Receipt"] * 3
-    assert server.connections == 2
+    assert server.counts["connections"] == 2
 
 
 async def test_421_for_a_content_is_its_answer_and_the_envelope_behind_it_goes_elsewhere() -> None:
-    server = HostileSmtp([GOOD, GOOD, GOOD, 421])
+    server = taped([GOOD, GOOD, GOOD, 421])
     found = await outcomes(server)
     assert kinds(found) == ["Deferred", "Receipt", "Receipt"]
     assert isinstance(found[0], Deferred) and found[0].throttle and found[0].scope == "domain"
 
 
 async def test_a_server_that_takes_one_message_a_connection_gets_them_all() -> None:
-    server = HostileSmtp([GOOD, GOOD, GOOD, GOOD, 421] * 19)
+    server = taped([GOOD, GOOD, GOOD, GOOD, 421] * 19)
     assert kinds(await outcomes(server, 20)) == ["Receipt"] * 20
-    assert server.connections == 20
+    assert server.counts["connections"] == 20
 
 
 async def test_a_new_connection_that_breaks_is_not_tried_for_ever() -> None:
-    server = HostileSmtp([DROP] * 3)
+    server = taped([DROP] * 3)
     assert kinds(await outcomes(server)) == ["Deferred"] * 3
-    assert server.connections == 3
+    assert server.counts["connections"] == 3
 
 
 async def test_a_connection_lost_after_the_content_leaves_it_uncertain_and_the_next_untouched() -> (
     None
 ):
-    server = HostileSmtp([GOOD, GOOD, GOOD, DROP])
+    server = taped([GOOD, GOOD, GOOD, DROP])
     assert kinds(await outcomes(server)) == ["uncertain", "Receipt", "Receipt"]
-    assert len(server.taken) == 3
+    assert len(server.transcript.taken) == 3
 
 
 @pytest.mark.parametrize("move", [*GARBAGE, EXTRA, 354, 252])
-async def test_a_reply_out_of_turn_ends_the_connection_and_claims_nothing(move: str | int) -> None:
-    server = HostileSmtp([GOOD, GOOD, GOOD, move])
+async def test_a_reply_out_of_turn_ends_the_connection_and_claims_nothing(move: Play) -> None:
+    server = taped([GOOD, GOOD, GOOD, move])
     found = await outcomes(server)
     assert kinds(found) == ["Receipt" if move == EXTRA else "uncertain", *kinds(found)[1:]]
     assert set(kinds(found)[1:]) <= {"Receipt", "Deferred"}
-    assert server.connections > 1
+    assert server.counts["connections"] > 1
 
 
 async def test_a_reply_that_comes_before_the_content_ends_the_connection_before_it() -> None:
-    server = HostileSmtp([GOOD, GOOD, EXTRA])
+    server = taped([GOOD, GOOD, EXTRA])
     assert kinds(await outcomes(server)) == ["Deferred", "Receipt", "Receipt"]
-    assert [to for to, _ in server.taken] == ["w1@contoh.example", "w2@contoh.example"]
+    assert [to for to, _ in server.transcript.taken] == ["w1@contoh.example", "w2@contoh.example"]
 
 
 async def test_silence_after_a_content_is_uncertain_once_the_time_is_over() -> None:
-    server = HostileSmtp([GOOD, GOOD, GOOD, SILENCE])
+    server = taped([GOOD, GOOD, GOOD, SILENCE])
     assert kinds(await outcomes(server, patience=0.2)) == ["uncertain", "Receipt", "Receipt"]
 
 
 async def test_silence_before_a_content_is_certain() -> None:
-    server = HostileSmtp([GOOD, SILENCE])
+    server = taped([GOOD, SILENCE])
     found = await outcomes(server, patience=0.2)
     assert kinds(found) == ["Deferred", "Receipt", "Receipt"]
     assert found[0] == Deferred(code="disconnected", detail="timeout", about="recipient")
 
 
 async def test_replies_in_single_bytes_or_many_lines_are_replies() -> None:
-    assert kinds(await outcomes(HostileSmtp([BYTES, LINES] * 8), 4)) == ["Receipt"] * 4
+    assert kinds(await outcomes(taped([BYTES, LINES] * 8), 4)) == ["Receipt"] * 4
 
 
 # --- what a server cannot be given ----------------------------------------------------------------
 
 
 async def test_an_address_beyond_ascii_and_eight_bits_are_declared_where_offered() -> None:
-    server = HostileSmtp(extensions="PIPELINING,SMTPUTF8,8BITMIME")
+    server = taped(extensions="PIPELINING,SMTPUTF8,8BITMIME")
     messages = [
         mail("sité@contoh.example"),
         mail("a@contoh.example", "é\r\n".encode()),
         mail("b@contoh.example"),
     ]
     assert kinds(list((await played(server, messages)).values())) == ["Receipt"] * 3
-    senders = [line.partition(">")[2] for line in server.commands if line.startswith("MAIL")]
+    senders = [
+        line.partition(">")[2] for line in server.transcript.commands if line.startswith("MAIL")
+    ]
     assert senders == [" BODY=8BITMIME SMTPUTF8", " BODY=8BITMIME", ""]
 
 
 async def test_an_address_beyond_ascii_is_skipped_where_it_is_not() -> None:
-    server = HostileSmtp()
+    server = taped()
     found = await played(server, [mail("sité@contoh.example"), mail("b@contoh.example")])
     assert kinds(list(found.values())) == ["Skipped", "Receipt"]
     assert found["sité@contoh.example"] == Skipped(
@@ -391,57 +389,57 @@ async def test_an_address_beyond_ascii_is_skipped_where_it_is_not() -> None:
 
 
 async def test_a_message_larger_than_the_server_takes_is_not_begun() -> None:
-    server = HostileSmtp(extensions="PIPELINING,SIZE 100")
+    server = taped(extensions="PIPELINING,SIZE 100")
     found = await played(
         server, [mail("a@contoh.example", b"x" * 99 + b"\r\n"), mail("b@contoh.example")]
     )
     assert isinstance(rejected := found["a@contoh.example"], Rejected) and rejected.code == "5.3.4"
     assert kinds([found["b@contoh.example"]]) == ["Receipt"]
-    assert [to for to, _ in server.taken] == ["b@contoh.example"]
+    assert [to for to, _ in server.transcript.taken] == ["b@contoh.example"]
 
 
 @pytest.mark.parametrize(
     "data", [b".\r\n", b"a\r\n.\r\nMAIL FROM:<x>\r\n", b"..\r\n", b"no end", b"a\r\n.b"]
 )
 async def test_no_content_ends_itself(data: bytes) -> None:
-    server = HostileSmtp()
+    server = taped()
     found = await played(server, [mail("a@contoh.example", data), mail("b@contoh.example")])
     assert kinds(list(found.values())) == ["Receipt"] * 2
     stuffed = b"".join(
         b"." + line if line.startswith(b".") else line for line in data.splitlines(keepends=True)
     )
-    assert server.taken[0][1] == stuffed + (b"" if data.endswith(b"\n") else b"\r\n")
+    assert server.transcript.taken[0][1] == stuffed + (b"" if data.endswith(b"\n") else b"\r\n")
 
 
 @pytest.mark.parametrize(
     "data", [b"a\nb\r\n", b"a\rb\r\n", b"\r\r\n", b"x" * 999 + b"\r\n", b"a\0b\r\n"]
 )
 async def test_lines_that_smtp_cannot_carry_are_not_sent(data: bytes) -> None:
-    server = HostileSmtp()
+    server = taped()
     found = await played(server, [mail("a@contoh.example", data), mail("b@contoh.example")])
     assert kinds(list(found.values())) == ["Rejected", "Receipt"]
 
 
 async def test_a_strange_message_stops_no_other() -> None:
-    server = HostileSmtp()
+    server = taped()
     found = await played(
         server, [mail("a>\r\nRCPT TO:<x@contoh.example"), mail("b@contoh.example")]
     )
     assert kinds(list(found.values())) == ["uncertain", "Receipt"]
-    assert [to for to, _ in server.taken] == ["b@contoh.example"]
+    assert [to for to, _ in server.transcript.taken] == ["b@contoh.example"]
 
 
 # --- stopping and sharing -------------------------------------------------------------------------
 
 
 async def test_once_writing_is_forbidden_an_opened_envelope_is_left_without_a_result() -> None:
-    server = HostileSmtp()
+    server = taped()
     answers = iter([True, True])
-    async with server.running() as port:
-        way = pool(port)
+    async with server.running() as url:
+        way = pool(url)
         results = [each async for each in way.send(batch(mails(5), lambda: next(answers, False)))]
         assert kinds([each.outcome for each in results]) == ["Receipt"] * 2
-        assert len(server.taken) == 2
+        assert len(server.transcript.taken) == 2
         assert (
             kinds([each.outcome async for each in way.send(batch(mails(2, "n")))])
             == ["Receipt"] * 2
@@ -450,23 +448,23 @@ async def test_once_writing_is_forbidden_an_opened_envelope_is_left_without_a_re
 
 
 async def test_a_question_that_fails_is_the_callers_and_nothing_is_written() -> None:
-    server = HostileSmtp()
+    server = taped()
 
     def fails() -> bool:
         raise RuntimeError("lease")
 
-    async with server.running() as port:
-        way = pool(port)
+    async with server.running() as url:
+        way = pool(url)
         with pytest.raises(RuntimeError, match="lease"):
             [each async for each in way.send(batch(mails(2), fails))]
         await way.aclose()
-    assert not server.taken
+    assert not server.transcript.taken
 
 
 async def test_batches_take_turns_on_one_connection() -> None:
-    server = HostileSmtp()
-    async with server.running() as port:
-        way = pool(port)
+    server = taped()
+    async with server.running() as url:
+        way = pool(url)
 
         async def send(name: str, count: int) -> list[Result]:
             return [each async for each in way.send(batch(mails(count, name)))]
@@ -474,14 +472,14 @@ async def test_batches_take_turns_on_one_connection() -> None:
         long, short = await asyncio.gather(send("long", 60), send("short", 5))
         await way.aclose()
     assert (len(long), len(short)) == (60, 5)
-    order = [to[:4] for to, _ in server.taken]
+    order = [to[:4] for to, _ in server.transcript.taken]
     assert set(order[20:]) == {"long"}
 
 
 async def test_a_batch_that_is_left_takes_none_of_the_others_along() -> None:
-    server = HostileSmtp([GOOD, GOOD, GOOD, GOOD, GOOD, GOOD, GOOD, SILENCE])
-    async with server.running() as port:
-        way = pool(port)
+    server = taped([GOOD, GOOD, GOOD, GOOD, GOOD, GOOD, GOOD, SILENCE])
+    async with server.running() as url:
+        way = pool(url)
         leaving = way.send(batch(mails(3, "left")))
         first = await anext(leaving)
         staying = asyncio.create_task(collected(way, mails(3, "kept")))
@@ -490,7 +488,7 @@ async def test_a_batch_that_is_left_takes_none_of_the_others_along() -> None:
         assert kinds([first.outcome]) == ["Receipt"]
         assert kinds([each.outcome for each in await staying]) == ["Receipt"] * 3
         await way.aclose()
-    assert not server.faults
+    assert not server.transcript.misuses
 
 
 async def collected(way: Pool, messages: Sequence[Outgoing]) -> list[Result]:
@@ -499,16 +497,15 @@ async def collected(way: Pool, messages: Sequence[Outgoing]) -> list[Result]:
 
 
 async def test_a_connection_that_broke_at_rest_costs_no_message() -> None:
-    server = HostileSmtp()
-    async with server.running() as port:
-        way = pool(port, size=2)
+    server = taped()
+    async with server.running() as url:
+        way = pool(url, size=2)
         for name in "abc":
             assert (
                 kinds([each.outcome for each in await collected(way, mails(4, name))])
                 == ["Receipt"] * 4
             )
-            for talk in list(server.open):
-                talk.transport.abort()
+            server.hang_up()
         await way.aclose()
 
 
@@ -516,49 +513,49 @@ async def test_a_connection_that_broke_at_rest_costs_no_message() -> None:
     ("answer", "connections"), [(GOOD, 1), (421, 2), (DROP, 2), ("nun", 2), (EXTRA, 2)]
 )
 async def test_a_rested_connection_is_asked_first_and_replaced_when_it_does_not_answer(
-    answer: str | int, connections: int
+    answer: Play, connections: int
 ) -> None:
-    server = HostileSmtp([GOOD] * 4 + [answer])
+    server = taped([GOOD] * 4 + [answer])
     now = [0.0]
-    async with server.running() as port:
-        way = pool(port, clock=lambda: now[0])
+    async with server.running() as url:
+        way = pool(url, clock=lambda: now[0])
         assert kinds([each.outcome for each in await collected(way, mails(1, "a"))]) == ["Receipt"]
         now[0] += 31
         assert kinds([each.outcome for each in await collected(way, mails(1, "b"))]) == ["Receipt"]
         await way.aclose()
-    assert server.connections == connections
-    assert server.commands.count("NOOP") == 1
+    assert server.counts["connections"] == connections
+    assert server.transcript.commands.count("NOOP") == 1
 
 
 async def test_a_connection_lent_to_nobody_says_goodbye() -> None:
     for farewell in (GOOD, DROP, "nun"):
-        server = HostileSmtp([GOOD] * 4 + [farewell])
-        async with server.running() as port:
-            way = pool(port)
+        server = taped([GOOD] * 4 + [farewell])
+        async with server.running() as url:
+            way = pool(url)
             await collected(way, mails(1))
             await way.aclose()
-        assert server.commands[-1] == "QUIT"
+        assert server.transcript.commands[-1] == "QUIT"
 
 
 async def test_a_server_that_talks_out_of_turn_at_the_beginning_is_not_used() -> None:
-    server = ScriptedSmtp(EHLO="250-scripted.example\r\n250 PIPELINING\r\n250 nobody asked")
+    server = taped(extensions="PIPELINING\r\n250 nobody asked")
     async with server.running() as url:
-        (result,) = await collected(pool(int(url.rpartition(":")[2])), mails(1))
+        (result,) = await collected(pool(url), mails(1))
     assert result.outcome == Deferred(
         throttle=True, code="unreachable", detail="replies out of turn"
     )
-    assert not server.mails
+    assert not server.transcript.taken
 
 
 async def test_refused_messages_are_the_right_ones_among_many() -> None:
-    server = HostileSmtp([move for number in range(50) for move in refusing(number)])
+    server = taped([move for number in range(50) for move in refusing(number)])
     found = await played(server, mails(50), size=1)
     assert [to for to, outcome in found.items() if isinstance(outcome, Refused | Deferred)] == [
         f"w{number}@contoh.example" for number in range(0, 50, 7)
     ]
 
 
-def refusing(number: int) -> list[str | int]:
+def refusing(number: int) -> list[Play]:
     """The tape of one message when every seventh recipient is refused; the reset comes before the
     next.
     """

@@ -1,6 +1,4 @@
-"""The composer's form: what a page sends becomes the stored form, and back; whatever was typed is
-kept, right or wrong.
-"""
+"""Conversion between the composer's submitted form and the stored form; invalid input is kept."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData
 
 from broadcaster.domain.fields import Moment
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 
 LINES = (
     "title",
@@ -38,7 +36,7 @@ _OVERRIDDEN = re.compile(r"ganti\.([a-z_]{1,30})\.(title|summary|body|base)")
 
 
 def read(data: FormData) -> dict[str, Any]:
-    """The form with the names of `Fields`; what is empty is left out."""
+    """Read the submitted form under the names of `Fields`; empty values are left out."""
     form: dict[str, Any] = {
         name: text for name in (*LINES, *PROSE, *CHOICES, *TIMES) if (text := _text(data, name))
     }
@@ -55,16 +53,16 @@ def read(data: FormData) -> dict[str, Any]:
     return form
 
 
-def shown(form: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page's fields hold: every name is there, times as a browser's date fields want them."""
+def field_values(form: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of every field on the page; times are "YYYY-MM-DDTHH:MM" in WIB."""
     values: dict[str, Any] = {
         name: str(form.get(name) or "") for name in (*LINES, *PROSE, *CHOICES)
     }
     values |= {name: _local(str(form.get(name) or "")) for name in TIMES}
     values |= {name: _words(form.get(name)) for name in LISTS}
     values["overrides"] = {
-        channel: {name: str(own.get(name) or "") for name in OVERRIDDEN}
-        for channel, own in (form.get("overrides") or {}).items()
+        channel: {name: str(texts.get(name) or "") for name in OVERRIDDEN}
+        for channel, texts in (form.get("overrides") or {}).items()
     }
     values["evidence"] = "\n".join(_words(form.get("evidence")))
     translations = form.get("translations") or {}
@@ -81,32 +79,31 @@ def _text(data: FormData, name: str) -> str:
 
 
 def translation(data: FormData, lang: str) -> dict[str, str]:
-    """The words of another language, from fields such as "en.title"."""
+    """Read the translation into `lang`, from fields such as "en.title"."""
     return {name: text for name in TRANSLATED if (text := _text(data, f"{lang}.{name}"))}
 
 
 def _overrides(data: FormData) -> dict[str, dict[str, str]]:
-    """Words of single channels, from fields such as "ganti.telegram.title"; one that was emptied
-    says what all others say.
+    """Read the texts of single channels, from fields such as "ganti.telegram.title".
+
+    An emptied field falls back to the common text.
     """
-    found: dict[str, dict[str, str]] = {}
+    overrides: dict[str, dict[str, str]] = {}
     for key in data:
         match = _OVERRIDDEN.fullmatch(key)
         if match is not None:
-            own = found.setdefault(match[1], {})
+            texts = overrides.setdefault(match[1], {})
             if text := _text(data, key):
-                own[match[2]] = text
-    return found
+                texts[match[2]] = text
+    return overrides
 
 
 def _words(value: Any) -> list[str]:
-    return value.split() if isinstance(value, str) else [str(one) for one in value or ()]
+    return value.split() if isinstance(value, str) else [str(item) for item in value or ()]
 
 
 def _local(text: str) -> str:
-    """ "2026-11-25 14:00" as "2026-11-25T14:00", a time of another zone as it is in WIB; what is no
-    time as it is.
-    """
+    """Convert a time to "2026-11-25T14:00" in WIB; text that is no time stays as it is."""
     try:
         return _MOMENTS.validate_python(text).astimezone(WIB).strftime("%Y-%m-%dT%H:%M")
     except ValidationError:

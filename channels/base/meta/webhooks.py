@@ -1,6 +1,4 @@
-"""The wire of Meta's Graph API: answers, errors and webhooks as it writes them, read tolerantly
-item by item.
-"""
+"""Webhooks of Meta's Graph API: signature check and tolerant, item-by-item parsing."""
 
 import hashlib
 import re
@@ -14,23 +12,24 @@ import msgspec
 import structlog
 
 from channels.base import http, tolerant_reading
-from channels.base.contract import (
+from channels.base.events import (
     AddressEvent,
     AlarmEvent,
     BadSignature,
     BadWebhook,
     Event,
-    Failure,
     InboundEvent,
     StatusEvent,
 )
+from channels.base.meta.answers import Contact, GraphError
+from channels.base.outcomes import Failure
 from channels.base.redaction import redacted
 from channels.base.tolerant_reading import Unreadable
 
 WEBHOOK_LIMIT = 3 * 1024 * 1024
-"""Bytes of the largest webhook Meta sends."""
+"""Size in bytes of the largest webhook that Meta sends."""
 _MILLISECONDS_FROM = 100_000_000_000
-"""A timestamp from here on counts milliseconds (in seconds it would be the year 5138)."""
+"""Timestamps from this value on are in milliseconds (as seconds it would be the year 5138)."""
 
 STATES: Mapping[str, Literal["sent", "delivered", "read", "failed"]] = {
     "sent": "sent",
@@ -52,104 +51,25 @@ ALARMS = frozenset(
         "template_category_update",
     }
 )
-"""Fields of webhooks that an operator has to know of."""
+"""Webhook fields that an operator has to know about."""
 OF_A_NUMBER = frozenset({"messages", "user_preferences"})
 """Fields whose changes name the number they are about in their metadata."""
 Timestamp = Annotated[int, msgspec.Meta(ge=0, le=9_999_999_999_999)]
 """Seconds, or sometimes milliseconds, since 1970."""
 ANSWER = "answer"
-"""Our callback data of an answer to a resident: no delivery waits for its statuses, so they tell
-nothing.
+"""Callback data of our replies to residents: no delivery waits for their statuses, so these are
+dropped.
 """
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-class GraphError(msgspec.Struct, frozen=True):
-    """`error` of an answer, or one of `errors` of a status; code -1 when the provider gave none."""
-
-    code: int = -1
-    message: str = ""
-    title: str = ""
-    error_data: Any = None
-
-    @property
-    def detail(self) -> str:
-        """The provider's own words, without anything that could be a number or an id; at most 300
-        characters.
-        """
-        details = self.error_data.get("details") if isinstance(self.error_data, dict) else None
-        words = str(details or self.message or self.title)
-        return redacted(words)[:300]
-
-
-class Sent(msgspec.Struct):
-    """One of `messages` of an answer."""
-
-    id: str = ""
-    message_status: str | None = None
-
-
-class Contact(msgspec.Struct):
-    """Ids of one person: as we named it (in answers alone), the number's digits, and the
-    business-scoped id.
-    """
-
-    input: str = ""
-    wa_id: str | None = None
-    user_id: str | None = None
-
-
-class Answer(msgspec.Struct):
-    """The body of an answer to a message: taken, or an error."""
-
-    messages: list[Sent] = []
-    contacts: list[Contact] = []
-    error: GraphError = GraphError()
-
-    @property
-    def names(self) -> set[str]:
-        """Every id of whom it is about; empty when it does not say."""
-        return {
-            known
-            for one in self.contacts
-            for known in (one.input.lstrip("+"), one.wa_id, one.user_id)
-            if known
-        }
-
-
-_ANSWER = msgspec.json.Decoder(Answer)
-
-
-def answer_of(body: bytes) -> Answer:
-    """Read an answer; one that cannot be read is an empty Answer."""
-    try:
-        return _ANSWER.decode(body)
-    except msgspec.DecodeError:
-        return Answer()
-
-
-def wait_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the provider asks us to wait: Retry-After, else the usage header's longest
-    estimate (in minutes).
-    """
-    usage = headers.get("X-Business-Use-Case-Usage", "")
-    minutes = [
-        int(found)
-        for found in re.findall(r'"estimated_time_to_regain_access"\s*:\s*(\d{1,6})', usage)
-    ]
-    return http.seconds(headers.get("Retry-After")) or (max(minutes, default=0) * 60.0 or None)
-
-
-# --- webhooks -----------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """One change of a webhook, about something of `account`; `mark` is the same each time the
-    provider repeats it.
+    """A change in a webhook about something of `account`; `mark` is the same each time it is
+    repeated.
 
-    `unreadable` gathers what of the webhook cannot be read.
+    `unreadable` collects the parts of the webhook that cannot be parsed.
     """
 
     field: str
@@ -160,33 +80,34 @@ class Change:
 
     @property
     def number(self) -> str:
-        """Id of the number it is about; empty when it names none."""
+        """Id of the number it is about; empty if it names none."""
         metadata = self.value.get("metadata")
         return str(metadata.get("phone_number_id", "")) if isinstance(metadata, dict) else ""
 
     def items(self, name: str, kind: type[T]) -> Iterator[T]:
-        """The entries of list `name` that can be read as `kind`; of the others only the reasons are
-        kept.
+        """Yield the items of list `name` that parse as `kind`; for the others, only the reasons are
+        recorded.
         """
         where = f"{self.field}.{name}"
         for item in _listed(self.value.get(name), where, self.unreadable):
-            with _gathering(where, self.unreadable) as tell:
-                yield tolerant_reading.read(item, kind, tell)
+            with _gathering(where, self.unreadable) as report:
+                yield tolerant_reading.read(item, kind, report)
 
 
 @contextmanager
-def _gathering(where: str, unreadable: list[Unreadable]) -> Iterator[tolerant_reading.Tell]:
-    """Gather why something, or parts of it, cannot be read; an item that cannot be read at all ends
-    the block.
+def _gathering(where: str, unreadable: list[Unreadable]) -> Iterator[tolerant_reading.Report]:
+    """Collect the reasons why something, or parts of it, cannot be parsed.
+
+    An item that cannot be parsed at all ends the `with` block.
     """
 
-    def tell(reason: str) -> None:
+    def report(reason: str) -> None:
         unreadable.append(Unreadable(where=where, reason=redacted(reason)[:200]))
 
     try:
-        yield tell
+        yield report
     except (msgspec.ValidationError, RecursionError) as error:
-        tell(str(error))
+        report(str(error))
 
 
 def _listed(raw: Any, where: str, unreadable: list[Unreadable]) -> list[Any]:
@@ -214,7 +135,7 @@ _SIGNATURE = re.compile(r"sha256=[0-9a-f]{64}")
 
 
 def precheck(secret: str, headers: Mapping[str, str]) -> None:
-    """Look for what may be Meta's signature. Raises BadSignature."""
+    """Check for a plausible Meta signature header. Raises BadSignature."""
     if not (secret and _SIGNATURE.fullmatch(headers.get("x-hub-signature-256", ""))):
         raise BadSignature
 
@@ -222,8 +143,8 @@ def precheck(secret: str, headers: Mapping[str, str]) -> None:
 def changes(
     secret: str, headers: Mapping[str, str], body: bytes
 ) -> tuple[list[Change], list[Unreadable]]:
-    """All changes of a webhook once its signature over the raw body holds, and the growing list of
-    what cannot be read.
+    """Verify the signature over the raw body; return all changes and the growing list of unreadable
+    parts.
 
     Raises BadSignature, BadWebhook.
     """
@@ -246,13 +167,13 @@ def changes(
 def _changes(entries: Sequence[Any], unreadable: list[Unreadable]) -> Iterator[Change]:
     for listed in entries:
         entry = _Entry()
-        with _gathering("entry", unreadable) as tell:
-            entry = tolerant_reading.read(listed, _Entry, tell)
+        with _gathering("entry", unreadable) as report:
+            entry = tolerant_reading.read(listed, _Entry, report)
         for raw in _listed(entry.changes, "changes", unreadable):
-            with _gathering("changes", unreadable) as tell:
+            with _gathering("changes", unreadable) as report:
                 if not isinstance(raw, dict) or not isinstance(raw.get("value", {}), dict):
                     raise msgspec.ValidationError("a change or its value is no object")
-                change = tolerant_reading.read(raw, _Change, tell)
+                change = tolerant_reading.read(raw, _Change, report)
                 known = mark(change.field, entry.id, entry.time, change.value)
                 yield Change(
                     field=change.field,
@@ -264,16 +185,16 @@ def _changes(entries: Sequence[Any], unreadable: list[Unreadable]) -> Iterator[C
 
 
 def ours(changes: Sequence[Change], *, number: str, account: str) -> list[Change]:
-    """Keep what is about our number, or tells of our account (any, where `account` is empty); the
-    rest is logged and dropped.
+    """Keep changes about our number or our account (any account if `account` is empty); log and
+    drop the rest.
 
-    One app receives the webhooks of all its numbers: a resident who stops another one has not
-    stopped us.
+    An app receives the webhooks of all its numbers: a resident who unsubscribes from another number
+    has not unsubscribed from ours.
     """
-    kept = [change for change in changes if _is_ours(change, number, account)]
-    if len(kept) < len(changes):
-        log.warning("graph_changes_of_others", count=len(changes) - len(kept))
-    return kept
+    own = [change for change in changes if _is_ours(change, number, account)]
+    if len(own) < len(changes):
+        log.warning("graph_changes_of_others", count=len(changes) - len(own))
+    return own
 
 
 def _is_ours(change: Change, number: str, account: str) -> bool:
@@ -283,9 +204,7 @@ def _is_ours(change: Change, number: str, account: str) -> bool:
 
 
 def challenge(word: str, query: Mapping[str, str]) -> str | None:
-    """Answer the handshake with what it asks to be echoed; None for one that does not know our
-    word.
-    """
+    """Answer the handshake with its challenge; None if it does not know our verify token."""
     if query.get("hub.mode") != "subscribe" or not http.same(
         word, query.get("hub.verify_token", "")
     ):
@@ -294,14 +213,14 @@ def challenge(word: str, query: Mapping[str, str]) -> str | None:
 
 
 def mark(*facts: Any) -> str:
-    """A short name of `facts`, always the same, that gives none of them away."""
+    """Return a short digest of `facts`: always the same, and not reversible."""
     return hashlib.blake2b(
         msgspec.json.encode(facts, order="deterministic"), digest_size=16
     ).hexdigest()
 
 
 def moment(timestamp: Timestamp) -> datetime:
-    """A timestamp as UTC."""
+    """Convert a timestamp to UTC."""
     return datetime.fromtimestamp(
         timestamp / 1000 if timestamp >= _MILLISECONDS_FROM else timestamp, UTC
     )
@@ -317,7 +236,7 @@ class _Status(msgspec.Struct):
     errors: list[GraphError] = []
 
 
-class _Said(msgspec.Struct):
+class _Content(msgspec.Struct):
     body: str = ""
     text: str = ""
     payload: str = ""
@@ -340,22 +259,24 @@ class _Inbound(msgspec.Struct, rename={"sender": "from"}):
     type: str = ""
     sender: str | None = None
     from_user_id: str | None = None
-    text: _Said | None = None
-    button: _Said | None = None
+    text: _Content | None = None
+    button: _Content | None = None
     interactive: _Interactive | None = None
-    image: _Said | None = None
-    video: _Said | None = None
-    document: _Said | None = None
+    image: _Content | None = None
+    video: _Content | None = None
+    document: _Content | None = None
 
     @property
-    def said(self) -> tuple[str, str]:
-        """The words, and the payload of what was pressed; both empty for what holds no words."""
+    def content(self) -> tuple[str, str]:
+        """The text, and the payload of the clicked button; both empty for a message without
+        text.
+        """
         reply = self.interactive and (self.interactive.button_reply or self.interactive.list_reply)
         if reply:
             return reply.title, reply.id
         if self.button:
             return self.button.text, self.button.payload
-        words = self.text or self.image or self.video or self.document or _Said()
+        words = self.text or self.image or self.video or self.document or _Content()
         return words.body or words.caption, ""
 
 
@@ -367,11 +288,11 @@ class _Preference(msgspec.Struct):
 
 
 FailureOf = Callable[[GraphError, str], Failure]
-"""What an error means for the message to an address; the channel's own table."""
+"""Maps an error to the outcome of the message to an address; the channel's own table."""
 
 
 def events(change: Change, failure_of: FailureOf) -> Iterator[Event]:
-    """What a change tells; fields, types and statuses that are unknown tell nothing."""
+    """Yield the events of a change; unknown fields, types and statuses yield none."""
     if change.field == "messages":
         yield from _statuses(change, failure_of)
         yield from _messages(change)
@@ -418,7 +339,7 @@ def _messages(change: Change) -> Iterator[InboundEvent]:
         address = message.sender or message.from_user_id
         if not address or message.type in {"reaction", "system"}:
             continue
-        text, payload = message.said
+        text, payload = message.content
         others = dict.fromkeys((message.from_user_id, people.get(address)))
         yield InboundEvent(
             dedupe=message.id,

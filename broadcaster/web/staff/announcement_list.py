@@ -1,4 +1,4 @@
-"""The list of announcements: tabs with counts, search, filters, pages."""
+"""List of announcements: tabs with counts, search, filters, pages."""
 
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
@@ -9,36 +9,42 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.store import announcement_lists
-from broadcaster.store.announcement_lists import Tab, Wanted
+from broadcaster.store.announcement_lists import AnnouncementFilter, Tab
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import frame
 from channels.base.contract import Level
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 
 TAB_WORDS: Mapping[str, Tab] = {
-    "draf": "draft", "menunggu": "waiting", "terjadwal": "scheduled", "terbit": "published", "berakhir": "ended",
+    "draf": "draft",
+    "menunggu": "waiting",
+    "terjadwal": "scheduled",
+    "terbit": "published",
+    "berakhir": "ended",
     "arsip": "archived",
-}  # fmt: skip
-"""How tabs are named in addresses."""
+}
+"""Tab names as they appear in addresses."""
 TEXT_LIMIT = 80
-"""Characters of a search."""
+"""Characters of a search that are used."""
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Show one page of the chosen tab."""
     app = app_of(request)
     wanted = _wanted(request)
     before = request.query_params.get("setelah", "")
 
-    def look(connection: Connection) -> tuple[announcement_lists.Page, dict[Tab, int], list[str]]:
+    def read(
+        connection: Connection,
+    ) -> tuple[announcement_lists.AnnouncementPage, dict[Tab, int], list[str]]:
         return (
             announcement_lists.page(connection, wanted, before=before),
             announcement_lists.counts(connection, wanted),
             announcement_lists.agencies(connection),
         )
 
-    page, counts, agencies = await app.database.read(look)
+    page, counts, agencies = await app.database.read(read)
     older = pages.address_with(request, setelah=page.following) if page.following else ""
     tabs = [
         (word, tab, counts[tab], pages.address_with(request, tab=word, setelah=""))
@@ -61,23 +67,24 @@ async def show(request: Request) -> Response:
     )
 
 
-def _wanted(request: Request) -> Wanted:
-    asked = request.query_params
-    return Wanted(
-        tab=TAB_WORDS.get(asked.get("tab", ""), "published"),
-        text=asked.get("kata", "")[:TEXT_LIMIT].strip(),
-        level=asked.get("tingkat", ""),
-        topic=asked.get("kategori", ""),
-        agency=asked.get("opd", ""),
-        author=account_of(request).actor if asked.get("saya") else "",
-        since=_midnight(asked.get("dari", "")),
-        until=_midnight(asked.get("sampai", ""), days=1),
+def _wanted(request: Request) -> AnnouncementFilter:
+    query = request.query_params
+    return AnnouncementFilter(
+        tab=TAB_WORDS.get(query.get("tab", ""), "published"),
+        text=query.get("kata", "")[:TEXT_LIMIT].strip(),
+        level=query.get("tingkat", ""),
+        topic=query.get("kategori", ""),
+        agency=query.get("opd", ""),
+        author=account_of(request).actor if query.get("saya") else "",
+        since=_midnight(query.get("dari", "")),
+        until=_midnight(query.get("sampai", ""), days=1),
     )
 
 
 def _midnight(text: str, *, days: int = 0) -> float | None:
-    """The beginning of a day ("2026-11-25", WIB), so many days later; what is no date does not
-    restrict.
+    """Return midnight (WIB, epoch seconds) of a date such as "2026-11-25", `days` later.
+
+    None for anything that is not a date, so that it does not restrict the list.
     """
     try:
         day = date.fromisoformat(text)
@@ -86,5 +93,5 @@ def _midnight(text: str, *, days: int = 0) -> float | None:
         return None
 
 
-def _is_filtered(wanted: Wanted) -> bool:
-    return wanted != Wanted(tab=wanted.tab)
+def _is_filtered(wanted: AnnouncementFilter) -> bool:
+    return wanted != AnnouncementFilter(tab=wanted.tab)

@@ -1,0 +1,15 @@
+"""Codes of texts that are no address of a channel; the catalogues have their words."""
+
+from enum import StrEnum, auto
+
+
+class AddressCode(StrEnum):
+    """A reason why a text is no address."""
+
+    EMAIL_MALFORMED = auto()
+    EMAIL_SEVERAL = auto()
+    PHONE_ROUNDED = auto()
+    PHONE_LETTERS = auto()
+    PHONE_SEVERAL = auto()
+    NO_WHATSAPP_NUMBER = auto()
+    NO_TELEGRAM_CHAT = auto()

@@ -1,0 +1,97 @@
+"""`--json`: every command that has a result prints it as one document, and nothing else with it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from broadcaster.cli import program
+from support.commanding import Program
+
+NO_RESULT = {
+    "demo": "serves until it is stopped",
+    "run": "serves until it is stopped",
+    "web": "serves until it is stopped",
+    "worker": "serves until it is stopped",
+    "providers": "serves until it is stopped",
+    "subscribers export": "writes a file: the CSV that the import reads",
+    "audit export": "writes a file: a JSON object a line, or CSV",
+}
+"""Commands without `--json`, and why."""
+
+
+def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command with the words that name it."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*before, name))
+        else:
+            yield " ".join((*before, name)), command
+
+
+ALL = dict(commands(typer.main.get_command(program)))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_command_either_prints_json_or_has_no_result(name: str) -> None:
+    options = {option for parameter in ALL[name].params for option in parameter.opts}
+    assert ("--json" in options) != (name in NO_RESULT)
+
+
+def test_the_list_of_commands_without_a_result_names_real_ones() -> None:
+    assert NO_RESULT.keys() <= ALL.keys()
+
+
+HEADER = "channel,address,areas,topics,language,consent_source,consent_at\n"
+SHAPE = {
+    "type": "Polygon",
+    "coordinates": [[[107.5, -6.8], [107.6, -6.8], [107.6, -6.9], [107.5, -6.8]]],
+}
+OUTLINE = {"type": "Feature", "properties": {"code": "32.77.03.1002"}, "geometry": SHAPE}
+
+
+def test_standard_output_is_one_document_with_lasting_keys(tmp_path: Path) -> None:
+    run = Program(
+        tmp_path / "data", {"EMAIL_URL": "smtp://127.0.0.1:1", "EMAIL_FROM": "info@cimahi.example"}
+    )
+    people, outlines = tmp_path / "people.csv", tmp_path / "outlines.json"
+    rows = ("wati@x.example,cibabat", "bukan alamat,cibabat")
+    people.write_text(HEADER + "".join(f"email,{row},,id,formulir,2026-01-02\n" for row in rows))
+    outlines.write_text(json.dumps({"type": "FeatureCollection", "features": [OUTLINE]}))
+
+    def said(*words: str, code: int = 0) -> Any:
+        done = run(*words, "--json", text="")
+        assert done.code == code, done.err
+        return json.loads(done.out)
+
+    assert said("migrate")["applied"][0].startswith("0001")
+    assert said("migrate") == {"applied": []}
+    imported = said("subscribers", "import", str(people), code=3)
+    assert (imported["new"], imported["refused"], imported["people"]) == (1, 1, 1)
+    assert imported["problems"][0]["line"] == 3
+    assert said("subscribers", "count")["email"]["confirmed"] == 1
+    erased = said("subscribers", "erase", "wati@x.example")
+    assert erased == {"erased": ["email"], "left": 0, "cleared": True}
+    assert said("areas", "list")[0].keys() == {"code", "name", "slug", "level", "parent"}
+    assert said("areas", "import", str(outlines)) == {"replaced": False}
+    assert said("token", "add", "--name", "situs", "--scope", "read write")["name"] == "situs"
+    assert said("token", "revoke", "situs") == {"name": "situs", "revoked": True}
+    assert said("token", "list") == [
+        {"name": "situs", "scopes": ["read", "write"], "revoked": True}
+    ]
+    for name in ("rina", "dewi"):
+        added = said("user", "add", name, "--full-name", name, "--role", "pengelola")
+        assert added["password"]
+    assert said("user", "disable", "dewi") == {"name": "dewi", "active": False}
+    assert said("user", "enable", "dewi") == {"name": "dewi", "active": True}
+    assert said("user", "password", "dewi")["password"]
+    assert [account["name"] for account in said("user", "list")] == ["dewi", "rina"]
+    states = {channel["name"]: channel["state"] for channel in said("channel", "list")}
+    assert states["email"] == "open"
+    assert states["whatsapp"] == "unset"
+    assert said("channel", "held", "email", "--discard")["count"] == 0
+    assert said("audit", "verify")["holds"] is True
+    assert {finding["ok"] for finding in said("doctor", code=1)} <= {True, False, None}

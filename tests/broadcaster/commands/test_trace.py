@@ -1,0 +1,130 @@
+"""`show ID --trace ADDRESS`: what is known of the deliveries to one address."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from broadcaster.app import App
+from broadcaster.store.audit_tables import audit
+from channels.base.contract import Deferred, Outcome, Receipt, Recipient, Rejected
+from support.commanding import Program
+from support.fakes import FakeChannel
+from support.sending import drain_all, with_channels
+from support.world import notice, publish, subscribe, variables
+from support.world import program as opened
+
+OUTCOMES: dict[str, Outcome] = {
+    "arrived@x.example": Receipt(),
+    "refused@x.example": Rejected(code="5.7.1"),
+    "later@x.example": Deferred(code="4.7.28", retry_after=3600.0),
+}
+
+
+@pytest.fixture
+def program(sqlite_template: Path, tmp_path: Path) -> Program:
+    environ = variables(
+        f"sqlite:///{tmp_path / 'siaran.db'}",
+        tmp_path,
+        EMAIL_URL="smtp://127.0.0.1:1",
+        EMAIL_FROM="info@cimahi.example",
+    )
+    made = Program(tmp_path, environ)
+    made("migrate")
+    return made
+
+
+def within(program: Program, act: Callable[[App], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        async with opened(program.environ) as app:
+            return await act(app)
+
+    return asyncio.run(run())
+
+
+def answer(recipient: Recipient) -> Outcome:
+    return OUTCOMES[recipient.address]
+
+
+async def _send(app: App) -> str:
+    await subscribe(app, "email", [(address, "cibabat") for address in OUTCOMES])
+    app = with_channels(app, FakeChannel(provider=answer))
+    stored = await publish(app, notice(channels=["email"]))
+    await drain_all(app)
+    return stored.id
+
+
+@pytest.fixture
+def sent(program: Program) -> str:
+    return str(within(program, _send))
+
+
+def traced(program: Program, sent: str, address: str) -> dict[str, Any]:
+    (delivery,) = json.loads(program("show", sent, "--trace", address, "--json").ok)
+    return dict(delivery)
+
+
+def test_a_message_that_left_has_its_times(program: Program, sent: str) -> None:
+    delivery = traced(program, sent, "arrived@x.example")
+    assert (delivery["channel"], delivery["state"], delivery["attempts"]) == ("email", "sent", 1)
+    assert delivery["planned_at"] <= delivery["outcome_at"]
+    assert (delivery["retry_at"], delivery["waits"]) == (None, [])
+    assert delivery["area"] == "Kel. Cibabat"
+
+
+def test_a_message_that_was_refused_has_reason_and_code(program: Program, sent: str) -> None:
+    delivery = traced(program, sent, "refused@x.example")
+    assert (delivery["state"], delivery["reason"], delivery["provider_code"]) == (
+        "failed",
+        "rejected",
+        "5.7.1",
+    )
+
+
+def test_a_message_that_waits_has_its_next_attempt_and_the_waits_after_it(
+    program: Program, sent: str
+) -> None:
+    delivery = traced(program, sent, "later@x.example")
+    assert (delivery["state"], delivery["outcome_at"]) == ("pending", None)
+    assert delivery["retry_at"] > delivery["planned_at"]
+    assert delivery["waits"][-1] == 3600.0
+
+
+def test_people_read_it_in_lines_and_never_see_the_address(program: Program, sent: str) -> None:
+    said = program("show", sent, "--trace", "Later@x.example").ok
+    assert "direncanakan" in said
+    assert "dicoba lagi" in said
+    assert "later@" not in said.lower()
+
+
+def test_the_look_is_noted_without_the_address(program: Program, sent: str) -> None:
+    traced(program, sent, "arrived@x.example")
+
+    async def looks(app: App) -> list[str]:
+        query = select(audit.c.subject, audit.c.detail).where(audit.c.act == "read-addresses")
+        return [str(row) for row in await app.database.read(lambda c: c.execute(query).all())]
+
+    (look,) = within(program, looks)
+    assert '"of":"trace"' in look.replace(" ", "")
+    assert "arrived" not in look
+
+
+def test_a_stranger_and_one_who_is_no_recipient_are_told_apart(program: Program, sent: str) -> None:
+    stranger = program("show", sent, "--trace", "lain@x.example")
+    assert (stranger.code, stranger.err) == (1, "Alamat itu tidak terdaftar.\n")
+
+    async def elsewhere(app: App) -> None:
+        await subscribe(app, "email", [("jauh@x.example", "melong")])
+
+    within(program, elsewhere)
+    other = program("show", sent, "--trace", "jauh@x.example")
+    assert other.code == 1
+    assert other.err.startswith("Tidak ada pengiriman ke alamat itu")
+
+
+def test_watching_one_row_is_a_wrong_usage(program: Program, sent: str) -> None:
+    assert program("show", sent, "--trace", "x@x.example", "--watch").code == 2

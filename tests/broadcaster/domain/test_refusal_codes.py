@@ -1,0 +1,88 @@
+"""Codes of refusals: each has words in every language, with all that they need, and is used."""
+
+import ast
+import re
+from enum import StrEnum
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from string import Formatter
+from typing import get_args
+
+import pytest
+
+import broadcaster
+import channels
+import subscribers
+from broadcaster.domain import refusal_codes
+from broadcaster.domain.lifecycle import Action, State
+from broadcaster.domain.refusals import Code
+from broadcaster.runtime.i18n import LANGUAGES, words
+from channels.base.address_codes import AddressCode
+from subscribers.refusals import CellCode
+
+FOLDER = Path(str(broadcaster.__file__)).parent
+KINDS = [kind for kind in Code.__subclasses__() if kind.__module__ == refusal_codes.__name__]
+CODES: list[StrEnum] = [*chain.from_iterable(KINDS), *AddressCode, *CellCode]
+SOURCES = {
+    path: path.read_text()
+    for package in (broadcaster, channels, subscribers)
+    for path in Path(str(package.__file__)).parent.rglob("*.py")
+    if path.name != "refusal_codes.py"
+}
+
+
+def test_every_kind_of_code_stands_in_the_closed_vocabulary() -> None:
+    assert set(KINDS) == set(Code.__subclasses__())
+    assert len(CODES) == len(set(CODES)) > 100
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_code_has_words(lang: str) -> None:
+    keys = words(lang).keys
+    assert {f"refusal.{code}" for code in CODES} <= keys
+    assert {f"refusal.state.{state}" for state in get_args(State)} <= keys
+    assert {f"refusal.act.{act}" for act in get_args(Action)} <= keys
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_no_words_stand_without_a_code(lang: str) -> None:
+    named = {key.split(".")[1] for key in words(lang).keys if key.startswith("refusal.")}
+    assert named == {*CODES, "state", "act", "or"}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_is_used(code: StrEnum) -> None:
+    named = re.compile(rf"\b{type(code).__name__}\.{code.name}\b")
+    assert any(named.search(source) for source in SOURCES.values())
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_all_that_the_words_name_is_given_where_the_code_is_used(code: StrEnum) -> None:
+    places = {name for text in _texts(code) for _, name, _, _ in Formatter().parse(text) if name}
+    named = re.compile(rf"\b{type(code).__name__}\.{code.name}\b")
+    for path, source in SOURCES.items():
+        if named.search(source) and path != SORTS_CODES:
+            assert places <= _given(source), path
+
+
+SORTS_CODES = FOLDER / "web" / "staff" / "refusals.py"
+"""Asks which code a problem has, and makes none."""
+
+
+def _texts(code: StrEnum) -> list[str]:
+    pattern = re.compile(rf'msgid "refusal\.{code}(?:\.remedy)?"\nmsgstr "(.*)"')
+    catalogues = (FOLDER / "words").rglob("refusals_*.po")
+    return [text for path in catalogues for text in pattern.findall(path.read_text())]
+
+
+@cache
+def _given(source: str) -> frozenset[str]:
+    """Collect the names of all keywords and of all keys that are written out in a module."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.keyword) and node.arg:
+            names.add(node.arg)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.add(node.value)
+    return frozenset(names)

@@ -1,0 +1,25 @@
+"""The stand-in mail server, set up with the scripts that tests use most."""
+
+from collections.abc import Iterable, Mapping
+
+from broadcaster.simulation.smtp import SmtpStandIn
+from broadcaster.simulation.smtp_script import Play, ScriptedAnswer, SmtpScript
+
+
+def stepwise(steps: Mapping[str, Play | list[Play]]) -> SmtpStandIn:
+    """Server without PIPELINING that is good but for some steps."""
+    return SmtpStandIn(script=SmtpScript(steps=dict(steps)), pipelining=False)
+
+
+def picky(
+    recipients: Mapping[str, ScriptedAnswer] | None = None, *, pipelining: bool = True
+) -> SmtpStandIn:
+    """Server that is good to all but some recipients."""
+    return SmtpStandIn(script=SmtpScript(recipients=recipients or {}), pipelining=pipelining)
+
+
+def taped(tape: Iterable[Play] = (), *, extensions: str = "PIPELINING") -> SmtpStandIn:
+    """Server that plays the tape, reply by reply, and offers these extensions only."""
+    words = ["standin.example", *extensions.split(",")]
+    ehlo = [f"250{'-' if word != words[-1] else ' '}{word}" for word in words]
+    return SmtpStandIn(script=SmtpScript(tape=tape, steps={"EHLO": "\r\n".join(ehlo)}))
