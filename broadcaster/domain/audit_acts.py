@@ -73,9 +73,7 @@ class Act(StrEnum):
     PASSWORD_RESET = "password_reset"  # given a password to be replaced
     SECOND_FACTOR_REMOVED = "second_factor_removed"  # taken off, say for a lost phone
     SESSIONS_END = "sessions_end"  # signed out, by others or in other browsers
-    LAST_ADMIN_KEPT = (
-        "last_admin_kept"  # the sign-on removed the last administrator's role: refused
-    )
+    LAST_ADMIN_KEPT = "last_admin_kept"  # the sign-on took the last administrator's role: it stays
 
     # a person's own account
     SIGN_IN = "sign_in"  # a session began
