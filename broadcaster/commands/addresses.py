@@ -33,6 +33,12 @@ def _readings(app: App, address: str, channel: str) -> Iterator[tuple[str, str]]
             raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
         try:
             yield name, app.loaded.modules[name].parse_address(address)
-        except BadAddress as error:
+        except ValueError as error:
             if channel:
-                raise Failed(sentence(error, words("id"))) from error
+                raise refused_address(error) from error
+
+
+def refused_address(error: ValueError) -> Failed:
+    """Return the failure that says why a channel does not take the text as an address."""
+    refusal = error if isinstance(error, BadAddress) else BadAddress(str(error))
+    return Failed(sentence(refusal, words("id")))

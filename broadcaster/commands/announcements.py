@@ -13,6 +13,7 @@ import typer
 from sqlalchemy import Connection
 
 from broadcaster.app import App
+from broadcaster.commands.addresses import refused_address
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import JSON, print_json
 from broadcaster.commands.session import has_database, opened, operator_actor
@@ -27,7 +28,7 @@ from broadcaster.runtime.i18n import words
 from broadcaster.runtime.refusal_words import sentence
 from broadcaster.store import announcements, form_acts, tier
 from broadcaster.store.recipients import audience_of
-from channels.base.contract import Area, BadAddress, Edition, PushChannel, Recipient
+from channels.base.contract import Area, Edition, PushChannel, Recipient
 from channels.base.moments import WIB, moment_text
 from subscribers import consent, residents
 from subscribers.areas import AreaTree
@@ -117,8 +118,8 @@ async def _warn_waiting(app: App, channel: PushChannel, audience: Audience) -> N
 def _address(loaded: config.Loaded, channel: str, text: str) -> str:
     try:
         return str(loaded.modules[channel].parse_address(text))
-    except BadAddress as error:
-        raise Failed(sentence(error, words("id"))) from error
+    except ValueError as error:
+        raise refused_address(error) from error
 
 
 async def _known(app: App, channel: str, address: str) -> Recipient | None:

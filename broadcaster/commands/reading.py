@@ -70,6 +70,10 @@ UNPREPARED = "Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu."
 async def reading() -> AsyncIterator[Reader]:
     """Open the configured database. Raises Failed unless it has this version's tables."""
     settings = config.read_settings()
+    if level := config.log_level():
+        from broadcaster.runtime import logs  # noqa: PLC0415  quick start
+
+        logs.configure(quiet=True, level=level)
     if not settings.database_url and not _has_file(settings):
         raise Failed(UNPREPARED)
     database = Database(settings.database)

@@ -132,8 +132,12 @@ def read_settings() -> Settings:
     """Read the program's own settings from this process's variables, without those of the
     channels; raises BadSettings.
     """
+    variables = _variables(None, {})
+    own = {variable(name) for name in Settings.model_fields}
+    if any(name.upper().startswith(PREFIX) and name not in own for name in variables):
+        read()  # names every mistake at once
     try:
-        return Settings.model_validate(_own(_variables(None, {})))
+        return Settings.model_validate(_own(variables))
     except ValidationError as error:
         raise BadSettings("\n".join(_sentences("", error))) from error
 

@@ -32,7 +32,7 @@ REACHED_BY = (MAIL, "telegram")
 
 class LastAdmin(BadAccount):
     """Without this one nobody could manage accounts: who holds for a part of the city cannot
-    (personnel.py).
+    (`staff.administration`).
     """
 
     def __init__(self) -> None:

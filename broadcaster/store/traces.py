@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, select
 
 from broadcaster.domain.deliveries import STATES
+from broadcaster.store.database import now
+from broadcaster.store.leases import lease_clock
 from broadcaster.store.tables import delivery, edition, run, slice_
 
 
@@ -66,10 +68,12 @@ def of_address(connection: Connection, announcement: str, address_id: int) -> Se
         .where(edition.c.announcement == announcement, delivery.c.address == address_id)
         .order_by(edition.c.number, delivery.c.channel)
     )
-    return [_trace(row) for row in connection.execute(rows)]
+    ahead = now(connection) - lease_clock(connection)
+    return [_trace(row, ahead) for row in connection.execute(rows)]
 
 
-def _trace(row: Row[Any]) -> Trace:
+def _trace(row: Row[Any], ahead: float) -> Trace:
+    """Read a row; `ahead` is the lead in seconds of the database's clock over that of leases."""
     state = STATES[row.state]
     return Trace(
         edition=row.edition,
@@ -81,7 +85,7 @@ def _trace(row: Row[Any]) -> Trace:
         run_state=row.run_state,
         slice_number=row.slice_number,
         planned_at=row.published_at,
-        lease_until=row.lease_until,
+        lease_until=row.lease_until + ahead if row.lease_until else None,
         state=state,
         attempts=row.attempt,
         spent=row.spent,

@@ -4,7 +4,7 @@ from enum import StrEnum, auto
 
 
 class AddressCode(StrEnum):
-    """A reason why a text is no address."""
+    """A reason why a text is no address; ADDRESS_OTHER: in the channel's own words."""
 
     EMAIL_MALFORMED = auto()
     EMAIL_SEVERAL = auto()
@@ -13,3 +13,4 @@ class AddressCode(StrEnum):
     PHONE_SEVERAL = auto()
     NO_WHATSAPP_NUMBER = auto()
     NO_TELEGRAM_CHAT = auto()
+    ADDRESS_OTHER = auto()

@@ -107,12 +107,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BadAddress(ValueError):
-    """The text is not an address of this channel; `code` says why."""
+    """The text is not an address of this channel: a code that has words in the catalogues, or a
+    sentence in Indonesian that says why and shows an example.
+    """
 
-    def __init__(self, code: AddressCode) -> None:
-        self.code = code
-        self.parameters: Mapping[str, str] = {}
-        super().__init__(code)
+    def __init__(self, why: AddressCode | str) -> None:
+        self.code = why if isinstance(why, AddressCode) else AddressCode.ADDRESS_OTHER
+        self.parameters: Mapping[str, str] = {} if why is self.code else {"text": why}
+        super().__init__(why)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection, and in the transaction, that migrating.py
+"""Alembic's entry: runs the migrations on the connection, and in the transaction, that `migrate`
 holds.
 """
 

@@ -402,3 +402,10 @@ def test_sending_again_says_how_many_and_who_is_left_out(program: Program, sent:
 def test_states_of_announcements_are_worded_as_in_the_catalogue() -> None:
     states = get_args(State)
     assert {state: i18n.words("id")(f"refusal.state.{state}") for state in states} == ANNOUNCEMENT
+
+
+def test_a_misspelt_setting_is_named_before_the_database_is_missed(tmp_path: Path) -> None:
+    program = Program(tmp_path, {"BROADCASTER_DATABSE_URL": "sqlite:///x.db"})
+    shown = program("show", "CMH-2345-67")
+    assert shown.code == 1
+    assert "Maksud Anda BROADCASTER_DATABASE_URL?" in shown.err

@@ -3,14 +3,18 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select, update
 
 from broadcaster.app import App
+from broadcaster.domain.deliveries import SENDING
 from broadcaster.store.audit_tables import audit
+from broadcaster.store.leases import lease_clock
+from broadcaster.store.tables import delivery, slice_
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient, Rejected
 from support.commanding import Program
 from support.fakes import FakeChannel
@@ -128,3 +132,22 @@ def test_a_stranger_and_one_who_is_no_recipient_are_told_apart(program: Program,
 
 def test_watching_one_row_is_a_wrong_usage(program: Program, sent: str) -> None:
     assert program("show", sent, "--trace", "x@x.example", "--watch").code == 2
+
+
+async def _mark(app: App) -> None:
+    """Leave the message of one address as a worker has it on the wire."""
+
+    def act(connection: Connection) -> None:
+        until = lease_clock(connection) + 20
+        connection.execute(update(delivery).values(state=SENDING))
+        connection.execute(update(slice_).values(lease_until=until))
+
+    app.database.write_now(act)
+
+
+def test_the_lease_of_a_message_on_the_wire_is_a_time_of_day(program: Program, sent: str) -> None:
+    within(program, _mark)
+    shown = traced(program, sent, "arrived@x.example")
+    assert shown["state"] == "sending"
+    left = datetime.fromisoformat(shown["marked_until"]) - datetime.now(UTC)
+    assert timedelta(0) < left <= timedelta(seconds=21)

@@ -447,3 +447,8 @@ def test_a_page_knows_only_what_changes_it(name: str, path: str) -> None:
         request = asked(path, samples.CIBABAT, samples.notice())
         as_sent = channel.render_page(replace(request, query={**known, "x": "1"}))
         assert channel.render_page(replace(request, query=once)) == as_sent
+
+
+def test_a_channel_may_say_in_its_own_words_why_a_text_is_no_address() -> None:
+    refused = BadAddress("Alamat XMPP ditulis seperti nama@contoh.id.")
+    assert words_of(refused) == "Alamat XMPP ditulis seperti nama@contoh.id."
