@@ -50,7 +50,7 @@ def test_a_variable_of_another_program_is_said_and_not_refused() -> None:
         "TELEGRAM_CHAT bukan setelan. Periksa ejaannya, atau hapus.",
     )
     with capture_logs() as entries:
-        processes._tell_unknown(loaded)
+        processes._warn_unknown(loaded)
     assert [entry["sentence"] for entry in entries] == list(loaded.unknown)
 
 
