@@ -177,7 +177,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader has closed the pipe: `doctor | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except Exception as error:
+    except Exception as error:  # what is foreseen has words, the rest is raised again
         # imported late: it needs the database library, which a successful command may not
         from broadcaster.commands.failures import explained  # noqa: PLC0415  quick start
 

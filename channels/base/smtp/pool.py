@@ -202,9 +202,7 @@ class Pool:
             except Exception as error:  # noqa: BLE001 # reason: it may follow the write
                 connection.close()
                 outcome = unforeseen(error, piece.outgoing)
-            except (
-                BaseException
-            ):  # reason: if cancelled, the outcome is uncertain; it is raised again
+            except BaseException:  # a cancelled delivery is uncertain; raised again
                 piece.batch.leave(piece)
                 raise
             finally:

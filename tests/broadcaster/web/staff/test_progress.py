@@ -429,6 +429,7 @@ async def events(rina: Browser, site: Running, path: str, until: str) -> list[tu
     ) as answer:
         assert answer.status == 200
         assert answer.headers["Content-Type"].startswith("text/event-stream")
+        assert answer.headers["Cache-Control"] == "no-store"
         name, data = "", []
         async for raw in answer.content:
             line = raw.decode().rstrip("\n")
