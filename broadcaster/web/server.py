@@ -85,7 +85,9 @@ class _Server(uvicorn.Server):
             connection.shutdown()
         try:
             async with asyncio.timeout(GRACE_SECONDS):
-                while (state.connections or state.tasks) and not self.force_exit:
+                while (  # noqa: ASYNC110  the sets of uvicorn tell nobody
+                    state.connections or state.tasks
+                ) and not self.force_exit:
                     await asyncio.sleep(CLOSING_SECONDS)
                 for server in self.servers:
                     await server.wait_closed()

@@ -33,9 +33,7 @@ TABLES = ("announcement", "edition", "run", "audit")
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    made = Program(tmp_path / "data", EMAIL)
-    made("migrate")
-    return made
+    return Program(tmp_path / "data", EMAIL).migrated()
 
 
 def stored(program: Program) -> dict[str, int]:
@@ -150,8 +148,7 @@ def test_the_same_content_a_day_later_is_published(program: Program, tmp_path: P
 def test_without_any_push_channel_one_line_says_that_only_feeds_and_screens_carry_it(
     tmp_path: Path,
 ) -> None:
-    program = Program(tmp_path / "data", {})
-    program("migrate")
+    program = Program(tmp_path / "data", {}).migrated()
     done = program("publish", "-", "--json", text=NOTICE)
     assert json.loads(done.ok)["status"] == "published"
     assert done.err.splitlines() == [
@@ -344,8 +341,7 @@ def with_people(tmp_path: Path, *, tier: int, count: int = 12) -> Program:
     """A program whose WhatsApp may write to so many different people a day, with confirmed
     subscribers in Cibabat.
     """
-    program = Program(tmp_path / "data", {**WHATSAPP, "WHATSAPP_TIER": str(tier)})
-    program("migrate")
+    program = Program(tmp_path / "data", {**WHATSAPP, "WHATSAPP_TIER": str(tier)}).migrated()
     lines = ["channel,address,areas,topics,language,consent_source,consent_at"]
     lines += [
         f"whatsapp,62812000000{n:02},cibabat,,id,contoh,2026-01-01T00:00:00+07:00"

@@ -17,7 +17,7 @@ BUILT_IN = json.loads(
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    return Program(tmp_path / "data", {})
+    return Program(tmp_path / "data", {}).migrated()
 
 
 def file_of(tmp_path: Path, document: Any) -> str:

@@ -102,7 +102,7 @@ def city(tmp_path: Path) -> City:
     (files / "outlines.json").write_text(
         json.dumps({"type": "FeatureCollection", "features": [feature]})
     )
-    run = Program(tmp_path / "data", EMAIL)
+    run = Program(tmp_path / "data", EMAIL).migrated()
     assert run("subscribers", "import", str(files / "people.csv")).code == 0
     done = json.loads(run("publish", str(files / "notice.md"), "--json").ok)
     assert run("token", "add", "--name", "situs", "--scope", "read").code == 0

@@ -25,9 +25,7 @@ EMAIL = {
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    made = Program(tmp_path / "data", EMAIL)
-    made("migrate")
-    return made
+    return Program(tmp_path / "data", EMAIL).migrated()
 
 
 def in_store(program: Program, act: Callable[[Database], T]) -> T:

@@ -38,16 +38,14 @@ OUTCOMES: tuple[Outcome, ...] = (
 
 
 @pytest.fixture
-def program(sqlite_template: Path, tmp_path: Path) -> Program:
+def program(tmp_path: Path) -> Program:
     environ = variables(
         f"sqlite:///{tmp_path / 'siaran.db'}",
         tmp_path,
         EMAIL_URL="smtp://127.0.0.1:1",
         EMAIL_FROM="info@cimahi.example",
     )
-    made = Program(tmp_path, environ)
-    made("migrate")
-    return made
+    return Program(tmp_path, environ).migrated()
 
 
 def answer(recipient: Recipient) -> Outcome:
@@ -213,8 +211,7 @@ def test_show_says_what_holds_a_channel_up_and_what_to_do(program: Program, sent
 
 
 def test_watching_ends_when_there_is_nothing_to_wait_for(tmp_path: Path) -> None:
-    program = Program(tmp_path / "data", {})
-    program("migrate")
+    program = Program(tmp_path / "data", {}).migrated()
     done = published(program)
     assert json.loads(program("show", done["id"], "--json", "--watch").ok)["sending"] == "done"
 

@@ -29,7 +29,7 @@ BAD = [
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    return Program(tmp_path / "data", {})
+    return Program(tmp_path / "data", {}).migrated()
 
 
 def file_of(tmp_path: Path, *rows: str, header: str = HEADER) -> str:
@@ -195,8 +195,9 @@ def test_refused_rows_are_mended_in_their_file_and_imported_from_it(
 
 
 def test_the_file_of_refused_rows_never_overwrites_another_nor_the_one_imported(
-    program: Program, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
+    program = Program(tmp_path / "empty", {})
     file = file_of(tmp_path, *BAD)
     before = Path(file).read_text()
     for more in ((), ("--force",)):
@@ -362,9 +363,9 @@ def test_counts_are_for_people_and_for_machines(program: Program, tmp_path: Path
 
 
 def test_without_a_database_there_is_nothing_to_export_and_the_way_on_is_told(
-    program: Program,
+    tmp_path: Path,
 ) -> None:
-    done = program("subscribers", "export")
+    done = Program(tmp_path / "empty", {})("subscribers", "export")
     assert (done.code, done.out) == (1, "")
     assert done.err == "Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.\n"
 

@@ -30,16 +30,14 @@ OUTCOMES: dict[str, Outcome] = {
 
 
 @pytest.fixture
-def program(sqlite_template: Path, tmp_path: Path) -> Program:
+def program(tmp_path: Path) -> Program:
     environ = variables(
         f"sqlite:///{tmp_path / 'siaran.db'}",
         tmp_path,
         EMAIL_URL="smtp://127.0.0.1:1",
         EMAIL_FROM="info@cimahi.example",
     )
-    made = Program(tmp_path, environ)
-    made("migrate")
-    return made
+    return Program(tmp_path, environ).migrated()
 
 
 def within(program: Program, act: Callable[[App], Awaitable[Any]]) -> Any:

@@ -36,7 +36,7 @@ MADE = re.compile(r"sekali pakai \(hanya tampil kali ini\): (\S+)\n$")
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    return Program(tmp_path / "data", {})
+    return Program(tmp_path / "data", {}).migrated()
 
 
 def stored(program: Program) -> Database:

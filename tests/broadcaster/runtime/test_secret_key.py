@@ -167,7 +167,7 @@ def test_a_key_file_that_cannot_be_read_is_an_error_that_says_so(tmp_path: Path)
 @pytest.fixture
 def filled(tmp_path: Path) -> Program:
     """A data folder with one subscriber."""
-    made = Program(tmp_path / "data", EMAIL)
+    made = Program(tmp_path / "data", EMAIL).migrated()
     (tmp_path / "people.csv").write_text(CSV)
     assert made("subscribers", "import", str(tmp_path / "people.csv")).code == 0
     return made
