@@ -30,6 +30,8 @@ SOURCES = {
     for path in Path(str(package.__file__)).parent.rglob("*.py")
     if path.name != "refusal_codes.py"
 }
+NAMES = {path: set(re.findall(r"\b(?=(\w+\.\w+))", text)) for path, text in SOURCES.items()}
+"""Dotted pairs of names in each source, such as `CellCode.EMPTY`."""
 
 
 def test_every_kind_of_code_stands_in_the_closed_vocabulary() -> None:
@@ -53,21 +55,23 @@ def test_no_words_stand_without_a_code(lang: str) -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_code_is_used(code: StrEnum) -> None:
-    named = re.compile(rf"\b{type(code).__name__}\.{code.name}\b")
-    assert any(named.search(source) for source in SOURCES.values())
+    assert any(_name(code) in names for names in NAMES.values())
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_all_that_the_words_name_is_given_where_the_code_is_used(code: StrEnum) -> None:
     places = {name for text in _texts(code) for _, name, _, _ in Formatter().parse(text) if name}
-    named = re.compile(rf"\b{type(code).__name__}\.{code.name}\b")
     for path, source in SOURCES.items():
-        if named.search(source) and path != SORTS_CODES:
+        if _name(code) in NAMES[path] and path != SORTS_CODES:
             assert places <= _given(source), path
 
 
 SORTS_CODES = FOLDER / "web" / "staff" / "refusals.py"
 """Asks which code a problem has, and makes none."""
+
+
+def _name(code: StrEnum) -> str:
+    return f"{type(code).__name__}.{code.name}"
 
 
 def _texts(code: StrEnum) -> list[str]:
