@@ -16,7 +16,7 @@ from aiohttp import web
 
 from broadcaster.commands.doctor import findings
 from broadcaster.domain.accounts import Account
-from broadcaster.runtime import config, secret_key, settings
+from broadcaster.runtime import config
 from broadcaster.runtime.file_limits import file_limit
 from broadcaster.simulation.serving import running
 from broadcaster.simulation.smtp import SmtpStandIn
@@ -27,6 +27,7 @@ from broadcaster.store.inbox import InboxEvent
 from broadcaster.store.migrate import migrate, pending
 from broadcaster.store.tables import delivery, receipt, run
 from channels.base.contract import Finding
+from support.commanding import Program
 
 EMAIL = {
     "EMAIL_URL": "smtp://127.0.0.1:1",
@@ -72,8 +73,7 @@ async def web_server(*, status: int = 200, ahead: float = 0.0) -> AsyncIterator[
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     """A data folder with a migrated database."""
-    secret_key.prepare(settings.Settings(data_dir=tmp_path))
-    return tmp_path
+    return Program(tmp_path, {}).migrated().folder
 
 
 @pytest.mark.skipif(file_limit()[1] < 8192, reason="this machine itself grants too few open files")
