@@ -18,7 +18,7 @@ from broadcaster.store import staff_tables
 from broadcaster.store.database import Database
 from subscribers import store
 from support.database_pool import DatabasePool, copied, database_address
-from support.markers import markers_of, starts_early
+from support.markers import markers_of, start_rank
 from support.postgres import running_postgresql
 
 hypothesis.settings.register_profile(
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         parameters = list(callspec.params.values()) if callspec else []
         for name in markers_of(_place(item), item.fixturenames, parameters):
             item.add_marker(name)
-    items.sort(key=lambda item: not starts_early(_place(item)))
+    items.sort(key=lambda item: start_rank(_place(item)))
 
 
 def _place(item: pytest.Item) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from support.markers import SLOW, markers_of, starts_early
+from support.markers import SLOW, markers_of, start_rank
 
 TESTS = Path(__file__).parent
 
@@ -17,8 +17,8 @@ TESTS = Path(__file__).parent
         ("broadcaster/store/test_audit.py", ["database_url"], ["postgresql"], ["postgres"]),
         ("broadcaster/store/test_remnants.py", ["postgresql_url"], [], ["postgres"]),
         ("faults/test_kill.py", ["ground"], ["postgresql"], ["faults", "postgres"]),
-        ("e2e/test_layar.py", ["sync_chromium"], [], ["browser"]),
-        ("e2e/test_sso.py", ["chromium", "sqlite_url"], [1440], ["browser"]),
+        ("e2e/test_layar.py", ["sync_chromium"], [], ["slow", "browser"]),
+        ("e2e/test_sso.py", ["chromium", "sqlite_url"], [1440], ["slow", "browser"]),
         ("test_packaging.py", ["wheel"], [], ["packaging"]),
         ("broadcaster/web/staff/test_access.py", ["site"], [], ["slow"]),
     ],
@@ -29,23 +29,24 @@ def test_a_marker_follows_from_place_fixtures_and_parameters(
     assert list(markers_of(place, fixtures, parameters)) == markers
 
 
-def test_every_slow_file_exists_and_says_why() -> None:
-    assert [place for place in SLOW if not (TESTS / place).is_file()] == []
+def test_every_slow_file_and_folder_exists_and_says_why() -> None:
+    assert [place for place in SLOW if not (TESTS / place).exists()] == []
     assert all(SLOW.values())
 
 
 @pytest.mark.parametrize(
-    ("place", "early"),
+    ("place", "rank"),
     [
-        ("faults/test_kill.py", True),
-        ("e2e/test_layar.py", True),
-        ("test_packaging.py", True),
-        ("broadcaster/web/staff/test_access.py", True),
-        ("channels/test_email.py", False),
+        ("faults/test_kill.py", 0),
+        ("e2e/test_layar.py", 0),
+        ("test_packaging.py", 0),
+        ("broadcaster/web/staff/test_access.py", 1),
+        ("broadcaster/delivery/test_drain.py", 1),
+        ("channels/test_email.py", 2),
     ],
 )
-def test_what_takes_long_starts_early(place: str, early: bool) -> None:
-    assert starts_early(place) is early
+def test_what_takes_long_starts_first(place: str, rank: int) -> None:
+    assert start_rank(place) == rank
 
 
 @pytest.mark.parametrize(
