@@ -370,7 +370,7 @@ def test_publish_and_preview_say_how_many_must_wait_for_the_providers_day(tmp_pa
 
 
 @pytest.mark.parametrize("tier", [0, 15])
-def test_nothing_is_said_where_everybody_has_room(tmp_path: Path, tier: int) -> None:
+def test_no_warning_is_printed_where_everybody_has_room(tmp_path: Path, tier: int) -> None:
     program = with_people(tmp_path, tier=tier)
     assert "menunggu" not in program("preview", file_of(tmp_path), "--channel", "whatsapp").err
     assert "menunggu" not in program("publish", file_of(tmp_path)).err

@@ -122,7 +122,9 @@ async def test_the_database_is_looked_at_first_and_nothing_else_where_it_fails(
     assert "\n" not in results[1].what
 
 
-async def test_a_database_without_tables_is_told_how_to_get_them(tmp_path: Path) -> None:
+async def test_a_database_without_tables_is_reported_with_the_command_that_makes_them(
+    tmp_path: Path,
+) -> None:
     results = await findings_of(tmp_path)
     assert [finding.ok for finding in results] == [True, True, False]
     missing = len(pending(f"sqlite:///{tmp_path / 'siaran.db'}"))
@@ -332,7 +334,9 @@ async def test_a_sign_on_that_makes_nobody_an_administrator_and_names_that_look_
     assert (alike.ok, "rіna" in alike.what, "user disable" in alike.mend) == (None, True, True)
 
 
-async def test_a_newsroom_that_nobody_looks_after_is_told_how_to_begin(data_dir: Path) -> None:
+async def test_a_newsroom_without_administrators_is_reported_with_the_first_command(
+    data_dir: Path,
+) -> None:
     missing = finding_about(await findings_of(data_dir), "pengelola")
     assert missing.ok is None
     assert "broadcaster user add" in missing.mend

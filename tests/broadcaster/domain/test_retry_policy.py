@@ -203,7 +203,7 @@ def test_a_soft_bounce_is_a_strike_and_a_success_after_trouble_clears_strikes() 
 
 
 @pytest.mark.parametrize("outcome", [Receipt(), Rejected(), Deferred(), Halted()])
-def test_ordinary_outcomes_say_nothing_of_the_address(outcome: Outcome) -> None:
+def test_ordinary_outcomes_have_no_consequence_for_the_address(outcome: Outcome) -> None:
     assert consequence(row(), outcome, TODAY) is None
 
 
@@ -237,7 +237,7 @@ def test_whatever_a_provider_asks_for_an_announcement_is_tried_again(requested: 
 
 
 @pytest.mark.parametrize("requested", [-5.0, float("-inf"), float("nan")])
-def test_a_wait_that_is_none_is_the_usual_one(requested: float) -> None:
+def test_an_invalid_wait_is_replaced_by_the_usual_one(requested: float) -> None:
     decision = decide(row(), bounded(Deferred(retry_after=requested)), moment())
     assert (decision.state, decision.due_at) == (PENDING, NOW + ROUTINE_WAITS[0])
 

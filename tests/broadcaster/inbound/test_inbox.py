@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from broadcaster.app import App
 from broadcaster.domain import deliveries
 from broadcaster.domain.actor import NamedActor
-from broadcaster.domain.deliveries import PENDING, SENT, STATES, UNCONFIRMED
+from broadcaster.domain.deliveries import PENDING, SENDING, SENT, STATES, UNCONFIRMED
 from broadcaster.domain.inbox_events import decode, encode
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound.inbox import KEEP_SECONDS, _apply, _look, accept, apply_due
@@ -585,7 +585,7 @@ async def test_a_status_of_an_attempt_that_goes_on_waits_apart_from_what_matches
 ) -> None:
     await city.send()
     sending = update(delivery).where(delivery.c.slot == city.row().slot)
-    city.app.database.write_now(lambda c: c.execute(sending.values(state=STATES.index("sending"))))
+    city.app.database.write_now(lambda c: c.execute(sending.values(state=SENDING)))
     await city.receive(
         city.status("delivered"),
         city.status("delivered", PEOPLE[1][0], delivery="", provider_id="nobody's"),
@@ -597,7 +597,7 @@ async def test_a_status_of_an_attempt_that_goes_on_waits_apart_from_what_matches
     early, foreign = table(city.app, receipt)
     assert early.tries == 7, "it never waits for more than a minute"
     assert foreign.tries < 7
-    city.app.database.write_now(lambda c: c.execute(sending.values(state=STATES.index("sent"))))
+    city.app.database.write_now(lambda c: c.execute(sending.values(state=SENT)))
     city.clock.forward(61)
     await city.receive()
     assert city.state() == "delivered"

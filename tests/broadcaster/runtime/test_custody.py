@@ -63,7 +63,7 @@ HERE = Home(machine="a", file="11", disk="7")
         "named now",
     ],
 )
-def test_a_copy_is_told_from_a_restart(now: Home, elsewhere: bool) -> None:
+def test_a_copy_is_distinguished_from_a_restart(now: Home, elsewhere: bool) -> None:
     assert is_elsewhere(HERE, now) is elsewhere
 
 
