@@ -20,7 +20,7 @@ def run(folder: Path, *words: str, text: str = "") -> tuple[int, str]:
 
 
 def run_process(folder: Path, *words: str) -> tuple[int, str, str]:
-    """Run a command as a process of its own; return exit code, standard output and standard error."""
+    """Return exit code, standard output and standard error of a command as a process of its own."""
     environ = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),

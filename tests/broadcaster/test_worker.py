@@ -1,5 +1,5 @@
-"""The worker of a lane: rings, the sweeper, work without Redis and after its return. On SQLite, with
-a real Valkey.
+"""The worker of a lane: rings, the sweeper, work without Redis and after its return. On SQLite,
+with a real Valkey.
 """
 
 import asyncio
@@ -42,8 +42,8 @@ PEOPLE = [(f"warga{n:02}@x.example", "cibabat") for n in range(40)]
 
 @dataclass
 class Installation:
-    """An installation on one machine: a database, a data folder, a Redis. Each of its processes opens
-    a program of its own.
+    """An installation on one machine: a database, a data folder, a Redis. Each of its processes
+    opens a program of its own.
     """
 
     environ: dict[str, str]

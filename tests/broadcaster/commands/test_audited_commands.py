@@ -1,4 +1,4 @@
-"""Every command that changes or reveals data: it leaves its row in the audit log, or does nothing."""
+"""Commands that change or reveal data: each leaves its row in the audit log, or does nothing."""
 
 import contextlib
 import hashlib
@@ -44,7 +44,7 @@ class City:
         }
 
     def __call__(self, *words: str) -> tuple[int, str]:
-        """Run a command; return its exit code and standard output. A database error is exit code 1."""
+        """Return exit code and standard output of a command; a database error is exit code 1."""
         with contextlib.suppress(DatabaseError):
             result = self.run(*(self.words.get(word, word) for word in words), text=PASSWORD + "\n")
             return result.code, result.out

@@ -1,4 +1,4 @@
-"""`broadcaster subscribers`: rows that an import stores, refuses or finds again; export and erase."""
+"""`broadcaster subscribers`: rows that an import stores, refuses or repeats; export and erase."""
 
 import contextlib
 import csv

@@ -1,4 +1,4 @@
-"""Placeholders left in a text: every shape of one, and ordinary writing that only looks like one."""
+"""Placeholders left in a text: their shapes, and ordinary writing that only looks like one."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The verdict on sender faults, as a table: how many replies, from where, and the successes between."""
+"""The verdict on sender faults as a table, by number and origin of replies and by successes."""
 
 from collections.abc import Sequence
 

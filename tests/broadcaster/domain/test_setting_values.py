@@ -1,4 +1,4 @@
-"""Lists in settings as people write them, with commas, spaces or both; nonsense is refused by name."""
+"""Lists in settings, with commas, spaces or both; wrong values are refused by name."""
 
 from typing import get_origin
 

@@ -1,4 +1,4 @@
-"""The inbox: events of providers stored at once, applied once and in any order, on both databases."""
+"""The inbox: events stored at once, applied once and in any order, on both databases."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Custody: a database that was copied, moved or restored sends nothing until an operator adopts it."""
+"""Custody: a copied, moved or restored database sends nothing until an operator adopts it."""
 
 import json
 import shutil

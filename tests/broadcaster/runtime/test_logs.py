@@ -1,4 +1,4 @@
-"""Logs of the serving processes: lines of JSON on standard error, and errors without quoted values."""
+"""Logs of the serving processes: JSON lines on standard error, errors without quoted values."""
 
 import json
 import subprocess

@@ -1,5 +1,5 @@
-"""Data folders that cannot be used: every command says so in one line with what to do, and ends with
-exit code 1.
+"""Data folders that cannot be used: every command says so in one line with what to do, and ends
+with exit code 1.
 """
 
 import errno

@@ -1,5 +1,5 @@
-"""The stand-in Graph API: as strict as the real one; it counts what it accepts and reports by signed
-webhook.
+"""The stand-in Graph API: as strict as the real one; it counts what it accepts and reports by
+signed webhook.
 """
 
 import asyncio

@@ -46,7 +46,7 @@ def loaded(tmp_path: Path) -> config.Loaded:
 async def running_providers(
     loaded: config.Loaded,
 ) -> AsyncIterator[tuple[Providers, dict[str, PushChannel], aiohttp.ClientSession]]:
-    """Run the providers; yield them, the channels that send to them, and a session at the controls."""
+    """Run the providers; yield them, the channels that send to them, and a control session."""
     push, _ = config.open_channels(loaded)
     async with (
         providers.running(loaded) as running,

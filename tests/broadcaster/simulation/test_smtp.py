@@ -1,4 +1,4 @@
-"""The stand-in mail server: the real protocol in packets of any size, faults, inboxes and scripts."""
+"""The stand-in mail server: the real protocol in any packets, faults, inboxes and scripts."""
 
 import asyncio
 import smtplib

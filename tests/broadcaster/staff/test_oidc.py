@@ -1,4 +1,4 @@
-"""The protocol by itself: discovery and keys of a provider, the addresses we may call, mapped roles."""
+"""The protocol by itself: discovery, keys, the addresses we may call, mapped roles."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit

@@ -1,5 +1,5 @@
-"""Sign-in without a web server: every outcome of a password and of a code, with its sessions and its
-rows in the audit log.
+"""Sign-in without a web server: every outcome of a password and of a code, with its sessions and
+its rows in the audit log.
 """
 
 import asyncio
