@@ -1,4 +1,4 @@
-"""The clock that all processes share is the database's."""
+"""The clock that all processes share: the database's."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ async def test_a_process_follows_the_clock_of_the_database(
 ) -> None:
     async with program(variables(database_url, tmp_path)) as app:
         clock = SharedClock()
-        clock._ahead = 420.0  # as where this machine's clock had been set right meanwhile
+        clock._ahead = 420.0  # as if this machine's clock had been corrected meanwhile
         await clock.follow(app.database)
         assert abs((clock() - datetime.now(UTC)).total_seconds()) < 60
         assert isinstance(app.clock, SharedClock)

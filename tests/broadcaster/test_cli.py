@@ -1,6 +1,4 @@
-"""The program's errors: in words that say what to do, on standard error, with the exit code that
-belongs to them.
-"""
+"""The program's errors: on standard error in words that say what to do, with their exit code."""
 
 import os
 import subprocess
@@ -16,19 +14,19 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(folder: Path, *words: str, text: str = "") -> tuple[int, str]:
-    """Exit code and standard error of one command whose data folder is the test's own."""
-    done = Program(folder / "data", {})(*words, text=text)
-    return done.code, done.err
+    """Run a command in a data folder of its own; return exit code and standard error."""
+    result = Program(folder / "data", {})(*words, text=text)
+    return result.code, result.err
 
 
-def process(folder: Path, *words: str) -> tuple[int, str, str]:
-    """Exit code, standard output and error of the program as a process of its own."""
+def run_process(folder: Path, *words: str) -> tuple[int, str, str]:
+    """Return exit code, standard output and standard error of a command as a process of its own."""
     environ = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
         "BROADCASTER_DATA_DIR": str(folder / "data"),
     }
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "broadcaster", *words],
         env=environ,
         cwd=folder,
@@ -36,17 +34,17 @@ def process(folder: Path, *words: str) -> tuple[int, str, str]:
         text=True,
         check=False,
     )
-    return done.returncode, done.stdout, done.stderr
+    return result.returncode, result.stdout, result.stderr
 
 
 def test_a_process_ends_with_the_code_and_the_line_that_a_script_can_use(tmp_path: Path) -> None:
-    assert process(tmp_path, "publish", "tidak-ada.md") == (
+    assert run_process(tmp_path, "publish", "tidak-ada.md") == (
         1,
         "",
         "Berkas tidak-ada.md tidak ada. Periksa nama dan foldernya.\n",
     )
-    code, said, complaint = process(tmp_path, "publish", "--tidak-ada")
-    assert (code, said) == (2, "")
+    code, output, complaint = run_process(tmp_path, "publish", "--tidak-ada")
+    assert (code, output) == (2, "")
     assert "--tidak-ada" in complaint
     assert not (tmp_path / "data").exists()
 
@@ -58,16 +56,16 @@ def test_run_on_a_port_in_use_says_so_and_ends(tmp_path: Path) -> None:
             tmp_path / "data",
             {"BROADCASTER_PORT": str(port), "BROADCASTER_BASE_URL": "https://info.contoh.example"},
         )
-        done = program("run")
-    assert (done.code, done.err) == (
+        result = program("run")
+    assert (result.code, result.err) == (
         1,
         f"Port {port} sedang dipakai. Isi BROADCASTER_PORT dengan yang lain.\n",
     )
-    assert "Siap" not in done.out
+    assert "Siap" not in result.out
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (
             ("publish", "tidak-ada.md"),
@@ -89,16 +87,16 @@ def test_run_on_a_port_in_use_says_so_and_ends(tmp_path: Path) -> None:
     ],
 )
 def test_a_failure_is_one_line_that_says_what_to_do(
-    tmp_path: Path, words: tuple[str, ...], said: str
+    tmp_path: Path, words: tuple[str, ...], message: str
 ) -> None:
-    assert run(tmp_path, *words) == (1, said)
+    assert run(tmp_path, *words) == (1, message)
 
 
 def test_a_problem_of_the_whole_file_names_no_field(tmp_path: Path) -> None:
     run(tmp_path, "migrate")
-    code, said = run(tmp_path, "publish", "-", text="Tanpa front matter.")
+    code, message = run(tmp_path, "publish", "-", text="Tanpa front matter.")
     assert code == 1
-    assert said.startswith(
+    assert message.startswith(
         "Berkas tidak dimulai dengan front matter. Mulai berkas dengan baris ---"
     )
 

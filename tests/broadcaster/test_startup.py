@@ -1,4 +1,4 @@
-"""The program starts quickly: a command imports only what it uses."""
+"""Imports at the start of a command: only those that it uses."""
 
 import json
 import os
@@ -12,7 +12,7 @@ LIBRARIES = {
     "jinja2", "lxml", "markdown_it", "nh3", "phonenumbers", "prometheus_client", "publicsuffixlist", "pyotp", "redis", "rich",
     "segno", "starlette", "structlog", "telegram", "uvicorn", "uvloop", "yaml", "zxcvbn",
 }  # fmt: skip
-"""What only some commands need."""
+"""Libraries that only some commands need."""
 PROBE = """
 import json, sys
 from broadcaster.cli import main
@@ -23,9 +23,9 @@ finally:
 """
 
 
-def imported(folder: Path, *words: str) -> set[str]:
-    """Names of the top modules that one command, run as a process of its own, has imported."""
-    done = subprocess.run(
+def run_and_list_imports(folder: Path, *words: str) -> set[str]:
+    """Run a command as a process of its own; return the top-level modules that it imported."""
+    process = subprocess.run(
         [sys.executable, "-c", PROBE, *words],
         env={
             "PATH": os.environ["PATH"],
@@ -36,19 +36,21 @@ def imported(folder: Path, *words: str) -> set[str]:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stderr.splitlines()[-1]))
+    assert process.returncode == 0, process.stderr
+    return set(json.loads(process.stderr.splitlines()[-1]))
 
 
 def test_help_and_version_import_neither_database_nor_channels(tmp_path: Path) -> None:
     for words in (("--help",), ("--version",)):
         assert (
-            imported(tmp_path, *words) & {*LIBRARIES, "sqlalchemy", "pydantic", "channels"} == set()
+            run_and_list_imports(tmp_path, *words)
+            & {*LIBRARIES, "sqlalchemy", "pydantic", "channels"}
+            == set()
         )
 
 
 def test_show_imports_the_database_and_nothing_that_sends(tmp_path: Path) -> None:
-    imported(tmp_path, "migrate")
+    run_and_list_imports(tmp_path, "migrate")
     notice = tmp_path / "notice.md"
     notice.write_text("---\ntitle: Air mati\nareas: [cibabat]\n---\nTampung air.\n")
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
@@ -61,4 +63,4 @@ def test_show_imports_the_database_and_nothing_that_sends(tmp_path: Path) -> Non
     )
     identity = json.loads(published.stdout)["id"]
     for words in (("show", identity), ("show", identity, "--json")):
-        assert imported(tmp_path, *words) & LIBRARIES == set()
+        assert run_and_list_imports(tmp_path, *words) & LIBRARIES == set()

@@ -3,12 +3,9 @@ and folder of their own.
 """
 
 import contextlib
-import functools
 import io
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +13,6 @@ from pathlib import Path
 from broadcaster.cli import main
 
 SETTINGS = ("BROADCASTER_", "EMAIL_", "TELEGRAM_", "WHATSAPP_", "FEED_", "DISPLAY_")
-
-PLACES = ("BROADCASTER_DATA_DIR", "BROADCASTER_DATABASE_URL")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +36,6 @@ class Program:
 
     folder: Path
     environ: Mapping[str, str]
-
-    def migrated(self) -> "Program":
-        """Give the folder a migrated SQLite file and its key, as `migrate` does but quickly: copies
-        of those that the command made once with this environment. Returns the program itself.
-        """
-        settings = [pair for pair in self.environ.items() if pair[0] not in PLACES]
-        shutil.copytree(_migrated_folder(*settings).name, self.folder, dirs_exist_ok=True)
-        return self
 
     def __call__(self, *words: str, text: str = "") -> Said:
         """Run one command; `text` is its standard input."""
@@ -79,10 +66,3 @@ class Program:
             sys.argv, sys.stdin = kept
             os.environ.clear()
             os.environ.update(environ)
-
-
-@functools.cache
-def _migrated_folder(*environ: tuple[str, str]) -> "tempfile.TemporaryDirectory[str]":
-    folder = tempfile.TemporaryDirectory(prefix="migrated-")
-    assert Program(Path(folder.name), dict(environ))("migrate").ok.startswith("0001")
-    return folder

@@ -1,4 +1,4 @@
-"""`broadcaster areas`: the tree as people and machines read it, and another one in its place."""
+"""`broadcaster areas`: the tree as people and machines read it, and its replacement."""
 
 import json
 from pathlib import Path
@@ -15,12 +15,8 @@ BUILT_IN = json.loads(
 )
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> Program:
-    return Program(tmp_path / "data", {}).migrated()
-
-
 def file_of(tmp_path: Path, document: Any) -> str:
+    """Write a document to a file and return its path; a string is written as it is."""
     path = tmp_path / "wilayah.json"
     path.write_text(
         document if isinstance(document, str) else json.dumps(document), encoding="utf-8"
@@ -29,7 +25,7 @@ def file_of(tmp_path: Path, document: Any) -> str:
 
 
 def renamed() -> dict[str, Any]:
-    """The same tree whose Cibabat has another name."""
+    """Return the built-in tree with Cibabat under another name."""
     return dict(json.loads(json.dumps(BUILT_IN).replace("Cibabat", "Cibabat Baru")))
 
 
@@ -48,9 +44,9 @@ def test_the_list_shows_city_kecamatan_and_kelurahan_with_code_and_slug(program:
 
 
 def test_the_list_is_json_for_machines(program: Program) -> None:
-    found = json.loads(program("areas", "list", "--json").ok)
-    assert len(found) == 19
-    cibabat = next(area for area in found if area["slug"] == "cibabat")
+    areas = json.loads(program("areas", "list", "--json").ok)
+    assert len(areas) == 19
+    cibabat = next(area for area in areas if area["slug"] == "cibabat")
     assert cibabat == {
         "code": "32.77.03.1002",
         "name": "Cibabat",
@@ -67,7 +63,7 @@ def test_a_file_of_the_same_shape_replaces_the_tree(program: Program, tmp_path: 
     assert "Cibabat Baru" not in program("areas", "list").ok
 
 
-def test_a_file_with_a_byte_order_mark_is_read_and_what_is_no_json_is_told_in_words(
+def test_a_file_with_a_byte_order_mark_is_read_and_what_is_no_json_is_explained(
     program: Program, tmp_path: Path
 ) -> None:
     marked = tmp_path / "wilayah.json"
@@ -116,12 +112,12 @@ def test_outlines_are_added_without_changing_the_tree(program: Program, tmp_path
 def test_a_file_that_is_neither_is_refused_in_one_line_and_the_tree_stays(
     program: Program, tmp_path: Path, document: Any
 ) -> None:
-    done = program("areas", "import", file_of(tmp_path, document))
-    assert (done.code, done.out) == (1, "")
-    assert len(done.err.splitlines()) == 1
+    result = program("areas", "import", file_of(tmp_path, document))
+    assert (result.code, result.out) == (1, "")
+    assert len(result.err.splitlines()) == 1
     assert "Cibabat" in program("areas", "list").ok
 
 
 def test_a_file_that_is_not_there_is_one_line(program: Program, tmp_path: Path) -> None:
-    done = program("areas", "import", str(tmp_path / "tidak-ada.json"))
-    assert (done.code, len(done.err.splitlines())) == (1, 1)
+    result = program("areas", "import", str(tmp_path / "tidak-ada.json"))
+    assert (result.code, len(result.err.splitlines())) == (1, 1)

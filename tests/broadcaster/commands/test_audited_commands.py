@@ -1,4 +1,4 @@
-"""Every command: what changes or reveals data leaves its row in the audit log, or does not happen."""
+"""Commands that change or reveal data: each leaves its row in the audit log, or does nothing."""
 
 import contextlib
 import hashlib
@@ -13,18 +13,13 @@ import typer
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DatabaseError
 
-from broadcaster.cli import program as commands
-from broadcaster.store import channels as channel_store
-from broadcaster.store import custody
-from broadcaster.store.database import Database
+from broadcaster import cli
+from broadcaster.domain.deliveries import FAILED
+from broadcaster.store import channels, custody
 from subscribers.store import address
+from support.command_data import EMAIL, database_in, migrated, write_to
 from support.commanding import Program
 
-EMAIL = {
-    "EMAIL_URL": "smtp://127.0.0.1:1",
-    "EMAIL_FROM": "info@cimahi.example",
-    "BROADCASTER_DOMAIN": "cimahi.example",
-}
 HEADER = "channel,address,areas,topics,language,consent_source,consent_at\n"
 RESIDENT = "wati@contoh.example"
 PASSWORD = "sebuah kata sandi yang panjang"
@@ -32,8 +27,8 @@ PASSWORD = "sebuah kata sandi yang panjang"
 
 @dataclass(frozen=True, kw_only=True)
 class City:
-    """A program with one resident, one announcement on its way, one of each thing that commands act
-    on.
+    """A program with one resident, one announcement on its way, and one of each thing that commands
+    act on.
     """
 
     run: Program
@@ -42,49 +37,44 @@ class City:
 
     @property
     def words(self) -> dict[str, str]:
-        """What stands in place of names in a command."""
+        """Values for the names in capitals in a command."""
         return {
             "ID": self.announcement,
             **{path.stem.upper(): str(path) for path in self.folder.iterdir() if path.is_file()},
         }
 
     def __call__(self, *words: str) -> tuple[int, str]:
-        """Run a command; its exit code and what it said on standard output. An error of the
-        database is exit code 1.
-        """
+        """Return exit code and standard output of a command; a database error is exit code 1."""
         with contextlib.suppress(DatabaseError):
-            said = self.run(*(self.words.get(word, word) for word in words), text=PASSWORD + "\n")
-            return said.code, said.out
+            result = self.run(*(self.words.get(word, word) for word in words), text=PASSWORD + "\n")
+            return result.code, result.out
         return 1, ""
 
     def store(self, act: Callable[[Connection], Any]) -> Any:
-        """One act on the database."""
-        database = Database(f"sqlite:///{self.run.folder / 'siaran.db'}")
-        try:
-            return database.write_now(act)
-        finally:
-            database.close()
+        """Return the result of `act` in a write transaction."""
+        return write_to(database_in(self.run.folder), act)
 
     def audit(self) -> list[Any]:
-        """Every row of the log."""
+        """Return every row of the audit log."""
         return list(self.store(lambda c: c.execute(text("SELECT * FROM audit ORDER BY id")).all()))
 
     def everything(self) -> dict[str, list[Any]]:
-        """Every row of every table."""
+        """Return every row of every table."""
 
         def read(connection: Connection) -> dict[str, list[Any]]:
-            names = inspect(connection).get_table_names()
+            table_names = inspect(connection).get_table_names()
             return {
                 name: list(connection.exec_driver_sql(f'SELECT * FROM "{name}"').all())
-                for name in names
+                for name in table_names
             }
 
-        found: dict[str, list[Any]] = self.store(read)
-        return found
+        tables: dict[str, list[Any]] = self.store(read)
+        return tables
 
 
 @pytest.fixture
 def city(tmp_path: Path) -> City:
+    """A city in a fresh data folder."""
     files = tmp_path / "files"
     files.mkdir()
     (files / "people.csv").write_text(f"{HEADER}email,{RESIDENT},cibabat,,id,formulir,2026-01-02\n")
@@ -102,9 +92,9 @@ def city(tmp_path: Path) -> City:
     (files / "outlines.json").write_text(
         json.dumps({"type": "FeatureCollection", "features": [feature]})
     )
-    run = Program(tmp_path / "data", EMAIL).migrated()
+    run = migrated(tmp_path / "data", EMAIL)
     assert run("subscribers", "import", str(files / "people.csv")).code == 0
-    done = json.loads(run("publish", str(files / "notice.md"), "--json").ok)
+    announcement = json.loads(run("publish", str(files / "notice.md"), "--json").ok)
     assert run("token", "add", "--name", "situs", "--scope", "read").code == 0
     for name in ("rina", "dewi"):
         assert (
@@ -121,30 +111,34 @@ def city(tmp_path: Path) -> City:
             ).code
             == 0
         )
-    return City(run=run, folder=files, announcement=done["id"])
+    return City(run=run, folder=files, announcement=announcement["id"])
 
 
 # --- commands -------------------------------------------------------------------------------------------
 
 
 def halt(connection: Connection) -> None:
-    channel_store.halt_channel(connection, "email", "535 bad password", "manual")
+    """Halt the email channel."""
+    channels.halt_channel(connection, "email", "535 bad password", "manual")
 
 
 def hold(connection: Connection) -> None:
-    channel_store.ensure(connection, "email")
-    channel_store._hold(connection, "email", connection.execute(address.select()).first().id, 1.0)  # type: ignore[union-attr]
+    """Hold back the suppression of the first address."""
+    channels.ensure(connection, "email")
+    channels._hold(connection, "email", connection.execute(address.select()).first().id, 1.0)  # type: ignore[union-attr]
 
 
-def away(connection: Connection) -> None:
-    """The database woke elsewhere."""
+def move(connection: Connection) -> None:
+    """Mark the database as moved to another machine."""
     custody.hold(connection, "moved", 1.0)
 
 
 def fail(connection: Connection) -> None:
-    """One message that did not arrive."""
-    row = connection.execute(text("SELECT edition FROM run WHERE channel = 'email'")).scalar_one()
-    place = {"edition": row, "channel": "email"}
+    """Record one failed message."""
+    edition = connection.execute(
+        text("SELECT edition FROM run WHERE channel = 'email'")
+    ).scalar_one()
+    run = {"edition": edition, "channel": "email"}
     connection.execute(text("UPDATE run SET sealed = 1, state = 'running' WHERE channel = 'email'"))
     connection.execute(
         text(
@@ -152,129 +146,137 @@ def fail(connection: Connection) -> None:
             " possible_duplicates, n_pending, n_sending, n_sent, n_delivered, n_read, n_failed, n_skipped, n_cancelled, n_expired,"
             " n_unconfirmed) VALUES (:edition, :channel, 1, 'routine', -1, 9223372036854775807, 0, 0, 1, 0, 0,0,0,0,0,1,0,0,0,0)"
         ),
-        place,
+        run,
     )
     connection.execute(
         text(
             "INSERT INTO delivery (edition, channel, slot, address, area, state, attempt, spent, uncertain,"
-            " due_at, reason) SELECT :edition, :channel, slot, id, home, 5, 1, 1, 0, 0, 'rejected' FROM address"
+            " due_at, reason) SELECT :edition, :channel, slot, id, home, :failed, 1, 1, 0, 0, 'rejected' FROM address"
         ),
-        place,
+        {**run, "failed": FAILED},
     )
 
 
 def nothing(_connection: Connection) -> None:
-    """Nothing needs to be there."""
+    """Prepare nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Act:
-    """A command that changes or reveals: how it is run, what must be there, and what the log says
-    afterwards.
-    """
+class AuditedCommand:
+    """A command that changes or reveals data, and the acts of its rows in the audit log."""
 
     words: tuple[str, ...]
     acts: tuple[str, ...]
     before: Callable[[Connection], None] = nothing
+    """Prepares the database."""
     first: tuple[str, ...] = field(default=())
     """A command that must have run."""
 
 
 CHANGES = {
-    "publish": Act(words=("publish", "NOTICE", "--again"), acts=("publish",)),
-    "pause": Act(words=("pause", "ID"), acts=("pause",)),
-    "resume": Act(words=("resume", "ID"), acts=("resume",), first=("pause", "ID")),
-    "cancel": Act(words=("cancel", "ID"), acts=("cancel",)),
-    "retry-failed": Act(
+    "publish": AuditedCommand(words=("publish", "NOTICE", "--again"), acts=("publish",)),
+    "pause": AuditedCommand(words=("pause", "ID"), acts=("pause",)),
+    "resume": AuditedCommand(words=("resume", "ID"), acts=("resume",), first=("pause", "ID")),
+    "cancel": AuditedCommand(words=("cancel", "ID"), acts=("cancel",)),
+    "retry-failed": AuditedCommand(
         words=("retry-failed", "ID"), acts=("retry-failed", "retried"), before=fail
     ),
-    "subscribers import": Act(
+    "subscribers import": AuditedCommand(
         words=("subscribers", "import", "MORE"), acts=("subscribers_import",)
     ),
-    "subscribers erase": Act(words=("subscribers", "erase", RESIDENT), acts=("subscriber_erase",)),
-    "areas import": Act(words=("areas", "import", "OUTLINES"), acts=("areas_outline",)),
-    "token add": Act(
+    "subscribers erase": AuditedCommand(
+        words=("subscribers", "erase", RESIDENT), acts=("subscriber_erase",)
+    ),
+    "areas import": AuditedCommand(words=("areas", "import", "OUTLINES"), acts=("areas_outline",)),
+    "token add": AuditedCommand(
         words=("token", "add", "--name", "simpul", "--scope", "write"), acts=("token_add",)
     ),
-    "token revoke": Act(words=("token", "revoke", "situs"), acts=("token_revoke",)),
-    "channel resume": Act(
+    "token revoke": AuditedCommand(words=("token", "revoke", "situs"), acts=("token_revoke",)),
+    "channel resume": AuditedCommand(
         words=("channel", "resume", "email"), acts=("channel_resume",), before=halt
     ),
-    "channel held": Act(
+    "channel held": AuditedCommand(
         words=("channel", "held", "email", "--apply"), acts=("held_decided",), before=hold
     ),
-    "adopt": Act(words=("adopt", "--waiting", "send"), acts=("adopt",), before=away),
-    "user add": Act(
+    "adopt": AuditedCommand(words=("adopt", "--waiting", "send"), acts=("adopt",), before=move),
+    "user add": AuditedCommand(
         words=("user", "add", "budi", "--full-name", "Budi", "--role", "author", "--ask"),
         acts=("account_add",),
     ),
-    "user disable": Act(words=("user", "disable", "dewi"), acts=("account_disable",)),
-    "user enable": Act(
+    "user disable": AuditedCommand(words=("user", "disable", "dewi"), acts=("account_disable",)),
+    "user enable": AuditedCommand(
         words=("user", "enable", "dewi"),
         acts=("account_enable",),
         first=("user", "disable", "dewi"),
     ),
-    "user password": Act(words=("user", "password", "dewi", "--ask"), acts=("password_reset",)),
+    "user password": AuditedCommand(
+        words=("user", "password", "dewi", "--ask"), acts=("password_reset",)
+    ),
 }
 REVEALS = {
-    "preview": Act(
+    "preview": AuditedCommand(
         words=("preview", "NOTICE", "--channel", "email", "--to", RESIDENT),
         acts=("read-addresses",),
     ),
-    "failed": Act(words=("failed", "ID", "--addresses"), acts=("read-addresses",), before=fail),
-    "show": Act(words=("show", "ID", "--trace", RESIDENT), acts=("read-addresses",), before=fail),
-    "subscribers export": Act(words=("subscribers", "export"), acts=("subscribers_export",)),
-    "audit export": Act(words=("audit", "export"), acts=("audit_export",)),
+    "failed": AuditedCommand(
+        words=("failed", "ID", "--addresses"), acts=("read-addresses",), before=fail
+    ),
+    "show": AuditedCommand(
+        words=("show", "ID", "--trace", RESIDENT), acts=("read-addresses",), before=fail
+    ),
+    "subscribers export": AuditedCommand(
+        words=("subscribers", "export"), acts=("subscribers_export",)
+    ),
+    "audit export": AuditedCommand(words=("audit", "export"), acts=("audit_export",)),
 }
 NEITHER = {
-    "demo", "run", "web", "worker", "providers",  # processes: what they do is noted where it is done
+    "demo", "run", "web", "worker", "providers",  # processes: their acts are logged where they happen
     "migrate", "doctor", "subscribers count", "areas list", "token list", "channel list", "audit verify",
-    "user list",  # names and roles of staff, which every pengelola sees
+    "user list",  # names and roles of staff, which every administrator sees
 }  # fmt: skip
 
 
-def names(group: Any, before: tuple[str, ...] = ()) -> Iterator[str]:
-    """Every command of the program, as it is typed."""
+def command_names(group: Any, prefix: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield every command below a group, as it is typed."""
     if hasattr(group, "commands"):
         for name, command in group.commands.items():
-            yield from names(command, (*before, name))
+            yield from command_names(command, (*prefix, name))
     else:
-        yield " ".join(before)
+        yield " ".join(prefix)
 
 
 def test_every_command_is_known_to_change_to_reveal_or_to_do_neither() -> None:
-    known = [*CHANGES, *REVEALS, *NEITHER]
-    assert sorted(names(typer.main.get_command(commands))) == sorted(known)
+    classified = [*CHANGES, *REVEALS, *NEITHER]
+    assert sorted(command_names(typer.main.get_command(cli.program))) == sorted(classified)
 
 
-def prepare(city: City, act: Act) -> None:
-    city.store(act.before)
-    if act.first:
-        assert city(*act.first)[0] == 0
+def prepare(city: City, command: AuditedCommand) -> None:
+    """Bring the city into the state that the command needs."""
+    city.store(command.before)
+    if command.first:
+        assert city(*command.first)[0] == 0
 
 
 @pytest.mark.parametrize("name", [*CHANGES, *REVEALS])
 def test_a_command_that_changes_or_reveals_leaves_its_row(city: City, name: str) -> None:
-    act = {**CHANGES, **REVEALS}[name]
-    prepare(city, act)
+    command = {**CHANGES, **REVEALS}[name]
+    prepare(city, command)
     before = city.audit()
-    code, _out = city(*act.words)
+    code, _out = city(*command.words)
     assert code == 0
     rows = city.audit()[len(before) :]
-    assert tuple(row.act for row in rows) == act.acts
+    assert tuple(row.act for row in rows) == command.acts
     assert {row.actor for row in rows} == {"cli"}
-    assert all("@" in json.loads(row.detail)["from"] for row in rows), (
-        "which person on which machine"
-    )
+    assert all("@" in json.loads(row.detail)["from"] for row in rows), "person@machine"
     assert RESIDENT not in str(rows)
     assert "wati" not in str(rows)
     assert city("audit", "verify")[0] == 0
 
 
 @pytest.mark.parametrize("name", [*CHANGES, *REVEALS])
-def test_what_cannot_be_written_down_does_not_happen(city: City, name: str) -> None:
-    act = {**CHANGES, **REVEALS}[name]
-    prepare(city, act)
+def test_what_cannot_be_logged_does_not_happen(city: City, name: str) -> None:
+    command = {**CHANGES, **REVEALS}[name]
+    prepare(city, command)
     city.store(
         lambda c: c.execute(
             text(
@@ -283,7 +285,7 @@ def test_what_cannot_be_written_down_does_not_happen(city: City, name: str) -> N
         )
     )
     before = city.everything()
-    code, out = city(*act.words)
+    code, out = city(*command.words)
     assert (code, out) == (1, "")
     assert city.everything() == before
 
@@ -319,8 +321,8 @@ def test_an_export_passes_over_what_cannot_be_opened_and_says_so(city: City) -> 
             text("UPDATE address SET cipher = :junk WHERE id = 2"), {"junk": b"\x01spoilt"}
         )
     )
-    said = city.run("subscribers", "export")
-    assert said.code == 1
-    assert RESIDENT in said.out
-    assert "1 alamat tidak dapat dibuka" in said.err
-    assert "email 2" in said.err
+    result = city.run("subscribers", "export")
+    assert result.code == 1
+    assert RESIDENT in result.out
+    assert "1 alamat tidak dapat dibuka" in result.err
+    assert "email 2" in result.err

@@ -1,10 +1,10 @@
-"""`doctor` against real counterparts: what is well, what is not, and in words what mends it."""
+"""`doctor` against real counterparts: what is well, what is not, and how to mend it."""
 
 import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from pathlib import Path
@@ -20,24 +20,16 @@ from broadcaster.runtime import config
 from broadcaster.runtime.file_limits import file_limit
 from broadcaster.simulation.serving import running
 from broadcaster.simulation.smtp import SmtpStandIn
-from broadcaster.store import accounts, inbox, tier
-from broadcaster.store import channels as channel_store
-from broadcaster.store.database import Database
+from broadcaster.store import accounts, channels, inbox, tier
 from broadcaster.store.inbox import InboxEvent
 from broadcaster.store.migrate import migrate, pending
 from broadcaster.store.tables import delivery, receipt, run
 from channels.base.contract import Finding
-from support.commanding import Program
-
-EMAIL = {
-    "EMAIL_URL": "smtp://127.0.0.1:1",
-    "EMAIL_FROM": "info@cimahi.example",
-    "BROADCASTER_DOMAIN": "cimahi.example",
-}
+from support.command_data import EMAIL, database_in, migrated, write_to
 
 
-async def examined(data_dir: Path, **environ: str) -> list[Finding]:
-    """Everything doctor finds under these settings; what is in order comes without advice."""
+async def findings_of(data_dir: Path, **environ: str) -> list[Finding]:
+    """Return doctor's findings under these settings; those in order carry no advice."""
     loaded = config.read(
         {
             "BROADCASTER_DATA_DIR": str(data_dir),
@@ -45,19 +37,19 @@ async def examined(data_dir: Path, **environ: str) -> list[Finding]:
             **environ,
         }
     )
-    found = [finding async for finding in findings(loaded)]
-    assert not [finding for finding in found if finding.ok and finding.mend]
-    return found
+    results = [finding async for finding in findings(loaded)]
+    assert not [finding for finding in results if finding.ok and finding.mend]
+    return results
 
 
-def about(found: list[Finding], word: str) -> Finding:
-    """The finding that says this word."""
-    return next(finding for finding in found if word in finding.what)
+def finding_about(results: list[Finding], word: str) -> Finding:
+    """Return the first finding that contains this word."""
+    return next(finding for finding in results if word in finding.what)
 
 
 @asynccontextmanager
 async def web_server(*, status: int = 200, ahead: float = 0.0) -> AsyncIterator[str]:
-    """A web process of another machine, whose clock may be ahead."""
+    """Serve /healthz as another machine would, its clock `ahead` seconds fast; yield its URL."""
 
     async def healthz(_request: web.Request) -> web.Response:
         return web.Response(
@@ -73,148 +65,162 @@ async def web_server(*, status: int = 200, ahead: float = 0.0) -> AsyncIterator[
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     """A data folder with a migrated database."""
-    return Program(tmp_path, {}).migrated().folder
+    return migrated(tmp_path, {}).folder
 
 
 @pytest.mark.skipif(file_limit()[1] < 8192, reason="this machine itself grants too few open files")
 async def test_open_files_are_too_few_where_the_system_grants_too_few(data_dir: Path) -> None:
     command = "import asyncio, json, sys, test_doctor; from pathlib import Path; test_doctor.print_files(Path(sys.argv[1]))"
-    said = []
-    for most in (1024, 8192):
-        limited = f"ulimit -n {most} && exec {sys.executable} -c '{command}' {data_dir}"
+    results = []
+    for limit in (1024, 8192):
+        command_line = f"ulimit -n {limit} && exec {sys.executable} -c '{command}' {data_dir}"
         paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
         process = await asyncio.create_subprocess_shell(
-            limited, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": paths}
+            command_line, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": paths}
         )
-        said.append(json.loads((await process.communicate())[0]))
-    assert said[0][0] is False
-    assert "1024" in said[0][1]
-    assert "LimitNOFILE" in said[0][2]
-    assert said[1][0] is True
+        results.append(json.loads((await process.communicate())[0]))
+    assert results[0][0] is False
+    assert "1024" in results[0][1]
+    assert "LimitNOFILE" in results[0][2]
+    assert results[1][0] is True
 
 
 def print_files(data_dir: Path) -> None:
     """Print the finding about open files of this process."""
-    finding = about(asyncio.run(examined(data_dir)), "Berkas terbuka")
+    finding = finding_about(asyncio.run(findings_of(data_dir)), "Berkas terbuka")
     sys.stdout.write(json.dumps([finding.ok, finding.what, finding.mend]))
 
 
-def in_store(data_dir: Path, *arguments: Any) -> None:
+def in_store(data_dir: Path, act: Callable[..., Any], *arguments: Any) -> None:
     """Run one writing function of the store."""
-    database = Database(f"sqlite:///{data_dir / 'siaran.db'}")
-    database.write_now(*arguments)
-    database.close()
+    write_to(database_in(data_dir), act, *arguments)
+
+
+def add_account(data_dir: Path, account: Account) -> None:
+    """Store an account without a password."""
+    in_store(data_dir, lambda c: accounts.add(c, account, password="", at=1.0))
 
 
 async def test_each_thing_that_is_wrong_says_what_mends_it(data_dir: Path) -> None:
-    found = await examined(data_dir, **EMAIL)
-    assert found[0].ok
-    assert all(finding.mend for finding in found if finding.ok is False)
-    assert all(not finding.mend for finding in found if finding.ok)
+    results = await findings_of(data_dir, **EMAIL)
+    assert results[0].ok
+    assert all(finding.mend for finding in results if finding.ok is False)
+    assert all(not finding.mend for finding in results if finding.ok)
 
 
 async def test_the_database_is_looked_at_first_and_nothing_else_where_it_fails(
     tmp_path: Path,
 ) -> None:
-    found = await examined(
+    results = await findings_of(
         tmp_path, BROADCASTER_DATABASE_URL="postgresql://siaran:rahasia@127.0.0.1:1/siaran"
     )
-    assert [finding.ok for finding in found] == [True, False]
-    assert found[1].what.startswith("Basis data tidak menjawab: ")
-    assert "BROADCASTER_DATABASE_URL" in found[1].mend
-    assert "rahasia" not in found[1].what
-    assert "\n" not in found[1].what
+    assert [finding.ok for finding in results] == [True, False]
+    assert results[1].what.startswith("Basis data tidak menjawab: ")
+    assert "BROADCASTER_DATABASE_URL" in results[1].mend
+    assert "rahasia" not in results[1].what
+    assert "\n" not in results[1].what
 
 
-async def test_a_database_without_tables_is_told_how_to_get_them(tmp_path: Path) -> None:
-    found = await examined(tmp_path)
-    assert [finding.ok for finding in found] == [True, True, False]
+async def test_a_database_without_tables_is_reported_with_the_command_that_makes_them(
+    tmp_path: Path,
+) -> None:
+    results = await findings_of(tmp_path)
+    assert [finding.ok for finding in results] == [True, True, False]
     missing = len(pending(f"sqlite:///{tmp_path / 'siaran.db'}"))
-    assert found[2] == Finding(
+    assert results[2] == Finding(
         ok=False, what=f"{missing} migrasi belum dijalankan", mend="Jalankan: broadcaster migrate"
     )
 
 
 async def test_both_databases_are_named(data_dir: Path, empty_postgresql_url: str) -> None:
-    assert about(await examined(data_dir), "menjawab").what == "SQLite menjawab"
+    assert finding_about(await findings_of(data_dir), "menjawab").what == "SQLite menjawab"
     migrate(empty_postgresql_url)
-    found = await examined(data_dir, BROADCASTER_DATABASE_URL=empty_postgresql_url)
-    assert about(found, "PostgreSQL").ok
-    assert about(found, "Semua migrasi").ok
+    results = await findings_of(data_dir, BROADCASTER_DATABASE_URL=empty_postgresql_url)
+    assert finding_about(results, "PostgreSQL").ok
+    assert finding_about(results, "Semua migrasi").ok
 
 
 async def test_where_pictures_lie_is_tried_out_and_left_clean(data_dir: Path) -> None:
-    assert about(await examined(data_dir), "Gambar").ok
+    assert finding_about(await findings_of(data_dir), "Gambar").ok
     assert [path for path in (data_dir / "media").rglob("*") if path.is_file()] == []
-    gone = about(
-        await examined(
+    unreachable = finding_about(
+        await findings_of(
             data_dir, BROADCASTER_MEDIA_URL="s3://kunci:rahasia@127.0.0.1:9/gambar?tls=false"
         ),
         "Gambar",
     )
-    assert gone.ok is False
-    assert "BROADCASTER_MEDIA_URL" in gone.mend
-    assert "rahasia" not in gone.what + gone.mend
+    assert unreachable.ok is False
+    assert "BROADCASTER_MEDIA_URL" in unreachable.mend
+    assert "rahasia" not in unreachable.what + unreachable.mend
 
 
 async def test_the_embedded_valkey_may_rest_but_a_redis_that_was_named_must_answer(
     data_dir: Path, valkey_url: str
 ) -> None:
-    assert about(await examined(data_dir), "Valkey bawaan").ok is None
-    assert about(await examined(data_dir, BROADCASTER_REDIS_URL=valkey_url), "Redis").ok
-    gone = about(await examined(data_dir, BROADCASTER_REDIS_URL="redis://127.0.0.1:1/0"), "Redis")
-    assert gone.ok is False
-    assert "BROADCASTER_REDIS_URL" in gone.mend
+    assert finding_about(await findings_of(data_dir), "Valkey bawaan").ok is None
+    assert finding_about(await findings_of(data_dir, BROADCASTER_REDIS_URL=valkey_url), "Redis").ok
+    unreachable = finding_about(
+        await findings_of(data_dir, BROADCASTER_REDIS_URL="redis://127.0.0.1:1/0"), "Redis"
+    )
+    assert unreachable.ok is False
+    assert "BROADCASTER_REDIS_URL" in unreachable.mend
 
 
 async def test_a_public_address_without_https_is_wrong(data_dir: Path) -> None:
-    found = await examined(data_dir, BROADCASTER_BASE_URL="http://info.cimahi.invalid")
-    assert about(found, "tidak memakai https").ok is False
-    assert not any("https" in finding.what for finding in await examined(data_dir))
+    results = await findings_of(data_dir, BROADCASTER_BASE_URL="http://info.cimahi.invalid")
+    assert finding_about(results, "tidak memakai https").ok is False
+    assert not any("https" in finding.what for finding in await findings_of(data_dir))
 
 
 async def test_the_web_server_is_asked_by_the_address_residents_use(data_dir: Path) -> None:
     async with web_server() as url:
-        found = await examined(data_dir, BROADCASTER_BASE_URL=url)
-        assert about(found, f"{url} menjawab 200").ok
-        assert about(found, "Jam mesin ini cocok").ok
+        results = await findings_of(data_dir, BROADCASTER_BASE_URL=url)
+        assert finding_about(results, f"{url} menjawab 200").ok
+        assert finding_about(results, "Jam mesin ini cocok").ok
     async with web_server(status=502) as url:
-        assert about(await examined(data_dir, BROADCASTER_BASE_URL=url), "menjawab 502").ok is False
-    nobody = about(await examined(data_dir), "tidak dapat dibuka")
-    assert (nobody.ok, "BROADCASTER_BASE_URL" in nobody.mend) == (False, True)
+        assert (
+            finding_about(await findings_of(data_dir, BROADCASTER_BASE_URL=url), "menjawab 502").ok
+            is False
+        )
+    unreachable = finding_about(await findings_of(data_dir), "tidak dapat dibuka")
+    assert (unreachable.ok, "BROADCASTER_BASE_URL" in unreachable.mend) == (False, True)
 
 
 @pytest.mark.parametrize("ahead", [60.0, -60.0])
-async def test_a_clock_that_is_off_is_told(data_dir: Path, ahead: float) -> None:
+async def test_a_clock_that_is_off_is_reported(data_dir: Path, ahead: float) -> None:
     async with web_server(ahead=ahead) as url:
-        clock = about(await examined(data_dir, BROADCASTER_BASE_URL=url), "Jam mesin ini")
+        clock = finding_about(
+            await findings_of(data_dir, BROADCASTER_BASE_URL=url), "Jam mesin ini"
+        )
     assert clock.ok is False
     assert "NTP" in clock.mend
 
 
 async def test_channels_that_are_not_set_up_say_what_would_open_them(data_dir: Path) -> None:
-    found = await examined(data_dir)
+    results = await findings_of(data_dir)
     for label, variable in (
         ("Telegram", "TELEGRAM_TOKEN"),
         ("WhatsApp", "WHATSAPP_TOKEN"),
         ("Email", "EMAIL_URL"),
     ):
-        finding = about(found, f"{label} belum disetel")
+        finding = finding_about(results, f"{label} belum disetel")
         assert finding.ok is None
         assert variable in finding.mend
 
 
 async def test_a_channel_is_asked_whether_its_provider_takes_us(data_dir: Path) -> None:
     async with SmtpStandIn().running() as url:
-        assert about(await examined(data_dir, **{**EMAIL, "EMAIL_URL": url}), "menerima kita").ok
-    nobody = about(await examined(data_dir, **EMAIL), "Server email")
-    assert nobody.ok is False
-    assert nobody.mend
+        assert finding_about(
+            await findings_of(data_dir, **{**EMAIL, "EMAIL_URL": url}), "menerima kita"
+        ).ok
+    unreachable = finding_about(await findings_of(data_dir, **EMAIL), "Server email")
+    assert unreachable.ok is False
+    assert unreachable.mend
 
 
-async def test_a_halted_channel_is_told_with_its_reason(data_dir: Path) -> None:
-    in_store(data_dir, channel_store.halt_channel, "email", "535 bad password", "manual")
-    finding = about(await examined(data_dir, **EMAIL), "berhenti")
+async def test_a_halted_channel_is_reported_with_its_reason(data_dir: Path) -> None:
+    in_store(data_dir, channels.halt_channel, "email", "535 bad password", "manual")
+    finding = finding_about(await findings_of(data_dir, **EMAIL), "berhenti")
     assert finding == Finding(
         ok=False,
         what="Email berhenti: 535 bad password",
@@ -229,7 +235,7 @@ async def test_a_provider_that_talks_nonsense_is_a_finding_and_not_the_end(data_
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", nonsense)
     async with running(app) as url:
-        found = await examined(
+        results = await findings_of(
             data_dir,
             TELEGRAM_TOKEN="1:x",
             TELEGRAM_API_URL=url,
@@ -241,13 +247,13 @@ async def test_a_provider_that_talks_nonsense_is_a_finding_and_not_the_end(data_
             WHATSAPP_TEMPLATE="t",
             WHATSAPP_API_URL=f"{url}/v1",
         )
-    wrong = [finding.what for finding in found if finding.ok is False]
+    wrong = [finding.what for finding in results if finding.ok is False]
     assert any("Telegram" in what for what in wrong)
     assert any("WhatsApp" in what for what in wrong)
-    assert about(found, "Email belum disetel").ok is None, "the others are examined too"
+    assert finding_about(results, "Email belum disetel").ok is None, "the others are examined too"
 
 
-async def test_the_used_part_of_the_providers_day_is_told(data_dir: Path) -> None:
+async def test_the_used_part_of_the_providers_day_is_reported(data_dir: Path) -> None:
     environ = {
         "WHATSAPP_TOKEN": "t",
         "WHATSAPP_PHONE_ID": "1",
@@ -262,33 +268,37 @@ async def test_the_used_part_of_the_providers_day_is_told(data_dir: Path) -> Non
         in_store(data_dir, lambda c: tier.admit(c, "whatsapp", 10, range(count), emergency=False))
 
     reach(3)
-    told = about(await examined(data_dir, **environ), "orang dalam 24 jam")
-    assert (told.ok, told.what) == (
+    finding = finding_about(await findings_of(data_dir, **environ), "orang dalam 24 jam")
+    assert (finding.ok, finding.what) == (
         True,
         "WhatsApp: 3 dari 10 orang dalam 24 jam terakhir terpakai; tersisa 5, di luar darurat",
     )
     reach(9)
-    told = about(await examined(data_dir, **environ), "orang dalam 24 jam")
-    assert told.ok is False
-    assert "WHATSAPP_TIER" in told.mend
+    finding = finding_about(await findings_of(data_dir, **environ), "orang dalam 24 jam")
+    assert finding.ok is False
+    assert "WHATSAPP_TIER" in finding.mend
 
 
 async def test_the_citys_sign_on_is_asked_whether_it_can_be_trusted(data_dir: Path) -> None:
     from support.oidc_provider import CLIENT, SECRET, running_provider
 
-    assert about(await examined(data_dir), "akun Pemkot belum disetel").ok is None
+    assert finding_about(await findings_of(data_dir), "akun Pemkot belum disetel").ok is None
     keys = {"OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET}
-    nobody = about(
-        await examined(data_dir, OIDC_ISSUER="http://127.0.0.1:1", **keys), "Akun Pemkot"
+    unreachable = finding_about(
+        await findings_of(data_dir, OIDC_ISSUER="http://127.0.0.1:1", **keys), "Akun Pemkot"
     )
-    assert (nobody.ok, "OIDC_ISSUER" in nobody.mend) == (False, True)
+    assert (unreachable.ok, "OIDC_ISSUER" in unreachable.mend) == (False, True)
     with running_provider() as provider:
-        well = about(await examined(data_dir, OIDC_ISSUER=provider.url, **keys), "Akun Pemkot")
-        assert well.ok
-        assert well.what.endswith("http://127.0.0.1:9/redaksi/masuk/sso/kembali")
+        trusted = finding_about(
+            await findings_of(data_dir, OIDC_ISSUER=provider.url, **keys), "Akun Pemkot"
+        )
+        assert trusted.ok
+        assert trusted.what.endswith("http://127.0.0.1:9/redaksi/masuk/sso/kembali")
         provider.set(misdeed="discovery_issuer")
-        other = about(await examined(data_dir, OIDC_ISSUER=provider.url, **keys), "Akun Pemkot")
-        assert (other.ok, "another issuer" in other.what, "penerbit" in other.mend) == (
+        mismatch = finding_about(
+            await findings_of(data_dir, OIDC_ISSUER=provider.url, **keys), "Akun Pemkot"
+        )
+        assert (mismatch.ok, "another issuer" in mismatch.what, "penerbit" in mismatch.mend) == (
             False,
             True,
             True,
@@ -298,13 +308,13 @@ async def test_the_citys_sign_on_is_asked_whether_it_can_be_trusted(data_dir: Pa
 @pytest.mark.parametrize(
     ("priority", "what"), [(inbox.STOPS, "Permintaan berhenti"), (inbox.WORDS, "Balasan warga")]
 )
-async def test_what_a_resident_said_and_nobody_applies_is_told(
+async def test_an_event_of_a_resident_that_nobody_applies_is_reported(
     data_dir: Path, priority: int, what: str
 ) -> None:
-    assert about(await examined(data_dir), "tepat waktu").ok
-    word = InboxEvent(dedupe=b"m", body=b"", priority=priority)
-    in_store(data_dir, inbox.keep, "email", [word], time() - 3600)
-    late = about(await examined(data_dir), f"{what} menunggu")
+    assert finding_about(await findings_of(data_dir), "tepat waktu").ok
+    event = InboxEvent(dedupe=b"m", body=b"", priority=priority)
+    in_store(data_dir, inbox.keep, "email", [event], time() - 3600)
+    late = finding_about(await findings_of(data_dir), f"{what} menunggu")
     assert late.ok is False
     assert "36" in late.what
     assert "worker" in late.mend
@@ -314,31 +324,23 @@ async def test_a_sign_on_that_makes_nobody_an_administrator_and_names_that_look_
     data_dir: Path,
 ) -> None:
     keys = {"OIDC_ISSUER": "http://127.0.0.1:1", "OIDC_CLIENT_ID": "x", "OIDC_CLIENT_SECRET": "y"}
-    nobody = about(await examined(data_dir, **keys), "siapa pun pengelola")
-    assert (nobody.ok, "OIDC_ROLES" in nobody.mend) == (None, True)
-    mapped = await examined(data_dir, **keys, OIDC_ROLES="kelola=pengelola")
+    unmapped = finding_about(await findings_of(data_dir, **keys), "siapa pun pengelola")
+    assert (unmapped.ok, "OIDC_ROLES" in unmapped.mend) == (None, True)
+    mapped = await findings_of(data_dir, **keys, OIDC_ROLES="kelola=pengelola")
     assert not any("siapa pun" in finding.what for finding in mapped)
-    database = Database(f"sqlite:///{data_dir / 'siaran.db'}")
-    try:
-        old = Account(id=0, name="rіna", full_name="Rina", roles=("author",))
-        await database.write(lambda connection: accounts.add(connection, old, password="", at=1.0))
-    finally:
-        database.close()
-    alike = about(await examined(data_dir), "menyerupai")
+    add_account(data_dir, Account(id=0, name="rіna", full_name="Rina", roles=("author",)))
+    alike = finding_about(await findings_of(data_dir), "menyerupai")
     assert (alike.ok, "rіna" in alike.what, "user disable" in alike.mend) == (None, True, True)
 
 
-async def test_a_newsroom_that_nobody_looks_after_is_told_how_to_begin(data_dir: Path) -> None:
-    missing = about(await examined(data_dir), "pengelola")
+async def test_a_newsroom_without_administrators_is_reported_with_the_first_command(
+    data_dir: Path,
+) -> None:
+    missing = finding_about(await findings_of(data_dir), "pengelola")
     assert missing.ok is None
     assert "broadcaster user add" in missing.mend
-    database = Database(f"sqlite:///{data_dir / 'siaran.db'}")
-    try:
-        ani = Account(id=0, name="ani", full_name="Ani", roles=("admin",))
-        await database.write(lambda connection: accounts.add(connection, ani, password="", at=1.0))
-    finally:
-        database.close()
-    assert about(await examined(data_dir), "pengelola") == Finding(
+    add_account(data_dir, Account(id=0, name="ani", full_name="Ani", roles=("admin",)))
+    assert finding_about(await findings_of(data_dir), "pengelola") == Finding(
         ok=True, what="Redaksi: 1 pengelola"
     )
 
@@ -346,31 +348,35 @@ async def test_a_newsroom_that_nobody_looks_after_is_told_how_to_begin(data_dir:
 # --- the secret key -------------------------------------------------------------------------------------
 
 
-async def test_a_key_that_fits_is_told_with_its_place(data_dir: Path) -> None:
-    finding = about(await examined(data_dir), "Kunci rahasia")
+async def test_a_key_that_fits_is_reported_with_its_place(data_dir: Path) -> None:
+    finding = finding_about(await findings_of(data_dir), "Kunci rahasia")
     assert finding.ok
     assert str(data_dir / "secret.key") in finding.what
 
 
-async def test_a_lost_key_is_told_and_none_is_made(data_dir: Path) -> None:
+async def test_a_lost_key_is_reported_and_none_is_made(data_dir: Path) -> None:
     (data_dir / "secret.key").unlink()
-    found = await examined(data_dir, **EMAIL)
-    finding = about(found, "Kunci rahasia")
+    results = await findings_of(data_dir, **EMAIL)
+    finding = finding_about(results, "Kunci rahasia")
     assert finding.ok is False
     assert "cadangan" in finding.mend
     assert not (data_dir / "secret.key").exists()
-    assert about(found, "pengelola")  # what needs no key is told all the same
+    assert finding_about(results, "pengelola"), "what needs no key is reported all the same"
 
 
-async def test_another_key_and_one_that_is_none_are_told(data_dir: Path) -> None:
-    other = about(await examined(data_dir, BROADCASTER_SECRET_KEY="0f" * 32), "Kunci rahasia")
+async def test_another_key_and_an_invalid_one_are_reported(data_dir: Path) -> None:
+    other = finding_about(
+        await findings_of(data_dir, BROADCASTER_SECRET_KEY="0f" * 32), "Kunci rahasia"
+    )
     assert (other.ok, "bukan kunci basis data ini" in other.what) == (False, True)
-    spoilt = about(await examined(data_dir, BROADCASTER_SECRET_KEY="x"), "BROADCASTER_SECRET_KEY")
+    spoilt = finding_about(
+        await findings_of(data_dir, BROADCASTER_SECRET_KEY="x"), "BROADCASTER_SECRET_KEY"
+    )
     assert (spoilt.ok, "cadangan" in spoilt.mend) == (False, True)
 
 
 async def test_what_our_key_does_not_open_is_counted(data_dir: Path) -> None:
-    waiting = {
+    event = {
         "channel": "email",
         "dedupe": b"x",
         "body": b"spoilt",
@@ -378,21 +384,21 @@ async def test_what_our_key_does_not_open_is_counted(data_dir: Path) -> None:
         "due_at": 0.0,
         "priority": inbox.UNREADABLE,
     }
-    in_store(data_dir, lambda c: c.execute(receipt.insert().values(waiting)))
-    place = {"edition": 1, "channel": "email"}
+    in_store(data_dir, lambda c: c.execute(receipt.insert().values(event)))
+    run_key = {"edition": 1, "channel": "email"}
     in_store(
         data_dir,
         lambda c: c.execute(
-            run.insert().values(**place, lane="routine", state="running", published_at=0.0)
+            run.insert().values(**run_key, lane="routine", state="running", published_at=0.0)
         ),
     )
     rows = [
-        {**place, "slot": slot, "address": slot, "area": "32.77", "reason": "unreadable"}
+        {**run_key, "slot": slot, "address": slot, "area": "32.77", "reason": "unreadable"}
         for slot in (1, 2)
     ]
     in_store(data_dir, lambda c: c.execute(delivery.insert(), rows))
-    found = await examined(data_dir, **EMAIL)
-    assert [finding.what for finding in found if "karena tidak" in finding.what] == [
+    results = await findings_of(data_dir, **EMAIL)
+    assert [finding.what for finding in results if "karena tidak" in finding.what] == [
         "Email: 2 pesan menunggu karena tidak dapat dibuka",
         "Email: 1 kabar penyedia disimpan karena tidak dapat dibuka",
     ]

@@ -23,26 +23,26 @@ NO_RESULT = {
 """Commands without `--json`, and why."""
 
 
-def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Every command with the words that name it."""
+def commands(group: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Yield every command below a group with the words that name it."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
-            yield from commands(command, (*before, name))
+            yield from commands(command, (*prefix, name))
         else:
-            yield " ".join((*before, name)), command
+            yield " ".join((*prefix, name)), command
 
 
-ALL = dict(commands(typer.main.get_command(program)))
+COMMANDS = dict(commands(typer.main.get_command(program)))
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_either_prints_json_or_has_no_result(name: str) -> None:
-    options = {option for parameter in ALL[name].params for option in parameter.opts}
+    options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
     assert ("--json" in options) != (name in NO_RESULT)
 
 
 def test_the_list_of_commands_without_a_result_names_real_ones() -> None:
-    assert NO_RESULT.keys() <= ALL.keys()
+    assert NO_RESULT.keys() <= COMMANDS.keys()
 
 
 HEADER = "channel,address,areas,topics,language,consent_source,consent_at\n"
@@ -62,36 +62,37 @@ def test_standard_output_is_one_document_with_lasting_keys(tmp_path: Path) -> No
     people.write_text(HEADER + "".join(f"email,{row},,id,formulir,2026-01-02\n" for row in rows))
     outlines.write_text(json.dumps({"type": "FeatureCollection", "features": [OUTLINE]}))
 
-    def said(*words: str, code: int = 0) -> Any:
-        done = run(*words, "--json", text="")
-        assert done.code == code, done.err
-        return json.loads(done.out)
+    def output(*words: str, code: int = 0) -> Any:
+        """Return the document that a command prints."""
+        result = run(*words, "--json", text="")
+        assert result.code == code, result.err
+        return json.loads(result.out)
 
-    assert said("migrate")["applied"][0].startswith("0001")
-    assert said("migrate") == {"applied": []}
-    imported = said("subscribers", "import", str(people), code=3)
+    assert output("migrate")["applied"][0].startswith("0001")
+    assert output("migrate") == {"applied": []}
+    imported = output("subscribers", "import", str(people), code=3)
     assert (imported["new"], imported["refused"], imported["people"]) == (1, 1, 1)
     assert imported["problems"][0]["line"] == 3
-    assert said("subscribers", "count")["email"]["confirmed"] == 1
-    erased = said("subscribers", "erase", "wati@x.example")
+    assert output("subscribers", "count")["email"]["confirmed"] == 1
+    erased = output("subscribers", "erase", "wati@x.example")
     assert erased == {"erased": ["email"], "left": 0, "cleared": True}
-    assert said("areas", "list")[0].keys() == {"code", "name", "slug", "level", "parent"}
-    assert said("areas", "import", str(outlines)) == {"replaced": False}
-    assert said("token", "add", "--name", "situs", "--scope", "read write")["name"] == "situs"
-    assert said("token", "revoke", "situs") == {"name": "situs", "revoked": True}
-    assert said("token", "list") == [
+    assert output("areas", "list")[0].keys() == {"code", "name", "slug", "level", "parent"}
+    assert output("areas", "import", str(outlines)) == {"replaced": False}
+    assert output("token", "add", "--name", "situs", "--scope", "read write")["name"] == "situs"
+    assert output("token", "revoke", "situs") == {"name": "situs", "revoked": True}
+    assert output("token", "list") == [
         {"name": "situs", "scopes": ["read", "write"], "revoked": True}
     ]
     for name in ("rina", "dewi"):
-        added = said("user", "add", name, "--full-name", name, "--role", "pengelola")
+        added = output("user", "add", name, "--full-name", name, "--role", "pengelola")
         assert added["password"]
-    assert said("user", "disable", "dewi") == {"name": "dewi", "active": False}
-    assert said("user", "enable", "dewi") == {"name": "dewi", "active": True}
-    assert said("user", "password", "dewi")["password"]
-    assert [account["name"] for account in said("user", "list")] == ["dewi", "rina"]
-    states = {channel["name"]: channel["state"] for channel in said("channel", "list")}
+    assert output("user", "disable", "dewi") == {"name": "dewi", "active": False}
+    assert output("user", "enable", "dewi") == {"name": "dewi", "active": True}
+    assert output("user", "password", "dewi")["password"]
+    assert [account["name"] for account in output("user", "list")] == ["dewi", "rina"]
+    states = {channel["name"]: channel["state"] for channel in output("channel", "list")}
     assert states["email"] == "open"
     assert states["whatsapp"] == "unset"
-    assert said("channel", "held", "email", "--discard")["count"] == 0
-    assert said("audit", "verify")["holds"] is True
-    assert {finding["ok"] for finding in said("doctor", code=1)} <= {True, False, None}
+    assert output("channel", "held", "email", "--discard")["count"] == 0
+    assert output("audit", "verify")["holds"] is True
+    assert {finding["ok"] for finding in output("doctor", code=1)} <= {True, False, None}

@@ -1,4 +1,4 @@
-"""The table of commands: it repeats what each command says of itself, and finds every one."""
+"""The table of commands: every command with the summary of its own help."""
 
 import pytest
 import typer

@@ -1,4 +1,4 @@
-"""`migrate`, `token`, `channel`, `worker`, `doctor`: what an operator does now and then."""
+"""`migrate`, `token`, `channel`, `worker`, `doctor`: an operator's occasional commands."""
 
 import json
 import re
@@ -8,33 +8,25 @@ from typing import TypeVar
 
 import pytest
 
-from broadcaster.store import channels as channel_store
-from broadcaster.store import tokens
+from broadcaster.store import channels, tokens
 from broadcaster.store.database import Database
 from subscribers import residents
 from subscribers.store import address
+from support.command_data import EMAIL, database_in, migrated, on_database
 from support.commanding import Program
 
 T = TypeVar("T")
-EMAIL = {
-    "EMAIL_URL": "smtp://127.0.0.1:1",
-    "EMAIL_FROM": "info@cimahi.example",
-    "BROADCASTER_DOMAIN": "cimahi.example",
-}
 
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    return Program(tmp_path / "data", EMAIL).migrated()
+    """A migrated program that can send email."""
+    return migrated(tmp_path / "data", EMAIL)
 
 
 def in_store(program: Program, act: Callable[[Database], T]) -> T:
-    """What an act on the program's database gives."""
-    database = Database(f"sqlite:///{program.folder / 'siaran.db'}")
-    try:
-        return act(database)
-    finally:
-        database.close()
+    """Return the result of `act` on the program's database."""
+    return on_database(database_in(program.folder), act)
 
 
 def test_migrate_says_what_it_did_and_does_it_once(tmp_path: Path) -> None:
@@ -50,8 +42,8 @@ def test_the_program_lists_its_commands_and_each_has_help(program: Program) -> N
     assert all(name in text for name in commands + groups)
     for name in [*commands, *groups]:
         assert len(program(name, "--help").ok.splitlines()) > 3
-    nothing = program()
-    assert "publish" in nothing.out + nothing.err
+    usage = program()
+    assert "publish" in usage.out + usage.err
 
 
 def test_wrong_usage_is_exit_code_2(program: Program) -> None:
@@ -67,12 +59,12 @@ def test_wrong_usage_is_exit_code_2(program: Program) -> None:
 # --- tokens ---------------------------------------------------------------------------------------------
 
 
-def test_a_token_is_shown_once_and_opens_what_it_was_given(program: Program) -> None:
+def test_a_token_is_shown_once_and_has_the_scopes_it_was_given(program: Program) -> None:
     secret = program("token", "add", "--name", "simpul", "--scope", "write, publish").ok.strip()
     assert re.fullmatch(r"siaran_[\w-]{43}", secret)
-    found = in_store(program, lambda database: database.read_now(tokens.find, secret))
-    assert found is not None
-    assert (found.name, found.scopes) == ("simpul", {"write", "publish"})
+    token = in_store(program, lambda database: database.read_now(tokens.find, secret))
+    assert token is not None
+    assert (token.name, token.scopes) == ("simpul", {"write", "publish"})
     listed = program("token", "list").ok
     assert listed == "simpul  publish write\n"
     assert secret not in listed
@@ -98,9 +90,10 @@ def test_a_second_token_of_the_same_name_is_refused(program: Program) -> None:
 
 
 def halt(program: Program, detail: str) -> None:
+    """Halt the email channel."""
     in_store(
         program,
-        lambda database: database.write_now(channel_store.halt_channel, "email", detail, "manual"),
+        lambda database: database.write_now(channels.halt_channel, "email", detail, "manual"),
     )
 
 
@@ -111,7 +104,7 @@ def test_the_list_says_which_channels_are_open(program: Program) -> None:
     assert set(lines) >= {"email", "telegram", "whatsapp"}
 
 
-def test_a_halted_channel_is_told_with_its_reason_and_resumed(program: Program) -> None:
+def test_a_halted_channel_is_listed_with_its_reason_and_resumed(program: Program) -> None:
     halt(program, "535 bad password")
     assert "berhenti (535 bad password)" in program("channel", "list").ok
     assert program("channel", "resume", "email").ok == "Kanal email dibuka lagi.\n"
@@ -120,20 +113,20 @@ def test_a_halted_channel_is_told_with_its_reason_and_resumed(program: Program) 
     assert (again.code, again.err) == (1, "Kanal email tidak sedang berhenti.\n")
 
 
-def test_a_channel_the_provider_asked_to_wait_is_told_and_can_be_resumed(program: Program) -> None:
-    in_store(
-        program, lambda database: database.write_now(channel_store.pause_channel, "email", 600)
-    )
+def test_a_channel_the_provider_asked_to_wait_is_listed_and_can_be_resumed(
+    program: Program,
+) -> None:
+    in_store(program, lambda database: database.write_now(channels.pause_channel, "email", 600))
     assert "menunggu penyedia" in program("channel", "list").ok
     assert program("channel", "resume", "email").ok
 
 
 @pytest.mark.parametrize(
-    ("word", "said", "left"),
+    ("option", "message", "confirmed"),
     [("--apply", "26 penonaktifan diterapkan.", 4), ("--discard", "26 penonaktifan dibuang.", 30)],
 )
 def test_an_operator_decides_on_held_suppressions(
-    program: Program, tmp_path: Path, word: str, said: str, left: int
+    program: Program, tmp_path: Path, option: str, message: str, confirmed: int
 ) -> None:
     rows = [f"email,w{n}@x.example,cibabat,,id,loket,2026-03-01T09:00\n" for n in range(30)]
     (tmp_path / "w.csv").write_text(
@@ -141,49 +134,57 @@ def test_an_operator_decides_on_held_suppressions(
     )
     program("subscribers", "import", str(tmp_path / "w.csv"))
 
-    def suspicious(database: Database) -> None:
+    def hold_suppressions(database: Database) -> None:
         ids = database.read_now(lambda c: [row.id for row in c.execute(address.select())])[:26]
-        database.write_now(channel_store.count_results, "email", 26, 26)
+        database.write_now(channels.count_results, "email", 26, 26)
         database.write_now(
-            channel_store.suppress_or_hold, "email", dict.fromkeys(ids, "provider"), at=1.0
+            channels.suppress_or_hold, "email", dict.fromkeys(ids, "provider"), at=1.0
         )
 
-    in_store(program, suspicious)
+    in_store(program, hold_suppressions)
     assert "penonaktifan alamat ditahan" in program("channel", "list").ok
-    done = program("channel", "held", "email", word).ok.splitlines()
-    assert done == [said, "Kanal email masih berhenti. Buka lagi: broadcaster channel resume email"]
+    result = program("channel", "held", "email", option).ok.splitlines()
+    assert result == [
+        message,
+        "Kanal email masih berhenti. Buka lagi: broadcaster channel resume email",
+    ]
     assert (
         in_store(program, lambda database: database.read_now(residents.count))["email"]["confirmed"]
-        == left
+        == confirmed
     )
     assert "ditahan" not in program("channel", "list").ok
     assert program("channel", "resume", "email").ok
-    assert program("channel", "held", "email", word).ok.splitlines() == [said.replace("26", "0")]
+    assert program("channel", "held", "email", option).ok.splitlines() == [
+        message.replace("26", "0")
+    ]
 
 
 @pytest.mark.parametrize("words", [("resume", "faks"), ("held", "faks", "--apply")])
-def test_a_channel_that_is_none_is_one_line_with_those_there_are(
+def test_an_unknown_channel_is_one_line_with_the_known_ones(
     program: Program, words: tuple[str, ...]
 ) -> None:
-    done = program("channel", *words)
-    assert done.code == 1
-    assert done.err.startswith("Kanal 'faks' tidak ada. Yang ada: email, ")
+    result = program("channel", *words)
+    assert result.code == 1
+    assert result.err.startswith("Kanal 'faks' tidak ada. Yang ada: email, ")
 
 
 # --- the rest -------------------------------------------------------------------------------------------
 
 
-def test_a_worker_of_a_lane_there_is_none_of_is_refused(program: Program) -> None:
-    done = program("worker", "--lane", "cepat")
-    assert (done.code, done.err) == (1, "Jalur 'cepat' tidak ada. Pilih emergency atau routine.\n")
+def test_a_worker_of_an_unknown_lane_is_refused(program: Program) -> None:
+    result = program("worker", "--lane", "cepat")
+    assert (result.code, result.err) == (
+        1,
+        "Jalur 'cepat' tidak ada. Pilih emergency atau routine.\n",
+    )
 
 
-def test_bad_settings_are_told_line_by_line(tmp_path: Path) -> None:
-    done = Program(
+def test_bad_settings_are_reported_line_by_line(tmp_path: Path) -> None:
+    result = Program(
         tmp_path, {"BROADCASTER_PORT": "x", "BROADCASTER_CHANNELS": "faks", "TELEGRAM_RATE": "-1"}
     )("migrate")
-    assert done.code == 1
-    assert [line.split(" ")[0] for line in done.err.splitlines()] == [
+    assert result.code == 1
+    assert [line.split(" ")[0] for line in result.err.splitlines()] == [
         "BROADCASTER_PORT:",
         "TELEGRAM_RATE:",
         "BROADCASTER_CHANNELS",
@@ -201,23 +202,23 @@ def test_the_demo_refuses_real_credentials_and_a_folder_with_real_data(program: 
 
 def test_run_refuses_a_demo_folder(tmp_path: Path) -> None:
     (tmp_path / "simulation.json").write_text(json.dumps({"BROADCASTER_SIMULATED": "true"}))
-    done = Program(tmp_path, {})("run")
-    assert done.code == 1
-    assert "broadcaster demo" in done.err
+    result = Program(tmp_path, {})("run")
+    assert result.code == 1
+    assert "broadcaster demo" in result.err
 
 
 def test_doctor_ends_with_1_where_something_is_wrong_and_says_what_mends_it(
     program: Program,
 ) -> None:
-    done = program("doctor")
-    assert done.code == 1
-    lines = done.out.splitlines()
+    result = program("doctor")
+    assert result.code == 1
+    lines = result.out.splitlines()
     assert lines[0].startswith("baik   Setelan terbaca")
     assert any(line.startswith("GALAT") for line in lines)
     wrong = [number for number, line in enumerate(lines) if line.startswith("GALAT")]
     assert all(lines[number + 1].startswith("       -> ") for number in wrong)
-    found = json.loads(program("doctor", "--json").out)
-    assert {tuple(sorted(finding)) for finding in found} == {("mend", "ok", "what")}
-    assert [finding["what"] for finding in found if finding["ok"] is False] == [
+    findings = json.loads(program("doctor", "--json").out)
+    assert {tuple(sorted(finding)) for finding in findings} == {("mend", "ok", "what")}
+    assert [finding["what"] for finding in findings if finding["ok"] is False] == [
         lines[number][7:] for number in wrong
     ]

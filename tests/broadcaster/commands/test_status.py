@@ -1,13 +1,11 @@
-"""`broadcaster show` and `failed`: what became of an announcement, in figures and row by row;
-addresses only when asked for.
+"""`broadcaster show` and `failed`: the deliveries of an announcement, in figures and row by row;
+addresses only on request.
 """
 
-import asyncio
 import csv
 import io
 import json
 import stat
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -24,11 +22,11 @@ from broadcaster.store.audit_tables import audit
 from broadcaster.store.channel_tables import held_suppression
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient, Refused, Rejected, Skipped
 from channels.base.moments import WIB, full_moment_text
+from support.command_data import in_app, migrated, send_notice, with_email
 from support.commanding import Program
 from support.fakes import FakeChannel
 from support.sending import drain_all, fill, with_channels
-from support.world import notice, publish, subscribe, variables
-from support.world import program as opened
+from support.world import subscribe
 
 PEOPLE = [f"warga{n:02}@x.example" for n in range(12)]
 OUTCOMES: tuple[Outcome, ...] = (
@@ -38,65 +36,42 @@ OUTCOMES: tuple[Outcome, ...] = (
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Program:
-    environ = variables(
-        f"sqlite:///{tmp_path / 'siaran.db'}",
-        tmp_path,
-        EMAIL_URL="smtp://127.0.0.1:1",
-        EMAIL_FROM="info@cimahi.example",
-    )
-    return Program(tmp_path, environ).migrated()
+def program(sqlite_template: Path, tmp_path: Path) -> Program:
+    """A migrated program that can send email."""
+    return with_email(tmp_path)
 
 
 def answer(recipient: Recipient) -> Outcome:
-    """Each outcome twice."""
+    """Return the outcome of a recipient: each of OUTCOMES falls on two people."""
     return OUTCOMES[PEOPLE.index(recipient.address) % len(OUTCOMES)]
 
 
-def within(program: Program, act: Callable[[App], Awaitable[Any]]) -> Any:
-    """Do something in the program's data folder, as its processes would."""
-
-    async def run() -> Any:
-        async with opened(program.environ) as app:
-            return await act(app)
-
-    return asyncio.run(run())
-
-
-async def filled(app: App) -> None:
-    """The emergency lane is fanned out, and nothing sent."""
+async def fan_out(app: App) -> None:
+    """Fan the emergency lane out, and send nothing."""
     fill(app, "email", "emergency")
-
-
-async def _send(app: App) -> str:
-    await subscribe(app, "email", [(address, "cibabat") for address in PEOPLE])
-    app = with_channels(app, FakeChannel(provider=answer))
-    stored = await publish(app, notice(channels=["email"]))
-    await drain_all(app)
-    return stored.id
 
 
 @pytest.fixture
 def sent(program: Program) -> str:
-    """The id of an announcement that is sent: two of each answer."""
-    return str(within(program, _send))
+    """The id of an announcement that is sent: two of each outcome."""
+    return in_app(program, lambda app: send_notice(app, PEOPLE, answer))
 
 
-def published(program: Program) -> dict[str, Any]:
-    """What `publish --json` says of a fresh announcement."""
+def publish(program: Program) -> dict[str, Any]:
+    """Publish an announcement; return the answer of `publish --json`."""
     text = "---\ntitle: Air PDAM mati di Cibabat\nareas: [cibabat]\n---\nTampung air sekarang.\n"
-    done: dict[str, Any] = json.loads(program("publish", "-", "--json", text=text).ok)
-    return done
+    published: dict[str, Any] = json.loads(program("publish", "-", "--json", text=text).ok)
+    return published
 
 
 # --- show ---------------------------------------------------------------------------------------
 
 
 def test_show_answers_as_the_api_does(program: Program) -> None:
-    done = published(program)
-    shown = json.loads(program("show", done["id"], "--json").ok)
-    assert {**done} == {name: shown[name] for name in done}
-    assert list(shown) == [
+    published = publish(program)
+    progress = json.loads(program("show", published["id"], "--json").ok)
+    assert published == {name: progress[name] for name in published}
+    assert list(progress) == [
         "id",
         "code",
         "status",
@@ -111,7 +86,7 @@ def test_show_answers_as_the_api_does(program: Program) -> None:
         "held_up",
         "causes_complete",
     ]
-    assert (shown["sending"], shown["possible_duplicates"]) == ("preparing", 0)
+    assert (progress["sending"], progress["possible_duplicates"]) == ("preparing", 0)
     states = [
         "pending",
         "sending",
@@ -124,7 +99,7 @@ def test_show_answers_as_the_api_does(program: Program) -> None:
         "expired",
         "unconfirmed",
     ]
-    assert shown["deliveries"] == {"email": dict.fromkeys(states, 0)}
+    assert progress["deliveries"] == {"email": dict.fromkeys(states, 0)}
 
 
 @pytest.mark.parametrize(
@@ -132,14 +107,17 @@ def test_show_answers_as_the_api_does(program: Program) -> None:
     [str.upper, str.lower, lambda code: code.replace("-", ""), lambda code: f" {code[4:]} "],
 )
 def test_show_takes_the_code_as_people_type_it(program: Program, spelling: Any) -> None:
-    done = published(program)
-    assert json.loads(program("show", spelling(done["code"]), "--json").ok)["id"] == done["id"]
+    published = publish(program)
+    assert (
+        json.loads(program("show", spelling(published["code"]), "--json").ok)["id"]
+        == published["id"]
+    )
 
 
 def test_show_draws_tables_in_the_words_of_the_city(program: Program) -> None:
-    done = published(program)
-    text = program("show", done["id"]).ok
-    assert f"{done['code']}  terbit, menyiapkan: 0 dari 0 diproses (0%)" in text
+    published = publish(program)
+    text = program("show", published["id"]).ok
+    assert f"{published['code']}  terbit, menyiapkan: 0 dari 0 diproses (0%)" in text
     for word in (
         "Kanal",
         "Wilayah",
@@ -170,28 +148,28 @@ def test_publish_and_show_say_until_when_an_emergency_waits_with_date(program: P
         await app.database.write(channels.pause_channel, "email", 10072.0)
         return (await app.database.read(channels.channel_states))["email"].paused_until
 
-    until = full_moment_text(datetime.fromtimestamp(within(program, rest), UTC))
+    until = full_moment_text(datetime.fromtimestamp(in_app(program, rest), UTC))
     expires = (datetime.now(WIB) + timedelta(hours=8)).isoformat()
     head = f"title: Banjir di Cibabat\nareas: [cibabat]\nlevel: emergency\nexpires: {expires}\ninstruction: Pindah.\n"
     text = f"---\n{head}---\nSungai meluap.\n"
-    said = program("publish", "-", "--json", text=text)
-    assert said.code == 0
-    assert f"PERHATIAN, darurat tertahan: Email baru bisa menerima lagi {until}." in said.err
+    result = program("publish", "-", "--json", text=text)
+    assert result.code == 0
+    assert f"PERHATIAN, darurat tertahan: Email baru bisa menerima lagi {until}." in result.err
 
     async def subscribed(app: App) -> None:
         await subscribe(app, "email", [("wati@contoh.example", "cibabat")])
 
-    within(program, subscribed)
+    in_app(program, subscribed)
     again = json.loads(
         program("publish", "-", "--json", text=text.replace("Banjir", "Air naik")).ok
     )
-    within(program, filled)
-    shown = program("show", again["id"]).ok
+    in_app(program, fan_out)
+    output = program("show", again["id"]).ok
     assert (
         f"PERHATIAN, darurat tertahan: Email baru bisa menerima lagi {until}: 1 pesan menunggu."
-        in shown
+        in output
     )
-    assert f"penyedia minta menunggu sampai {until}" in shown
+    assert f"penyedia minta menunggu sampai {until}" in output
 
 
 def test_show_says_what_holds_a_channel_up_and_what_to_do(program: Program, sent: str) -> None:
@@ -202,7 +180,7 @@ def test_show_says_what_holds_a_channel_up_and_what_to_do(program: Program, sent
         held = {"address": 1, "channel": "email", "reason": "address_dead", "at": 0}
         await app.database.write(lambda c: c.execute(insert(held_suppression).values(held)))
 
-    within(program, upset)
+    in_app(program, upset)
     text = program("show", sent).ok
     assert ": dijeda: salah ketik\n" in text
     assert ": kanal berhenti (sandi ditolak); buka lagi: broadcaster channel resume email\n" in text
@@ -211,9 +189,9 @@ def test_show_says_what_holds_a_channel_up_and_what_to_do(program: Program, sent
 
 
 def test_watching_ends_when_there_is_nothing_to_wait_for(tmp_path: Path) -> None:
-    program = Program(tmp_path / "data", {}).migrated()
-    done = published(program)
-    assert json.loads(program("show", done["id"], "--json", "--watch").ok)["sending"] == "done"
+    program = migrated(tmp_path / "data", {})
+    published = publish(program)
+    assert json.loads(program("show", published["id"], "--json", "--watch").ok)["sending"] == "done"
 
 
 def test_watching_ends_with_the_areas_once_it_is_stopped(program: Program, sent: str) -> None:
@@ -221,7 +199,7 @@ def test_watching_ends_with_the_areas_once_it_is_stopped(program: Program, sent:
         await app.database.write(ledger.cancel, sent, "batal")
         await drain_all(with_channels(app, FakeChannel()))
 
-    within(program, end)
+    in_app(program, end)
     text = program("show", sent, "--watch").ok
     assert "Kel. Cibabat" in text
     assert "dihentikan: 12 dari 12 diproses" in text
@@ -230,9 +208,9 @@ def test_watching_ends_with_the_areas_once_it_is_stopped(program: Program, sent:
 @pytest.mark.parametrize("command", ["show", "failed"])
 def test_an_unknown_announcement_is_one_line(program: Program, command: str) -> None:
     for key in ("CMH-0000-00", "nothing", ""):
-        done = program(command, key)
-        assert (done.code, len(done.err.splitlines())) == (1, 1)
-        assert "tidak ditemukan" in done.err
+        result = program(command, key)
+        assert (result.code, len(result.err.splitlines())) == (1, 1)
+        assert "tidak ditemukan" in result.err
 
 
 # --- failed -------------------------------------------------------------------------------------
@@ -272,10 +250,10 @@ def test_the_list_is_csv_or_a_json_object_a_line(program: Program, sent: str) ->
     )
 
 
-def acts(program: Program) -> list[str]:
-    """What the audit log holds."""
+def audit_acts(program: Program) -> list[str]:
+    """Return the acts of the audit log, oldest first."""
     return list(
-        within(
+        in_app(
             program,
             lambda app: app.database.read(
                 lambda c: c.execute(select(audit.c.act).order_by(audit.c.id)).scalars().all()
@@ -284,10 +262,10 @@ def acts(program: Program) -> list[str]:
     )
 
 
-def test_addresses_are_told_only_when_asked_for_and_that_is_noted(
+def test_addresses_are_shown_only_on_request_and_that_is_logged(
     program: Program, sent: str, tmp_path: Path
 ) -> None:
-    assert "read-addresses" not in acts(program)
+    assert "read-addresses" not in audit_acts(program)
     file = tmp_path / "gagal.csv"
     assert program("failed", sent, "--csv", str(file), "--addresses").ok == ""
     with file.open(encoding="utf-8", newline="") as lines:
@@ -295,19 +273,19 @@ def test_addresses_are_told_only_when_asked_for_and_that_is_noted(
             PEOPLE[n] for n in (0, 1, 2, 6, 7, 8)
         }
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert acts(program).count("read-addresses") == 1
+    assert audit_acts(program).count("read-addresses") == 1
     again = program("failed", sent, "--csv", str(file), "--addresses")
     assert (again.code, again.err) == (
         1,
         f"{file} sudah ada. Pilih nama lain, atau timpa dengan --force.\n",
     )
-    assert acts(program).count("read-addresses") == 1, "nothing was revealed"
+    assert audit_acts(program).count("read-addresses") == 1, "nothing was revealed"
     assert program("failed", sent, "--csv", str(file), "--force").code == 0
 
 
 def test_no_cell_of_the_list_is_a_formula(program: Program, sent: str) -> None:
     spoil = text("UPDATE delivery SET provider_code = '=HYPERLINK(1)' WHERE provider_code = 'cap'")
-    within(
+    in_app(
         program,
         lambda app: app.database.write(lambda connection: connection.execute(spoil) and None),
     )
@@ -333,7 +311,7 @@ def test_the_list_is_read_in_pages(program: Program, sent: str) -> None:
             sizes.append(len(page))
         return sizes
 
-    assert within(program, pages) == [4, 2]
+    assert in_app(program, pages) == [4, 2]
 
 
 def test_one_form_of_the_list_at_a_time(program: Program, sent: str) -> None:
@@ -346,43 +324,43 @@ def test_one_form_of_the_list_at_a_time(program: Program, sent: str) -> None:
 def test_a_sending_is_paused_resumed_and_cancelled_in_one_line_each(
     program: Program, sent: str
 ) -> None:
-    for words, said, sending in (
+    for words, message, sending in (
         (("pause", sent, "--reason", "salah ketik"), "Pengiriman dijeda.\n", "paused"),
         (("resume", sent), "Pengiriman dilanjutkan.\n", "running"),
         (("cancel", sent), "Pengiriman dihentikan.\n", "stopped"),
     ):
-        assert program(*words).ok == said
-        shown = json.loads(program("show", sent, "--json").ok)
-        assert shown["sending"] == sending
-    assert acts(program)[-3:] == ["pause", "resume", "cancel"]
+        assert program(*words).ok == message
+        progress = json.loads(program("show", sent, "--json").ok)
+        assert progress["sending"] == sending
+    assert audit_acts(program)[-3:] == ["pause", "resume", "cancel"]
 
 
 def test_steering_answers_as_the_api_does(program: Program, sent: str) -> None:
-    shown = json.loads(program("pause", sent, "--json").ok)
-    assert (shown["sending"], shown["channels"]["email"]["why"]) == (
+    progress = json.loads(program("pause", sent, "--json").ok)
+    assert (progress["sending"], progress["channels"]["email"]["why"]) == (
         "paused",
         "Dijeda lewat baris perintah.",
     )
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "message"),
     [("resume", "Tidak ada pengiriman yang dijeda."), ("pause", "Tidak ada pengiriman")],
 )
 def test_what_cannot_be_done_is_one_line(
-    program: Program, sent: str, command: str, said: str
+    program: Program, sent: str, command: str, message: str
 ) -> None:
     program("cancel", sent)
-    done = program(command, sent)
-    assert (done.code, done.out, len(done.err.splitlines())) == (1, "", 1)
-    assert said in done.err
-    assert acts(program)[-1] == "cancel"
+    result = program(command, sent)
+    assert (result.code, result.out, len(result.err.splitlines())) == (1, "", 1)
+    assert message in result.err
+    assert audit_acts(program)[-1] == "cancel"
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "cancel", "retry-failed"])
 def test_steering_what_does_not_exist_is_one_line(program: Program, command: str) -> None:
-    done = program(command, "CMH-0000-00")
-    assert (done.code, len(done.err.splitlines())) == (1, 1)
+    result = program(command, "CMH-0000-00")
+    assert (result.code, len(result.err.splitlines())) == (1, 1)
 
 
 def test_sending_again_says_how_many_and_who_is_left_out(program: Program, sent: str) -> None:
@@ -390,7 +368,7 @@ def test_sending_again_says_how_many_and_who_is_left_out(program: Program, sent:
         program("retry-failed", sent).ok
         == "2 dikirim lagi.\n2 tidak ikut: alamat tidak aktif lagi.\n"
     )
-    assert acts(program)[-2:] == ["retry-failed", "retried"]
+    assert audit_acts(program)[-2:] == ["retry-failed", "retried"]
     again = json.loads(program("retry-failed", sent, "--json").ok)
     assert (again["retried"], again["left_out"]) == (0, {"address_dead": 2})
     assert again["deliveries"]["email"]["pending"] == 4
@@ -403,6 +381,6 @@ def test_states_of_announcements_are_worded_as_in_the_catalogue() -> None:
 
 def test_a_misspelt_setting_is_named_before_the_database_is_missed(tmp_path: Path) -> None:
     program = Program(tmp_path, {"BROADCASTER_DATABSE_URL": "sqlite:///x.db"})
-    shown = program("show", "CMH-2345-67")
-    assert shown.code == 1
-    assert "Maksud Anda BROADCASTER_DATABASE_URL?" in shown.err
+    result = program("show", "CMH-2345-67")
+    assert result.code == 1
+    assert "Maksud Anda BROADCASTER_DATABASE_URL?" in result.err

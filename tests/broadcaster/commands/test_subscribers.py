@@ -1,6 +1,4 @@
-"""`broadcaster subscribers`: what an import keeps, refuses and repeats; what leaves by export and
-erase.
-"""
+"""`broadcaster subscribers`: rows that an import stores, refuses or repeats; export and erase."""
 
 import contextlib
 import csv
@@ -27,34 +25,31 @@ BAD = [
 ]
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> Program:
-    return Program(tmp_path / "data", {}).migrated()
-
-
 def file_of(tmp_path: Path, *rows: str, header: str = HEADER) -> str:
+    """Write rows to a CSV file and return its path."""
     path = tmp_path / "warga.csv"
     path.write_text("".join(f"{line}\n" for line in (header, *rows)), encoding="utf-8")
     return str(path)
 
 
 def counts(program: Program) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = json.loads(program("subscribers", "count", "--json").ok)
-    return found
+    """Return the numbers of `subscribers count` by channel and state."""
+    by_channel: dict[str, dict[str, int]] = json.loads(program("subscribers", "count", "--json").ok)
+    return by_channel
 
 
-def test_good_rows_are_kept_and_bad_ones_told_by_line_and_reason(
+def test_good_rows_are_kept_and_bad_ones_reported_by_line_and_reason(
     program: Program, tmp_path: Path
 ) -> None:
-    done = program(
+    result = program(
         "subscribers", "import", file_of(tmp_path, GOOD[0], *BAD[:2], GOOD[1], *BAD[2:], GOOD[2])
     )
-    assert (done.code, done.out) == (3, "3 baru, 4 ditolak\n")
-    told = [line for line in done.err.splitlines() if line.startswith("baris ")]
-    assert [line.split(":")[0] for line in told] == ["baris 3", "baris 4", "baris 6", "baris 7"]
-    assert "persetujuan" in told[1]
-    assert "cibabat" in told[2], "the nearest name is offered"
-    assert "Kanal" in told[3]
+    assert (result.code, result.out) == (3, "3 baru, 4 ditolak\n")
+    reported = [line for line in result.err.splitlines() if line.startswith("baris ")]
+    assert [line.split(":")[0] for line in reported] == ["baris 3", "baris 4", "baris 6", "baris 7"]
+    assert "persetujuan" in reported[1]
+    assert "cibabat" in reported[2], "the nearest name is offered"
+    assert "Kanal" in reported[3]
     assert {channel: states["confirmed"] for channel, states in counts(program).items()} == {
         "email": 1,
         "telegram": 1,
@@ -138,16 +133,16 @@ def test_an_export_overwrites_an_older_file_only_when_told_to_and_whole(
 
 def test_all_bad_rows_go_into_a_file_where_one_is_named(program: Program, tmp_path: Path) -> None:
     many = [f"email,bukan alamat {n},cibabet,,id,formulir,2026-03-01T09:00," for n in range(60)]
-    done = program(
+    result = program(
         "subscribers",
         "import",
         file_of(tmp_path, GOOD[0], *many),
         "--bad-rows",
         str(tmp_path / "buruk.csv"),
     )
-    assert (done.code, done.out) == (3, "1 baru, 60 ditolak\n")
-    assert sum(line.startswith("baris ") for line in done.err.splitlines()) == 50
-    assert "... dan 10 baris lain" in done.err
+    assert (result.code, result.out) == (3, "1 baru, 60 ditolak\n")
+    assert sum(line.startswith("baris ") for line in result.err.splitlines()) == 50
+    assert "... dan 10 baris lain" in result.err
     rows = list(
         csv.DictReader((tmp_path / "buruk.csv").read_text(encoding="utf-8-sig").splitlines())
     )
@@ -200,15 +195,16 @@ def test_the_file_of_refused_rows_never_overwrites_another_nor_the_one_imported(
     program = Program(tmp_path / "empty", {})
     file = file_of(tmp_path, *BAD)
     before = Path(file).read_text()
-    for more in ((), ("--force",)):
-        assert program("subscribers", "import", file, "--bad-rows", file, *more).code == 1
+    for force in ((), ("--force",)):
+        assert program("subscribers", "import", file, "--bad-rows", file, *force).code == 1
     assert Path(file).read_text() == before
     assert counts_or_none(program) is None, "nothing was begun"
 
 
 def counts_or_none(program: Program) -> dict[str, dict[str, int]] | None:
-    done = program("subscribers", "count", "--json")
-    return json.loads(done.out) if done.code == 0 else None
+    """Return the numbers of `subscribers count`; None while there is no database."""
+    result = program("subscribers", "count", "--json")
+    return json.loads(result.out) if result.code == 0 else None
 
 
 def test_a_trial_tells_what_would_happen_and_stores_nothing(
@@ -217,12 +213,12 @@ def test_a_trial_tells_what_would_happen_and_stores_nothing(
     program("subscribers", "import", file_of(tmp_path, GOOD[0]))
     before = program("subscribers", "export").ok
     rows = [*GOOD, BAD[0], GOOD[0].replace("cibabat", "melong")]
-    done = program("subscribers", "import", file_of(tmp_path, *rows), "--dry-run")
-    assert (done.code, done.out) == (3, "1 diubah, 2 baru, 1 berulang, 1 ditolak\n")
-    assert "Hanya percobaan: tidak ada yang disimpan." in done.err
+    result = program("subscribers", "import", file_of(tmp_path, *rows), "--dry-run")
+    assert (result.code, result.out) == (3, "1 diubah, 2 baru, 1 berulang, 1 ditolak\n")
+    assert "Hanya percobaan: tidak ada yang disimpan." in result.err
     assert program("subscribers", "export").ok == before
-    fresh = Program(tmp_path / "baru", {})
-    assert fresh("subscribers", "import", file_of(tmp_path, *GOOD), "--dry-run").code == 1
+    fresh_program = Program(tmp_path / "baru", {})
+    assert fresh_program("subscribers", "import", file_of(tmp_path, *GOOD), "--dry-run").code == 1
     assert not (tmp_path / "baru" / "siaran.db").exists()
 
 
@@ -236,14 +232,14 @@ def test_addresses_and_people_are_counted_once_each_however_far_apart_their_rows
     again = [row.replace("cibabat", "melong").replace("warga", "WARGA") for row in rows[:10]]
     program("migrate")
     for trial in (("--dry-run",), ()):
-        done = program("subscribers", "import", file_of(tmp_path, *rows, *again), *trial)
-        assert done.ok == "2100 baru, 10 berulang, 0 ditolak\n"
-        assert "2100 alamat milik 1050 orang." in done.err
+        result = program("subscribers", "import", file_of(tmp_path, *rows, *again), *trial)
+        assert result.ok == "2100 baru, 10 berulang, 0 ditolak\n"
+        assert "2100 alamat milik 1050 orang." in result.err
     assert counts(program)["email"]["confirmed"] == 2_100
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "Berkas kosong"),
         (b"channel;address;areas;topics;language;consent_source\n", "kolom consent_at tidak ada"),
@@ -263,21 +259,21 @@ def test_addresses_and_people_are_counted_once_each_however_far_apart_their_rows
     ],
 )
 def test_a_file_that_is_no_such_csv_is_refused_whole_with_one_line(
-    program: Program, tmp_path: Path, content: bytes, said: str
+    program: Program, tmp_path: Path, content: bytes, message: str
 ) -> None:
     file = tmp_path / "warga.csv"
     file.write_bytes(content)
-    done = program("subscribers", "import", str(file))
-    assert done.code == 1
-    assert said in done.err.splitlines()[-1]
-    assert "Traceback" not in done.err
+    result = program("subscribers", "import", str(file))
+    assert result.code == 1
+    assert message in result.err.splitlines()[-1]
+    assert "Traceback" not in result.err
 
 
 def test_an_import_of_nothing_good_says_so(program: Program, tmp_path: Path) -> None:
-    done = program("subscribers", "import", file_of(tmp_path, *BAD))
-    assert done.code == 3
-    assert done.out == "0 baris, 4 ditolak\n"
-    assert done.err.splitlines()[-1] == "Tidak ada baris yang dapat diimpor."
+    result = program("subscribers", "import", file_of(tmp_path, *BAD))
+    assert result.code == 3
+    assert result.out == "0 baris, 4 ditolak\n"
+    assert result.err.splitlines()[-1] == "Tidak ada baris yang dapat diimpor."
     assert counts(program) == {}
 
 
@@ -299,13 +295,13 @@ def test_erasing_one_address_tells_of_the_others_of_its_person_and_how_they_go(
 ) -> None:
     more = "email,Siti.Lama@contoh.example,cibabat,,id,formulir,2026-03-01T09:00,orang-1"
     program("subscribers", "import", file_of(tmp_path, *GOOD, more))
-    done = program("subscribers", "erase", "siti@contoh.example")
-    assert done.ok == "Dihapus dari email.\n"
+    result = program("subscribers", "erase", "siti@contoh.example")
+    assert result.ok == "Dihapus dari email.\n"
     assert (
         "masih terdaftar dengan 2 alamat lain: telegram ***, email Si***@contoh.example."
-        in done.err
+        in result.err
     )
-    assert "--person" in done.err
+    assert "--person" in result.err
     assert (
         program("subscribers", "erase", "mailto:SITI.LAMA@Contoh.example", "--person").ok
         == "Dihapus dari email, telegram.\n"
@@ -315,8 +311,8 @@ def test_erasing_one_address_tells_of_the_others_of_its_person_and_how_they_go(
 
 def test_erasing_an_only_address_says_nothing_of_others(program: Program, tmp_path: Path) -> None:
     program("subscribers", "import", file_of(tmp_path, *GOOD))
-    done = program("subscribers", "erase", "(0812) 0000-0001", "--person")
-    assert (done.out, done.err) == ("Dihapus dari whatsapp.\n", "")
+    result = program("subscribers", "erase", "(0812) 0000-0001", "--person")
+    assert (result.out, result.err) == ("Dihapus dari whatsapp.\n", "")
 
 
 def test_erasing_while_somebody_reads_says_that_the_file_still_holds_the_rest(
@@ -326,26 +322,29 @@ def test_erasing_while_somebody_reads_says_that_the_file_still_holds_the_rest(
     with contextlib.closing(sqlite3.connect(program.folder / "siaran.db")) as reading:
         reading.execute("BEGIN")
         reading.execute("SELECT count(*) FROM address").fetchall()
-        said = program("subscribers", "erase", "0812 0000 0001")
-    assert (said.code, said.out) == (0, "Dihapus dari whatsapp.\n")
-    assert "broadcaster migrate" in said.err
+        result = program("subscribers", "erase", "0812 0000 0001")
+    assert (result.code, result.out) == (0, "Dihapus dari whatsapp.\n")
+    assert "broadcaster migrate" in result.err
     assert program("migrate").ok == "Sudah terbaru.\n"
     log = program.folder / "siaran.db-wal"
     assert not log.exists() or log.stat().st_size == 0
 
 
-def test_erasing_by_a_channel_that_is_none_or_an_address_that_is_none_says_so(
+def test_erasing_by_an_unknown_channel_or_an_invalid_address_says_so(
     program: Program, tmp_path: Path
 ) -> None:
     program("subscribers", "import", file_of(tmp_path, *GOOD))
-    wrong = program("subscribers", "erase", "siti@contoh.example", "--channel", "faks")
-    assert (wrong.code, wrong.err.startswith("Kanal 'faks' tidak ada. Yang ada: email, ")) == (
+    unknown_channel = program("subscribers", "erase", "siti@contoh.example", "--channel", "faks")
+    assert (
+        unknown_channel.code,
+        unknown_channel.err.startswith("Kanal 'faks' tidak ada. Yang ada: email, "),
+    ) == (
         1,
         True,
     )
-    odd = program("subscribers", "erase", "bukan alamat", "--channel", "email")
-    assert odd.code == 1
-    assert len(odd.err.splitlines()) == 1
+    bad_address = program("subscribers", "erase", "bukan alamat", "--channel", "email")
+    assert bad_address.code == 1
+    assert len(bad_address.err.splitlines()) == 1
     assert counts(program)["email"]["confirmed"] == 1
 
 
@@ -362,12 +361,13 @@ def test_counts_are_for_people_and_for_machines(program: Program, tmp_path: Path
     }
 
 
-def test_without_a_database_there_is_nothing_to_export_and_the_way_on_is_told(
+def test_without_a_database_there_is_nothing_to_export_and_the_next_step_is_named(
     tmp_path: Path,
 ) -> None:
-    done = Program(tmp_path / "empty", {})("subscribers", "export")
-    assert (done.code, done.out) == (1, "")
-    assert done.err == "Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.\n"
+    program = Program(tmp_path / "empty", {})
+    result = program("subscribers", "export")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == "Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.\n"
 
 
 def test_a_thousand_rows_at_a_time_make_no_difference(program: Program, tmp_path: Path) -> None:
@@ -375,9 +375,11 @@ def test_a_thousand_rows_at_a_time_make_no_difference(program: Program, tmp_path
         f"email,warga{n:05}@contoh.example,cibabat,,id,formulir,2026-03-01T09:00,"
         for n in range(4_500)
     ]
-    done = program("subscribers", "import", file_of(tmp_path, *rows[:2_100], BAD[0], *rows[2_100:]))
-    assert (done.code, done.out) == (3, "4500 baru, 1 ditolak\n")
-    assert "baris 2102:" in done.err
+    result = program(
+        "subscribers", "import", file_of(tmp_path, *rows[:2_100], BAD[0], *rows[2_100:])
+    )
+    assert (result.code, result.out) == (3, "4500 baru, 1 ditolak\n")
+    assert "baris 2102:" in result.err
     assert counts(program)["email"]["confirmed"] == 4_500
 
 

@@ -1,8 +1,6 @@
-"""`show ID --trace ADDRESS`: what is known of the deliveries to one address."""
+"""`show ID --trace ADDRESS`: the deliveries to one address."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,9 @@ from broadcaster.store.audit_tables import audit
 from broadcaster.store.leases import lease_clock
 from broadcaster.store.tables import delivery, slice_
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient, Rejected
+from support.command_data import in_app, send_notice, with_email
 from support.commanding import Program
-from support.fakes import FakeChannel
-from support.sending import drain_all, with_channels
-from support.world import notice, publish, subscribe, variables
-from support.world import program as opened
+from support.world import subscribe
 
 OUTCOMES: dict[str, Outcome] = {
     "arrived@x.example": Receipt(),
@@ -30,42 +26,24 @@ OUTCOMES: dict[str, Outcome] = {
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Program:
-    environ = variables(
-        f"sqlite:///{tmp_path / 'siaran.db'}",
-        tmp_path,
-        EMAIL_URL="smtp://127.0.0.1:1",
-        EMAIL_FROM="info@cimahi.example",
-    )
-    return Program(tmp_path, environ).migrated()
-
-
-def within(program: Program, act: Callable[[App], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        async with opened(program.environ) as app:
-            return await act(app)
-
-    return asyncio.run(run())
+def program(sqlite_template: Path, tmp_path: Path) -> Program:
+    """A migrated program that can send email."""
+    return with_email(tmp_path)
 
 
 def answer(recipient: Recipient) -> Outcome:
+    """Return the outcome of a recipient."""
     return OUTCOMES[recipient.address]
-
-
-async def _send(app: App) -> str:
-    await subscribe(app, "email", [(address, "cibabat") for address in OUTCOMES])
-    app = with_channels(app, FakeChannel(provider=answer))
-    stored = await publish(app, notice(channels=["email"]))
-    await drain_all(app)
-    return stored.id
 
 
 @pytest.fixture
 def sent(program: Program) -> str:
-    return str(within(program, _send))
+    """The id of an announcement that is sent: one of each outcome."""
+    return in_app(program, lambda app: send_notice(app, OUTCOMES, answer))
 
 
 def traced(program: Program, sent: str, address: str) -> dict[str, Any]:
+    """Return the only delivery to an address."""
     (delivery,) = json.loads(program("show", sent, "--trace", address, "--json").ok)
     return dict(delivery)
 
@@ -97,22 +75,22 @@ def test_a_message_that_waits_has_its_next_attempt_and_the_waits_after_it(
 
 
 def test_people_read_it_in_lines_and_never_see_the_address(program: Program, sent: str) -> None:
-    said = program("show", sent, "--trace", "Later@x.example").ok
-    assert "direncanakan" in said
-    assert "dicoba lagi" in said
-    assert "later@" not in said.lower()
+    output = program("show", sent, "--trace", "Later@x.example").ok
+    assert "direncanakan" in output
+    assert "dicoba lagi" in output
+    assert "later@" not in output.lower()
 
 
-def test_the_look_is_noted_without_the_address(program: Program, sent: str) -> None:
+def test_the_look_is_logged_without_the_address(program: Program, sent: str) -> None:
     traced(program, sent, "arrived@x.example")
 
-    async def looks(app: App) -> list[str]:
+    async def audit_entries(app: App) -> list[str]:
         query = select(audit.c.subject, audit.c.detail).where(audit.c.act == "read-addresses")
         return [str(row) for row in await app.database.read(lambda c: c.execute(query).all())]
 
-    (look,) = within(program, looks)
-    assert '"of":"trace"' in look.replace(" ", "")
-    assert "arrived" not in look
+    (entry,) = in_app(program, audit_entries)
+    assert '"of":"trace"' in entry.replace(" ", "")
+    assert "arrived" not in entry
 
 
 def test_a_stranger_and_one_who_is_no_recipient_are_told_apart(program: Program, sent: str) -> None:
@@ -122,7 +100,7 @@ def test_a_stranger_and_one_who_is_no_recipient_are_told_apart(program: Program,
     async def elsewhere(app: App) -> None:
         await subscribe(app, "email", [("jauh@x.example", "melong")])
 
-    within(program, elsewhere)
+    in_app(program, elsewhere)
     other = program("show", sent, "--trace", "jauh@x.example")
     assert other.code == 1
     assert other.err.startswith("Tidak ada pengiriman ke alamat itu")
@@ -132,8 +110,8 @@ def test_watching_one_row_is_a_wrong_usage(program: Program, sent: str) -> None:
     assert program("show", sent, "--trace", "x@x.example", "--watch").code == 2
 
 
-async def _mark(app: App) -> None:
-    """Leave the message of one address as a worker has it on the wire."""
+async def mark_sending(app: App) -> None:
+    """Leave every message as a worker has it on the wire, under a lease of 20 s."""
 
     def act(connection: Connection) -> None:
         until = lease_clock(connection) + 20
@@ -144,8 +122,8 @@ async def _mark(app: App) -> None:
 
 
 def test_the_lease_of_a_message_on_the_wire_is_a_time_of_day(program: Program, sent: str) -> None:
-    within(program, _mark)
-    shown = traced(program, sent, "arrived@x.example")
-    assert shown["state"] == "sending"
-    left = datetime.fromisoformat(shown["marked_until"]) - datetime.now(UTC)
-    assert timedelta(0) < left <= timedelta(seconds=21)
+    in_app(program, mark_sending)
+    delivery = traced(program, sent, "arrived@x.example")
+    assert delivery["state"] == "sending"
+    remaining = datetime.fromisoformat(delivery["marked_until"]) - datetime.now(UTC)
+    assert timedelta(0) < remaining <= timedelta(seconds=21)

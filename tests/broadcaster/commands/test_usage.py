@@ -1,4 +1,4 @@
-"""What is wrong with a command line is one Indonesian line, and exit code 2."""
+"""Usage errors: one Indonesian line, and exit code 2."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from support.commanding import Program
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("kirimkan",), "Perintah kirimkan tidak ada. Lihat: broadcaster --help"),
         (("publish",), "Argumen FILE belum diisi. Lihat: broadcaster publish --help"),
@@ -22,23 +22,25 @@ from support.commanding import Program
     ],
 )
 def test_a_command_line_that_cannot_be_read_is_one_line(
-    tmp_path: Path, words: tuple[str, ...], said: str
+    tmp_path: Path, words: tuple[str, ...], message: str
 ) -> None:
-    done = Program(tmp_path / "data", {})(*words)
-    assert (done.code, done.out, done.err) == (2, "", said + "\n")
+    result = Program(tmp_path / "data", {})(*words)
+    assert (result.code, result.out, result.err) == (2, "", f"{message}\n")
 
 
 @pytest.mark.parametrize("port", ["0", "80000"])
 def test_a_port_on_which_no_demo_can_listen_is_one_line(tmp_path: Path, port: str) -> None:
-    done = Program(tmp_path / "data", {})("demo", "--port", port, "--data", str(tmp_path / "demo"))
-    assert (done.code, done.out) == (1, "")
+    result = Program(tmp_path / "data", {})(
+        "demo", "--port", port, "--data", str(tmp_path / "demo")
+    )
+    assert (result.code, result.out) == (1, "")
     assert (
-        done.err
+        result.err
         == f"Port {port} tidak dapat dipakai. Pilih 1 sampai 65535: broadcaster demo --port 8000.\n"
     )
 
 
 def test_a_group_alone_lists_its_commands(tmp_path: Path) -> None:
-    done = Program(tmp_path / "data", {})("channel")
-    assert done.code == 2
-    assert "resume" in done.err + done.out
+    result = Program(tmp_path / "data", {})("channel")
+    assert result.code == 2
+    assert "resume" in result.err + result.out

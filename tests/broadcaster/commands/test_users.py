@@ -1,5 +1,5 @@
-"""`broadcaster user` and `broadcaster audit`: accounts without the web, and the log proven, cut,
-forged and written out.
+"""`broadcaster user` and `broadcaster audit`: accounts without the web; the audit log verified,
+tampered with and exported.
 """
 
 import csv
@@ -26,58 +26,46 @@ from broadcaster.domain.accounts import Account
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.store import accounts, audit
-from broadcaster.store.database import Database
+from support.command_data import database_in, on_database, write_to
 from support.commanding import Program
 
 ANI = ("user", "add", "Ani", "--full-name", "Ani Suryani", "--role", "admin")
 NOW = datetime(2026, 11, 25, 7, 43, tzinfo=UTC)
-MADE = re.compile(r"sekali pakai \(hanya tampil kali ini\): (\S+)\n$")
+ONE_TIME_PASSWORD = re.compile(r"sekali pakai \(hanya tampil kali ini\): (\S+)\n$")
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> Program:
-    return Program(tmp_path / "data", {}).migrated()
+def url_of(program: Program) -> str:
+    """Return the URL of the program's database."""
+    return program.environ.get("BROADCASTER_DATABASE_URL") or database_in(program.folder)
 
 
-def stored(program: Program) -> Database:
-    return Database(
-        program.environ.get("BROADCASTER_DATABASE_URL") or f"sqlite:///{program.folder}/siaran.db"
-    )
-
-
-def found(program: Program, name: str) -> Account:
-    database = stored(program)
-    try:
-        one = database.read_now(accounts.find, name)
-    finally:
-        database.close()
-    assert one is not None
-    return one
+def account_of(program: Program, name: str) -> Account:
+    """Return the account of this name."""
+    account = on_database(url_of(program), lambda database: database.read_now(accounts.find, name))
+    assert account is not None
+    return account
 
 
 def fits(program: Program, name: str, password: str) -> bool:
-    database = stored(program)
-    try:
-        kept = database.read_now(accounts.secrets_of, found(program, name).id)[0]
-    finally:
-        database.close()
-    return credentials.password_fits(kept, password)
+    """Tell whether the account's stored hash fits the password."""
+    identity = account_of(program, name).id
+    stored_hash = on_database(
+        url_of(program), lambda database: database.read_now(accounts.secrets_of, identity)[0]
+    )
+    return credentials.password_fits(stored_hash, password)
 
 
 def run_sql(program: Program, *statements: str) -> None:
-    database = stored(program)
-    try:
-        for statement in statements:
-            database.write_now(lambda connection, said=statement: connection.execute(text(said)))
-    finally:
-        database.close()
+    """Run each statement in a transaction of its own."""
+    for statement in statements:
+        write_to(url_of(program), lambda connection, sql=statement: connection.execute(text(sql)))
 
 
 # --- accounts -------------------------------------------------------------------------------------------
 
 
 def test_the_first_account_is_made_with_a_password_that_is_printed_once(program: Program) -> None:
-    said = program(
+    output = program(
         *ANI,
         "--area",
         "cimahi-utara",
@@ -88,10 +76,10 @@ def test_the_first_account_is_made_with_a_password_that_is_printed_once(program:
         "--mail",
         "ani@contoh.example",
     ).ok
-    password = MADE.search(said)
-    assert said.startswith("Akun ani dibuat.\n")
+    password = ONE_TIME_PASSWORD.search(output)
+    assert output.startswith("Akun ani dibuat.\n")
     assert password
-    ani = found(program, "ani")
+    ani = account_of(program, "ani")
     assert (ani.full_name, ani.roles, ani.agencies, ani.areas) == (
         "Ani Suryani",
         ("admin",),
@@ -103,14 +91,14 @@ def test_the_first_account_is_made_with_a_password_that_is_printed_once(program:
 
 
 def test_passwords_made_are_never_alike(program: Program) -> None:
-    made = {credentials.new_password() for _ in range(50)}
-    assert len(made) == 50
-    assert all(credentials.check_password(password) == password for password in made)
+    passwords = {credentials.new_password() for _ in range(50)}
+    assert len(passwords) == 50
+    assert all(credentials.check_password(password) == password for password in passwords)
 
 
 def test_a_password_may_be_sent_by_standard_input_and_is_not_printed(program: Program) -> None:
-    said = program(*ANI, "--ask", text="lima kata acak sekali\n").ok
-    assert said == "Akun ani dibuat.\n"
+    output = program(*ANI, "--ask", text="lima kata acak sekali\n").ok
+    assert output == "Akun ani dibuat.\n"
     assert fits(program, "ani", "lima kata acak sekali")
     weak = program("user", "password", "ani", "--ask", text="pendek\n")
     assert weak.code == 1
@@ -120,30 +108,35 @@ def test_a_password_may_be_sent_by_standard_input_and_is_not_printed(program: Pr
 def test_a_password_is_asked_twice_before_a_screen_and_never_shown(program: Program) -> None:
     program(*ANI)
     for again, code in (("lima kata acak lagi", 0), ("salah ketik ini", 1)):
-        outer, inner = pty.openpty()
-        line = [sys.executable, "-m", "broadcaster", "user", "password", "ani", "--ask"]
+        terminal, terminal_end = pty.openpty()
+        command = [sys.executable, "-m", "broadcaster", "user", "password", "ani", "--ask"]
         environ = {**os.environ, "BROADCASTER_DATA_DIR": str(program.folder)}
         with subprocess.Popen(
-            line, stdin=inner, stdout=inner, stderr=inner, env=environ, start_new_session=True
-        ) as running:
-            os.close(inner)
-            shown = b""
+            command,
+            stdin=terminal_end,
+            stdout=terminal_end,
+            stderr=terminal_end,
+            env=environ,
+            start_new_session=True,
+        ) as process:
+            os.close(terminal_end)
+            screen = b""
             for prompt, answer in (
                 (b"Kata sandi: ", "lima kata acak lagi"),
                 (b"Sekali lagi: ", again),
             ):
-                while prompt not in shown:
-                    shown += os.read(outer, 1000)
-                os.write(outer, f"{answer}\n".encode())
-            while running.poll() is None:
+                while prompt not in screen:
+                    screen += os.read(terminal, 1000)
+                os.write(terminal, f"{answer}\n".encode())
+            while process.poll() is None:
                 try:
-                    shown += os.read(outer, 1000)
+                    screen += os.read(terminal, 1000)
                 except OSError:  # Linux: nobody has the other end any more
                     break
-            running.wait()
-        os.close(outer)
-        assert running.returncode == code, shown
-        assert b"acak" not in shown
+            process.wait()
+        os.close(terminal)
+        assert process.returncode == code, screen
+        assert b"acak" not in screen
     assert fits(program, "ani", "lima kata acak lagi")
 
 
@@ -171,14 +164,14 @@ def test_who_is_shut_out_can_be_let_in_again(program: Program) -> None:
     program(*ANI)
     program("user", "add", "rina", "--full-name", "Rina", "--role", "author")
     assert program("user", "disable", " RINA ").ok == "Akun rina dinonaktifkan.\n"
-    assert found(program, "rina").disabled_at is not None
+    assert account_of(program, "rina").disabled_at is not None
     assert program("user", "enable", "rina").ok == "Akun rina aktif.\n"
-    assert found(program, "rina").disabled_at is None
+    assert account_of(program, "rina").disabled_at is None
 
 
 def test_a_forgotten_password_is_replaced(program: Program) -> None:
-    first = MADE.search(program(*ANI).ok)
-    second = MADE.search(program("user", "password", "ani").ok)
+    first = ONE_TIME_PASSWORD.search(program(*ANI).ok)
+    second = ONE_TIME_PASSWORD.search(program("user", "password", "ani").ok)
     assert first
     assert second
     assert not fits(program, "ani", first[1])
@@ -186,7 +179,7 @@ def test_a_forgotten_password_is_replaced(program: Program) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("user", "disable", "ani"), "pengelola terakhir"),
         (("user", "disable", "siapa"), "Akun 'siapa' tidak ada."),
@@ -208,12 +201,14 @@ def test_a_forgotten_password_is_replaced(program: Program) -> None:
         ),
     ],
 )
-def test_what_cannot_be_is_one_line(program: Program, words: tuple[str, ...], said: str) -> None:
+def test_what_is_refused_is_one_line(
+    program: Program, words: tuple[str, ...], message: str
+) -> None:
     program(*ANI)
-    done = program(*words)
-    assert done.code == 1
-    assert said in done.err
-    assert len(done.err.splitlines()) == 1
+    result = program(*words)
+    assert result.code == 1
+    assert message in result.err
+    assert len(result.err.splitlines()) == 1
 
 
 def test_a_password_is_no_argument(program: Program) -> None:
@@ -244,27 +239,27 @@ def test_the_same_on_postgresql(empty_postgresql_url: str, tmp_path: Path) -> No
 # --- the log --------------------------------------------------------------------------------------------
 
 
-def filled(program: Program) -> None:
-    """Four acts."""
+def add_accounts(program: Program) -> None:
+    """Leave four acts in the log."""
     program(*ANI)
     for name in ("rina", "dewi", "budi"):
         program("user", "add", name, "--full-name", name.title(), "--role", "author")
 
 
-def test_a_whole_log_is_proven_and_its_head_is_told(program: Program) -> None:
-    filled(program)
-    said = re.fullmatch(
+def test_an_intact_log_is_proven_and_its_head_is_printed(program: Program) -> None:
+    add_accounts(program)
+    match = re.fullmatch(
         r"Utuh: 4 catatan\.\nKepala rantai: ([0-9a-f]{64})\n", program("audit", "verify").ok
     )
-    assert said
+    assert match
     program("user", "disable", "rina")
-    assert program("audit", "verify", "--head", said[1].upper()).ok.startswith("Utuh: 5 catatan.")
-    told = json.loads(program("audit", "verify", "--json").ok)
-    assert (told["holds"], told["rows"]) == (True, 5)
+    assert program("audit", "verify", "--head", match[1].upper()).ok.startswith("Utuh: 5 catatan.")
+    verification = json.loads(program("audit", "verify", "--json").ok)
+    assert (verification["holds"], verification["rows"]) == (True, 5)
 
 
 @pytest.mark.parametrize(
-    ("statement", "said"),
+    ("statement", "message"),
     [
         ("UPDATE audit SET actor = 'dewi' WHERE id = 2", "Rantai putus di catatan 2:"),
         ("DELETE FROM audit WHERE id = 2", "Rantai putus di catatan 3:"),
@@ -274,34 +269,34 @@ def test_a_whole_log_is_proven_and_its_head_is_told(program: Program) -> None:
         ),
     ],
 )
-def test_a_log_that_was_tampered_with_is_told_with_the_row(
-    program: Program, statement: str, said: str
+def test_a_log_that_was_tampered_with_is_reported_with_the_row(
+    program: Program, statement: str, message: str
 ) -> None:
-    filled(program)
+    add_accounts(program)
     run_sql(program, "DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_delete", statement)
-    done = program("audit", "verify")
-    assert done.code == 1
-    assert said in done.err
-    assert len(done.err.splitlines()) == 1
-    told = json.loads(program("audit", "verify", "--json").out)
-    assert told["holds"] is False
+    result = program("audit", "verify")
+    assert result.code == 1
+    assert message in result.err
+    assert len(result.err.splitlines()) == 1
+    verification = json.loads(program("audit", "verify", "--json").out)
+    assert verification["holds"] is False
 
 
 def test_a_log_that_was_rewritten_is_found_by_the_head_noted_before(
     program: Program, tmp_path: Path
 ) -> None:
-    filled(program)
-    noted = json.loads(program("audit", "verify", "--json").ok)["head"]
+    add_accounts(program)
+    head = json.loads(program("audit", "verify", "--json").ok)["head"]
     other = Program(tmp_path / "lain", {})
-    filled(other)
-    done = other("audit", "verify", "--head", noted)
-    assert done.code == 1
-    assert "tidak ada di antara 4 catatan" in done.err
+    add_accounts(other)
+    result = other("audit", "verify", "--head", head)
+    assert result.code == 1
+    assert "tidak ada di antara 4 catatan" in result.err
     assert other("audit", "verify", "--head", "bukan").code == 2
 
 
 def test_an_export_carries_what_the_chain_needs(program: Program) -> None:
-    filled(program)
+    add_accounts(program)
     rows = [json.loads(line) for line in program("audit", "export").ok.splitlines()]
     assert [row["id"] for row in rows] == [1, 2, 3, 4, 5]
     assert rows[0]["previous"] == "0" * 64
@@ -316,7 +311,7 @@ def test_an_export_carries_what_the_chain_needs(program: Program) -> None:
 def test_an_export_may_be_narrowed_and_written_to_a_file_for_its_owner_alone(
     program: Program, tmp_path: Path
 ) -> None:
-    filled(program)
+    add_accounts(program)
     file = tmp_path / "audit.csv"
     assert (
         program(
@@ -337,9 +332,9 @@ def test_an_export_may_be_narrowed_and_written_to_a_file_for_its_owner_alone(
     (row,) = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")))
     assert (row["subject"], row["act"], row["from"]) == ("staff:dewi", "account_add", operator())
     assert json.loads(row["after"])["full_name"] == "Dewi"
-    kept = file.read_text(encoding="utf-8")
+    exported = file.read_text(encoding="utf-8")
     assert program("audit", "export", str(file)).code == 1
-    assert file.read_text(encoding="utf-8") == kept, "it is overwritten only with --force"
+    assert file.read_text(encoding="utf-8") == exported, "it is overwritten only with --force"
     assert program("audit", "export", str(file), "--force").code == 0
     assert program("audit", "export", "--until", "2001-01-01").ok == ""
     assert len(program("audit", "export", "--since", "2001-01-01").ok.splitlines()) == 8
@@ -348,12 +343,10 @@ def test_an_export_may_be_narrowed_and_written_to_a_file_for_its_owner_alone(
 
 def test_a_long_log_is_written_out_whole(program: Program) -> None:
     program("migrate")
-    database = stored(program)
 
     def fill(connection: Connection) -> None:
         for number in range(1_203):
             audit.append(connection, NamedActor(name="x", now=NOW), Act.EDIT, str(number))
 
-    database.write_now(fill)
-    database.close()
+    write_to(url_of(program), fill)
     assert len(program("audit", "export").ok.splitlines()) == 1_204

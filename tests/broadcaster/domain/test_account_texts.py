@@ -1,4 +1,4 @@
-"""Names, agencies, roles and addresses of staff as people write them."""
+"""Names, agencies, roles and mail addresses of staff as people write them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Accounts: roles and rights, what a person holds for, passwords, one-time codes; and their rows."""
+"""Accounts: roles, rights, agencies and areas, passwords, one-time codes; and their rows."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 import pyotp
 import pytest
 
-from broadcaster.domain import accounts as rules
 from broadcaster.domain import credentials
-from broadcaster.domain.accounts import BadAccount
+from broadcaster.domain.accounts import BadAccount, read_name
 from broadcaster.store import accounts, sessions, sign_in_throttle
 from broadcaster.store.accounts import LastAdmin
 from broadcaster.store.database import Database
@@ -112,7 +111,7 @@ def test_a_password_fits_however_its_accents_are_typed() -> None:
     ("text", "name"), [(" Rina ", "rina"), ("Ｄewi", "dewi"), ("a.b-c_d@e", "a.b-c_d@e")]
 )
 def test_a_sign_in_name_has_one_spelling(text: str, name: str) -> None:
-    assert rules.read_name(text) == name
+    assert read_name(text) == name
 
 
 @pytest.mark.parametrize(
@@ -121,7 +120,7 @@ def test_a_sign_in_name_has_one_spelling(text: str, name: str) -> None:
 )
 def test_what_is_no_sign_in_name_is_refused(text: str) -> None:
     with pytest.raises(BadAccount):
-        rules.read_name(text)
+        read_name(text)
 
 
 def test_a_one_time_code_serves_once_and_not_for_long() -> None:
@@ -146,7 +145,7 @@ def test_recovery_codes_differ_and_may_be_typed_loosely() -> None:
 
 
 def test_an_account_is_stored_and_found(database: Database) -> None:
-    wanted = person(
+    unsaved = person(
         "rina",
         "author",
         "screens",
@@ -154,10 +153,10 @@ def test_an_account_is_stored_and_found(database: Database) -> None:
         areas=("32.77.03",),
         email="r@contoh.example",
     )
-    stored = database.write_now(accounts.add, wanted, password="$x", at=AT)
-    found = database.read_now(accounts.find, "rina")
-    assert found == stored
-    assert (found.roles, found.agencies, found.areas, found.local, found.secured) == (
+    stored = database.write_now(accounts.add, unsaved, password="$x", at=AT)
+    account = database.read_now(accounts.find, "rina")
+    assert account == stored
+    assert (account.roles, account.agencies, account.areas, account.local, account.secured) == (
         ("author", "screens"),
         ("Dinas PUPR", "BPBD"),
         ("32.77.03",),
@@ -165,7 +164,7 @@ def test_an_account_is_stored_and_found(database: Database) -> None:
         False,
     )
     with refuses(BadAccount, match="sudah ada"):
-        database.write_now(accounts.add, wanted, at=AT)
+        database.write_now(accounts.add, unsaved, at=AT)
 
 
 def test_the_last_pengelola_cannot_leave(database: Database) -> None:
@@ -177,14 +176,10 @@ def test_the_last_pengelola_cannot_leave(database: Database) -> None:
     with pytest.raises(LastAdmin):
         database.write_now(
             accounts.change,
-            person("beni", "author").__class__(**{**_values(second), "roles": ("author",)}),
+            replace(second, roles=("author",)),
         )
     database.write_now(accounts.enable, first.id)
     database.write_now(accounts.disable, second.id, AT)
-
-
-def _values(account: rules.Account) -> dict[str, object]:
-    return {name: getattr(account, name) for name in rules.Account.__slots__}
 
 
 def test_a_second_factor_and_its_recovery_codes_serve_once(database: Database) -> None:
@@ -208,21 +203,21 @@ def test_a_session_ends_unused_old_or_revoked(database: Database) -> None:
             sessions.start, rina.id, way="password", agent="uji", place="127.0.0.1", at=at
         )
 
-    value = start(AT)
-    found = database.read_now(sessions.find, value, AT + 1)
-    assert found is not None
-    assert found.account.name == "rina"
-    assert database.read_now(sessions.find, value + "x", AT + 1) is None
-    assert database.read_now(sessions.find, value, AT + sessions.IDLE_SECONDS + 1) is None
+    cookie = start(AT)
+    session = database.read_now(sessions.find, cookie, AT + 1)
+    assert session is not None
+    assert session.account.name == "rina"
+    assert database.read_now(sessions.find, cookie + "x", AT + 1) is None
+    assert database.read_now(sessions.find, cookie, AT + sessions.IDLE_SECONDS + 1) is None
     for hour in range(1, 12):
-        database.write_now(sessions.mark, found.id, AT + hour * 3600)
-    assert database.read_now(sessions.find, value, AT + sessions.OLDEST_SECONDS - 1) is not None
-    assert database.read_now(sessions.find, value, AT + sessions.OLDEST_SECONDS + 1) is None
+        database.write_now(sessions.mark, session.id, AT + hour * 3600)
+    assert database.read_now(sessions.find, cookie, AT + sessions.OLDEST_SECONDS - 1) is not None
+    assert database.read_now(sessions.find, cookie, AT + sessions.OLDEST_SECONDS + 1) is None
     other = start(AT)
-    assert database.write_now(sessions.end_all, rina.id, but=found.id) == 1
+    assert database.write_now(sessions.end_all, rina.id, but=session.id) == 1
     assert database.read_now(sessions.find, other, AT + 1) is None
-    assert not database.write_now(sessions.end, found.id, rina.id + 1), "somebody else's session"
-    assert database.write_now(sessions.end, found.id, rina.id)
+    assert not database.write_now(sessions.end, session.id, rina.id + 1), "somebody else's session"
+    assert database.write_now(sessions.end, session.id, rina.id)
 
 
 def test_a_disabled_account_opens_nothing_at_once(database: Database) -> None:
@@ -236,7 +231,7 @@ def test_a_disabled_account_opens_nothing_at_once(database: Database) -> None:
 
 
 def asker(place: str) -> sign_in_throttle.Asker:
-    """Somebody who tries rina's name from a place."""
+    """Return an asker who tries rina's name from a place."""
     own = (
         (f"rina {place}".encode(), sign_in_throttle.FREE_PAIR),
         (place.encode(), sign_in_throttle.FREE_PLACE),

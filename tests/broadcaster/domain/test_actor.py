@@ -1,4 +1,4 @@
-"""Who acts: a person of staff, or what is known by name alone."""
+"""Actors: a person of staff, or a token, clock or command line known by name alone."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -14,11 +14,11 @@ from broadcaster.runtime.i18n import words
 ROOT = Path(__file__).resolve().parents[3] / "broadcaster"
 SOURCES = sorted(ROOT.rglob("*.py"))
 WORDS = ("staff.act.", "staff.audit.act.")
-"""Where the catalogue has the words of acts."""
+"""Prefixes of the words of acts in the catalogue."""
 
 
 def is_append(node: ast.expr) -> bool:
-    """Whether this names `audit.append`."""
+    """Tell whether a node names `audit.append`."""
     return (
         isinstance(node, ast.Attribute)
         and node.attr == "append"
@@ -27,8 +27,8 @@ def is_append(node: ast.expr) -> bool:
     )
 
 
-def appended(tree: ast.AST) -> Iterator[ast.expr]:
-    """The act of every call of `audit.append`, also of those through `Database.write`."""
+def appended_acts(tree: ast.AST) -> Iterator[ast.expr]:
+    """Yield the act of every call of `audit.append`, including those through `Database.write`."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -40,16 +40,16 @@ def appended(tree: ast.AST) -> Iterator[ast.expr]:
 
 
 def plain_strings(source: str) -> list[int]:
-    """The lines on which a string is appended that is no member."""
+    """Return the lines that append a plain string in place of a member of Act."""
     return [
         act.lineno
-        for act in appended(ast.parse(source))
+        for act in appended_acts(ast.parse(source))
         if any(isinstance(part, ast.Constant | ast.JoinedStr) for part in branches(act))
     ]
 
 
 def branches(node: ast.expr) -> list[ast.expr]:
-    """What an expression may be worth."""
+    """Return the expressions that this one may evaluate to."""
     if isinstance(node, ast.IfExp):
         return [*branches(node.body), *branches(node.orelse)]
     return [node]
@@ -69,12 +69,14 @@ def test_a_plain_string_is_found(source: str) -> None:
 
 
 def test_no_act_is_appended_as_a_plain_string() -> None:
-    found = {str(path): plain_strings(path.read_text(encoding="utf-8")) for path in SOURCES}
-    assert {path: lines for path, lines in found.items() if lines} == {}
-    calls = [
-        act for path in SOURCES for act in appended(ast.parse(path.read_text(encoding="utf-8")))
+    lines_by_path = {str(path): plain_strings(path.read_text(encoding="utf-8")) for path in SOURCES}
+    assert {path: lines for path, lines in lines_by_path.items() if lines} == {}
+    acts = [
+        act
+        for path in SOURCES
+        for act in appended_acts(ast.parse(path.read_text(encoding="utf-8")))
     ]
-    assert len(calls) > 50, "the calls are found at all"
+    assert len(acts) > 50, "the calls are recognised at all"
 
 
 def test_nothing_but_append_writes_rows_of_the_log() -> None:

@@ -1,5 +1,5 @@
-"""The words of single channels: begun from the main ones, told of a change, said by their channel
-alone, and signed.
+"""Wordings of single channels: they start as copies of the main one, are reported as outdated when
+it changes, and are signed.
 """
 
 from typing import Any
@@ -16,13 +16,13 @@ FORM = {**NOTICE, "summary": "Tampung air."}
 
 
 def edition_of(raw: dict[str, Any]) -> Any:
-    """Frozen as publishing does."""
+    """Return the edition that publishing would freeze."""
     return editions.freeze(
         checked(raw), site=Site(), announcement="a" * 32, code="CMH-7K4Q-2M", at=NOW
     )
 
 
-def test_it_begins_with_the_main_words_and_goes_back_to_automatic() -> None:
+def test_an_override_begins_with_the_main_words_and_goes_back_to_automatic() -> None:
     form = channel_overrides.adjust(FORM, "telegram")
     own = form["overrides"]["telegram"]
     assert {name: own[name] for name in channel_overrides.WORDS} == {
@@ -33,12 +33,12 @@ def test_it_begins_with_the_main_words_and_goes_back_to_automatic() -> None:
     assert channel_overrides.make_automatic(FORM, "telegram") == FORM
 
 
-def test_a_later_change_of_the_main_text_is_told_until_somebody_looked() -> None:
+def test_a_later_change_of_the_main_text_is_reported_until_somebody_agrees() -> None:
     form = {**channel_overrides.adjust(FORM, "telegram"), "title": "Air PDAM hidup lagi"}
     assert channel_overrides.outdated(form) == {"telegram"}
-    looked = channel_overrides.agree(form, "telegram")
-    assert channel_overrides.outdated(looked) == frozenset()
-    assert looked["overrides"]["telegram"]["title"] == FORM["title"]
+    agreed = channel_overrides.agree(form, "telegram")
+    assert channel_overrides.outdated(agreed) == frozenset()
+    assert agreed["overrides"]["telegram"]["title"] == FORM["title"]
     assert channel_overrides.agree(form, "email") == form
 
 
@@ -57,7 +57,7 @@ def test_only_its_channel_says_it_and_the_signature_covers_it() -> None:
     assert decode(canonical(edition)) == edition
 
 
-def test_words_that_say_the_same_are_none() -> None:
+def test_an_override_equal_to_the_main_words_is_none() -> None:
     assert edition_of(channel_overrides.adjust(FORM, "telegram")).overrides == {}
 
 
@@ -81,7 +81,7 @@ def test_a_withdrawal_says_the_same_everywhere() -> None:
         ({"telegram": {"title": "..."}}, "overrides.telegram.title"),
     ],
 )
-def test_it_is_held_against_the_same_rules(overrides: dict[str, Any], field: str) -> None:
+def test_an_override_obeys_the_same_rules(overrides: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidAnnouncement) as refused:
         checked({**FORM, "overrides": overrides})
     assert field in {problem.field for problem in refused.value.problems}

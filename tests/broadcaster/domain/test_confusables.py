@@ -1,13 +1,10 @@
-"""Names that look like others, to sign in with or to be called by: none is given to a second
-account.
-"""
+"""Look-alike names, for signing in or in full: no second account gets one."""
 
 from dataclasses import replace
 
 import pytest
 
-from broadcaster.domain import accounts as rules
-from broadcaster.domain.accounts import BadAccount
+from broadcaster.domain.accounts import BadAccount, read_known_name
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.confusables import full_name_skeleton, skeleton
 from broadcaster.staff import administration
@@ -28,7 +25,7 @@ def test_names_that_look_alike_have_one_skeleton(other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         ("rina", "rani"),
         ("rina", "rina2"),
@@ -37,8 +34,8 @@ def test_names_that_look_alike_have_one_skeleton(other: str) -> None:
         ("a", "b"),
     ],
 )
-def test_names_that_can_be_told_apart_have_two(one: str, other: str) -> None:
-    assert skeleton(one) != skeleton(other)
+def test_names_that_can_be_told_apart_have_two_skeletons(first: str, second: str) -> None:
+    assert skeleton(first) != skeleton(second)
 
 
 @pytest.mark.parametrize("other", ["budi-santoso", "budi_santoso", "budi.santos0", "budi.santoso."])
@@ -54,7 +51,7 @@ def test_no_second_account_gets_a_name_that_looks_like_the_first(
 
 def test_an_account_from_before_is_still_found_and_nobody_gets_its_look(database: Database) -> None:
     database.write_now(accounts.add, person("rіna"), at=1.0)
-    assert database.read_now(accounts.find, rules.read_known_name(" RІNA ")) is not None
+    assert database.read_now(accounts.find, read_known_name(" RІNA ")) is not None
     with pytest.raises(BadAccount):
         database.write_now(accounts.add, person("rina"), at=2.0)
 
@@ -76,23 +73,23 @@ def test_full_names_that_are_read_alike_have_one_skeleton(other: str) -> None:
 
 
 def test_no_second_active_account_is_called_the_same(database: Database) -> None:
-    keeper = NamedActor(name="cli", now=later())
+    operator = NamedActor(name="cli", now=later())
     first, second = (
         Particulars(full_name="Budi Santoso", roles=("author",)),
         Particulars(full_name="budi sant0so", roles=("author",)),
     )
-    budi = database.write_now(administration.add_account, keeper, "budi", first, hashed="x")
+    budi = database.write_now(administration.add_account, operator, "budi", first, hashed="x")
     with refuses(BadAccount, match=r"terlalu mirip dengan, akun budi \(Budi Santoso\)"):
-        database.write_now(administration.add_account, keeper, "lain", second, hashed="x")
+        database.write_now(administration.add_account, operator, "lain", second, hashed="x")
     dewi = database.write_now(
-        administration.add_account, keeper, "dewi", replace(second, full_name="Dewi"), hashed="x"
+        administration.add_account, operator, "dewi", replace(second, full_name="Dewi"), hashed="x"
     )
     with pytest.raises(BadAccount, match="full_name_taken"):
-        database.write_now(administration.change, keeper, dewi.id, second, vault=VAULT)
-    database.write_now(administration.disable, keeper, budi.id)
-    database.write_now(administration.change, keeper, dewi.id, second, vault=VAULT)
+        database.write_now(administration.change, operator, dewi.id, second, vault=VAULT)
+    database.write_now(administration.disable, operator, budi.id)
+    database.write_now(administration.change, operator, dewi.id, second, vault=VAULT)
     with pytest.raises(BadAccount):
-        database.write_now(administration.enable, keeper, budi.id)
+        database.write_now(administration.enable, operator, budi.id)
 
 
 def test_who_was_called_the_same_before_may_be_changed_otherwise(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""How an announcement becomes an edition."""
+"""Editions frozen from announcements, and withdrawals."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ SITE = Site()
 
 
 def frozen(raw: dict[str, object] = desk.NOTICE, **changes: object) -> Edition:
-    """The edition of an announcement published now."""
+    """Return the edition of an announcement published now."""
     return freeze(
         desk.checked(raw, **changes),
         site=SITE,
@@ -68,7 +68,7 @@ def test_the_city_is_named_so_that_it_cannot_be_mistaken() -> None:
     ]
 
 
-def test_what_was_given_stands_in_the_edition() -> None:
+def test_every_field_that_is_filled_in_stands_in_the_edition() -> None:
     edition = frozen(
         desk.CLARIFICATION,
         agency="Dinas Sosial",
@@ -130,13 +130,13 @@ def test_an_edition_survives_its_canonical_form(raw: dict[str, object]) -> None:
 @pytest.mark.parametrize("raw", [desk.NOTICE, desk.EMERGENCY, desk.CLARIFICATION])
 def test_a_withdrawal_keeps_nothing_of_the_old_text(raw: dict[str, object]) -> None:
     original = frozen(raw)
-    taken_back = withdrawal(original, reason="Salah kelurahan.", at=desk.later(hours=1))
-    document = canonical(taken_back).decode()
+    withdrawn = withdrawal(original, reason="Salah kelurahan.", at=desk.later(hours=1))
+    document = canonical(withdrawn).decode()
     for wording in original.wordings.values():
         for text in (wording.title, wording.summary, wording.body, wording.instruction):
             assert not text or text not in document
     assert "bukti" not in document
-    assert (taken_back.claim, taken_back.link, taken_back.image, taken_back.expires) == (
+    assert (withdrawn.claim, withdrawn.link, withdrawn.image, withdrawn.expires) == (
         None,
         None,
         None,
@@ -146,18 +146,18 @@ def test_a_withdrawal_keeps_nothing_of_the_old_text(raw: dict[str, object]) -> N
 
 def test_a_withdrawal_says_what_why_and_since_when() -> None:
     original = frozen()
-    taken_back = withdrawal(
+    withdrawn = withdrawal(
         original, reason="Pekerjaan pipa ditunda. Air tetap mengalir.", at=desk.later(hours=1)
     )
-    assert (taken_back.number, taken_back.change, taken_back.code) == (
+    assert (withdrawn.number, withdrawn.change, withdrawn.code) == (
         2,
         "withdrawal",
         original.code,
     )
-    assert taken_back.first_published_at == original.first_published_at
-    assert taken_back.published_at == original.published_at + timedelta(hours=1)
-    assert taken_back.areas == original.areas
-    indonesian, english = taken_back.wording("id"), taken_back.wording("en")
+    assert withdrawn.first_published_at == original.first_published_at
+    assert withdrawn.published_at == original.published_at + timedelta(hours=1)
+    assert withdrawn.areas == original.areas
+    indonesian, english = withdrawn.wording("id"), withdrawn.wording("en")
     assert indonesian.title == "Gangguan layanan: pengumuman 25 Nov 2026 07.43 WIB"
     assert english.title == "Service disruption: notice of 25 Nov 2026 07.43 WIB"
     assert indonesian.summary == "Pekerjaan pipa ditunda. Air tetap mengalir."
@@ -181,7 +181,7 @@ def test_the_title_of_a_withdrawal_always_fits(raw: dict[str, object], label: st
         desk.checked(raw), site=SITE, announcement="a", code="CMH-7K4Q-2M", at=desk.NOW
     )
     edition = withdrawal(
-        Edition(**{**_values(original), "topic": topic}), reason="Salah. " * 40, at=desk.NOW
+        Edition(**{**fields_of(original), "topic": topic}), reason="Salah. " * 40, at=desk.NOW
     )
     for wording in edition.wordings.values():
         assert len(wording.title) <= 70
@@ -189,5 +189,6 @@ def test_the_title_of_a_withdrawal_always_fits(raw: dict[str, object], label: st
         assert "…" not in wording.title
 
 
-def _values(edition: Edition) -> dict[str, object]:
+def fields_of(edition: Edition) -> dict[str, object]:
+    """Return the edition's values by field."""
     return {name: getattr(edition, name) for name in edition.__struct_fields__}

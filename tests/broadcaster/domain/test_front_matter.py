@@ -1,4 +1,4 @@
-"""Announcements written as files: what is read, and what is refused with line, reason and remedy."""
+"""Announcements written as files: read, or refused with line, reason and remedy."""
 
 import pytest
 from hypothesis import given
@@ -34,7 +34,7 @@ Bawa ember.
 
 
 def refusal(text: str) -> str:
-    """The one sentence with which a file is refused."""
+    """Return the only problem of a refused file, in words."""
     with pytest.raises(InvalidAnnouncement) as refused:
         parse(text)
     (problem,) = worded(refused.value)
@@ -65,7 +65,7 @@ def test_no_value_is_guessed_from_its_look(written: str) -> None:
     assert parse(f"---\nx: {written}\n---\n")["x"] == written
 
 
-def test_windows_line_ends_a_byte_order_mark_and_leading_blank_lines_do_no_harm() -> None:
+def test_windows_line_ends_a_byte_order_mark_and_leading_blank_lines_are_harmless() -> None:
     assert parse("\ufeff\r\n" + NOTICE.replace("\n", "\r\n")) == parse(NOTICE)
 
 
@@ -77,7 +77,7 @@ def test_the_body_may_stand_in_the_front_matter_but_not_twice() -> None:
 @pytest.mark.parametrize(
     "text", ["", "\n\n", "Air mati.", "title: x\n---\nAir mati.", " ---\ntitle: x\n---\n"]
 )
-def test_a_file_without_front_matter_is_told_how_to_begin(text: str) -> None:
+def test_a_refusal_of_a_file_without_front_matter_says_how_to_begin(text: str) -> None:
     assert "Mulai berkas dengan baris ---" in refusal(text)
 
 
@@ -91,7 +91,7 @@ def test_front_matter_that_is_no_mapping_is_refused(inside: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("---\ntitle: x\n\tareas: y\n---\n", "Baris 3: ada tab. Ganti tab dengan spasi."),
         (
@@ -114,8 +114,10 @@ def test_front_matter_that_is_no_mapping_is_refused(inside: str) -> None:
         ("---\n[a]: b\n---\n", "Baris 2: "),
     ],
 )
-def test_what_has_no_place_in_front_matter_is_refused_with_its_line(text: str, said: str) -> None:
-    assert said in refusal(text)
+def test_what_has_no_place_in_front_matter_is_refused_with_its_line(
+    text: str, message: str
+) -> None:
+    assert message in refusal(text)
 
 
 def test_comments_are_left_out() -> None:
@@ -136,9 +138,9 @@ def test_a_file_beyond_its_limit_is_refused() -> None:
 
 
 @given(st.text(max_size=300), st.booleans())
-def test_any_text_is_read_or_refused_in_words(text: str, fenced: bool) -> None:
+def test_any_text_is_read_or_refused_in_words(text: str, between_fences: bool) -> None:
     try:
-        values = parse(f"---\n{text}\n---\nIsi" if fenced else text)
+        values = parse(f"---\n{text}\n---\nIsi" if between_fences else text)
     except InvalidAnnouncement as refused:
         assert all(problem.reason and problem.remedy for problem in worded(refused))
     else:
@@ -151,12 +153,12 @@ def test_a_body_passes_unchanged_but_for_its_edges(body: str) -> None:
     assert read == body.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
-def test_all_that_is_wrong_with_a_file_is_told_at_once() -> None:
+def test_all_that_is_wrong_with_a_file_is_reported_at_once() -> None:
     text = "---\ntitle: Air mati\nlevel: &x info\nareas: [cibabat]\ncategory: Rabu: siang\nwarna: biru\nexpires: kemarin\n---\n"
     with pytest.raises(InvalidAnnouncement) as refused:
         checked(text, lambda values: press().examine(values, NOW))
-    told = [f"{problem.field} {problem.reason}" for problem in worded(refused.value)]
-    assert [said.split(":")[0].strip() for said in told] == [
+    problems = [f"{problem.field} {problem.reason}" for problem in worded(refused.value)]
+    assert [problem.split(":")[0].strip() for problem in problems] == [
         "Baris 3",
         "Baris 5",
         "body Belum diisi.",
@@ -165,7 +167,7 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once() -> None:
     ]
 
 
-def test_what_a_line_left_out_would_have_said_is_not_called_missing() -> None:
+def test_a_field_whose_line_cannot_be_read_is_not_called_missing() -> None:
     with pytest.raises(InvalidAnnouncement) as refused:
         checked(
             "---\ntitle: !x Air mati\nareas: [cibabat]\n---\nTampung air.\n",
@@ -193,17 +195,17 @@ def test_a_file_without_front_matter_is_refused_as_ever() -> None:
 )
 def test_an_area_may_be_written_as_people_write_it(areas: str) -> None:
     text = f"---\ntitle: Air mati\nareas: {areas}\n---\nTampung air.\n"
-    found = checked(text, lambda values: press().examine(values, NOW))
-    assert [area.slug for area in found.areas] == ["cibeber"]
-    assert set(found.fields.areas) <= {"cibeber", "32.77.01.1005"}
+    announcement = checked(text, lambda values: press().examine(values, NOW))
+    assert [area.slug for area in announcement.areas] == ["cibeber"]
+    assert set(announcement.fields.areas) <= {"cibeber", "32.77.01.1005"}
 
 
 def test_several_areas_may_be_written_in_words_and_what_is_unsure_is_asked() -> None:
-    several = checked(
+    announcement = checked(
         "---\ntitle: Air mati\nareas: [Cigugur Tengah, Kec. Cimahi Utara]\n---\nTampung air.\n",
         lambda values: press().examine(values, NOW),
     )
-    assert several.fields.areas == ("cigugur-tengah", "cimahi-utara")
+    assert announcement.fields.areas == ("cigugur-tengah", "cimahi-utara")
     with refuses(InvalidAnnouncement, match=r"Maksud Anda|Yang dikenal|Lihat"):
         checked(
             "---\ntitle: Air mati\nareas: [Cibeur]\n---\nTampung air.\n",

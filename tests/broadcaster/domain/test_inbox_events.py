@@ -1,4 +1,4 @@
-"""Events survive the inbox: what is read is what was written."""
+"""Events as the inbox stores them: read back as they were written."""
 
 from datetime import UTC, datetime
 

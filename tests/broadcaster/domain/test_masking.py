@@ -1,4 +1,4 @@
-"""Masked addresses: enough to tell them apart, too little to write to."""
+"""Masked addresses: enough to tell them apart, not enough to write to."""
 
 import pytest
 

@@ -1,6 +1,4 @@
-"""Blanks of a text: every shape in which one is left, and ordinary writing that only looks like
-one.
-"""
+"""Placeholders left in a text: their shapes, and ordinary writing that only looks like one."""
 
 from typing import Any
 
@@ -18,7 +16,7 @@ from subscribers.areas import AreaTree
 from support.desk import CLARIFICATION, EMERGENCY, NOTICE, NOW
 from support.wording import worded
 
-LEFT = [
+BLANKS = [
     "(wilayah)", "(hari)", "(hari, tanggal)", "(Hari/Tanggal)", "（wilayah）", "**(hari)**", "(ha\u200bri)", "&#40;hari&#41;",
     "(nama lengkap)", "(jam mulai)", "[(hari)](https://info.cimahi.example)", "((nama warga))", "[nama]", "[Nama]",
     "[nama warga]",
@@ -26,7 +24,7 @@ LEFT = [
     "RW..", "di ...", "di …", "di...", "di ⋯",
     "pukul … WIB", "Jl. ...", "sampai ....", "Nama.... alamat", "........", "……", "(poé)", "(place, time)",
 ]  # fmt: skip
-MORE = [
+MORE_BLANKS = [
     "(. . .)", "(. . . .)", "(nama_jalan)", "(_wilayah_)", "(jenis_kegiatan)", "(nama_program)", "【wilayah】", "「nama warga」",
     "〔NAMA PROGRAM〕", "⦅hari⦆", "❴nama❵", "[NAMA PROGRAM]", "[JENIS BANTUAN]", "<JENIS BANTUAN>", "[Nomor 1]", "{1}",
     "{{ NAMA }}", "{x}", "Jl. XX", "jl. xx", "di XX", "RW XX", "RT 0X", "No. XX",
@@ -39,7 +37,7 @@ MORE = [
     "[—]", "( -- )", "[TBA]", "(tbd)", "«isi»", "«nama jalan»", "{…}", "((…))",
     "[Daftar](nama tautan)", "[Daftar](https://info.cimahi.example/{slug})",
 ]  # fmt: skip
-"""Shapes that no template need know."""
+"""Shapes that are recognised without a template."""
 ORDINARY = [
     "(lihat denah)", "(RT/RW)", "(RW 05)", "(WIB)", "(gratis)", "(jam kerja)", "(hari libur)", "(0265) 112",
     "(lihat: nama jalan)", "Tunggu kabar…", "Tunggu kabar...", "Tunggu kabar....", "kabar…. Nanti", "Datang saja... gratis",
@@ -80,26 +78,26 @@ SENTENCES = [
     "Kalau banjir... segera pindah. Tunggu kabar…",
     "Sampai pukul 08.00: jalan ditutup - 2026 dibuka.",
 ]
-"""What people write to residents, as it may stand."""
+"""Sentences that may stand in an announcement as they are."""
 EVERYWHERE = (
     "title", "summary", "body", "agency", "image_alt", "translations.en.title", "translations.en.body", "translations.en.summary",
     "translations.en.instruction", "overrides.email.title", "overrides.email.body", "overrides.email.summary", "instruction",
 )  # fmt: skip
 
 
-def refused(raw: dict[str, Any]) -> set[str]:
-    """The fields that are refused."""
+def refused_fields(raw: dict[str, Any]) -> set[str]:
+    """Return the fields that are refused."""
     try:
         check(
             Fields.read(raw), tree=AreaTree.built_in(), topics=TOPICS, channels=("email",), now=NOW
         )
-    except InvalidAnnouncement as invalid:
-        return {problem.field for problem in invalid.problems}
+    except InvalidAnnouncement as error:
+        return {problem.field for problem in error.problems}
     return set()
 
 
 def with_text(field: str, text: str) -> dict[str, Any]:
-    """A notice with this text in a field, which may lie within another."""
+    """Return an emergency with this text in a field; a dot in its path leads into a nested one."""
     english = {"title": "Water is off", "body": "Store water.", "instruction": "Store water."}
     raw: dict[str, Any] = {
         **EMERGENCY,
@@ -109,14 +107,14 @@ def with_text(field: str, text: str) -> dict[str, Any]:
         "overrides": {"email": {}},
     }
     *path, name = field.split(".")
-    place = raw
+    parent = raw
     for step in path:
-        place = place[step]
-    place[name] = text
+        parent = parent[step]
+    parent[name] = text
     return raw
 
 
-@pytest.mark.parametrize("blank", [*LEFT, *MORE])
+@pytest.mark.parametrize("blank", [*BLANKS, *MORE_BLANKS])
 def test_every_shape_of_a_blank_is_found(blank: str) -> None:
     assert placeholders.in_text(f"Air mati {blank}, tampung air.")
     assert placeholders.in_text(blank)
@@ -157,7 +155,7 @@ def test_a_sentence_for_residents_has_no_blank(sentence: str) -> None:
 )
 def test_a_warning_whose_place_is_still_dots_is_refused_however_they_are_typed(dots: str) -> None:
     for title in (f"Kebakaran di {dots}, jauhi lokasi", f"{dots} banjir", f"Banjir {dots} pindah"):
-        assert refused({**EMERGENCY, "title": title}) == {"title"}
+        assert refused_fields({**EMERGENCY, "title": title}) == {"title"}
 
 
 @pytest.mark.parametrize(
@@ -172,7 +170,7 @@ def test_a_warning_whose_place_is_still_dots_is_refused_however_they_are_typed(d
     ],
 )
 def test_a_title_leaves_nothing_open_where_a_sentence_may(gap: str) -> None:
-    assert refused({**EMERGENCY, "title": f"Kebakaran {gap}"}) == {"title"}
+    assert refused_fields({**EMERGENCY, "title": f"Kebakaran {gap}"}) == {"title"}
 
 
 @pytest.mark.parametrize(
@@ -185,27 +183,27 @@ def test_a_title_leaves_nothing_open_where_a_sentence_may(gap: str) -> None:
     ],
 )
 def test_dashes_and_signs_between_words_leave_nothing_open(title: str) -> None:
-    assert refused({**NOTICE, "title": title}) == set()
+    assert refused_fields({**NOTICE, "title": title}) == set()
 
 
 @pytest.mark.parametrize("field", EVERYWHERE)
 def test_a_blank_is_refused_in_every_text_that_residents_may_read(field: str) -> None:
-    assert refused(with_text(field, "Kabar untuk warga.")) == set()
-    assert refused(with_text(field, "Kabar untuk (wilayah).")) == {field}
+    assert refused_fields(with_text(field, "Kabar untuk warga.")) == set()
+    assert refused_fields(with_text(field, "Kabar untuk (wilayah).")) == {field}
 
 
 @pytest.mark.parametrize("field", ["claim", "seen_at", "hoax_type", "fact"])
 def test_a_blank_is_refused_in_a_clarification_too(field: str) -> None:
-    assert refused({**CLARIFICATION, field: "WhatsApp, (tanggal)"}) == {field}
+    assert refused_fields({**CLARIFICATION, field: "WhatsApp, (tanggal)"}) == {field}
 
 
-def test_what_somebody_else_said_may_be_shortened() -> None:
-    assert refused({**CLARIFICATION, "claim": "Bansos [...] lewat tautan"}) == set()
-    assert refused({**CLARIFICATION, "fact": "Bansos [...] lewat kantor"}) == {"fact"}
+def test_a_quoted_claim_may_be_shortened() -> None:
+    assert refused_fields({**CLARIFICATION, "claim": "Bansos [...] lewat tautan"}) == set()
+    assert refused_fields({**CLARIFICATION, "fact": "Bansos [...] lewat kantor"}) == {"fact"}
 
 
 def test_a_refusal_names_the_blanks_and_what_to_do() -> None:
-    with pytest.raises(InvalidAnnouncement) as invalid:
+    with pytest.raises(InvalidAnnouncement) as refused:
         check(
             Fields.read({**NOTICE, "title": "Air PDAM mati di (wilayah), (hari)"}),
             tree=AreaTree.built_in(),
@@ -213,7 +211,7 @@ def test_a_refusal_names_the_blanks_and_what_to_do() -> None:
             channels=(),
             now=NOW,
         )
-    (problem,) = worded(invalid.value)
+    (problem,) = worded(refused.value)
     assert str(problem) == (
         'title: Masih ada isian kosong: "(wilayah)", "(hari)". Ganti dengan isinya. '
         "Bila memang begitu bunyinya, tulis tanpa tanda itu."
@@ -275,8 +273,8 @@ def test_a_bracket_is_a_blank_where_a_template_has_it_and_only_there(blank: str)
     known = placeholders.of_form(
         {"title": "Rapat", "overrides": {"email": {"body": f"**{blank}** besok"}}}
     )
-    (named, *_inner) = placeholders.in_text(f"Datang ke {blank}.", known)
-    assert named == " ".join(blank.split())
+    (match, *_inner) = placeholders.in_text(f"Datang ke {blank}.", known)
+    assert match == " ".join(blank.split())
     assert placeholders.in_text("Datang ke balai (lihat denah) [PENTING].", known) == []
     assert placeholders.in_text(f"Datang ke {blank}.") == []
 
@@ -290,11 +288,11 @@ def test_a_template_leaves_open_no_hour_no_sign_no_address_and_no_area_code() ->
     assert placeholders.of_form(form) == {"rw 05", "nama kader"}
 
 
-def test_what_somebody_else_asked_is_no_blank() -> None:
-    assert refused({**CLARIFICATION, "claim": "Bansos (?) cair tanggal ???"}) == set()
-    assert refused({**CLARIFICATION, "fact": "Bansos (?) cair tanggal ???"}) == {"fact"}
+def test_question_marks_in_a_quoted_claim_are_no_blank() -> None:
+    assert refused_fields({**CLARIFICATION, "claim": "Bansos (?) cair tanggal ???"}) == set()
+    assert refused_fields({**CLARIFICATION, "fact": "Bansos (?) cair tanggal ???"}) == {"fact"}
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_the_demos_templates_have_blanks_that_are_found(name: str) -> None:
-    assert refused({**TEMPLATES[name]}) >= {"title", "body"}
+    assert refused_fields({**TEMPLATES[name]}) >= {"title", "body"}

@@ -1,5 +1,5 @@
-"""Codes in words: every code that a channel's tables know is explained, in both languages, and
-never by another's words.
+"""Provider codes in words: every code in a channel's tables is explained in both languages, never
+by the words of another.
 """
 
 import pytest
@@ -10,7 +10,7 @@ from channels.base.meta.graph_errors import ERRORS
 from channels.base.smtp.replies import PERMANENT, TRANSIENT, Rule
 from channels.base.telegram_bot.errors import DESCRIPTIONS
 
-SEEN = {
+KEYS = {
     "400 thread not found": "topic_gone",
     "400 topic_closed": "topic_gone",
     "403 bot was blocked by the user": "blocked",
@@ -41,38 +41,38 @@ SEEN = {
 }
 
 
-@pytest.mark.parametrize("code", SEEN)
+@pytest.mark.parametrize("code", KEYS)
 def test_a_code_that_staff_see_has_its_own_words(code: str) -> None:
-    assert explained(code) == SEEN[code]
+    assert explained(code) == KEYS[code]
 
 
-def of_bots() -> list[str]:
-    """What the table of descriptions makes codes of."""
+def telegram_codes() -> list[str]:
+    """Return the codes of Telegram's table of descriptions."""
     patterns = [
         pattern.replace("[a-z_]*", "x")
-        for known, _failure in DESCRIPTIONS
-        for pattern in known.split("|")
+        for alternatives, _failure in DESCRIPTIONS
+        for pattern in alternatives.split("|")
     ]
     return [f"400 {pattern}" for pattern in patterns]
 
 
-def of_mail(rules: tuple[Rule, ...]) -> list[str]:
-    """Codes of these rules."""
-    first = "4" if rules is TRANSIENT else "5"
+def smtp_codes(rules: tuple[Rule, ...]) -> list[str]:
+    """Return the codes of a table of SMTP replies."""
+    digit = "4" if rules is TRANSIENT else "5"
     enhanced = [
-        f"{first}50 {first}.{each}{'1' if each.endswith('.') else ''}"
+        f"{digit}50 {digit}.{pattern}{'1' if pattern.endswith('.') else ''}"
         for rule in rules
-        for each in rule.enhanced
+        for pattern in rule.enhanced
     ]
     return [*enhanced, *(str(code) for rule in rules for code in rule.codes if code >= 420)]
 
 
-GRAPH = [str(code) for codes, _failure in ERRORS for code in codes]
+GRAPH_CODES = [str(code) for codes, _failure in ERRORS for code in codes]
 
 
 @pytest.mark.parametrize(
     "codes",
-    [of_bots(), GRAPH, of_mail(PERMANENT), of_mail(TRANSIENT)],
+    [telegram_codes(), GRAPH_CODES, smtp_codes(PERMANENT), smtp_codes(TRANSIENT)],
     ids=["bots", "graph", "5xx", "4xx"],
 )
 def test_every_code_that_a_table_of_ours_knows_has_words(codes: list[str]) -> None:

@@ -55,34 +55,36 @@ def test_no_words_stand_without_a_code(lang: str) -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_code_is_used(code: StrEnum) -> None:
-    assert any(_name(code) in names for names in NAMES.values())
+    assert any(name_of(code) in names for names in NAMES.values())
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_all_that_the_words_name_is_given_where_the_code_is_used(code: StrEnum) -> None:
-    places = {name for text in _texts(code) for _, name, _, _ in Formatter().parse(text) if name}
+    places = {name for text in texts_of(code) for _, name, _, _ in Formatter().parse(text) if name}
     for path, source in SOURCES.items():
-        if _name(code) in NAMES[path] and path != SORTS_CODES:
-            assert places <= _given(source), path
+        if name_of(code) in NAMES[path] and path != SORTS_CODES:
+            assert places <= keywords_of(source), path
 
 
 SORTS_CODES = FOLDER / "web" / "staff" / "refusals.py"
-"""Asks which code a problem has, and makes none."""
+"""A module that only compares codes."""
 
 
-def _name(code: StrEnum) -> str:
+def name_of(code: StrEnum) -> str:
+    """Return the name by which sources use a code."""
     return f"{type(code).__name__}.{code.name}"
 
 
-def _texts(code: StrEnum) -> list[str]:
+def texts_of(code: StrEnum) -> list[str]:
+    """Return the words and remedies of a code in every language."""
     pattern = re.compile(rf'msgid "refusal\.{code}(?:\.remedy)?"\nmsgstr "(.*)"')
     catalogues = (FOLDER / "words").rglob("refusals_*.po")
     return [text for path in catalogues for text in pattern.findall(path.read_text())]
 
 
 @cache
-def _given(source: str) -> frozenset[str]:
-    """Collect the names of all keywords and of all keys that are written out in a module."""
+def keywords_of(source: str) -> frozenset[str]:
+    """Collect the keyword names and the string constants of a module."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.keyword) and node.arg:

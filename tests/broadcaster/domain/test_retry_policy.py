@@ -1,4 +1,4 @@
-"""The retry policy as a table: what each outcome means for its row."""
+"""The retry policy as a table: the decision for each outcome of a row."""
 
 import pytest
 from hypothesis import given
@@ -53,6 +53,7 @@ TODAY = "2026-11-25"
 
 
 def row(**changes: object) -> MarkedRow:
+    """Return a row at its first attempt."""
     values: dict[str, object] = {
         "slot": 7,
         "address": 3,
@@ -68,6 +69,7 @@ def row(**changes: object) -> MarkedRow:
 
 
 def moment(**changes: object) -> Moment:
+    """Return the moment of publication of routine news without expiry."""
     values = {
         "now": NOW,
         "published_at": NOW,
@@ -201,7 +203,7 @@ def test_a_soft_bounce_is_a_strike_and_a_success_after_trouble_clears_strikes() 
 
 
 @pytest.mark.parametrize("outcome", [Receipt(), Rejected(), Deferred(), Halted()])
-def test_ordinary_outcomes_say_nothing_of_the_address(outcome: Outcome) -> None:
+def test_ordinary_outcomes_have_no_consequence_for_the_address(outcome: Outcome) -> None:
     assert consequence(row(), outcome, TODAY) is None
 
 
@@ -227,22 +229,22 @@ def test_every_reason_that_the_policy_gives_has_words() -> None:
     assert "too_late" in reasons
 
 
-@pytest.mark.parametrize("asked", [1e9, 10.0**300, float("inf")])
-def test_whatever_a_provider_asks_for_an_announcement_is_tried_again(asked: float) -> None:
-    outcome = bounded(Deferred(retry_after=asked, throttle=True))
+@pytest.mark.parametrize("requested", [1e9, 10.0**300, float("inf")])
+def test_whatever_a_provider_asks_for_an_announcement_is_tried_again(requested: float) -> None:
+    outcome = bounded(Deferred(retry_after=requested, throttle=True))
     decision = decide(row(), outcome, moment())
     assert (decision.state, decision.due_at) == (PENDING, NOW + LONGEST_WAIT)
 
 
-@pytest.mark.parametrize("asked", [-5.0, float("-inf"), float("nan")])
-def test_a_wait_that_is_none_is_the_usual_one(asked: float) -> None:
-    decision = decide(row(), bounded(Deferred(retry_after=asked)), moment())
+@pytest.mark.parametrize("requested", [-5.0, float("-inf"), float("nan")])
+def test_an_invalid_wait_is_replaced_by_the_usual_one(requested: float) -> None:
+    decision = decide(row(), bounded(Deferred(retry_after=requested)), moment())
     assert (decision.state, decision.due_at) == (PENDING, NOW + ROUTINE_WAITS[0])
 
 
 @given(st.floats(min_value=0, max_value=LONGEST_WAIT))
-def test_a_wait_that_can_be_kept_is_kept(asked: float) -> None:
-    assert bounded(Deferred(retry_after=asked)) == Deferred(retry_after=asked)
+def test_a_wait_that_can_be_kept_is_kept(requested: float) -> None:
+    assert bounded(Deferred(retry_after=requested)) == Deferred(retry_after=requested)
 
 
 @pytest.mark.parametrize(
@@ -252,8 +254,8 @@ def test_a_row_closes_at_the_limit_that_a_dead_process_is_held_to_as_well(
     emergency: bool, limit: int
 ) -> None:
     assert uncertain_limit(emergency=emergency) == limit
-    silent, when = Deferred(uncertain=True, code="timeout"), moment(emergency=emergency)
-    states = [decide(row(uncertain=count), silent, when).state for count in range(limit)]
+    no_answer, now = Deferred(uncertain=True, code="timeout"), moment(emergency=emergency)
+    states = [decide(row(uncertain=count), no_answer, now).state for count in range(limit)]
     assert states == [PENDING] * (limit - 1) + [UNCONFIRMED]
 
 
@@ -263,7 +265,7 @@ def test_only_everyday_news_waits_for_a_receipt_before_it_is_repeated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "expires_at", "why"),
+    ("state", "expires_at", "reason"),
     [
         ("running", None, ""),
         ("preparing", NOW + 1, ""),
@@ -275,10 +277,10 @@ def test_only_everyday_news_waits_for_a_receipt_before_it_is_repeated() -> None:
     ],
 )
 def test_a_run_is_over_once_stopped_superseded_or_expired(
-    state: str, expires_at: float | None, why: str
+    state: str, expires_at: float | None, reason: str
 ) -> None:
-    assert over(state, expires_at, NOW) == why
-    assert not why or (why in CLOSINGS and why in REASONS)
+    assert over(state, expires_at, NOW) == reason
+    assert not reason or (reason in CLOSINGS and reason in REASONS)
 
 
 def test_an_edition_a_channel_and_the_key_are_doubted_from_their_limits_on() -> None:

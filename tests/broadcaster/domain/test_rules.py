@@ -1,4 +1,4 @@
-"""The rules of an announcement, each refusal with field, reason and remedy; its states; four eyes."""
+"""The rules of an announcement, each refusal with field, reason and remedy; states; four eyes."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ CLARIFICATION: dict[str, Any] = {
 def checked(
     raw: Mapping[str, Any] = NOTICE, now: datetime = NOW, **changes: Any
 ) -> CheckedAnnouncement:
-    """The announcement, held against the rules; a change to None leaves the field out."""
+    """Return the announcement, checked; a change to None leaves the field out."""
     return examine(
         {**raw, **changes},
         tree=AreaTree.built_in(),
@@ -60,7 +60,7 @@ def checked(
 
 
 def refusals(raw: Mapping[str, Any] = NOTICE, **changes: Any) -> dict[str, str]:
-    """Every refusal by its field."""
+    """Return every refusal by its field."""
     with pytest.raises(InvalidAnnouncement) as refused:
         checked(raw, **changes)
     problems = worded(refused.value)
@@ -75,9 +75,13 @@ def refusals(raw: Mapping[str, Any] = NOTICE, **changes: Any) -> dict[str, str]:
 
 
 def test_title_body_and_areas_are_enough() -> None:
-    found = checked()
-    assert (found.kind, found.fields.level, found.topic.slug) == ("notice", "info", "lainnya")
-    assert [area.code for area in found.areas] == ["32.77.03.1002"]
+    announcement = checked()
+    assert (announcement.kind, announcement.fields.level, announcement.topic.slug) == (
+        "notice",
+        "info",
+        "lainnya",
+    )
+    assert [area.code for area in announcement.areas] == ["32.77.03.1002"]
 
 
 def test_everything_that_is_missing_is_named_at_once() -> None:
@@ -90,8 +94,8 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
 
 
 def test_refusals_of_shape_and_of_rules_are_named_together() -> None:
-    found = refusals(title="x" * 71, expires="2021-01-01 10:00", kind="poster", category="cuca")
-    assert set(found) == {"title", "expires", "kind", "category"}
+    refused = refusals(title="x" * 71, expires="2021-01-01 10:00", kind="poster", category="cuca")
+    assert set(refused) == {"title", "expires", "kind", "category"}
 
 
 def test_a_title_of_71_is_one_too_long_and_an_emoji_counts_once() -> None:
@@ -138,8 +142,8 @@ def test_an_unknown_field_is_answered_with_the_nearest_known_one() -> None:
 
 
 def test_an_empty_value_counts_as_not_given() -> None:
-    found = checked(summary="", expires=None, link="  ", kind="", level=None).fields
-    assert (found.summary, found.expires, found.link, found.kind, found.level) == (
+    fields = checked(summary="", expires=None, link="  ", kind="", level=None).fields
+    assert (fields.summary, fields.expires, fields.link, fields.kind, fields.level) == (
         None,
         None,
         None,
@@ -154,9 +158,9 @@ def test_a_text_of_another_shape_is_refused(value: object) -> None:
 
 
 def test_lists_may_be_written_as_words() -> None:
-    found = checked(areas="cibabat, melong", channels="email feed")
-    assert [area.slug for area in found.areas] == ["cibabat", "melong"]
-    assert found.fields.channels == ("email", "feed")
+    announcement = checked(areas="cibabat, melong", channels="email feed")
+    assert [area.slug for area in announcement.areas] == ["cibabat", "melong"]
+    assert announcement.fields.channels == ("email", "feed")
 
 
 def test_a_list_or_translation_of_another_shape_is_refused_with_an_example() -> None:
@@ -172,10 +176,10 @@ def test_a_list_or_translation_of_another_shape_is_refused_with_an_example() -> 
 
 
 def test_words_are_chosen_whatever_their_case() -> None:
-    found = checked(
+    announcement = checked(
         {**CLARIFICATION, "level": "Important", "kind": "Clarification", "verdict": "KONTEN LAMA"}
     )
-    assert (found.fields.level, found.kind, found.fields.verdict) == (
+    assert (announcement.fields.level, announcement.kind, announcement.fields.verdict) == (
         "important",
         "clarification",
         "Konten lama",
@@ -262,9 +266,9 @@ def test_a_time_of_publication_in_the_past_is_refused() -> None:
 
 
 def test_an_unknown_area_is_refused_with_a_suggestion() -> None:
-    found = refusals(areas=["cibabet"])["areas"]
-    assert found.startswith('Wilayah "cibabet" tidak dikenal.')
-    assert "cibabat" in found
+    refusal = refusals(areas=["cibabet"])["areas"]
+    assert refusal.startswith('Wilayah "cibabet" tidak dikenal.')
+    assert "cibabat" in refusal
 
 
 def test_every_unknown_area_is_named() -> None:
@@ -288,9 +292,9 @@ def test_an_area_within_another_given_one_is_not_named_again() -> None:
 
 
 def test_an_unknown_category_or_channel_is_refused() -> None:
-    found = refusals(category="kesehatn", channels=["fax", "emial"])
-    assert 'Maksud Anda "kesehatan"?' in found["category"]
-    assert 'Maksud Anda "email"?' in found["channels"]
+    refused = refusals(category="kesehatn", channels=["fax", "emial"])
+    assert 'Maksud Anda "kesehatan"?' in refused["category"]
+    assert 'Maksud Anda "email"?' in refused["channels"]
 
 
 @pytest.mark.parametrize(
@@ -302,8 +306,10 @@ def test_an_unknown_category_or_channel_is_refused() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_absolute_web_address_is_refused(address: str) -> None:
-    found = refusals(CLARIFICATION, link=address, image=address, image_alt="x", evidence=[address])
-    assert set(found) == {"link", "image", "evidence"}
+    refused = refusals(
+        CLARIFICATION, link=address, image=address, image_alt="x", evidence=[address]
+    )
+    assert set(refused) == {"link", "image", "evidence"}
 
 
 @pytest.mark.parametrize(
@@ -326,9 +332,11 @@ def test_a_picture_needs_its_text_alternative_and_the_other_way_round() -> None:
     assert checked(image="https://a.example/x.png", image_alt="Pipa pecah")
 
 
-@pytest.mark.parametrize("nothing", ["\u200b", "---", "**", "!?", "\u00a0.", "&#8203;"])
-def test_words_that_nobody_can_see_are_no_words(nothing: str) -> None:
-    assert {"body", "instruction"} <= set(refusals(EMERGENCY, body=nothing, instruction=nothing))
+@pytest.mark.parametrize("invisible", ["\u200b", "---", "**", "!?", "\u00a0.", "&#8203;"])
+def test_words_that_nobody_can_see_are_no_words(invisible: str) -> None:
+    assert {"body", "instruction"} <= set(
+        refusals(EMERGENCY, body=invisible, instruction=invisible)
+    )
 
 
 # --- kinds and levels ---------------------------------------------------------------------------------
@@ -415,8 +423,8 @@ acts: tuple[Action, ...] = get_args(Action)
 roles: tuple[Role, ...] = get_args(Role)
 
 
-def moves() -> dict[tuple[State, Action, Role], State]:
-    """Every move that is allowed."""
+def transitions() -> dict[tuple[State, Action, Role], State]:
+    """Return the state after every transition that is allowed."""
     allowed: dict[tuple[State, Action, Role], State] = {}
     for state in states:
         for act in acts:
@@ -434,9 +442,9 @@ def test_every_state_and_act_has_its_words() -> None:
         assert {f"refusal.act.{act}" for act in acts} <= words(lang).keys
 
 
-def test_the_way_of_an_ordinary_announcement() -> None:
+def test_the_states_of_an_ordinary_announcement() -> None:
     state: State = "draft"
-    way: list[tuple[Action, Role]] = [
+    steps: list[tuple[Action, Role]] = [
         ("edit", "author"),
         ("submit", "author"),
         ("send_back", "approver"),
@@ -449,28 +457,28 @@ def test_the_way_of_an_ordinary_announcement() -> None:
         ("end", "clock"),
         ("archive", "approver"),
     ]
-    passed = [state := may(state, act, role) for act, role in way]
-    assert " ".join(passed) == (
+    visited = [state := may(state, act, role) for act, role in steps]
+    assert " ".join(visited) == (
         "draft review returned returned review approved scheduled published published ended archived"
     )
 
 
 def test_no_author_publishes_alone() -> None:
-    by_authors = {(act, to) for (_, act, role), to in moves().items() if role == "author"}
-    assert {act for act, to in by_authors if to in ("approved", "scheduled", "published")} == {
+    author_moves = {(act, to) for (_, act, role), to in transitions().items() if role == "author"}
+    assert {act for act, to in author_moves if to in ("approved", "scheduled", "published")} == {
         "unschedule"
     }
-    assert ("review", "publish", "approver") not in moves()
-    assert ("draft", "publish", "approver") not in moves()
+    assert ("review", "publish", "approver") not in transitions()
+    assert ("draft", "publish", "approver") not in transitions()
 
 
 def test_a_grant_is_the_second_person_for_drafts() -> None:
-    assert moves()["draft", "publish", "grant"] == "published"
-    assert moves()["draft", "schedule", "grant"] == "scheduled"
+    assert transitions()["draft", "publish", "grant"] == "published"
+    assert transitions()["draft", "schedule", "grant"] == "scheduled"
 
 
 def test_an_edit_drops_the_approval() -> None:
-    assert {state: to for (state, act, _), to in moves().items() if act == "edit"} == {
+    assert {state: to for (state, act, _), to in transitions().items() if act == "edit"} == {
         "draft": "draft",
         "returned": "returned",
         "review": "review",
@@ -480,12 +488,12 @@ def test_an_edit_drops_the_approval() -> None:
 
 
 def test_what_is_published_is_never_edited_in_silence() -> None:
-    later = {act for (state, act, _) in moves() if state in ("published", "ended")}
-    assert later == {"correct", "withdraw", "end", "archive"}
+    acts_after = {act for (state, act, _) in transitions() if state in ("published", "ended")}
+    assert acts_after == {"correct", "withdraw", "end", "archive"}
 
 
-def test_the_clock_only_keeps_what_people_decided() -> None:
-    assert {(state, act) for (state, act, role) in moves() if role == "clock"} == {
+def test_the_clock_only_carries_out_what_people_decided() -> None:
+    assert {(state, act) for (state, act, role) in transitions() if role == "clock"} == {
         ("approved", "publish"),
         ("scheduled", "publish"),
         ("scheduled", "miss"),
@@ -498,7 +506,7 @@ def test_the_clock_only_keeps_what_people_decided() -> None:
 def test_every_state_can_be_reached_from_a_draft() -> None:
     reached: set[State] = {"draft"}
     for _ in states:
-        reached |= {to for (state, _, _), to in moves().items() if state in reached}
+        reached |= {to for (state, _, _), to in transitions().items() if state in reached}
     assert reached == set(states)
 
 
@@ -540,7 +548,7 @@ def test_a_refused_act_says_the_state_in_words() -> None:
     ],
 )
 def test_links_lead_to_named_hosts_alone(text: str, refused: bool) -> None:
-    def examined(raw: dict[str, Any]) -> set[str]:
+    def refused_fields(raw: dict[str, Any]) -> set[str]:
         try:
             examine(
                 raw,
@@ -550,14 +558,14 @@ def test_links_lead_to_named_hosts_alone(text: str, refused: bool) -> None:
                 now=NOW,
                 link_hosts=("cimahikota.go.id",),
             )
-        except InvalidAnnouncement as found:
-            return {problem.field for problem in found.problems}
+        except InvalidAnnouncement as error:
+            return {problem.field for problem in error.problems}
         return set()
 
-    assert examined({**NOTICE, "body": text}) == ({"body"} if refused else set())
-    assert examined({**NOTICE, "link": "https://jahat.example/"}) == {"link"}
+    assert refused_fields({**NOTICE, "body": text}) == ({"body"} if refused else set())
+    assert refused_fields({**NOTICE, "link": "https://jahat.example/"}) == {"link"}
     translated = {"en": {"title": "Water", "body": text}}
-    assert examined({**NOTICE, "translations": translated}) == (
+    assert refused_fields({**NOTICE, "translations": translated}) == (
         {"translations.en.body"} if refused else set()
     )
     checked({**NOTICE, "body": text})
@@ -597,11 +605,11 @@ junk = st.recursive(
 @given(st.dictionaries(st.sampled_from([*Fields.model_fields, "judul", ""]), junk, max_size=8))
 def test_any_input_is_taken_or_refused_in_words(raw: dict[str, Any]) -> None:
     try:
-        found = checked({**NOTICE, **raw})
+        announcement = checked({**NOTICE, **raw})
     except InvalidAnnouncement as refused:
         assert refused.problems
         assert all(problem.reason and problem.remedy for problem in worded(refused))
     else:
-        assert len(found.fields.title) <= 70
-        assert found.areas
-        assert found.fields.expires is None or found.fields.expires > NOW
+        assert len(announcement.fields.title) <= 70
+        assert announcement.areas
+        assert announcement.fields.expires is None or announcement.fields.expires > NOW

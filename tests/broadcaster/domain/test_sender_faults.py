@@ -1,4 +1,4 @@
-"""Blame, as a table: how many replies, from where, and what arrived between."""
+"""The verdict on sender faults as a table, by number and origin of replies and by successes."""
 
 from collections.abc import Sequence
 
@@ -18,8 +18,8 @@ NOW = 10_000.0
 NOBODY = Successes()
 
 
-def spread(count: int, domains: int, *, at: float = NOW - 10) -> list[SuspectReply]:
-    """Replies to so many addresses, dealt out to so many domains; 0: a channel without domains."""
+def replies_from(count: int, domains: int, *, at: float = NOW - 10) -> list[SuspectReply]:
+    """Return `count` replies dealt out to `domains` domains; 0 is a channel without domains."""
     return [
         SuspectReply(address=n, domain=f"d{n % domains}" if domains else "", at=at)
         for n in range(count)
@@ -27,10 +27,10 @@ def spread(count: int, domains: int, *, at: float = NOW - 10) -> list[SuspectRep
 
 
 def verdict(
-    seen: Sequence[SuspectReply], successes: Successes = NOBODY, *, idle: bool = False
+    replies: Sequence[SuspectReply], successes: Successes = NOBODY, *, idle: bool = False
 ) -> FaultVerdict:
-    """The verdict now."""
-    return judge(seen, successes, now=NOW, idle=idle)
+    """Return the verdict at NOW."""
+    return judge(replies, successes, now=NOW, idle=idle)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def verdict(
 def test_while_others_are_left_to_try_several_must_agree(
     count: int, domains: int, halts: bool, held: int
 ) -> None:
-    found = verdict(spread(count, domains))
-    assert (found.halt, len(found.domains)) == (halts, held)
+    outcome = verdict(replies_from(count, domains))
+    assert (outcome.halt, len(outcome.domains)) == (halts, held)
 
 
 @pytest.mark.parametrize(
@@ -76,24 +76,24 @@ def test_while_others_are_left_to_try_several_must_agree(
 def test_where_nobody_else_is_left_three_domains_or_ten_addresses_are_enough(
     count: int, domains: int, halts: bool
 ) -> None:
-    assert verdict(spread(count, domains), idle=True).halt == halts
+    assert verdict(replies_from(count, domains), idle=True).halt == halts
 
 
 def test_what_came_before_a_success_counts_for_nothing() -> None:
-    assert not verdict(spread(12, 12), Successes(channel=NOW - 5), idle=True).halt
+    assert not verdict(replies_from(12, 12), Successes(channel=NOW - 5), idle=True).halt
 
 
 def test_a_success_at_a_domain_frees_that_domain_alone() -> None:
-    assert verdict(spread(6, 2), Successes(domains={"d0": NOW - 5})).domains == {"d1"}
+    assert verdict(replies_from(6, 2), Successes(domains={"d0": NOW - 5})).domains == {"d1"}
 
 
 def test_a_success_elsewhere_keeps_no_domain_from_being_held() -> None:
-    found = verdict(spread(3, 1), Successes(channel=NOW - 5))
-    assert (found.halt, found.domains) == (False, {"d0"})
+    outcome = verdict(replies_from(3, 1), Successes(channel=NOW - 5))
+    assert (outcome.halt, outcome.domains) == (False, {"d0"})
 
 
 def test_old_replies_count_for_nothing() -> None:
-    assert verdict(spread(12, 12, at=NOW - SUSPECT_SECONDS - 1), idle=True) == FaultVerdict()
+    assert verdict(replies_from(12, 12, at=NOW - SUSPECT_SECONDS - 1), idle=True) == FaultVerdict()
 
 
 def test_only_replies_to_single_recipients_are_suspect() -> None:

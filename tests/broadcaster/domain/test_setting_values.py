@@ -1,6 +1,4 @@
-"""Lists in settings, as people write them: commas, spaces or both; what cannot be meant is refused
-by name.
-"""
+"""Lists in settings, with commas, spaces or both; wrong values are refused by name."""
 
 from typing import get_origin
 
@@ -10,12 +8,13 @@ from broadcaster.runtime import config
 from broadcaster.runtime.config import BadSettings
 from broadcaster.runtime.proxies import trusts
 from broadcaster.runtime.settings import Settings
-from broadcaster.web.base.admission import trusts as admission_trusts
+from broadcaster.web.base import admission
 
 SPELLINGS = ["a b", "a,b", "a, b", " a ,b, ", "a;b", "a\nb"]
 
 
 def settings(**variables: str) -> Settings:
+    """Return the settings read from these variables."""
     return config.read(variables).settings
 
 
@@ -52,12 +51,12 @@ def test_no_list_is_left_out_above() -> None:
     "spelling", ["10.0.0.5,10.0.0.6", "10.0.0.5, 10.0.0.6", "10.0.0.5 10.0.0.6"]
 )
 def test_two_proxies_are_believed_however_they_are_written(spelling: str) -> None:
-    given = settings(BROADCASTER_TRUSTED_PROXIES=spelling)
+    proxied = settings(BROADCASTER_TRUSTED_PROXIES=spelling)
     assert all(
-        trusts(given, peer) and admission_trusts(given.trusted_proxies)(peer)
+        trusts(proxied, peer) and admission.trusts(proxied.trusted_proxies)(peer)
         for peer in ("10.0.0.5", "10.0.0.6")
     )
-    assert not trusts(given, "10.0.0.7")
+    assert not trusts(proxied, "10.0.0.7")
 
 
 def test_a_network_named_by_one_of_its_addresses_is_that_network() -> None:
@@ -99,7 +98,7 @@ def test_a_log_level_is_read_in_any_case(spelling: str) -> None:
     assert settings(BROADCASTER_LOG_LEVEL=spelling).log_level == "debug"
 
 
-def test_an_unknown_log_level_is_refused_with_those_there_are() -> None:
+def test_an_unknown_log_level_is_refused_with_the_known_ones() -> None:
     with pytest.raises(BadSettings) as refused:
         settings(BROADCASTER_LOG_LEVEL="verbose")
     assert str(refused.value) == (

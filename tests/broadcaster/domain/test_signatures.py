@@ -21,7 +21,7 @@ from support import samples
 ROOT = Path(__file__).resolve().parents[3]
 SEED = bytes(range(32))
 drawn = st.text(alphabet=ALPHABET, min_size=5, max_size=5)
-codes = drawn.map(lambda five: draw_code("CMH", _drawer(five)))
+codes = drawn.map(lambda five: draw_code("CMH", chooser(five)))
 zones = st.sampled_from([UTC, samples.WIB, timezone(timedelta(hours=-3, minutes=-30))])
 times = st.datetimes(
     min_value=datetime(2000, 1, 2),  # noqa: DTZ001  zones are drawn
@@ -31,14 +31,15 @@ times = st.datetimes(
 words = st.text(st.characters(codec="utf-8"), max_size=60)
 
 
-def _drawer(five: str) -> Choose:
+def chooser(five: str) -> Choose:
+    """Return a choice that draws these five letters in turn."""
     letters = iter(five)
     return lambda _alphabet: next(letters)
 
 
 @st.composite
 def editions(draw: st.DrawFn) -> Edition:
-    """Samples with times, words and optional parts of all kinds."""
+    """Draw a sample edition with times, words and optional parts of all kinds."""
     return msgspec.structs.replace(
         draw(st.sampled_from(list(samples.editions().values()))),
         published_at=draw(times),
@@ -93,11 +94,11 @@ def test_one_wrong_character_is_always_noticed(code: str, place: int, other: str
 
 @given(codes, st.integers(0, 5), st.integers(0, 5))
 def test_two_swapped_characters_are_always_noticed_wherever_they_stand(
-    code: str, one: int, two: int
+    code: str, first: int, second: int
 ) -> None:
     six = list(code[4:8] + code[9:])
     swapped = six.copy()
-    swapped[one], swapped[two] = swapped[two], swapped[one]
+    swapped[first], swapped[second] = swapped[second], swapped[first]
     text = "".join(swapped)
     assert is_code(f"CMH-{text[:4]}-{text[4:]}") == (swapped == six)
 
@@ -113,14 +114,14 @@ def test_a_code_is_understood_as_people_type_it(
 
 def test_look_alikes_are_read_as_the_one_code_they_can_mean() -> None:
     five = "258QD"
-    code = draw_code("CMH", _drawer(five))
+    code = draw_code("CMH", chooser(five))
     assert normalise_code(code.replace("2", "Z").replace("5", "s").replace("8", "B")) == code
     assert normalise_code(code.replace("Q", "0").replace("D", "o")) in {code, None}
 
 
 def test_an_o_is_q_or_d_by_the_check_character() -> None:
     for five in ("Q3456", "D3456"):
-        code = draw_code("CMH", _drawer(five))
+        code = draw_code("CMH", chooser(five))
         assert normalise_code(code.replace("Q", "O").replace("D", "O")) == code
 
 
@@ -139,15 +140,15 @@ def test_an_o_is_q_or_d_by_the_check_character() -> None:
         "-" * 500,
     ],
 )
-def test_what_is_no_code_is_told_so(text: str) -> None:
+def test_what_is_no_code_is_none(text: str) -> None:
     assert normalise_code(text) is None
     assert not is_code(text)
 
 
 @given(st.text(max_size=40))
 def test_any_text_is_either_a_code_or_none(text: str) -> None:
-    found = normalise_code(text)
-    assert found is None or is_code(found)
+    code = normalise_code(text)
+    assert code is None or is_code(code)
 
 
 # --- canonical form and signature -----------------------------------------------------------------
@@ -171,8 +172,10 @@ def test_the_canonical_form_does_not_depend_on_the_zone_of_a_time(
 
 def test_the_canonical_form_does_not_depend_on_the_order_of_languages() -> None:
     edition = samples.notice()
-    turned = msgspec.structs.replace(edition, wordings=dict(reversed(edition.wordings.items())))
-    assert canonical(turned) == canonical(edition)
+    reversed_edition = msgspec.structs.replace(
+        edition, wordings=dict(reversed(edition.wordings.items()))
+    )
+    assert canonical(reversed_edition) == canonical(edition)
 
 
 def test_the_canonical_form_is_plain_sorted_json_with_utc_times() -> None:
@@ -202,10 +205,14 @@ def test_a_signed_edition_verifies_and_a_changed_one_does_not(edition: Edition) 
 
 
 def test_the_same_seed_gives_the_same_key_and_another_seed_another() -> None:
-    one, again, other = Signer.from_seed(SEED), Signer.from_seed(SEED), Signer.from_seed(SEED[::-1])
-    assert (one.key_id, one.public_pem) == (again.key_id, again.public_pem)
-    assert one.key_id != other.key_id
-    assert not verify(other.public_pem, b"text", one.sign(b"text"))
+    signer, again, other = (
+        Signer.from_seed(SEED),
+        Signer.from_seed(SEED),
+        Signer.from_seed(SEED[::-1]),
+    )
+    assert (signer.key_id, signer.public_pem) == (again.key_id, again.public_pem)
+    assert signer.key_id != other.key_id
+    assert not verify(other.public_pem, b"text", signer.sign(b"text"))
 
 
 @pytest.mark.parametrize("signature", ["", "not base64!", "AAAA", "A" * 88])
@@ -239,17 +246,17 @@ def read():
     gate.wait()
     signatures.decode(document)
 threads = [threading.Thread(target=read) for _ in range(8)]
-for one in threads: one.start()
-for one in threads: one.join()
+for thread in threads: thread.start()
+for thread in threads: thread.join()
 """
 
 
 def test_threads_may_be_the_first_to_read_an_edition_at_the_same_time() -> None:
     document = canonical(samples.notice())
-    ended = [
+    exit_codes = [
         subprocess.run(
             [sys.executable, "-c", FIRST_AT_ONCE], input=document, cwd=ROOT, capture_output=True
         ).returncode
         for _process in range(8)
     ]
-    assert ended == [0] * 8
+    assert exit_codes == [0] * 8

@@ -1,4 +1,4 @@
-"""What a change of a form takes away, counted: mistypings are small, a cut or cleared text is not."""
+"""Text lost by a change of a form: corrected typos are small, a cut or cleared text is not."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ texts = st.text(alphabet="ab c", max_size=60)
         ("Ganti semua.", len(BODY) - 1),
     ],
 )
-def test_only_what_is_gone_counts(after: str, lost: int) -> None:
+def test_only_removed_text_counts(after: str, lost: int) -> None:
     assert loss({"body": BODY}, {"body": after}) == lost
 
 
@@ -48,7 +48,7 @@ def test_a_cut_or_cleared_field_is_no_small_change(
     assert not is_small(before, after)
 
 
-def test_a_mistyping_is_small_until_there_were_many() -> None:
+def test_a_corrected_typo_is_small_until_there_were_many() -> None:
     before, after = {"body": BODY}, {"body": BODY.replace("siang", "sore")}
     assert is_small(before, after)
     assert not is_small(before, after, lost=SMALL - 1)

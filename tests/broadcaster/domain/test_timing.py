@@ -1,4 +1,4 @@
-"""Times that cannot be meant, and times that are rarely meant."""
+"""Times of an announcement that cannot be meant, or rarely are."""
 
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,10 @@ from support.desk import NOTICE
 NOW = datetime(2026, 11, 25, 7, 43, tzinfo=WIB)
 
 
-def refused(*, alert: bool = False, since: datetime | None = None, **times: Any) -> list[str]:
-    """Fields that `problems` names."""
+def refused_fields(
+    *, alert: bool = False, since: datetime | None = None, **times: Any
+) -> list[str]:
+    """Return the fields that `problems` names."""
     fields = Fields.read({**NOTICE, "effective": None, "expires": None, **times})
     return [problem.field for problem in timing.problems(fields, NOW, alert=alert, since=since)]
 
@@ -33,7 +35,7 @@ def refused(*, alert: bool = False, since: datetime | None = None, **times: Any)
     ],
 )
 def test_a_schedule_and_an_end_lie_ahead(times: dict[str, str], fields: list[str]) -> None:
-    assert refused(**times) == fields
+    assert refused_fields(**times) == fields
 
 
 @pytest.mark.parametrize(
@@ -48,13 +50,13 @@ def test_a_schedule_and_an_end_lie_ahead(times: dict[str, str], fields: list[str
 def test_a_warning_with_a_slip_of_the_pen_is_refused(
     times: dict[str, str], fields: list[str]
 ) -> None:
-    assert refused(alert=True, **times) == fields
-    assert refused(alert=False, **times) == []
+    assert refused_fields(alert=True, **times) == fields
+    assert refused_fields(alert=False, **times) == []
 
 
 def test_a_warning_that_is_out_since_then_may_be_corrected() -> None:
     began = datetime(2026, 10, 20, 8, 0, tzinfo=WIB)
-    assert refused(alert=True, since=began, effective="2026-10-20 08:00") == []
+    assert refused_fields(alert=True, since=began, effective="2026-10-20 08:00") == []
 
 
 @pytest.mark.parametrize(
@@ -71,4 +73,4 @@ def test_a_warning_that_is_out_since_then_may_be_corrected() -> None:
     ],
 )
 def test_rumours_are_not_seen_tomorrow(seen_at: str, fields: list[str]) -> None:
-    assert refused(seen_at=seen_at) == fields
+    assert refused_fields(seen_at=seen_at) == fields

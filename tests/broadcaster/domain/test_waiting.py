@@ -1,4 +1,4 @@
-"""What a waiting message is said to wait for."""
+"""The causes for which messages wait, in words."""
 
 import pytest
 

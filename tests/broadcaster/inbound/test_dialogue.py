@@ -1,4 +1,4 @@
-"""What residents write, in their spelling, and what they are answered."""
+"""The words of residents, in their spelling, and the answers to them."""
 
 import pytest
 from hypothesis import given
@@ -51,7 +51,7 @@ def test_what_only_mentions_stopping_stops_nothing(text: str) -> None:
         "tolong kebakaran",
     ],
 )
-def test_cries_for_help_are_pointed_to_the_emergency_number(text: str) -> None:
+def test_a_cry_for_help_is_understood_as_danger(text: str) -> None:
     assert understand(text) == "danger"
 
 

@@ -1,4 +1,4 @@
-"""Floods of statuses that match nothing of ours, over HTTP into a real worker: a stop is applied
+"""Floods of statuses that match no message of ours, over HTTP into a real worker: a stop is applied
 within one round.
 """
 
@@ -13,7 +13,7 @@ import pytest
 
 from broadcaster.app import App, open_app
 from broadcaster.domain import inbox_events
-from broadcaster.inbound import inbox as receipts
+from broadcaster.inbound.inbox import _look, accept, apply_due
 from broadcaster.inbound.replies import ReplySender
 from broadcaster.runtime import config
 from broadcaster.store import inbox
@@ -39,7 +39,7 @@ ROUND = 300
 async def served(
     database_url: str, folder: Path
 ) -> AsyncIterator[tuple[App, str, aiohttp.ClientSession]]:
-    """The web process with the clock on the wall, and Siti among its subscribers."""
+    """Serve the web process by the wall clock, with Siti among its subscribers."""
     environ = variables(
         database_url, folder, **{**CREDENTIALS, "WHATSAPP_API_URL": "http://127.0.0.1:9/v25.0"}
     )
@@ -55,8 +55,8 @@ async def served(
 
 
 @asynccontextmanager
-async def working(app: App) -> AsyncIterator[LaneWorker]:
-    """A worker that works until the block ends."""
+async def running_worker(app: App) -> AsyncIterator[LaneWorker]:
+    """Run a worker until the block ends."""
     worker = LaneWorker(app, "routine")
     task = asyncio.create_task(worker.run())
     try:
@@ -67,21 +67,21 @@ async def working(app: App) -> AsyncIterator[LaneWorker]:
 
 
 def is_stopped(app: App) -> bool:
-    """Whether Siti is written to no more."""
-    found = app.database.read_now(residents.find, app.vault, "whatsapp", SITI)
-    assert found is not None
-    return not found.confirmed
+    """Tell whether Siti's subscription has ended."""
+    address = app.database.read_now(residents.find, app.vault, "whatsapp", SITI)
+    assert address is not None
+    return not address.confirmed
 
 
-def looked_at(app: App) -> list[float]:
-    """When each status that was put off was last looked at."""
+def last_looks(app: App) -> list[float]:
+    """Return the time of the last look at each postponed status."""
     return [
         row.due_at - FIRST_WAIT * 2 ** (row.tries - 1) for row in table(app, receipt) if row.tries
     ]
 
 
 def newest(app: App) -> Any:
-    """The event that came last."""
+    """Return the event that came last."""
     return table(app, receipt)[-1]
 
 
@@ -91,11 +91,11 @@ async def test_a_stop_behind_7000_statuses_that_are_nobodys_is_applied_first(
     async with served(database_url, tmp_path) as (app, url, session):
         await flood(session, url, COUNT)
         await say(session, url, written(SITI, "BERHENTI"))
-        async with working(app):
+        async with running_worker(app):
             await until(lambda: is_stopped(app), seconds=60, what="the stop is applied")
             await until(lambda: newest(app).applied_at, seconds=60)
-            await until(lambda: looked_at(app), seconds=60, what="statuses are looked at after it")
-        assert newest(app).applied_at <= min(looked_at(app))
+            await until(lambda: last_looks(app), seconds=60, what="statuses are looked at after it")
+        assert newest(app).applied_at <= min(last_looks(app))
 
 
 async def test_a_stop_in_the_middle_of_a_flood_waits_for_one_round_at_most(
@@ -103,13 +103,15 @@ async def test_a_stop_in_the_middle_of_a_flood_waits_for_one_round_at_most(
 ) -> None:
     async with served(database_url, tmp_path) as (app, url, session):
         await flood(session, url, COUNT)
-        async with working(app):
-            await until(lambda: looked_at(app), seconds=60, what="the flood is being looked at")
+        async with running_worker(app):
+            await until(lambda: last_looks(app), seconds=60, what="the flood is being looked at")
             await say(session, url, written(SITI, "BERHENTI"))
             await until(lambda: is_stopped(app), seconds=60, what="the stop is applied")
         stop = newest(app)
-        between = [at for at in looked_at(app) if stop.received_at < at <= stop.applied_at]
-        assert len(between) <= ROUND
+        looks_before_the_stop = [
+            at for at in last_looks(app) if stop.received_at < at <= stop.applied_at
+        ]
+        assert len(looks_before_the_stop) <= ROUND
 
 
 async def test_a_stop_to_another_number_of_the_app_stops_nobody_and_is_not_answered(
@@ -129,13 +131,13 @@ async def test_a_stop_to_another_number_of_the_app_stops_nobody_and_is_not_answe
         assert not is_stopped(app)
 
 
-async def chatter(app: App, words: str, count: int) -> None:
-    """Let fifty strangers say something so many times."""
-    said = [
+async def flood_with_words(app: App, words: str, count: int) -> None:
+    """Accept `count` messages with these words, from fifty strangers in turn."""
+    events = [
         InboundEvent(dedupe=f"{words}.{n}", address=f"62877{n % 50:08}", text=words)
         for n in range(count)
     ]
-    await receipts.accept(app, "whatsapp", said)
+    await accept(app, "whatsapp", events)
 
 
 @pytest.mark.parametrize("words", ["halo", "BERHENTI"])
@@ -152,11 +154,11 @@ async def test_a_stop_behind_7000_words_of_strangers_is_applied_first(
     sqlite_url: str, tmp_path: Path, stop: InboundEvent | AddressEvent, words: str
 ) -> None:
     async with served(sqlite_url, tmp_path) as (app, _url, _session):
-        await chatter(app, words, COUNT)
-        await receipts.accept(app, "whatsapp", [stop])
-        first = await app.database.read(receipts._look, app, next(iter(inbox.KINDS)))
-        assert [item.event for item in first.ready] == [stop]
-        assert await receipts.apply_due(app, ReplySender(app))
+        await flood_with_words(app, words, COUNT)
+        await accept(app, "whatsapp", [stop])
+        batch = await app.database.read(_look, app, next(iter(inbox.KINDS)))
+        assert [item.event for item in batch.ready] == [stop]
+        assert await apply_due(app, ReplySender(app))
         assert is_stopped(app)
         assert (
             len([row for row in table(app, receipt) if row.applied_at])
@@ -169,10 +171,10 @@ async def test_a_stop_by_an_id_that_waiting_words_tell_of_is_applied_after_them(
 ) -> None:
     async with served(sqlite_url, tmp_path) as (app, _url, _session):
         hello = InboundEvent(dedupe="1", address=SITI, text="halo", aliases=("ID.77",))
-        await receipts.accept(
+        await accept(
             app, "whatsapp", [hello, InboundEvent(dedupe="2", address="ID.77", text="BERHENTI")]
         )
-        await receipts.apply_due(app, ReplySender(app))
+        await apply_due(app, ReplySender(app))
         assert is_stopped(app)
 
 
@@ -185,7 +187,7 @@ async def test_a_stop_that_waits_since_an_earlier_version_is_applied(
         await app.database.write(
             inbox.keep, "whatsapp", [inbox.InboxEvent(dedupe=b"x", body=sealed, priority=0)], 0.0
         )
-        await receipts.apply_due(app, ReplySender(app))
+        await apply_due(app, ReplySender(app))
         assert is_stopped(app)
 
 
@@ -200,5 +202,5 @@ async def test_what_a_resident_says_is_kept_before_every_status(
             {"statuses": [{"id": "wamid.Y", "status": "sent", "timestamp": "1795567380"}]},
         )
         await say(session, url, written(SITI, words))
-        status, said = table(app, receipt)
-        assert said.priority < status.priority
+        status, message = table(app, receipt)
+        assert message.priority < status.priority

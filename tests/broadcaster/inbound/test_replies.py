@@ -1,5 +1,5 @@
-"""Answers to residents: beside the inbox, some at a time on each channel, few a minute to one
-address.
+"""Answers to residents: sent apart from the inbox, a few at a time on each channel and a few a
+minute to each address.
 """
 
 import asyncio
@@ -30,8 +30,8 @@ NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 @dataclass
-class SlowAnswers(FakeChannel):
-    """A channel whose provider answers nobody until `gate` opens."""
+class GatedAnswers(FakeChannel):
+    """A channel whose answers wait until `gate` opens; `begun` counts them."""
 
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     begun: int = 0
@@ -45,7 +45,7 @@ class SlowAnswers(FakeChannel):
 
 @asynccontextmanager
 async def city(url: str, folder: Path, *channels: FakeChannel) -> AsyncIterator[App]:
-    """A program whose clock stands at noon, with these channels."""
+    """Open a program whose clock stands at noon, with these channels."""
     environ = variables(
         url,
         folder,
@@ -57,19 +57,19 @@ async def city(url: str, folder: Path, *channels: FakeChannel) -> AsyncIterator[
         yield replace(with_channels(app, *channels), clock=lambda: NOON)
 
 
-def to(address: str, *, owed: bool = False, channel: str = "email") -> ResidentReply:
-    """One answer."""
+def reply_to(address: str, *, owed: bool = False, channel: str = "email") -> ResidentReply:
+    """Return an answer to an address."""
     return ResidentReply(channel=channel, address=address, text="Anda berhenti.", owed=owed)
 
 
 async def test_a_slow_provider_is_waited_for_by_nobody_and_takes_only_some_at_once(
     sqlite_url: str, tmp_path: Path
 ) -> None:
-    slow, quick = SlowAnswers(name="email"), FakeChannel(name="telegram")
+    slow, quick = GatedAnswers(name="email"), FakeChannel(name="telegram")
     async with city(sqlite_url, tmp_path, slow, quick) as app:
         answerer = ReplySender(app)
-        answerer.post(to(f"warga{n}@x.example") for n in range(ANSWERS_AT_ONCE + 5))
-        answerer.post([to("42", channel="telegram")])
+        answerer.post(reply_to(f"warga{n}@x.example") for n in range(ANSWERS_AT_ONCE + 5))
+        answerer.post([reply_to("42", channel="telegram")])
         await until(lambda: quick.answers and slow.begun == ANSWERS_AT_ONCE)
         slow.gate.set()
         await answerer.settle()
@@ -79,16 +79,16 @@ async def test_a_slow_provider_is_waited_for_by_nobody_and_takes_only_some_at_on
 async def test_each_person_reads_their_answers_in_the_order_of_what_they_wrote(
     sqlite_url: str, tmp_path: Path
 ) -> None:
-    channel = SlowAnswers()
+    channel = GatedAnswers()
     async with city(sqlite_url, tmp_path, channel) as app:
         answerer = ReplySender(app)
         texts = [f"Balasan {n}" for n in range(ANSWERS_A_MINUTE)]
-        answerer.post(replace(to("warga@x.example"), text=said) for said in texts)
-        answerer.post([to("lain@x.example")])
+        answerer.post(replace(reply_to("warga@x.example"), text=text) for text in texts)
+        answerer.post([reply_to("lain@x.example")])
         await until(lambda: channel.begun == 2)
         channel.gate.set()
         await answerer.settle()
-    assert [said for address, said in channel.answers if address == "warga@x.example"] == texts
+    assert [text for address, text in channel.answers if address == "warga@x.example"] == texts
 
 
 async def test_one_address_is_answered_some_times_a_minute_and_others_still_are(
@@ -98,7 +98,9 @@ async def test_one_address_is_answered_some_times_a_minute_and_others_still_are(
     async with city(sqlite_url, tmp_path, channel) as app:
         answerer = ReplySender(app)
         with capture_logs() as logs:
-            answerer.post([*(to("banyak@x.example") for _ in range(1_000)), to("lain@x.example")])
+            answerer.post(
+                [*(reply_to("banyak@x.example") for _ in range(1_000)), reply_to("lain@x.example")]
+            )
             await answerer.settle()
         assert [address for address, _text in channel.answers].count(
             "banyak@x.example"
@@ -112,9 +114,9 @@ async def test_one_address_is_answered_some_times_a_minute_and_others_still_are(
                 "count": 1_000 - ANSWERS_A_MINUTE,
             }
         ]
-        later = ReplySender(replace(app, clock=lambda: NOON + timedelta(minutes=1)))
-        later.post([to("banyak@x.example")])
-        await later.settle()
+        next_minute = ReplySender(replace(app, clock=lambda: NOON + timedelta(minutes=1)))
+        next_minute.post([reply_to("banyak@x.example")])
+        await next_minute.settle()
     assert len(channel.answers) == ANSWERS_A_MINUTE + 2
 
 
@@ -125,18 +127,21 @@ async def test_a_stop_that_is_new_is_confirmed_however_much_was_answered(
     async with city(sqlite_url, tmp_path, channel) as app:
         answerer = ReplySender(app)
         answerer.post(
-            [*(to("banyak@x.example") for _ in range(10)), to("banyak@x.example", owed=True)]
+            [
+                *(reply_to("banyak@x.example") for _ in range(10)),
+                reply_to("banyak@x.example", owed=True),
+            ]
         )
         await answerer.settle()
     assert len(channel.answers) == ANSWERS_A_MINUTE + 1
 
 
 async def test_answers_beyond_what_may_wait_are_dropped(sqlite_url: str, tmp_path: Path) -> None:
-    slow = SlowAnswers(name="email")
+    slow = GatedAnswers(name="email")
     async with city(sqlite_url, tmp_path, slow) as app:
         answerer = ReplySender(app)
         with capture_logs() as logs:
-            answerer.post(to(f"warga{n}@x.example") for n in range(WAITING_LIMIT + 7))
+            answerer.post(reply_to(f"warga{n}@x.example") for n in range(WAITING_LIMIT + 7))
         assert [entry["count"] for entry in logs] == [7]
         await answerer.settle(0)
         assert slow.answers == []
@@ -152,12 +157,12 @@ async def test_an_answer_that_the_database_keeps_from_leaving_is_logged(
             lambda connection: connection.execute(text("ALTER TABLE custody RENAME TO away"))
         )
         with capture_logs() as logs:
-            answerer.post([to("warga@x.example")])
+            answerer.post([reply_to("warga@x.example")])
             await answerer.settle()
         app.database.write_now(
             lambda connection: connection.execute(text("ALTER TABLE away RENAME TO custody"))
         )
-        answerer.post([to("warga@x.example")])
+        answerer.post([reply_to("warga@x.example")])
         await answerer.settle()
     assert [(entry["event"], entry["outcome"]) for entry in logs] in (
         [("resident_not_answered", "OperationalError")],

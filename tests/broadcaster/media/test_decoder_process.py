@@ -1,5 +1,5 @@
-"""Pictures are decoded in a child: the same as by hand, within bounds, and the process that asks
-stays small.
+"""Pictures decoded in a child process: the result is the same as in-process, within bounds, and the
+calling process stays small.
 """
 
 import subprocess
@@ -47,20 +47,20 @@ def test_a_child_reads_what_media_reads(data: bytes) -> None:
     ],
 )
 def test_a_child_refuses_in_the_same_words(data: bytes) -> None:
-    with pytest.raises(BadPicture) as by_child:
+    with pytest.raises(BadPicture) as in_child:
         decoder_process.read(data)
-    with pytest.raises(BadPicture) as by_hand:
+    with pytest.raises(BadPicture) as in_process:
         images.read(data)
-    assert indonesian(by_child.value) == indonesian(by_hand.value)
+    assert indonesian(in_child.value) == indonesian(in_process.value)
 
 
 def test_the_largest_picture_takes_no_memory_of_the_process_that_asks() -> None:
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", PEAK], input=LARGEST, capture_output=True, check=True
     )
-    width, grown = done.stdout.split()
+    width, megabytes = process.stdout.split()
     assert int(width) == 1600
-    assert int(grown) < 20
+    assert int(megabytes) < 20
 
 
 @pytest.mark.parametrize(

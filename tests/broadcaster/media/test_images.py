@@ -1,5 +1,5 @@
-"""Pictures: told by content, turned upright, written anew without a word of metadata; what means
-harm is refused or undone.
+"""Pictures: recognised by content, turned upright, encoded anew without metadata; harmful ones are
+refused or made harmless.
 """
 
 import hashlib
@@ -19,15 +19,15 @@ from support import uploads
 KINDS = st.sampled_from(["JPEG", "PNG", "WEBP"])
 
 
-def opened(body: bytes) -> Image.Image:
-    """A file of ours, decoded."""
+def decoded(body: bytes) -> Image.Image:
+    """Return an encoded picture, decoded."""
     image = Image.open(io.BytesIO(body))
     image.load()
     return image
 
 
 def corners(image: Image.Image) -> list[str]:
-    """What stands in each quarter, clockwise from the top left."""
+    """Return the colour of each quarter, clockwise from the top left."""
     names = {(1, 0, 0): "red", (0, 1, 0): "green", (0, 0, 1): "blue", (1, 1, 1): "white"}
     width, height = image.size
     spots = [
@@ -36,29 +36,29 @@ def corners(image: Image.Image) -> list[str]:
         (width * 3 // 4, height * 3 // 4),
         (width // 4, height * 3 // 4),
     ]
-    found = []
+    colours = []
     for spot in spots:
         value = image.convert("RGB").getpixel(spot)
         assert isinstance(value, tuple)
-        found.append(names[tuple(int(part > 128) for part in value)])  # type: ignore[index]
-    return found
+        colours.append(names[tuple(int(part > 128) for part in value)])  # type: ignore[index]
+    return colours
 
 
 def refusal(data: bytes) -> str:
-    """Why an upload is refused."""
+    """Return the words with which an upload is refused."""
     with pytest.raises(BadPicture) as caught:
         images.read(data)
     return indonesian(caught.value)
 
 
-# --- what is taken ----------------------------------------------------------------------------------------
+# --- what is accepted -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_each_kind_becomes_a_jpeg_in_every_size(kind: str) -> None:
     picture = images.read(uploads.encoded(uploads.scene(2400, 1600), kind))
     assert set(picture.files) == set(VARIANTS)
-    sizes = {name: opened(body).size for name, body in picture.files.items()}
+    sizes = {name: decoded(body).size for name, body in picture.files.items()}
     assert sizes == {
         "web": (1600, 1067),
         "pesan": (1280, 853),
@@ -67,17 +67,17 @@ def test_each_kind_becomes_a_jpeg_in_every_size(kind: str) -> None:
     }
     assert (picture.width, picture.height) == sizes["web"]
     for body in picture.files.values():
-        assert opened(body).format == "JPEG"
-        assert corners(opened(body)) == ["red", "green", "blue", "white"]
+        assert decoded(body).format == "JPEG"
+        assert corners(decoded(body)) == ["red", "green", "blue", "white"]
 
 
-def test_the_name_a_file_bears_means_nothing() -> None:
+def test_a_file_is_recognised_by_content_and_not_by_name() -> None:
     assert images.kind_of(uploads.encoded(uploads.scene(), "PNG")) == "PNG"
     assert "bukan gambar" in refusal(b"gambar.jpg")
 
 
 def test_nothing_is_enlarged() -> None:
-    assert {opened(body).size for body in images.read(uploads.photo(300, 200)).files.values()} == {
+    assert {decoded(body).size for body in images.read(uploads.photo(300, 200)).files.values()} == {
         (300, 200)
     }
 
@@ -95,11 +95,11 @@ def test_the_same_upload_is_the_same_picture_and_its_id_names_its_bytes() -> Non
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
 def test_every_mode_of_png_is_read(mode: str) -> None:
     picture = images.read(uploads.encoded(Image.new(mode, (200, 100)), "PNG"))
-    assert opened(picture.files["web"]).mode == "RGB"
+    assert decoded(picture.files["web"]).mode == "RGB"
 
 
 def test_sixteen_bits_keep_their_brightness() -> None:
-    value = opened(
+    value = decoded(
         images.read(uploads.encoded(Image.new("I;16", (200, 100), 32_768), "PNG")).files["web"]
     ).getpixel((5, 5))
     assert value == (128, 128, 128)
@@ -107,7 +107,7 @@ def test_sixteen_bits_keep_their_brightness() -> None:
 
 def test_colours_for_print_are_read() -> None:
     assert corners(
-        opened(images.read(uploads.encoded(uploads.scene(mode="CMYK"))).files["web"])
+        decoded(images.read(uploads.encoded(uploads.scene(mode="CMYK"))).files["web"])
     ) == [
         "red",
         "green",
@@ -118,7 +118,7 @@ def test_colours_for_print_are_read() -> None:
 
 def test_what_is_transparent_shows_paper() -> None:
     clear = Image.new("RGBA", (200, 100), (255, 0, 0, 0))
-    assert opened(images.read(uploads.encoded(clear, "PNG")).files["web"]).getpixel((50, 50)) == (
+    assert decoded(images.read(uploads.encoded(clear, "PNG")).files["web"]).getpixel((50, 50)) == (
         255,
         255,
         255,
@@ -127,7 +127,7 @@ def test_what_is_transparent_shows_paper() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_photo_is_turned_as_its_camera_was_held(orientation: int) -> None:
-    as_people_see_it = [
+    upright = [
         ["red", "green", "blue", "white"],
         ["green", "red", "white", "blue"],
         ["blue", "white", "red", "green"],
@@ -138,7 +138,7 @@ def test_a_photo_is_turned_as_its_camera_was_held(orientation: int) -> None:
         ["green", "blue", "white", "red"],
     ]
     picture = images.read(uploads.turned(orientation))
-    assert corners(opened(picture.files["layar"])) == as_people_see_it[orientation - 1]
+    assert corners(decoded(picture.files["layar"])) == upright[orientation - 1]
     assert (picture.width, picture.height) == ((600, 900) if orientation > 4 else (900, 600))
 
 
@@ -146,7 +146,7 @@ def test_no_metadata_is_left() -> None:
     data = uploads.tagged()
     assert b"rahasia" in data
     for body in images.read(data).files.values():
-        image = opened(body)
+        image = decoded(body)
         assert not image.getexif()
         assert set(image.info) <= {
             "jfif",
@@ -161,10 +161,10 @@ def test_no_metadata_is_left() -> None:
 
 
 def test_a_colour_profile_is_applied_and_left_out() -> None:
-    swapped = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    picture = images.read(uploads.photo(icc_profile=swapped))
-    assert "icc_profile" not in opened(picture.files["web"]).info
-    assert corners(opened(picture.files["web"])) == ["red", "green", "blue", "white"]
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture = images.read(uploads.photo(icc_profile=profile))
+    assert "icc_profile" not in decoded(picture.files["web"]).info
+    assert corners(decoded(picture.files["web"])) == ["red", "green", "blue", "white"]
     assert images.read(uploads.photo(icc_profile=b"tidak ada profil")).width == 900
 
 
@@ -175,7 +175,7 @@ def test_what_messengers_get_stays_far_below_their_limits() -> None:
     assert picture.width + picture.height <= 10_000
 
 
-# --- what means harm --------------------------------------------------------------------------------------
+# --- what is harmful --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", uploads.polyglots())
@@ -214,9 +214,9 @@ def test_a_picture_that_is_also_something_else_is_only_a_picture_afterwards(name
     ],
 )  # fmt: skip
 def test_what_is_no_usable_picture_is_refused_with_what_to_do(data: bytes, word: str) -> None:
-    said = refusal(data)
-    assert word in said
-    assert said.endswith("lalu pilih lagi.") or "Pilih" in said or "Perkecil" in said
+    message = refusal(data)
+    assert word in message
+    assert message.endswith("lalu pilih lagi.") or "Pilih" in message or "Perkecil" in message
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -230,16 +230,16 @@ def test_a_cut_file_is_refused(kind: str, part: float) -> None:
 def test_a_bomb_is_refused_before_it_unpacks(size: tuple[int, int]) -> None:
     data = uploads.bomb(*size)
     assert len(data) < 150_000
-    begun = time.process_time()
+    start = time.process_time()
     assert "juta piksel" in refusal(data)
-    assert time.process_time() - begun < 0.1
+    assert time.process_time() - start < 0.1
 
 
 def test_a_head_that_names_a_huge_picture_is_believed_and_refused() -> None:
     assert "juta piksel" in refusal(uploads.lying_head(2**31 - 1, 2**31 - 1))
 
 
-def test_the_largest_that_is_taken_is_decoded() -> None:
+def test_the_largest_accepted_picture_is_decoded() -> None:
     assert images.read(uploads.encoded(Image.new("L", (8_000, 5_000)), "PNG")).width == 1600
 
 
@@ -249,19 +249,19 @@ def test_what_is_too_heavy_is_refused_unread() -> None:
 
 @settings(deadline=None, max_examples=150)
 @given(
-    at=st.floats(0, 1, exclude_max=True),
+    position=st.floats(0, 1, exclude_max=True),
     junk=st.binary(min_size=1, max_size=40),
     kind=st.sampled_from(["JPEG", "PNG", "WEBP"]),
 )
 def test_a_damaged_file_is_a_picture_or_a_refusal_and_never_anything_else(
-    at: float, junk: bytes, kind: str
+    position: float, junk: bytes, kind: str
 ) -> None:
     data = bytearray(uploads.encoded(uploads.scene(120, 90), kind))
-    place = int(at * len(data))
-    data[place : place + len(junk)] = junk
+    offset = int(position * len(data))
+    data[offset : offset + len(junk)] = junk
     try:
-        found = images.read(bytes(data))
+        picture = images.read(bytes(data))
     except BadPicture:
         return
-    assert isinstance(found, Picture)
-    assert all(opened(body).format == "JPEG" for body in found.files.values())
+    assert isinstance(picture, Picture)
+    assert all(decoded(body).format == "JPEG" for body in picture.files.values())

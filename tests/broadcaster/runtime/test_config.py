@@ -1,4 +1,4 @@
-"""Settings: what is wrong is told in words, all at once; what follows from other settings follows."""
+"""Settings: every error is reported in words, all at once; defaults follow from other settings."""
 
 import json
 from pathlib import Path
@@ -12,13 +12,13 @@ EMAIL = {"EMAIL_URL": "smtp://127.0.0.1:1", "EMAIL_FROM": "info@cimahi.example"}
 
 
 def problems(**variables: str) -> list[str]:
-    """What reading these variables complains of."""
-    with pytest.raises(BadSettings) as caught:
+    """Return the complaints about these variables, line by line."""
+    with pytest.raises(BadSettings) as error:
         config.read(variables)
-    return str(caught.value).splitlines()
+    return str(error.value).splitlines()
 
 
-def test_everything_wrong_is_told_at_once_by_variable() -> None:
+def test_everything_wrong_is_reported_at_once_by_variable() -> None:
     assert problems(
         BROADCASTER_PORT="abc",
         BROADCASTER_LEASE="0",
@@ -43,18 +43,18 @@ def test_no_problem_quotes_the_value() -> None:
 def test_the_base_url_follows_the_port_unless_given() -> None:
     assert config.read({}).settings.base_url == "http://127.0.0.1:8000"
     assert config.read({"BROADCASTER_PORT": "8077"}).settings.base_url == "http://127.0.0.1:8077"
-    given = {"BROADCASTER_PORT": "8077", "BROADCASTER_BASE_URL": "https://info.example.go.id/"}
-    assert config.read(given).settings.base_url == "https://info.example.go.id"
+    variables = {"BROADCASTER_PORT": "8077", "BROADCASTER_BASE_URL": "https://info.example.go.id/"}
+    assert config.read(variables).settings.base_url == "https://info.example.go.id"
 
 
-def test_an_unknown_channel_is_refused_with_those_there_are() -> None:
+def test_an_unknown_channel_is_refused_with_the_known_ones() -> None:
     (problem,) = problems(BROADCASTER_CHANNELS="display faks")
     assert problem.startswith(
         "BROADCASTER_CHANNELS menyebut 'faks', yang bukan kanal. Yang ada: display, email,"
     )
 
 
-def test_a_channel_that_is_half_set_up_is_told_by_what_it_lacks() -> None:
+def test_a_channel_that_is_half_set_up_is_reported_by_what_it_lacks() -> None:
     assert problems(EMAIL_URL="smtp://127.0.0.1:1") == ["Setelan belum diisi: EMAIL_FROM"]
 
 
@@ -72,6 +72,7 @@ def test_a_redis_url_of_another_kind_is_refused() -> None:
 
 
 def open_names(**variables: str) -> set[str]:
+    """Return the names of the open channels under these variables."""
     loaded = config.read(variables)
     return {name for name in loaded.modules if loaded.is_open(name)}
 
@@ -113,8 +114,8 @@ def test_the_settings_never_show_what_is_secret() -> None:
 def test_the_database_is_a_file_in_the_data_folder_unless_given(tmp_path: Path) -> None:
     settings = config.read({"BROADCASTER_DATA_DIR": str(tmp_path)}).settings
     assert settings.database == f"sqlite:///{tmp_path / 'siaran.db'}"
-    given = "postgresql://siaran@db/siaran"
-    assert config.read({"BROADCASTER_DATABASE_URL": given}).settings.database == given
+    url = "postgresql://siaran@db/siaran"
+    assert config.read({"BROADCASTER_DATABASE_URL": url}).settings.database == url
 
 
 def test_the_domain_is_the_base_urls_host_unless_given() -> None:
@@ -143,7 +144,7 @@ def test_commands_in_a_demos_folder_join_the_demo(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", "3", ""])
-def test_a_demos_folder_that_is_spoilt_is_told(tmp_path: Path, content: str) -> None:
+def test_a_demos_folder_that_is_broken_is_reported(tmp_path: Path, content: str) -> None:
     (tmp_path / "simulation.json").write_text(content)
     with pytest.raises(BadSettings, match=r"simulation\.json rusak"):
         config.read({"BROADCASTER_DATA_DIR": str(tmp_path)})
@@ -161,7 +162,7 @@ SIGN_ON = {
 }
 
 
-def test_three_settings_plug_single_sign_on_in_and_fewer_are_told() -> None:
+def test_three_settings_turn_single_sign_on_on_and_fewer_are_refused() -> None:
     settings = config.read(SIGN_ON).settings
     assert (settings.oidc_issuer, settings.oidc_role_claim) == (
         "https://masuk.cimahi.example",
@@ -176,7 +177,7 @@ def test_three_settings_plug_single_sign_on_in_and_fewer_are_told() -> None:
     ]
 
 
-def test_what_is_wrong_with_single_sign_on_is_told_by_its_own_name() -> None:
+def test_what_is_wrong_with_single_sign_on_is_reported_by_variable() -> None:
     roles = "berisi pasangan nilai=peran; peran yang ada: penyusun, penyetuju, operator-layar, pengelola"
     assert problems(
         **{**SIGN_ON, "OIDC_ISSUER": "http://masuk.cimahi.example", "OIDC_ROLES": "tulis=raja"}
@@ -194,11 +195,11 @@ def test_what_is_wrong_with_single_sign_on_is_told_by_its_own_name() -> None:
 
 def test_what_single_sign_on_asks_for_is_a_setting_that_holds_openid() -> None:
     assert config.read(SIGN_ON).settings.oidc_scope == "openid profile email"
-    for given in ("openid roles", "openid,roles", " openid,  roles "):
-        assert config.read({**SIGN_ON, "OIDC_SCOPE": given}).settings.oidc_scope == "openid roles"
-    without = ["OIDC_SCOPE: harus memuat openid, misalnya: openid profile email roles."]
-    assert problems(**SIGN_ON, OIDC_SCOPE="profile email") == without
-    assert problems(**SIGN_ON, OIDC_SCOPE="OpenID") == without
+    for scope in ("openid roles", "openid,roles", " openid,  roles "):
+        assert config.read({**SIGN_ON, "OIDC_SCOPE": scope}).settings.oidc_scope == "openid roles"
+    no_openid = ["OIDC_SCOPE: harus memuat openid, misalnya: openid profile email roles."]
+    assert problems(**SIGN_ON, OIDC_SCOPE="profile email") == no_openid
+    assert problems(**SIGN_ON, OIDC_SCOPE="OpenID") == no_openid
     assert problems(**SIGN_ON, OIDC_SCOPE='openid "x"') == [
         "OIDC_SCOPE: berisi huruf atau tanda yang tidak boleh."
     ]

@@ -1,4 +1,4 @@
-"""Open files: raised to what the system grants, in the process that serves."""
+"""The limit on open files: raised to what the system grants, in the process that serves."""
 
 import subprocess
 import sys
@@ -10,11 +10,11 @@ RAISING = "from broadcaster.runtime.file_limits import file_limit, raise_file_li
 
 
 def test_a_low_limit_is_raised_to_what_the_system_grants() -> None:
-    limited = f"ulimit -Sn 256 && ulimit -Hn 800 && exec {sys.executable} -c '{RAISING}'"
-    said = subprocess.run(
-        ["/bin/sh", "-c", limited], stdout=subprocess.PIPE, check=True, text=True
+    command_line = f"ulimit -Sn 256 && ulimit -Hn 800 && exec {sys.executable} -c '{RAISING}'"
+    output = subprocess.run(
+        ["/bin/sh", "-c", command_line], stdout=subprocess.PIPE, check=True, text=True
     ).stdout
-    assert said.strip() == "(256, 800) 800 (800, 800)"
+    assert output.strip() == "(256, 800) 800 (800, 800)"
 
 
 def test_the_limit_now_is_never_above_the_one_that_can_be_had() -> None:

@@ -1,4 +1,4 @@
-"""A worker's sign of life: young and of a living process, or the lane is silent."""
+"""The heartbeat of a worker: recent and of a living process, or the lane is silent."""
 
 import errno
 import os
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -27,6 +28,17 @@ def database() -> Iterator[str]:
         heartbeat.folder(name).rmdir()
 
 
+def dead_sign(database: str) -> Path:
+    """Return the path of a sign of a process that has ended, in the emergency lane."""
+    process = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return heartbeat.folder(database) / f"emergency-{process.stdout.strip()}"
+
+
 def test_a_lane_lives_while_its_worker_gives_signs(database: str) -> None:
     assert silent(database, LANES, time.time()) == ["emergency", "routine"]
     worker = Pulse(database, "emergency")
@@ -43,31 +55,25 @@ def test_a_worker_that_hangs_is_silent(database: str) -> None:
 
 
 def test_the_sign_of_a_dead_process_counts_for_nothing_and_goes(database: str) -> None:
-    dead = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    sign = dead_sign(database)
     Pulse(database, "routine").beat()
-    left = heartbeat.folder(database) / f"emergency-{dead.stdout.strip()}"
-    left.touch()
+    sign.touch()
     assert silent(database, LANES, time.time()) == ["emergency"]
     Pulse(database, "routine").beat()
-    assert not left.exists()
+    assert not sign.exists()
     assert {sign.name for sign in heartbeat.folder(database).iterdir()} == {
         f"routine-{os.getpid()}"
     }
 
 
-def denied(_pid: int, _signal: int) -> None:
-    """What the system says of another user's process."""
+def deny_signal(_pid: int, _signal: int) -> None:
+    """Fail as the system does for another user's process."""
     raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 def test_another_users_process_lives() -> None:
-    assert heartbeat.runs(1)  # who is not root is denied it by the system itself
-    assert heartbeat.runs(1, denied)
+    assert heartbeat.runs(1)  # the system itself denies it to all but root
+    assert heartbeat.runs(1, deny_signal)
 
 
 def test_a_number_that_no_process_can_have_is_nobodys() -> None:
@@ -75,19 +81,13 @@ def test_a_number_that_no_process_can_have_is_nobodys() -> None:
 
 
 def test_a_worker_lives_though_the_signs_of_dead_ones_stay(database: str) -> None:
-    dead = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    stuck = heartbeat.folder(database) / f"emergency-{dead.stdout.strip()}"
-    stuck.mkdir(parents=True, mode=0o700)  # which cannot be unlinked, whoever asks
+    sign = dead_sign(database)
+    sign.mkdir(parents=True, mode=0o700)  # a folder, which cannot be unlinked
     worker = Pulse(database, "routine")
     try:
-        with pytest.raises(OSError, match=stuck.name):
+        with pytest.raises(OSError, match=sign.name):
             worker.beat()
         worker.beat()
         assert silent(database, LANES, time.time()) == ["emergency"]
     finally:
-        stuck.rmdir()
+        sign.rmdir()

@@ -1,4 +1,4 @@
-"""The words: the same keys in every language, the same places to fill, none missing, none unused."""
+"""The catalogues: the same keys and placeholders in every language, none missing, none unused."""
 
 import re
 from pathlib import Path
@@ -16,22 +16,22 @@ CATALOGUES = sorted(path.name for path in (i18n.FOLDER / "id").glob("*.po"))
 
 
 def entries(lang: str, catalogue: str) -> dict[str, list[str]]:
-    """Key and texts of a catalogue."""
+    """Return the texts of a catalogue by key."""
     with (i18n.FOLDER / lang / catalogue).open("rb") as file:
-        found = read_po(file, locale=lang, abort_invalid=True)
+        catalogue_file = read_po(file, locale=lang, abort_invalid=True)
     return {
         (message.id[0] if isinstance(message.id, tuple | list) else str(message.id)): (
             list(message.string)
             if isinstance(message.string, tuple | list)
             else [str(message.string)]
         )
-        for message in found
+        for message in catalogue_file
         if message.id
     }
 
 
-def places(text: str) -> set[str]:
-    """The {names} in a text."""
+def placeholders(text: str) -> set[str]:
+    """Return the {names} in a text."""
     return {name for _, name, _, _ in Formatter().parse(text) if name}
 
 
@@ -44,12 +44,12 @@ def test_every_language_has_the_same_keys(catalogue: str) -> None:
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("catalogue", CATALOGUES)
-def test_no_text_is_empty_and_all_name_the_same_places(catalogue: str, lang: str) -> None:
+def test_no_text_is_empty_and_all_have_the_same_placeholders(catalogue: str, lang: str) -> None:
     source = entries("id", catalogue)
     for key, texts in entries(lang, catalogue).items():
         assert all(text.strip() for text in texts), key
         for text in texts:
-            assert places(text) == places(source[key][0]), key
+            assert placeholders(text) == placeholders(source[key][0]), key
 
 
 @pytest.mark.parametrize("catalogue", CATALOGUES)
@@ -74,11 +74,11 @@ def test_every_key_that_a_page_names_exists_and_every_key_is_used() -> None:
         for status in (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503)
         for part in ("title", "advice", "api")
     }
-    prefixes = {piece for piece in quoted if piece.endswith(".")}
+    prefixes = {prefix for prefix in quoted if prefix.endswith(".")}
     unused = {
         key
         for key in entries("id", "web.po")
-        if key not in quoted and not any(key.startswith(p) for p in prefixes)
+        if key not in quoted and not any(key.startswith(prefix) for prefix in prefixes)
     }
     assert unused == set()
 

@@ -1,4 +1,4 @@
-"""The alarm of the inbox: what waits too long is an error in the log, once a minute, whoever looks."""
+"""The alarm of the inbox: an event that waits too long is an error in the log, once a minute."""
 
 import pytest
 from sqlalchemy import insert
@@ -12,8 +12,8 @@ from broadcaster.store.tables import receipt
 NOW = 1_000_000.0
 
 
-def wait_since(database: Database, priority: int, seconds: float) -> None:
-    """Something of this priority has been due for so long."""
+def store_overdue(database: Database, priority: int, seconds: float) -> None:
+    """Store an event of this priority that has been due for so many seconds."""
     values = {
         "channel": "email",
         "dedupe": f"{priority}.{seconds}".encode(),
@@ -38,22 +38,22 @@ def wait_since(database: Database, priority: int, seconds: float) -> None:
 def test_each_kind_has_its_limit(
     database: Database, priority: int, in_time: float, too_long: float
 ) -> None:
-    wait_since(database, priority, in_time)
+    store_overdue(database, priority, in_time)
     assert database.read_now(find_overdue, NOW) == []
-    wait_since(database, priority, too_long)
+    store_overdue(database, priority, too_long)
     assert database.read_now(find_overdue, NOW) == [
         OverdueEvents(kind=inbox.KINDS[priority], seconds=too_long)
     ]
 
 
 def test_what_matches_nothing_may_wait_for_days(database: Database) -> None:
-    wait_since(database, inbox.UNMATCHED, 700_000)
+    store_overdue(database, inbox.UNMATCHED, 700_000)
     assert database.read_now(find_overdue, NOW) == []
 
 
 async def test_the_alarm_is_raised_once_a_minute_while_it_lasts(database: Database) -> None:
-    wait_since(database, inbox.STATUSES, 100)
-    wait_since(database, inbox.WORDS, 12)
+    store_overdue(database, inbox.STATUSES, 100)
+    store_overdue(database, inbox.WORDS, 12)
     alarm = InboxAlarm()
     with capture_logs() as logs:
         for seconds in range(70):
@@ -70,7 +70,7 @@ async def test_the_alarm_is_raised_once_a_minute_while_it_lasts(database: Databa
 
 
 async def test_nothing_late_is_no_alarm(database: Database) -> None:
-    wait_since(database, inbox.WORDS, 1)
+    store_overdue(database, inbox.WORDS, 1)
     with capture_logs() as logs:
         await InboxAlarm().look(database, NOW)
     assert logs == []

@@ -1,5 +1,5 @@
-"""Locks of one machine: a data folder serves one program, a lease ends at once with the process
-that took it.
+"""Locks of one machine: one program for each data folder; a lease ends with the process that took
+it.
 """
 
 import os

@@ -1,6 +1,4 @@
-"""Logs of the serving processes: lines of JSON on standard error, and errors without the values
-they quote.
-"""
+"""Logs of the serving processes: JSON lines on standard error, errors without quoted values."""
 
 import json
 import subprocess
@@ -31,16 +29,16 @@ except ZeroDivisionError:
 
 
 def lines(*, quiet: bool, level: str = "") -> list[str]:
-    """What a process that logs says, on standard error."""
-    done = subprocess.run(
+    """Return the lines of standard error of a process that logs."""
+    process = subprocess.run(
         [sys.executable, "-c", LOGGING.format(quiet=quiet, level=level)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout == ""
-    return done.stderr.splitlines()
+    assert process.stdout == ""
+    return process.stderr.splitlines()
 
 
 def test_each_event_is_one_line_of_json_with_level_and_time() -> None:
@@ -53,10 +51,10 @@ def test_each_event_is_one_line_of_json_with_level_and_time() -> None:
 
 
 def test_libraries_speak_only_when_something_is_wrong() -> None:
-    said = "\n".join(lines(quiet=False))
-    assert "0812-3456-7890" not in said
-    assert "chatter" not in said
-    assert "ERROR telegram.ext told" in said
+    output = "\n".join(lines(quiet=False))
+    assert "0812-3456-7890" not in output
+    assert "chatter" not in output
+    assert "ERROR telegram.ext told" in output
 
 
 def test_quiet_keeps_to_warnings() -> None:
@@ -74,23 +72,23 @@ def test_quiet_keeps_to_warnings() -> None:
     ],
 )
 def test_a_level_that_is_set_holds_however_quiet(level: str, events: list[str]) -> None:
-    written = lines(quiet=True, level=level)
-    assert [json.loads(line)["event"] for line in written if line.startswith("{")] == events
+    output = lines(quiet=True, level=level)
+    assert [json.loads(line)["event"] for line in output if line.startswith("{")] == events
 
 
 # --- errors without values ------------------------------------------------------------------------------
 
 
-def broken() -> Exception:
-    """An error out of our own code that quotes what it was given."""
+def seal_error() -> Exception:
+    """Return an error of our own code that quotes the value that it was given."""
     with pytest.raises(SealBroken) as caught:
         Vault(b"0" * 32).open("email", b"siti@contoh.example")
     return caught.value
 
 
-def test_an_error_is_told_by_its_kind_and_our_line_never_by_its_message() -> None:
-    text = describe_error(broken())
-    assert text.startswith(f"{type(broken()).__name__} in subscribers/vault.py:")
+def test_an_error_is_described_by_its_kind_and_our_line_never_by_its_message() -> None:
+    text = describe_error(seal_error())
+    assert text.startswith(f"{type(seal_error()).__name__} in subscribers/vault.py:")
     assert "siti" not in text
 
 
@@ -105,7 +103,7 @@ def test_an_error_from_elsewhere_names_the_last_line_of_ours() -> None:
         assert "subscribers/vault.py:" in describe_error(error)
 
 
-def test_a_group_of_errors_is_told_by_its_parts_each_kind_once() -> None:
+def test_a_group_of_errors_is_described_by_its_parts_each_kind_once() -> None:
     group = ExceptionGroup(
         "rahasia", [ValueError("0812"), ExceptionGroup("x", [KeyError("0813"), ValueError("0814")])]
     )

@@ -1,4 +1,4 @@
-"""A misspelt variable is named at the start; one of another program is let be."""
+"""Misspelt variables: named at the start; those of other programs are left alone."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -9,7 +9,7 @@ from broadcaster.runtime.config import BadSettings
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"),
+    ("name", "suggestion"),
     [
         ("BROADCASTER_TRUSTED_PROXIE", "BROADCASTER_TRUSTED_PROXIES"),
         ("BROADCASTER_BASEURL", "BROADCASTER_BASE_URL"),
@@ -26,12 +26,12 @@ from broadcaster.runtime.config import BadSettings
         ("Email_From", "EMAIL_FROM"),
     ],
 )
-def test_a_slip_of_the_pen_is_named_with_what_was_meant(name: str, meant: str) -> None:
-    with pytest.raises(BadSettings, match=rf"{name} bukan setelan\. Maksud Anda {meant}\?"):
+def test_a_slip_of_the_pen_is_named_with_what_was_meant(name: str, suggestion: str) -> None:
+    with pytest.raises(BadSettings, match=rf"{name} bukan setelan\. Maksud Anda {suggestion}\?"):
         config.read({name: "x"})
 
 
-def test_all_slips_are_told_at_once_beside_what_else_is_wrong() -> None:
+def test_all_slips_are_reported_at_once_beside_what_else_is_wrong() -> None:
     with pytest.raises(BadSettings) as caught:
         config.read({"BROADCASTER_PORT": "abc", "BROADCASTER_ZZZ": "1", "EMAIL_FORM": "x"})
     assert str(caught.value).splitlines() == [
@@ -41,7 +41,7 @@ def test_all_slips_are_told_at_once_beside_what_else_is_wrong() -> None:
     ]
 
 
-def test_a_variable_of_another_program_is_said_and_not_refused() -> None:
+def test_a_variable_of_another_program_is_reported_and_not_refused() -> None:
     loaded = config.read(
         {"EMAIL_SMARTHOST": "mail", "TELEGRAM_CHAT": "7", "DATABASE_URL": "x", "PATH": "/bin"}
     )
@@ -54,7 +54,7 @@ def test_a_variable_of_another_program_is_said_and_not_refused() -> None:
     assert [entry["sentence"] for entry in entries] == list(loaded.unknown)
 
 
-def test_every_setting_there_is_is_known() -> None:
+def test_every_setting_is_known() -> None:
     loaded = config.read({})
     names = [settings.variable(name) for name in settings.Settings.model_fields]
     names += [name for module in loaded.modules.values() for name in module.Settings.variables()]

@@ -1,6 +1,4 @@
-"""The queue before Argon2: bounded, in the order that is fair, and with places that strangers
-cannot take.
-"""
+"""The queue before Argon2: bounded, fair, and with places that strangers cannot take."""
 
 import asyncio
 import os
@@ -22,8 +20,8 @@ from support.waiting import until
 
 
 @asynccontextmanager
-async def held() -> AsyncIterator[PasswordHasher]:
-    """A hasher that looks at one password until the block ends."""
+async def busy_hasher() -> AsyncIterator[PasswordHasher]:
+    """Run a hasher that is busy with one password until the block ends."""
     hasher, free = PasswordHasher(), threading.Event()
     first = asyncio.create_task(hasher.run(free.wait))
     await asyncio.sleep(0)
@@ -36,14 +34,16 @@ async def held() -> AsyncIterator[PasswordHasher]:
         hasher.close()
 
 
-def queued(hasher: PasswordHasher, done: list[str], name: str, rank: int) -> asyncio.Task[None]:
-    """Somebody who waits to have a password looked at; `done` tells the order."""
+def queue_check(
+    hasher: PasswordHasher, done: list[str], name: str, rank: int
+) -> asyncio.Task[None]:
+    """Queue a password check; `done` records the order in which they run."""
     return asyncio.create_task(hasher.run(lambda: done.append(name), rank=rank))
 
 
 async def test_more_strangers_than_may_wait_are_turned_away_at_once() -> None:
-    async with held() as hasher:
-        strangers = [queued(hasher, [], "x", 0) for _ in range(STRANGER_PLACES + 3)]
+    async with busy_hasher() as hasher:
+        strangers = [queue_check(hasher, [], "x", 0) for _ in range(STRANGER_PLACES + 3)]
         await until(lambda: sum(task.done() for task in strangers) == 3)
         assert hasher.waiting == STRANGER_PLACES
         assert [isinstance(task.exception(), Busy) for task in strangers[-3:]] == [True] * 3
@@ -52,10 +52,10 @@ async def test_more_strangers_than_may_wait_are_turned_away_at_once() -> None:
 
 async def test_strangers_take_no_place_from_who_is_known_and_the_known_go_first() -> None:
     done: list[str] = []
-    async with held() as hasher:
-        strangers = [queued(hasher, done, "stranger", 0) for _ in range(STRANGER_PLACES)]
+    async with busy_hasher() as hasher:
+        strangers = [queue_check(hasher, done, "stranger", 0) for _ in range(STRANGER_PLACES)]
         await until(lambda: hasher.waiting == STRANGER_PLACES)
-        known = [queued(hasher, done, "known", KNOWN) for _ in range(KNOWN_PLACES)]
+        known = [queue_check(hasher, done, "known", KNOWN) for _ in range(KNOWN_PLACES)]
         await until(lambda: hasher.waiting == STRANGER_PLACES + KNOWN_PLACES)
         with pytest.raises(Busy):
             await hasher.run(list, rank=KNOWN)
@@ -65,12 +65,13 @@ async def test_strangers_take_no_place_from_who_is_known_and_the_known_go_first(
 
 async def test_who_has_tried_least_goes_first_and_a_full_queue_turns_the_busiest_away() -> None:
     done: list[str] = []
-    async with held() as hasher:
+    async with busy_hasher() as hasher:
         busy = [
-            queued(hasher, done, f"tried {rank}", rank) for rank in range(1, STRANGER_PLACES + 1)
+            queue_check(hasher, done, f"tried {rank}", rank)
+            for rank in range(1, STRANGER_PLACES + 1)
         ]
         await until(lambda: hasher.waiting == STRANGER_PLACES)
-        fresh = queued(hasher, done, "fresh", 0)
+        fresh = queue_check(hasher, done, "fresh", 0)
         await until(lambda: busy[-1].done())
         assert isinstance(busy[-1].exception(), Busy)
         assert not fresh.done()
@@ -80,8 +81,11 @@ async def test_who_has_tried_least_goes_first_and_a_full_queue_turns_the_busiest
 
 async def test_who_leaves_while_waiting_holds_nobody_up() -> None:
     done: list[str] = []
-    async with held() as hasher:
-        leaving, staying = queued(hasher, done, "leaves", 0), queued(hasher, done, "stays", 1)
+    async with busy_hasher() as hasher:
+        leaving, staying = (
+            queue_check(hasher, done, "leaves", 0),
+            queue_check(hasher, done, "stays", 1),
+        )
         await until(lambda: hasher.waiting == 2)
         leaving.cancel()
         await until(leaving.done)

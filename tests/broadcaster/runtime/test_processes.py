@@ -1,6 +1,4 @@
-"""The embedded defaults: Valkey as a child, children that live and die with the program, locks of
-the data folder.
-"""
+"""The embedded Valkey, and child processes that live and die with the program."""
 
 import asyncio
 import os
@@ -22,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def pid_of(url: str) -> int:
-    """The server's process id; 0 while it does not answer."""
+    """Return the server's process id; 0 while it does not answer."""
     try:
         with redis.Redis.from_url(url) as client:
             return int(client.info("server")["process_id"])
@@ -31,19 +29,19 @@ def pid_of(url: str) -> int:
 
 
 def python(code: str, *arguments: object) -> list[str]:
-    """A command that runs `code`."""
+    """Return a command that runs `code`."""
     return [sys.executable, "-c", code, *map(str, arguments)]
 
 
 def start(code: str, *arguments: object) -> "subprocess.Popen[str]":
-    """Run `code` in the project's folder; it says on its output when it is ready."""
+    """Run `code` in the project's folder; it prints a line when it is ready."""
     return subprocess.Popen(
         python(code, *arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
 
 
-class Heard:
-    """Collects what is said, as an operator would read it."""
+class MessageLog:
+    """The lines that an operator would read; `text in log` looks for a part of one."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -85,30 +83,30 @@ async def test_what_valkey_holds_outlives_a_stop(tmp_path: Path) -> None:
 
 
 async def test_a_killed_valkey_comes_back_at_the_same_place_with_its_data(tmp_path: Path) -> None:
-    heard = Heard()
-    async with valkey(tmp_path, say=heard) as url:
+    log = MessageLog()
+    async with valkey(tmp_path, say=log) as url:
         with redis.Redis.from_url(url) as client:
             client.set("ring", "1")
-        killed = pid_of(url)
-        os.kill(killed, signal.SIGKILL)
-        await until(lambda: pid_of(url) not in (0, killed), what="a new server")
+        killed_pid = pid_of(url)
+        os.kill(killed_pid, signal.SIGKILL)
+        await until(lambda: pid_of(url) not in (0, killed_pid), what="a new server")
         with redis.Redis.from_url(url) as client:
             assert client.get("ring") == b"1"
-    assert "SIGKILL" in heard
+    assert "SIGKILL" in log
 
 
 async def test_a_file_that_valkey_cannot_read_is_set_aside(tmp_path: Path) -> None:
     async with valkey(tmp_path) as url:
         with redis.Redis.from_url(url) as client:
             client.set("ring", "1")
-    stored = tmp_path / "valkey" / "appendonlydir"
-    (broken,) = stored.glob("*.incr.aof")
+    append_files = tmp_path / "valkey" / "appendonlydir"
+    (broken,) = append_files.glob("*.incr.aof")
     broken.write_bytes(b"*3\r\n$3\r\nSET\r\nrubbish" * 40)
-    heard = Heard()
-    async with valkey(tmp_path, say=heard) as url:
+    log = MessageLog()
+    async with valkey(tmp_path, say=log) as url:
         with redis.Redis.from_url(url) as client:
             assert client.get("ring") is None
-    assert "disisihkan" in heard
+    assert "disisihkan" in log
     assert (tmp_path / "valkey" / "appendonlydir.rusak").is_dir()
 
 
@@ -132,7 +130,7 @@ async def test_another_process_finds_the_running_valkey_by_the_data_folder(tmp_p
     assert running_valkey(tmp_path) == ""
     (tmp_path / "valkey" / "url").write_text(url)
     assert running_valkey(tmp_path) == "", (
-        "a note left by a killed process names a socket that nobody serves"
+        "the file of a killed process names a socket that nobody serves"
     )
 
 
@@ -177,62 +175,62 @@ _SAY_AND_WAIT = "import signal, time; print('siap', flush=True); time.sleep(600)
 _STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('siap', flush=True); time.sleep(600)"
 
 
-async def test_a_child_that_dies_is_started_again_and_it_is_said() -> None:
-    heard = Heard()
-    async with Children(say=heard) as children:
+async def test_a_child_that_dies_is_started_again_and_that_is_reported() -> None:
+    log = MessageLog()
+    async with Children(say=log) as children:
         children.start("pekerja", python(_SAY_AND_WAIT))
-        await until(lambda: "pekerja | siap" in heard)
+        await until(lambda: "pekerja | siap" in log)
         first = children.pids()["pekerja"]
         os.kill(first, signal.SIGKILL)
         await until(lambda: children.pids().get("pekerja") not in (None, first))
-        await until(lambda: heard.lines.count("pekerja | siap") == 2)
-    assert "pekerja | berakhir (sinyal SIGKILL); dimulai lagi dalam 0.2 dtk" in heard.lines
+        await until(lambda: log.lines.count("pekerja | siap") == 2)
+    assert "pekerja | berakhir (sinyal SIGKILL); dimulai lagi dalam 0.2 dtk" in log.lines
 
 
 async def test_a_child_that_keeps_dying_is_started_ever_more_slowly() -> None:
-    heard = Heard()
-    async with Children(say=heard) as children:
+    log = MessageLog()
+    async with Children(say=log) as children:
         children.start("rusak", python("raise SystemExit(3)"))
-        await until(lambda: len([line for line in heard.lines if "berakhir (kode 3)" in line]) == 3)
-    waits = [float(line.split()[-2]) for line in heard.lines if "berakhir" in line]
+        await until(lambda: len([line for line in log.lines if "berakhir (kode 3)" in line]) == 3)
+    waits = [float(line.split()[-2]) for line in log.lines if "berakhir" in line]
     assert waits[:3] == [0.2, 0.4, 0.8]
 
 
 async def test_children_end_with_their_block_even_stubborn_ones() -> None:
-    heard = Heard()
-    async with Children(say=heard, grace=0.3) as children:
+    log = MessageLog()
+    async with Children(say=log, grace=0.3) as children:
         children.start("baik", python(_SAY_AND_WAIT))
         children.start("bandel", python(_STUBBORN))
-        await until(lambda: {"baik | siap", "bandel | siap"} <= set(heard.lines))
+        await until(lambda: {"baik | siap", "bandel | siap"} <= set(log.lines))
         pids = children.pids()
         assert set(pids) == {"baik", "bandel"}
     assert not any(runs(pid) for pid in pids.values())
     assert children.pids() == {}
-    assert "berakhir" not in heard, "an end that was asked for is no news"
+    assert "berakhir" not in log, "an end that was asked for is no news"
 
 
 async def test_children_get_the_environment_they_are_given() -> None:
-    heard = Heard()
-    async with Children(say=heard) as children:
+    log = MessageLog()
+    async with Children(say=log) as children:
         children.start(
             "anak",
             python("import os, time; print(os.environ['KATA'], flush=True); time.sleep(600)"),
             environ={"KATA": "halo"},
         )
-        await until(lambda: "anak | halo" in heard)
+        await until(lambda: "anak | halo" in log)
 
 
-async def test_a_childs_long_or_broken_lines_are_told_whole() -> None:
-    heard = Heard()
-    async with Children(say=heard) as children:
+async def test_a_childs_long_or_broken_lines_are_passed_on_whole() -> None:
+    log = MessageLog()
+    async with Children(say=log) as children:
         code = "import sys, time; sys.stdout.buffer.write(b'\\xff' + b'x' * 200_000 + b'\\n'); sys.stdout.flush(); time.sleep(600)"
         children.start("anak", python(code))
-        await until(lambda: heard.lines)
-    assert len(heard.lines[0]) == len("anak | ") + 200_001
+        await until(lambda: log.lines)
+    assert len(log.lines[0]) == len("anak | ") + 200_001
 
 
 async def test_two_children_cannot_bear_one_name() -> None:
-    async with Children(say=Heard()) as children:
+    async with Children(say=MessageLog()) as children:
         children.start("anak", python(_SAY_AND_WAIT))
         with pytest.raises(ValueError, match="anak"):
             children.start("anak", python(_SAY_AND_WAIT))
@@ -281,5 +279,5 @@ async def test_the_starter_passes_on_signals_and_exit_codes(platform: str) -> No
 def test_a_child_of_a_parent_that_is_already_dead_does_not_start() -> None:
     command = tied(python("print('alive')"), platform="linux")
     command[command.index(str(os.getpid()))] = "1"
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (1, "")
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert (process.returncode, process.stdout) == (1, "")

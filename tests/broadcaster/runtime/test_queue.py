@@ -1,5 +1,5 @@
-"""The doorbell on a real Valkey: rings that wait, rings that are dropped while it is away or
-silent, and its return.
+"""The queue that wakes workers, on a real Valkey: rings that wait, and rings that are dropped while
+the server is away or silent.
 """
 
 import asyncio
@@ -20,16 +20,17 @@ NOWHERE = "redis://127.0.0.1:1/0"
 
 @asynccontextmanager
 async def queue(url: str) -> AsyncIterator[Queue]:
-    opened = Queue(url)
+    """Open a queue until the block ends."""
+    open_queue = Queue(url)
     try:
-        yield opened
+        yield open_queue
     finally:
-        await opened.aclose()
+        await open_queue.aclose()
 
 
 @asynccontextmanager
 async def silent_server() -> AsyncIterator[str]:
-    """The URL of a server that takes connections and never says a word."""
+    """Yield the URL of a server that accepts connections and never answers."""
     writers: list[asyncio.StreamWriter] = []
 
     async def listen(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -43,15 +44,18 @@ async def silent_server() -> AsyncIterator[str]:
 
 
 async def test_each_ring_waits_in_the_queue_of_its_lane(valkey_url: str) -> None:
-    async with queue(valkey_url) as bell:
-        assert [await bell.ring("email", "routine") for _ in range(3)] == [True] * 3
-        assert await bell.ring("email", "emergency")
-        assert {lane: await bell.waiting(lane) for lane in LANES} == {"emergency": 1, "routine": 3}
+    async with queue(valkey_url) as ring_queue:
+        assert [await ring_queue.ring("email", "routine") for _ in range(3)] == [True] * 3
+        assert await ring_queue.ring("email", "emergency")
+        assert {lane: await ring_queue.waiting(lane) for lane in LANES} == {
+            "emergency": 1,
+            "routine": 3,
+        }
 
 
 async def test_a_ring_names_channel_and_lane_and_carries_no_work(valkey_url: str) -> None:
-    async with queue(valkey_url) as bell:
-        await bell.ring("telegram", "routine")
+    async with queue(valkey_url) as ring_queue:
+        await ring_queue.ring("telegram", "routine")
     with redis.Redis.from_url(valkey_url) as client:
         (job_id,) = client.zrange(queue_name("routine"), 0, -1)
         body = client.get(f"{job_key_prefix}{job_id.decode()}")
@@ -62,21 +66,21 @@ async def test_a_ring_names_channel_and_lane_and_carries_no_work(valkey_url: str
 async def test_every_ring_is_a_job_of_its_own_so_none_is_refused_while_another_runs(
     valkey_url: str,
 ) -> None:
-    async with queue(valkey_url) as bell:
-        assert all(await asyncio.gather(*(bell.ring("email", "routine") for _ in range(20))))
-        assert await bell.waiting("routine") == 20
+    async with queue(valkey_url) as ring_queue:
+        assert all(await asyncio.gather(*(ring_queue.ring("email", "routine") for _ in range(20))))
+        assert await ring_queue.waiting("routine") == 20
 
 
 async def test_a_ring_that_is_taken_up_waits_no_more_though_its_worker_may_be_dead(
     valkey_url: str,
 ) -> None:
-    async with queue(valkey_url) as bell:
-        assert await bell.ring("email", "routine")
-        assert await bell.ring("telegram", "routine")
+    async with queue(valkey_url) as ring_queue:
+        assert await ring_queue.ring("email", "routine")
+        assert await ring_queue.ring("telegram", "routine")
         with redis.Redis.from_url(valkey_url) as client:
             job_id = client.zrange(queue_name("routine"), 0, -1)[0].decode()
             client.set(f"{in_progress_key_prefix}{job_id}", b"1", ex=30)
-        assert await bell.waiting("routine") == 1
+        assert await ring_queue.waiting("routine") == 1
 
 
 async def test_the_lanes_have_queues_of_their_own() -> None:
@@ -84,54 +88,54 @@ async def test_the_lanes_have_queues_of_their_own() -> None:
 
 
 async def test_without_a_redis_nothing_rings_and_nothing_breaks() -> None:
-    async with queue("") as bell:
-        assert await bell.ring("email", "routine") is False
-        assert await bell.waiting("routine") == 0
-        assert await bell.ping() is False
+    async with queue("") as ring_queue:
+        assert await ring_queue.ring("email", "routine") is False
+        assert await ring_queue.waiting("routine") == 0
+        assert await ring_queue.ping() is False
 
 
 async def test_rings_are_dropped_while_redis_is_away() -> None:
-    with capture_logs() as said:
-        async with queue(NOWHERE) as bell:
-            assert await bell.ring("email", "routine") is False
-            assert await bell.waiting("routine") == 0
-            assert await bell.ping() is False
-    assert [(entry["event"], entry["channel"]) for entry in said] == [("ring_dropped", "email")]
+    with capture_logs() as entries:
+        async with queue(NOWHERE) as ring_queue:
+            assert await ring_queue.ring("email", "routine") is False
+            assert await ring_queue.waiting("routine") == 0
+            assert await ring_queue.ping() is False
+    assert [(entry["event"], entry["channel"]) for entry in entries] == [("ring_dropped", "email")]
 
 
 async def test_a_silent_redis_holds_nothing_up() -> None:
-    async with silent_server() as url, queue(url) as bell:
+    async with silent_server() as url, queue(url) as ring_queue:
         clock = asyncio.get_running_loop().time
         began = clock()
         assert [
-            await bell.ring("email", "routine"),
-            await bell.ping(),
-            await bell.waiting("routine"),
+            await ring_queue.ring("email", "routine"),
+            await ring_queue.ping(),
+            await ring_queue.waiting("routine"),
         ] == [False, False, 0]
         assert clock() - began < 3 * ANSWER_SECONDS + 2
 
 
 async def test_the_bell_rings_again_once_redis_is_back(valkey_url: str) -> None:
-    async with queue(NOWHERE) as bell:
-        assert not await bell.ring("email", "routine")
-        bell.url = valkey_url
-        assert await bell.ring("email", "routine")
-        assert await bell.ping()
+    async with queue(NOWHERE) as ring_queue:
+        assert not await ring_queue.ring("email", "routine")
+        ring_queue.url = valkey_url
+        assert await ring_queue.ring("email", "routine")
+        assert await ring_queue.ping()
 
 
 async def test_connections_that_redis_closed_are_made_anew(valkey_url: str) -> None:
-    async with queue(valkey_url) as bell:
-        assert await bell.ping()
+    async with queue(valkey_url) as ring_queue:
+        assert await ring_queue.ping()
         with redis.Redis.from_url(valkey_url) as client:
             client.client_kill_filter(_type="normal", skipme=True)
-        assert await bell.ring("email", "routine")
+        assert await ring_queue.ring("email", "routine")
 
 
 async def test_a_closed_queue_can_be_closed_again(valkey_url: str) -> None:
-    bell = Queue(valkey_url)
-    assert await bell.ping()
-    await bell.aclose()
-    await bell.aclose()
+    ring_queue = Queue(valkey_url)
+    assert await ring_queue.ping()
+    await ring_queue.aclose()
+    await ring_queue.aclose()
 
 
 async def test_a_url_of_another_kind_is_refused() -> None:

@@ -1,5 +1,5 @@
-"""The secret key: one for each database, never another one beside data, and said at once where it
-is not the right one.
+"""The secret key: one for each database, never a new one beside data; a wrong one is reported at
+once.
 """
 
 import base64
@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,57 +19,39 @@ from broadcaster.runtime.config import BadSettings
 from broadcaster.runtime.secret_key import WrongKey
 from broadcaster.runtime.settings import Settings
 from broadcaster.simulation.ports import free_port
-from broadcaster.store import migrate as migrating
-from broadcaster.store.database import Database
-from broadcaster.store.migrate import migrate, pending
+from broadcaster.store.migrate import _config, migrate, pending
 from broadcaster.store.tables import key_binding, token
-from subscribers import store as subscriber_tables
+from subscribers.store import address
 from subscribers.vault import Vault
+from support import command_data
+from support.command_data import database_in, migrated, on_database, write_to
 from support.commanding import Program
 from support.world import SECRET, notice, program, publish, subscribe, variables
 
 KEY = bytes(range(32))
 OTHER = base64.b64encode(b"another key of thirty-two bytes.").decode()
-EMAIL = {
-    "EMAIL_URL": "smtp://127.0.0.1:1",
-    "EMAIL_FROM": "info@cimahi.example",
-    "BROADCASTER_DOMAIN": "cimahi.example",
-    "BROADCASTER_PORT": str(free_port()),
-}
+EMAIL = {**command_data.EMAIL, "BROADCASTER_PORT": str(free_port())}
 CSV = "channel,address,areas,topics,language,consent_source,consent_at\nemail,wati@contoh.example,cibabat,,id,formulir,2026-01-02\n"
 
 
 def settings(url: str, folder: Path, key: str = "") -> Settings:
-    """The settings of one machine."""
+    """Return the settings of one machine."""
     return Settings(database_url=url, data_dir=folder, secret_key=key)
 
 
-def write(url: str, act: Callable[..., object], *arguments: object) -> None:
-    """One act on a database."""
-    database = Database(url)
-    try:
-        database.write_now(act, *arguments)
-    finally:
-        database.close()
-
-
-def unlocked(machine: Settings) -> bytes:
-    """The key with which a process starts on a database that has its tables."""
-    database = Database(machine.database)
-    try:
-        return database.write_now(secret_key.bind, machine)
-    finally:
-        database.close()
+def starting_key(machine: Settings) -> bytes:
+    """Return the key with which a process starts on a database that has its tables."""
+    return write_to(machine.database, secret_key.bind, machine)
 
 
 # --- reading and making ---------------------------------------------------------------------------------
 
 
 def test_a_key_is_made_once_readable_by_its_owner_alone_and_kept(tmp_path: Path) -> None:
-    mine = Settings(data_dir=tmp_path / "data")
-    first = secret_key.make(mine)
+    machine = Settings(data_dir=tmp_path / "data")
+    first = secret_key.make(machine)
     assert len(first) == 32
-    assert secret_key.make(mine) == secret_key.read(mine) == first
+    assert secret_key.make(machine) == secret_key.read(machine) == first
     assert secret_key.make(Settings(data_dir=tmp_path / "other")) != first
     file = tmp_path / "data" / "secret.key"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -79,45 +60,45 @@ def test_a_key_is_made_once_readable_by_its_owner_alone_and_kept(tmp_path: Path)
 
 
 def test_a_key_that_is_set_is_used_and_none_is_made(tmp_path: Path) -> None:
-    given = Settings(data_dir=tmp_path, secret_key=base64.b64encode(KEY).decode())
-    assert secret_key.read(given) == KEY
-    assert secret_key.prepare(given)
+    machine = Settings(data_dir=tmp_path, secret_key=base64.b64encode(KEY).decode())
+    assert secret_key.read(machine) == KEY
+    assert secret_key.prepare(machine)
     assert not (tmp_path / "secret.key").exists()
 
 
 @pytest.mark.parametrize(
-    "given", ["short", base64.b64encode(b"x" * 31).decode(), "!" * 44, "kunci é", "0f" * 31]
+    "key", ["short", base64.b64encode(b"x" * 31).decode(), "!" * 44, "kunci é", "0f" * 31]
 )
-def test_a_key_that_is_none_is_refused_without_quoting_it(tmp_path: Path, given: str) -> None:
+def test_an_invalid_key_is_refused_without_quoting_it(tmp_path: Path, key: str) -> None:
     with pytest.raises(
         BadSettings, match="BROADCASTER_SECRET_KEY: harus 32 byte dalam base64"
-    ) as caught:
-        secret_key.read(Settings(data_dir=tmp_path, secret_key=given))
-    assert given not in str(caught.value)
+    ) as error:
+        secret_key.read(Settings(data_dir=tmp_path, secret_key=key))
+    assert key not in str(error.value)
     (tmp_path / "secret.key").write_text("spoilt")
     with pytest.raises(BadSettings, match=r"secret\.key: harus 32 byte"):
         secret_key.read(Settings(data_dir=tmp_path))
 
 
 def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
-    say = (
+    code = (
         "import sys; from broadcaster.runtime.config import Settings; from broadcaster.runtime.secret_key import *; "
         "mine = Settings(data_dir=sys.argv[1]); prepare(mine); print(read(mine).hex())"
     )
     root = Path(__file__).resolve().parents[3]
-    started = [
+    processes = [
         subprocess.Popen(
-            [sys.executable, "-c", say, str(tmp_path / "data")], cwd=root, stdout=subprocess.PIPE
+            [sys.executable, "-c", code, str(tmp_path / "data")], cwd=root, stdout=subprocess.PIPE
         )
         for _ in range(4)
     ]
-    keys = {process.communicate()[0] for process in started}
+    keys = {process.communicate()[0] for process in processes}
     assert len(keys) == 1
     assert len(keys.pop().strip()) == 64
 
 
 @pytest.mark.parametrize(
-    "spelt",
+    "spelling",
     [
         base64.b64encode(KEY).decode(),
         base64.b64encode(KEY).decode().rstrip("="),
@@ -128,18 +109,18 @@ def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
         "\n".join(KEY.hex()[start : start + 16] for start in range(0, 64, 16)),
     ],
 )
-def test_a_key_is_the_same_however_it_is_spelt(tmp_path: Path, spelt: str) -> None:
-    assert secret_key.read(Settings(data_dir=tmp_path, secret_key=spelt)) == KEY
-    (tmp_path / "secret.key").write_text(spelt, newline="")
+def test_a_key_is_the_same_however_it_is_spelt(tmp_path: Path, spelling: str) -> None:
+    assert secret_key.read(Settings(data_dir=tmp_path, secret_key=spelling)) == KEY
+    (tmp_path / "secret.key").write_text(spelling, newline="")
     assert secret_key.read(Settings(data_dir=tmp_path)) == KEY
-    (tmp_path / "secret.key").write_text("\ufeff" + spelt)
+    (tmp_path / "secret.key").write_text("\ufeff" + spelling)
     assert secret_key.read(Settings(data_dir=tmp_path)) == KEY
 
 
 def test_characters_of_both_alphabets_of_base64_are_understood(tmp_path: Path) -> None:
     key = b"\xfb\xff\xfe" * 10 + b"\xff\xfe"
-    for spelt in (base64.b64encode(key), base64.urlsafe_b64encode(key)):
-        assert secret_key.read(Settings(data_dir=tmp_path, secret_key=spelt.decode())) == key
+    for spelling in (base64.b64encode(key), base64.urlsafe_b64encode(key)):
+        assert secret_key.read(Settings(data_dir=tmp_path, secret_key=spelling.decode())) == key
 
 
 @pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe" * 16, b"\0" * 32])
@@ -147,33 +128,33 @@ def test_an_empty_or_spoilt_key_file_is_an_error_and_stays_as_it_is(
     tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / "secret.key").write_bytes(content)
-    said = Program(tmp_path, {})("migrate")
-    assert said.code == 1
-    assert str(tmp_path / "secret.key") in said.err
-    assert len(said.err.splitlines()) == 1
+    result = Program(tmp_path, {})("migrate")
+    assert result.code == 1
+    assert str(tmp_path / "secret.key") in result.err
+    assert len(result.err.splitlines()) == 1
     assert (tmp_path / "secret.key").read_bytes() == content
 
 
 def test_a_key_file_that_cannot_be_read_is_an_error_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "secret.key").mkdir()  # permissions do not stop root
-    said = Program(tmp_path, {})("migrate")
-    assert (said.code, len(said.err.splitlines())) == (1, 1)
-    assert "tidak dapat dibaca" in said.err
+    result = Program(tmp_path, {})("migrate")
+    assert (result.code, len(result.err.splitlines())) == (1, 1)
+    assert "tidak dapat dibaca" in result.err
 
 
 # --- one key, one database ------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def filled(tmp_path: Path) -> Program:
+def filled_program(tmp_path: Path) -> Program:
     """A data folder with one subscriber."""
-    made = Program(tmp_path / "data", EMAIL).migrated()
+    program = migrated(tmp_path / "data", EMAIL)
     (tmp_path / "people.csv").write_text(CSV)
-    assert made("subscribers", "import", str(tmp_path / "people.csv")).code == 0
-    return made
+    assert program("subscribers", "import", str(tmp_path / "people.csv")).code == 0
+    return program
 
 
-EVERY = (
+COMMANDS = (
     ("migrate",),
     ("web",),
     ("worker", "--lane", "routine"),
@@ -192,56 +173,60 @@ EVERY = (
 )
 
 
-@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_no_process_starts_without_the_key_of_the_data(
-    filled: Program, words: tuple[str, ...]
+    filled_program: Program, words: tuple[str, ...]
 ) -> None:
-    (filled.folder / "secret.key").unlink()
-    said = filled(*words)
-    assert (said.code, said.out, len(said.err.splitlines())) == (1, "", 1)
-    assert "Kunci rahasia tidak ada" in said.err
-    assert "BROADCASTER_SECRET_KEY" in said.err
-    assert str(filled.folder / "secret.key") in said.err
-    assert not (filled.folder / "secret.key").exists()
+    (filled_program.folder / "secret.key").unlink()
+    result = filled_program(*words)
+    assert (result.code, result.out, len(result.err.splitlines())) == (1, "", 1)
+    assert "Kunci rahasia tidak ada" in result.err
+    assert "BROADCASTER_SECRET_KEY" in result.err
+    assert str(filled_program.folder / "secret.key") in result.err
+    assert not (filled_program.folder / "secret.key").exists()
 
 
-@pytest.mark.parametrize("words", EVERY, ids=" ".join)
-def test_no_process_starts_with_another_key(filled: Program, words: tuple[str, ...]) -> None:
-    other = Program(filled.folder, {**EMAIL, "BROADCASTER_SECRET_KEY": OTHER})
-    said = other(*words)
-    assert (said.code, said.out, len(said.err.splitlines())) == (1, "", 1)
-    assert "Kunci rahasia dari BROADCASTER_SECRET_KEY bukan kunci basis data ini" in said.err
-    assert OTHER not in said.err
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_no_process_starts_with_another_key(
+    filled_program: Program, words: tuple[str, ...]
+) -> None:
+    other = Program(filled_program.folder, {**EMAIL, "BROADCASTER_SECRET_KEY": OTHER})
+    result = other(*words)
+    assert (result.code, result.out, len(result.err.splitlines())) == (1, "", 1)
+    assert "Kunci rahasia dari BROADCASTER_SECRET_KEY bukan kunci basis data ini" in result.err
+    assert OTHER not in result.err
 
 
-def test_what_shows_figures_alone_needs_no_key(filled: Program) -> None:
-    (filled.folder / "secret.key").unlink()
-    shown = filled("show", "x")
-    assert (shown.code, shown.out) == (1, "")
-    assert "Pengumuman x tidak ditemukan" in shown.err
-    assert not (filled.folder / "secret.key").exists()
+def test_what_shows_figures_alone_needs_no_key(filled_program: Program) -> None:
+    (filled_program.folder / "secret.key").unlink()
+    result = filled_program("show", "x")
+    assert (result.code, result.out) == (1, "")
+    assert "Pengumuman x tidak ditemukan" in result.err
+    assert not (filled_program.folder / "secret.key").exists()
 
 
-def test_the_key_that_was_put_back_opens_everything_again(filled: Program) -> None:
-    file = filled.folder / "secret.key"
-    kept = file.read_text()
+def test_the_key_that_was_put_back_opens_everything_again(filled_program: Program) -> None:
+    file = filled_program.folder / "secret.key"
+    key = file.read_text()
     file.write_text(OTHER)
-    assert filled("subscribers", "export").code == 1
-    file.write_text(kept)
-    assert "wati@contoh.example" in filled("subscribers", "export").ok
+    assert filled_program("subscribers", "export").code == 1
+    file.write_text(key)
+    assert "wati@contoh.example" in filled_program("subscribers", "export").ok
 
 
-def test_a_deliberate_new_beginning_is_an_empty_folder(filled: Program, tmp_path: Path) -> None:
+def test_a_deliberate_new_beginning_is_an_empty_folder(
+    filled_program: Program, tmp_path: Path
+) -> None:
     assert Program(tmp_path / "anew", EMAIL)("migrate").code == 0
     assert (tmp_path / "anew" / "secret.key").exists()
 
 
-def test_a_data_folder_whose_database_went_keeps_its_key(filled: Program) -> None:
-    kept = (filled.folder / "secret.key").read_text()
-    for file in filled.folder.glob("siaran.db*"):
+def test_a_data_folder_whose_database_went_keeps_its_key(filled_program: Program) -> None:
+    key = (filled_program.folder / "secret.key").read_text()
+    for file in filled_program.folder.glob("siaran.db*"):
         file.unlink()
-    assert filled("migrate").code == 0
-    assert (filled.folder / "secret.key").read_text() == kept
+    assert filled_program("migrate").code == 0
+    assert (filled_program.folder / "secret.key").read_text() == key
 
 
 async def test_a_second_machine_without_the_key_is_refused_and_makes_none(
@@ -281,8 +266,8 @@ def test_of_machines_that_start_at_once_one_makes_the_key(
 # --- databases of earlier versions ----------------------------------------------------------------------
 
 
-async def an_older_one(database_url: str, tmp_path: Path) -> None:
-    """A database with a resident and an edition, bound to no key."""
+async def make_older_database(database_url: str, tmp_path: Path) -> None:
+    """Store a resident and an edition in a database that is bound to no key."""
     async with program(variables(database_url, tmp_path, **EMAIL)) as app:
         await subscribe(app, "email", [("wati@contoh.example", "cibabat")])
         await publish(app, notice())
@@ -292,7 +277,7 @@ async def an_older_one(database_url: str, tmp_path: Path) -> None:
 async def test_an_older_database_is_bound_to_the_key_that_opens_it(
     database_url: str, tmp_path: Path
 ) -> None:
-    await an_older_one(database_url, tmp_path)
+    await make_older_database(database_url, tmp_path)
     with pytest.raises(WrongKey, match="bukan kunci"):
         async with program({**variables(database_url, tmp_path), "BROADCASTER_SECRET_KEY": OTHER}):
             pass
@@ -302,122 +287,120 @@ async def test_an_older_database_is_bound_to_the_key_that_opens_it(
 
 
 async def test_an_older_database_gets_no_key_of_its_own(database_url: str, tmp_path: Path) -> None:
-    await an_older_one(database_url, tmp_path)
+    await make_older_database(database_url, tmp_path)
     with pytest.raises(WrongKey, match="tidak ada"):
-        unlocked(settings(database_url, tmp_path / "two"))
+        starting_key(settings(database_url, tmp_path / "two"))
     assert not (tmp_path / "two" / "secret.key").exists()
 
 
-def test_the_fingerprint_is_believed_whatever_became_of_the_rows(filled: Program) -> None:
+def test_the_fingerprint_counts_whatever_became_of_the_rows(filled_program: Program) -> None:
     spoil = text("UPDATE address SET cipher = :junk")
-    write(
-        f"sqlite:///{filled.folder / 'siaran.db'}",
+    write_to(
+        database_in(filled_program.folder),
         lambda connection: connection.execute(spoil, {"junk": b"\x01spoilt"}),
     )
-    assert filled("migrate").ok == "Sudah terbaru.\n"
-    assert filled("subscribers", "count").code == 0
+    assert filled_program("migrate").ok == "Sudah terbaru.\n"
+    assert filled_program("subscribers", "count").code == 0
 
 
-@pytest.mark.parametrize("kept", ["addresses", "editions"])
+@pytest.mark.parametrize("sealed", ["addresses", "editions"])
 async def test_each_thing_that_the_key_made_proves_it(
-    database_url: str, tmp_path: Path, kept: str
+    database_url: str, tmp_path: Path, sealed: str
 ) -> None:
-    await an_older_one(database_url, tmp_path)
-    gone = (
+    await make_older_database(database_url, tmp_path)
+    emptied_tables = (
         ("delivery", "run", "edition")
-        if kept == "addresses"
+        if sealed == "addresses"
         else ("subscription", "consent", "address")
     )
 
     def forget(connection: object) -> None:
-        for name in gone:
+        for name in emptied_tables:
             connection.execute(text(f"DELETE FROM {name}"))  # type: ignore[attr-defined]
 
-    write(database_url, forget)
+    write_to(database_url, forget)
     with pytest.raises(WrongKey):
-        unlocked(settings(database_url, tmp_path, OTHER))
-    unlocked(settings(database_url, tmp_path, SECRET))
+        starting_key(settings(database_url, tmp_path, OTHER))
+    starting_key(settings(database_url, tmp_path, SECRET))
 
 
 async def test_one_damaged_row_does_not_make_the_right_key_a_wrong_one(
     database_url: str, tmp_path: Path
 ) -> None:
-    await an_older_one(database_url, tmp_path)
+    await make_older_database(database_url, tmp_path)
     async with program(variables(database_url, tmp_path, **EMAIL)) as app:
         await subscribe(
             app, "email", [(f"warga{number}@contoh.example", "cibabat") for number in range(5)]
         )
-        address = subscriber_tables.address
         spoil = update(address).where(address.c.id == 1).values(cipher=b"\x01spoilt")
         await app.database.write(
             lambda connection: (connection.execute(spoil), connection.execute(delete(key_binding)))
         )
-    unlocked(settings(database_url, tmp_path, SECRET))
+    starting_key(settings(database_url, tmp_path, SECRET))
 
 
 def test_tables_of_the_first_version_are_examined_as_they_are(
     empty_sqlite_url: str, tmp_path: Path
 ) -> None:
     migrate(empty_sqlite_url)
-    write(empty_sqlite_url, lambda connection: connection.execute(text("DROP TABLE key_binding")))
-    write(empty_sqlite_url, lambda connection: connection.execute(text("DROP TABLE account")))
-    write(
+    write_to(
+        empty_sqlite_url, lambda connection: connection.execute(text("DROP TABLE key_binding"))
+    )
+    write_to(empty_sqlite_url, lambda connection: connection.execute(text("DROP TABLE account")))
+    write_to(
         empty_sqlite_url,
         lambda connection: connection.execute(
             token.insert().values(name="x", digest=b"x", scopes="read", created_at=0.0)
         ),
     )
-    database = Database(empty_sqlite_url)
-    try:
-        with pytest.raises(WrongKey, match="tidak ada"):
-            database.read_now(secret_key.verified, settings(empty_sqlite_url, tmp_path / "data"))
-    finally:
-        database.close()
+    machine = settings(empty_sqlite_url, tmp_path / "data")
+    with pytest.raises(WrongKey, match="tidak ada"):
+        on_database(
+            empty_sqlite_url, lambda database: database.read_now(secret_key.verified, machine)
+        )
 
 
 def test_a_database_of_the_version_before_is_migrated_with_its_key_alone(
     empty_database_url: str, tmp_path: Path
 ) -> None:
     vault = Vault(secret_key.derive(base64.b64decode(SECRET), "addresses"))
-    before = text(
+    insert = text(
         "INSERT INTO receipt (channel, dedupe, body, received_at, due_at, tries) VALUES ('email', :key, :body, 1, 0, 0)"
     )
 
     def older(connection: Connection) -> None:
-        command.upgrade(migrating._config(connection), "0009")
-        connection.execute(before, {"key": b"x", "body": vault.seal("receipt.email", "{}")})
+        command.upgrade(_config(connection), "0009")
+        connection.execute(insert, {"key": b"x", "body": vault.seal("receipt.email", "{}")})
 
-    write(empty_database_url, older)
+    write_to(empty_database_url, older)
     missing = pending(empty_database_url)
     assert missing
-    for wrong in (
+    for machine in (
         settings(empty_database_url, tmp_path / "two"),
         settings(empty_database_url, tmp_path, OTHER),
     ):
         with pytest.raises(WrongKey):
-            secret_key.prepare(wrong)
+            secret_key.prepare(machine)
         assert pending(empty_database_url) == missing
     assert secret_key.prepare(settings(empty_database_url, tmp_path, SECRET)) == missing
     assert secret_key.prepare(settings(empty_database_url, tmp_path, SECRET)) == []
 
 
-def test_the_fingerprint_tells_nothing_of_the_key(database_url: str, tmp_path: Path) -> None:
-    unlocked(settings(database_url, tmp_path, SECRET))
-    database = Database(database_url)
-    try:
-        kept = database.read_now(
-            lambda connection: connection.execute(
-                text("SELECT fingerprint FROM key_binding")
-            ).scalar_one()
+def test_the_fingerprint_reveals_nothing_of_the_key(database_url: str, tmp_path: Path) -> None:
+    starting_key(settings(database_url, tmp_path, SECRET))
+    query = text("SELECT fingerprint FROM key_binding")
+    fingerprint = bytes(
+        on_database(
+            database_url,
+            lambda database: database.read_now(lambda c: c.execute(query).scalar_one()),
         )
-    finally:
-        database.close()
+    )
     key = base64.b64decode(SECRET)
-    assert bytes(kept) == secret_key.derive(key, "fingerprint")
-    assert bytes(kept) not in {
+    assert fingerprint == secret_key.derive(key, "fingerprint")
+    assert fingerprint not in {
         secret_key.derive(key, purpose) for purpose in ("addresses", "editions")
     }
-    assert key not in bytes(kept)
+    assert key not in fingerprint
 
 
 def test_a_demo_keeps_its_own_key_whatever_the_shell_says(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A simulation never reaches a real provider: settings that mix the two are refused."""
+"""Settings of a simulation: those that would reach a real provider are refused."""
 
 import pytest
 

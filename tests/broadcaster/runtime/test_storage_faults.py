@@ -1,5 +1,5 @@
-"""A data folder that cannot be used: every command says so in one line with what to do, and ends
-with 1.
+"""Data folders that cannot be used: every command says so in one line with what to do, and ends
+with exit code 1.
 """
 
 import errno
@@ -26,20 +26,20 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 
 
-def under_a_file(folder: Path) -> Path:
-    """A folder that would have to lie in a file."""
+def folder_in_file(folder: Path) -> Path:
+    """Return a data folder whose parent is a file."""
     (folder / "berkas").write_text("")
     return folder / "berkas" / "data"
 
 
-def a_file(folder: Path) -> Path:
-    """A file in the folder's place."""
+def file_for_folder(folder: Path) -> Path:
+    """Return a file in place of a data folder."""
     (folder / "data").write_text("")
     return folder / "data"
 
 
-def no_database(folder: Path) -> Path:
-    """A folder whose database is something else."""
+def text_for_database(folder: Path) -> Path:
+    """Return a data folder with a text in place of the database."""
     (folder / "data").mkdir()
     (folder / "data" / "siaran.db").write_text(
         "Bukan basis data, melainkan catatan panjang tentang basis data.\n" * 40
@@ -47,13 +47,13 @@ def no_database(folder: Path) -> Path:
     return folder / "data"
 
 
-def a_folder_for_a_database(folder: Path) -> Path:
-    """A folder in the database's place."""
+def folder_for_database(folder: Path) -> Path:
+    """Return a data folder with a folder in place of the database."""
     (folder / "data" / "siaran.db").mkdir(parents=True)
     return folder / "data"
 
 
-PLACES = (under_a_file, a_file, no_database, a_folder_for_a_database)
+PLACES = (folder_in_file, file_for_folder, text_for_database, folder_for_database)
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -62,37 +62,39 @@ def test_a_data_folder_that_cannot_be_used_is_one_sentence(
     tmp_path: Path, place: Callable[[Path], Path], words: tuple[str, ...]
 ) -> None:
     with listening() as (_sock, port):
-        free = port
-    environ = {"BROADCASTER_PORT": str(free), "BROADCASTER_BASE_URL": f"http://127.0.0.1:{free}"}
-    done = Program(place(tmp_path), environ)(*words, text=DRAFT)
-    assert done.code == 1
-    assert done.err.count("\n") == 1
-    assert "Pilih folder lain" in done.err
+        pass
+    environ = {"BROADCASTER_PORT": str(port), "BROADCASTER_BASE_URL": f"http://127.0.0.1:{port}"}
+    result = Program(place(tmp_path), environ)(*words, text=DRAFT)
+    assert result.code == 1
+    assert result.err.count("\n") == 1
+    assert "Pilih folder lain" in result.err
 
 
-@pytest.mark.parametrize("place", (under_a_file, a_file), ids=lambda place: place.__name__)
+@pytest.mark.parametrize(
+    "place", (folder_in_file, file_for_folder), ids=lambda place: place.__name__
+)
 def test_the_demo_says_so_too(tmp_path: Path, place: Callable[[Path], Path]) -> None:
     with listening() as (_sock, port):
-        free = port
-    done = Program(tmp_path, {})("demo", "--port", str(free), "--data", str(place(tmp_path)))
-    assert (done.code, done.err.count("\n")) == (1, 1)
-    assert "--data" in done.err
+        pass
+    result = Program(tmp_path, {})("demo", "--port", str(port), "--data", str(place(tmp_path)))
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert "--data" in result.err
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
 def test_the_doctor_names_the_folder_and_the_mend(
     tmp_path: Path, place: Callable[[Path], Path]
 ) -> None:
-    done = Program(place(tmp_path), {})("doctor")
-    assert done.code == 1
-    assert "Traceback" not in done.out + done.err
-    assert "Pilih folder lain" in done.out
-    assert "apakah servernya hidup" not in done.out
+    result = Program(place(tmp_path), {})("doctor")
+    assert result.code == 1
+    assert "Traceback" not in result.out + result.err
+    assert "Pilih folder lain" in result.out
+    assert "apakah servernya hidup" not in result.out
 
 
-def bound(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command of somebody to whom rights apply, as they do not to root."""
-    mortal = (
+def run_bound(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as somebody bound by file permissions, as root is not."""
+    drop_rights = (
         ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.getuid() == 0 else ()
     )
     environ = {
@@ -100,7 +102,7 @@ def bound(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         "PYTHONPATH": str(ROOT),
         "BROADCASTER_DATA_DIR": str(folder),
     }
-    command = [*mortal, sys.executable, "-m", "broadcaster", *words]
+    command = [*drop_rights, sys.executable, "-m", "broadcaster", *words]
     return subprocess.run(
         command, env=environ, cwd=folder, capture_output=True, text=True, check=False
     )
@@ -108,7 +110,7 @@ def bound(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def read_only(tmp_path: Path) -> Path:
-    """A folder that may be looked at and not written to."""
+    """A data folder that can be read and not written."""
     if os.getuid() == 0 and shutil.which("setpriv") is None:
         pytest.skip("root writes everywhere, and setpriv (util-linux) is not there to bind it")
     (tmp_path / "data").mkdir(mode=0o555)
@@ -122,15 +124,15 @@ def test_a_folder_that_is_read_only_is_one_sentence(
     read_only: Path, words: tuple[str, ...]
 ) -> None:
     with listening() as (_sock, port):
-        free = port
-    options = ("--data", str(read_only), "--port", str(free)) if words == ("demo",) else ()
-    done = bound(read_only, *words, *options)
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert "izin baca dan tulis" in done.stderr
+        pass
+    options = ("--data", str(read_only), "--port", str(port)) if words == ("demo",) else ()
+    result = run_bound(read_only, *words, *options)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert "izin baca dan tulis" in result.stderr
 
 
-def test_a_reader_who_has_enough_ends_the_command_quietly(tmp_path: Path) -> None:
+def test_a_reader_that_closes_its_pipe_ends_the_command_quietly(tmp_path: Path) -> None:
     environ = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
@@ -138,14 +140,14 @@ def test_a_reader_who_has_enough_ends_the_command_quietly(tmp_path: Path) -> Non
     }
     Program(tmp_path, {})("migrate")
     for words in ("areas list", "subscribers count", "doctor", "user list"):
-        there, here = os.pipe()
-        os.close(there)
+        read_end, write_end = os.pipe()
+        os.close(read_end)
         command = [sys.executable, "-m", "broadcaster", *words.split()]
-        done = subprocess.run(
-            command, env=environ, stdout=here, stderr=subprocess.PIPE, text=True, check=False
+        result = subprocess.run(
+            command, env=environ, stdout=write_end, stderr=subprocess.PIPE, text=True, check=False
         )
-        os.close(here)
-        assert (words, done.stderr) == (words, "")
+        os.close(write_end)
+        assert (words, result.stderr) == (words, "")
 
 
 @pytest.mark.parametrize(
@@ -172,6 +174,6 @@ def test_a_database_that_is_read_only_is_one_sentence(tmp_path: Path, read_only:
         (read_only / file.name).chmod(0o444)
     read_only.chmod(0o555)
     for words in (("token", "add", "--name", "uji", "--scope", "read"), ("migrate",)):
-        done = bound(read_only, *words)
-        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-        assert "izin baca dan tulis" in done.stderr
+        result = run_bound(read_only, *words)
+        assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
+        assert "izin baca dan tulis" in result.stderr

@@ -1,4 +1,4 @@
-"""A task is ended also where what it calls takes the first cancellation for something else."""
+"""The end of a task, even where a callee swallows the first cancellation."""
 
 import asyncio
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The stand-in Bot API: spoken to by python-telegram-bot's own transport, as strict as the real
+"""The stand-in Bot API: called through python-telegram-bot's own transport, as strict as the real
 one.
 """
 
@@ -24,10 +24,10 @@ DEWI = 7_000_000_002
 
 
 @asynccontextmanager
-async def spoken_to(
+async def serving(
     api: BotApi | None = None, token: str = TOKEN
 ) -> AsyncIterator[tuple[BotApi, Bot]]:
-    """A stand-in, and a Bot that speaks to it by forms over httpx."""
+    """Serve a stand-in; yield it and a Bot that calls it with forms over httpx."""
     api = api or BotApi(token=TOKEN)
     async with running(api.app) as url, Bot(token, base_url=f"{url}/bot") as bot:
         yield api, bot
@@ -36,7 +36,7 @@ async def spoken_to(
 def keyboard(
     url: str = "https://info.cimahi.example/p/CMH-7K4Q-2M", data: str = "stop"
 ) -> InlineKeyboardMarkup:
-    """One link and one button."""
+    """Return a keyboard of one link and one button."""
     return InlineKeyboardMarkup(
         [
             [InlineKeyboardButton("Rincian", url=url)],
@@ -46,7 +46,7 @@ def keyboard(
 
 
 async def test_a_message_reaches_the_phone_with_its_buttons_and_sound() -> None:
-    async with spoken_to() as (api, bot):
+    async with serving() as (api, bot):
         sent = await bot.send_message(
             RINA,
             "<b>Air</b> mati &amp; keruh",
@@ -55,10 +55,10 @@ async def test_a_message_reaches_the_phone_with_its_buttons_and_sound() -> None:
             reply_markup=keyboard(),
             link_preview_options=LinkPreviewOptions(is_disabled=True),
         )
-        [shown] = api.inbox(RINA)
-    assert sent.text == shown.text == "Air mati & keruh"
-    assert sent.message_id == shown.message_id
-    assert shown.parts == {
+        [message] = api.inbox(RINA)
+    assert sent.text == message.text == "Air mati & keruh"
+    assert sent.message_id == message.message_id
+    assert message.parts == {
         "text": "<b>Air</b> mati &amp; keruh",
         "buttons": "[Rincian] https://info.cimahi.example/p/CMH-7K4Q-2M\n[Stop] stop",
         "silent": "ya",
@@ -74,15 +74,15 @@ async def test_json_and_forms_mean_the_same() -> None:
         "disable_notification": True,
         "reply_markup": keyboard().to_dict(),
     }
-    async with spoken_to() as (api, bot), aiohttp.ClientSession() as http:
+    async with serving() as (api, bot), aiohttp.ClientSession() as http:
         await bot.send_message(RINA, "Halo", disable_notification=True, reply_markup=keyboard())
-        async with http.post(f"{bot.base_url}/sendMessage", json=fields) as answer:
-            assert (await answer.json())["ok"]
+        async with http.post(f"{bot.base_url}/sendMessage", json=fields) as response:
+            assert (await response.json())["ok"]
         async with http.get(
             f"{bot.base_url}/sendmessage", params={"chat_id": RINA, "text": "Halo"}
-        ) as answer:
-            assert (await answer.json())["ok"]
-        form, as_json, as_query = (shown.parts for shown in api.inbox(RINA))
+        ) as response:
+            assert (await response.json())["ok"]
+        form, as_json, as_query = (message.parts for message in api.inbox(RINA))
     assert form == as_json == received_parts(fields)
     assert as_query == {"text": "Halo", "buttons": "", "silent": "tidak"}
 
@@ -104,7 +104,7 @@ async def test_json_and_forms_mean_the_same() -> None:
     ],
 )
 async def test_what_the_real_server_refuses_is_refused(text: str, complaint: str) -> None:
-    async with spoken_to() as (api, bot):
+    async with serving() as (api, bot):
         with pytest.raises(BadRequest) as refused:
             await bot.send_message(RINA, text, parse_mode="HTML")
         assert complaint in refused.value.message.lower()
@@ -113,7 +113,7 @@ async def test_what_the_real_server_refuses_is_refused(text: str, complaint: str
 
 
 @pytest.mark.parametrize(
-    ("html", "shown", "entities"),
+    ("html", "plain", "entities"),
     [
         ("a &lt;b&gt; &amp;amp; &#33;&#x21; &nbsp;", "a <b> &amp; !! &nbsp;", 0),
         ('<a href="https://a.example/?a=1&amp;b=2">x</a>', "x", 1),
@@ -123,12 +123,12 @@ async def test_what_the_real_server_refuses_is_refused(text: str, complaint: str
         ("x" * 4096, "x" * 4096, 0),
     ],
 )
-def test_html_is_read_as_the_real_server_reads_it(html: str, shown: str, entities: int) -> None:
-    assert parse_html(html) == (shown, entities)
+def test_html_is_read_as_the_real_server_reads_it(html: str, plain: str, entities: int) -> None:
+    assert parse_html(html) == (plain, entities)
 
 
 async def test_text_without_a_parse_mode_is_taken_as_it_is() -> None:
-    async with spoken_to() as (api, bot):
+    async with serving() as (api, bot):
         await bot.send_message(RINA, "<p> & </b>")
         assert api.inbox(RINA)[0].text == "<p> & </b>"
 
@@ -141,7 +141,7 @@ async def test_text_without_a_parse_mode_is_taken_as_it_is() -> None:
     ],
 )
 async def test_bad_buttons_are_refused(markup: InlineKeyboardMarkup, complaint: str) -> None:
-    async with spoken_to() as (_, bot):
+    async with serving() as (_, bot):
         with pytest.raises(BadRequest) as refused:
             await bot.send_message(RINA, "Halo", reply_markup=markup)
         assert complaint in refused.value.message.lower()
@@ -164,21 +164,21 @@ def test_buttons_that_cannot_be_read_are_refused(markup: str) -> None:
 
 
 async def test_a_request_without_a_chat_or_with_nonsense_is_refused() -> None:
-    async with spoken_to() as (_, bot), aiohttp.ClientSession() as http:
-        async with http.post(f"{bot.base_url}/sendMessage", json={"text": "Halo"}) as answer:
-            assert answer.status == 400
-            assert (await answer.json())["description"] == "Bad Request: chat_id is empty"
+    async with serving() as (_, bot), aiohttp.ClientSession() as http:
+        async with http.post(f"{bot.base_url}/sendMessage", json={"text": "Halo"}) as response:
+            assert response.status == 400
+            assert (await response.json())["description"] == "Bad Request: chat_id is empty"
         kind = {"Content-Type": "application/json"}
-        async with http.post(f"{bot.base_url}/sendMessage", data=b"{", headers=kind) as answer:
-            assert answer.status == 400
+        async with http.post(f"{bot.base_url}/sendMessage", data=b"{", headers=kind) as response:
+            assert response.status == 400
 
 
 async def test_an_edit_changes_the_message_and_refuses_what_changes_nothing() -> None:
-    async with spoken_to() as (api, bot):
+    async with serving() as (api, bot):
         sent = await bot.send_message(RINA, "lama")
         edited = await bot.edit_message_text("baru", RINA, sent.message_id)
-        [shown] = api.inbox(RINA)
-        assert (shown.text, shown.edited, shown.parts["silent"]) == ("baru", True, "ya")
+        [message] = api.inbox(RINA)
+        assert (message.text, message.edited, message.parts["silent"]) == ("baru", True, "ya")
         assert not isinstance(edited, bool)
         assert edited.message_id == sent.message_id
         with pytest.raises(BadRequest, match="not modified"):
@@ -189,7 +189,7 @@ async def test_an_edit_changes_the_message_and_refuses_what_changes_nothing() ->
 
 
 async def test_a_deleted_message_is_gone() -> None:
-    async with spoken_to() as (api, bot):
+    async with serving() as (api, bot):
         sent = await bot.send_message(RINA, "lama")
         assert await bot.delete_message(RINA, sent.message_id)
         assert api.inbox(RINA) == []
@@ -198,7 +198,7 @@ async def test_a_deleted_message_is_gone() -> None:
 
 
 async def test_the_bot_its_menu_and_its_webhook_are_kept() -> None:
-    async with spoken_to() as (api, bot):
+    async with serving() as (api, bot):
         assert (await bot.get_me()).is_bot
         assert await bot.set_my_commands([("berhenti", "Berhenti")], language_code="id")
         assert api.commands == {"id": [{"command": "berhenti", "description": "Berhenti"}]}
@@ -216,20 +216,20 @@ async def test_the_bot_its_menu_and_its_webhook_are_kept() -> None:
 async def test_a_wrong_token_and_an_unknown_method_are_refused() -> None:
     api = BotApi(token=TOKEN)
     async with running(api.app) as url, aiohttp.ClientSession() as http:
-        async with http.get(f"{url}/bot1:salah/getMe") as answer:
-            assert answer.status == 401
-        async with http.get(f"{url}/bot{TOKEN}/sendDice") as answer:
-            assert answer.status == 404
+        async with http.get(f"{url}/bot1:salah/getMe") as response:
+            assert response.status == 401
+        async with http.get(f"{url}/bot{TOKEN}/sendDice") as response:
+            assert response.status == 404
         with pytest.raises(InvalidToken):
             async with Bot("1:salah", base_url=f"{url}/bot"):
                 pass
 
 
 async def test_a_phone_keeps_its_newest_twenty_messages() -> None:
-    async with spoken_to() as (api, bot):
+    async with serving() as (api, bot):
         for number in range(25):
             await bot.send_message(RINA, f"pesan {number}")
-        assert [shown.text for shown in api.inbox(RINA)] == [
+        assert [message.text for message in api.inbox(RINA)] == [
             f"pesan {number}" for number in range(5, 25)
         ]
         assert api.counts["accepted"] == 25
@@ -239,14 +239,14 @@ async def test_a_phone_keeps_its_newest_twenty_messages() -> None:
 
 
 async def test_of_too_many_phones_the_oldest_is_forgotten() -> None:
-    async with spoken_to(BotApi(phones=2)) as (api, bot):
+    async with serving(BotApi(phones=2)) as (api, bot):
         for chat in (RINA, DEWI, RINA, DEWI + 1):
             await bot.send_message(chat, "Halo")
         assert [len(api.inbox(chat)) for chat in (RINA, DEWI, DEWI + 1)] == [0, 1, 1]
 
 
 async def test_every_accepted_message_is_recorded_on_request() -> None:
-    async with spoken_to(BotApi(record=True)) as (api, bot):
+    async with serving(BotApi(record=True)) as (api, bot):
         await bot.send_message(RINA, "satu")
         await bot.send_message(RINA, "dua")
         assert api.accepted == [(RINA, "satu"), (RINA, "dua")]
@@ -260,14 +260,14 @@ async def test_too_many_requests_says_how_long_to_wait() -> None:
     async with (
         running(BotApi(faults=Faults(rate_429=1)).app) as url,
         aiohttp.ClientSession() as http,
-        http.post(f"{url}/bot1:a/sendMessage", json=fields) as answer,
+        http.post(f"{url}/bot1:a/sendMessage", json=fields) as response,
     ):
-        assert answer.status == 429
-        assert (await answer.json())["parameters"] == {"retry_after": 1}
+        assert response.status == 429
+        assert (await response.json())["parameters"] == {"retry_after": 1}
 
 
 async def test_a_broken_server_answers_502() -> None:
-    async with spoken_to(BotApi(faults=Faults(rate_5xx=1))) as (api, bot):
+    async with serving(BotApi(faults=Faults(rate_5xx=1))) as (api, bot):
         with pytest.raises(NetworkError, match="Bad Gateway"):
             await bot.send_message(RINA, "Halo")
         assert api.inbox(RINA) == []
@@ -280,8 +280,8 @@ async def test_the_same_share_of_phones_blocks_the_bot_each_time() -> None:
         async def refused(chat: int) -> bool:
             async with http.post(
                 f"{url}/bot1:a/sendMessage", json={"chat_id": chat, "text": "Halo"}
-            ) as answer:
-                return answer.status == 403
+            ) as response:
+                return response.status == 403
 
         first = [await refused(RINA + number) for number in range(200)]
         again = [await refused(RINA + number) for number in range(200)]
@@ -290,23 +290,23 @@ async def test_the_same_share_of_phones_blocks_the_bot_each_time() -> None:
 
 
 async def test_a_cut_takes_the_message_and_drops_the_connection() -> None:
-    async with spoken_to(BotApi(faults=Faults())) as (api, bot):
+    async with serving(BotApi(faults=Faults())) as (api, bot):
         api.faults.change(cut=1)
         with pytest.raises(NetworkError):
             await bot.send_message(RINA, "Halo")
         api.faults.change(cut=0)
-        assert [shown.text for shown in api.inbox(RINA)] == ["Halo"]
+        assert [message.text for message in api.inbox(RINA)] == ["Halo"]
 
 
 async def test_latency_delays_the_answer() -> None:
-    async with spoken_to(BotApi(faults=Faults(latency_ms=30))) as (_, bot):
-        begun = time.perf_counter()
+    async with serving(BotApi(faults=Faults(latency_ms=30))) as (_, bot):
+        start = time.perf_counter()
         await bot.send_message(RINA, "Halo")
-        assert time.perf_counter() - begun >= 0.03
+        assert time.perf_counter() - start >= 0.03
 
 
-async def test_a_scripted_chat_answers_as_told() -> None:
-    async with spoken_to() as (api, bot):
+async def test_a_scripted_chat_answers_as_scripted() -> None:
+    async with serving() as (api, bot):
         api.script(RINA, 403, "Forbidden: user is deactivated")
         for _ in range(2):
             with pytest.raises(Forbidden, match="deactivated"):
@@ -321,47 +321,47 @@ async def test_a_scripted_chat_answers_as_told() -> None:
 async def webhook(
     api: BotApi, status: int = 200
 ) -> AsyncIterator[list[tuple[str, dict[str, object]]]]:
-    """A webhook of ours to which `api` posts: what came, as (secret, update)."""
-    came: list[tuple[str, dict[str, object]]] = []
+    """Serve a webhook to which `api` posts; yield its (secret, update) pairs."""
+    updates: list[tuple[str, dict[str, object]]] = []
 
     async def take(request: web.Request) -> web.Response:
-        came.append((request.headers[bot_api.SECRET_HEADER], await request.json()))
+        updates.append((request.headers[bot_api.SECRET_HEADER], await request.json()))
         return web.Response(status=status)
 
     app = web.Application()
     app.router.add_post("/masuk", take)
     async with running(app) as url:
         api.webhook = {"url": f"{url}/masuk", "secret_token": "rahasia"}
-        yield came
+        yield updates
         await api.aclose()
 
 
 async def test_residents_write_press_and_block_by_webhook() -> None:
     api = BotApi()
-    async with webhook(api) as came:
+    async with webhook(api) as updates:
         assert await api.writes(RINA, "/berhenti") == 200
         assert await api.click(RINA, "kel:1") == 200
         assert await api.blocks(RINA) == 200
         assert RINA in api.blocked
         assert await api.unblocks(RINA) == 200
         assert RINA not in api.blocked
-    assert {secret for secret, _ in came} == {"rahasia"}
-    kinds = [next(name for name in update if name != "update_id") for _, update in came]
+    assert {secret for secret, _ in updates} == {"rahasia"}
+    kinds = [next(name for name in update if name != "update_id") for _, update in updates]
     assert kinds == ["message", "callback_query", "my_chat_member", "my_chat_member"]
-    assert len({update["update_id"] for _, update in came}) == 4
+    assert len({update["update_id"] for _, update in updates}) == 4
 
 
 async def test_a_later_start_repeats_no_number() -> None:
     async def first_id() -> int:
-        async with spoken_to(BotApi()) as (_, bot):
+        async with serving(BotApi()) as (_, bot):
             return (await bot.send_message(RINA, "Halo")).message_id
 
     assert await first_id() < await first_id()
 
 
-async def test_a_webhook_that_fails_is_told_to_the_bot() -> None:
+async def test_a_webhook_that_fails_is_reported_to_the_bot() -> None:
     api = BotApi()
-    async with webhook(api, status=403), spoken_to(api) as (_, bot):
+    async with webhook(api, status=403), serving(api) as (_, bot):
         assert await api.writes(RINA, "/start") == 403
         assert (
             await bot.get_webhook_info()

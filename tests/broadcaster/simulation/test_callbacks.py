@@ -1,4 +1,4 @@
-"""Webhooks of a stand-in provider: bounded, in order of their time, given up after some tries."""
+"""Webhooks of a stand-in provider: bounded, and posted in order of their time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from support.waiting import until
 
 
 def envelope(items: Sequence[WebhookItem]) -> dict[str, Any]:
-    """The items of one POST."""
+    """Return the body of one POST."""
     return {"items": list(items)}
 
 
-class Sink:
+class WebhookServer:
     """Keeps the items of each POST."""
 
     def __init__(self) -> None:
@@ -32,8 +32,8 @@ class Sink:
 
 
 async def test_items_come_in_order_of_their_time_and_in_batches() -> None:
-    sink = Sink()
-    async with running(sink.app) as url:
+    server = WebhookServer()
+    async with running(server.app) as url:
         callbacks = Callbacks(url=f"{url}/", secret="s", envelope=envelope)
         callbacks.later(0.3, {"n": -1})
         for number in range(600):
@@ -43,14 +43,14 @@ async def test_items_come_in_order_of_their_time_and_in_batches() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert [item["n"] for post in sink.posts for item in post] == [*range(600), -1]
-    assert max(len(post) for post in sink.posts) == BATCH
+    assert [item["n"] for post in server.posts for item in post] == [*range(600), -1]
+    assert max(len(post) for post in server.posts) == BATCH
     assert callbacks.waiting == 0
 
 
 async def test_nothing_is_posted_before_its_time() -> None:
-    sink = Sink()
-    async with running(sink.app) as url:
+    server = WebhookServer()
+    async with running(server.app) as url:
         callbacks = Callbacks(url=f"{url}/", secret="s", envelope=envelope)
         callbacks.later(60, {"n": 1})
         task = asyncio.create_task(callbacks.run())
@@ -58,7 +58,7 @@ async def test_nothing_is_posted_before_its_time() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert sink.posts == []
+    assert server.posts == []
     assert callbacks.waiting == 1
 
 

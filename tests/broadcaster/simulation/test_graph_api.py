@@ -1,5 +1,5 @@
-"""The stand-in Graph API: as strict as the real one, counting what it takes, answering by signed
-webhook.
+"""The stand-in Graph API: as strict as the real one; it counts what it accepts and reports by
+signed webhook.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ TEMPLATE: dict[str, Any] = {
 
 
 def body(**parameters: str) -> dict[str, Any]:
-    """The body component with these parameters."""
+    """Return the body component with these parameters."""
     named = [
         {"type": "text", "parameter_name": name, "text": text} for name, text in parameters.items()
     ]
@@ -60,7 +60,7 @@ def body(**parameters: str) -> dict[str, Any]:
 
 
 def button(code: str = "CMH-1", index: str = "0") -> dict[str, Any]:
-    """The URL button's component."""
+    """Return the URL button's component."""
     return {
         "type": "button",
         "sub_type": "url",
@@ -72,12 +72,12 @@ def button(code: str = "CMH-1", index: str = "0") -> dict[str, Any]:
 def message(
     to: str = SITI, *, components: list[dict[str, Any]] | None = None, **more: Any
 ) -> dict[str, Any]:
-    """A request that sends the sample template."""
-    sent = [body(judul="Air mati"), button()] if components is None else components
+    """Return a request that sends the sample template."""
+    chosen = [body(judul="Air mati"), button()] if components is None else components
     content = {
         "name": "contoh",
         "language": {"policy": "deterministic", "code": "id"},
-        "components": sent,
+        "components": chosen,
     }
     values = {
         "messaging_product": "whatsapp",
@@ -88,8 +88,8 @@ def message(
     return {**values, "biz_opaque_callback_data": "e1.1", "template": content, **more}
 
 
-def said(text: str, to: str = SITI) -> dict[str, Any]:
-    """A request that answers with text."""
+def text_message(text: str, to: str = SITI) -> dict[str, Any]:
+    """Return a request that answers with text."""
     return {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
@@ -100,7 +100,7 @@ def said(text: str, to: str = SITI) -> dict[str, Any]:
 
 
 class Client:
-    """Speaks to the API as a business does."""
+    """A client of the API, as a business has it."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self.session = session
@@ -108,7 +108,7 @@ class Client:
         self.headers = {"Authorization": f"Bearer {TOKEN}"}
 
     async def send(self, request: Any, *, phone: str = PHONE) -> tuple[int, dict[str, Any]]:
-        """POST a message."""
+        """POST a message; return status and answer."""
         url = f"{self.base}/{phone}/messages"
         async with self.session.post(
             url, data=msgspec.json.encode(request), headers=self.headers
@@ -116,18 +116,18 @@ class Client:
             return response.status, await response.json()
 
     async def get(self, path: str) -> tuple[int, dict[str, Any]]:
-        """GET a node."""
+        """GET a node; return status and answer."""
         async with self.session.get(f"{self.base}/{path}", headers=self.headers) as response:
             return response.status, await response.json()
 
     async def code(self, request: Any, *, phone: str = PHONE) -> int:
-        """The error code that a message is answered with; 0 when it is taken."""
+        """Send a message; return its error code, 0 where it is accepted."""
         _, answer = await self.send(request, phone=phone)
         return int(answer.get("error", {}).get("code", 0))
 
 
 def api_with(**changes: Any) -> GraphApi:
-    """An API that knows the sample template."""
+    """Return an API that knows the sample template."""
     values = {
         "token": TOKEN,
         "phone_id": PHONE,
@@ -140,7 +140,7 @@ def api_with(**changes: Any) -> GraphApi:
 
 @asynccontextmanager
 async def client(api: GraphApi) -> AsyncIterator[Client]:
-    """A client of a running API."""
+    """Serve an API; yield a client of it."""
     async with running(api.app) as url, aiohttp.ClientSession() as session:
         yield Client(session, url)
 
@@ -179,8 +179,8 @@ async def test_the_same_content_twice_to_one_person_is_a_double_whatever_its_nam
             await meta.send(message(biz_opaque_callback_data=name))
         await meta.send(message(ASEP))
         await meta.send(message(components=[body(judul="Air hidup"), button()]))
-        await meta.send(said("Siap."))
-        await meta.send(said("Siap."))
+        await meta.send(text_message("Siap."))
+        await meta.send(text_message("Siap."))
     assert api.doubled == 1
 
 
@@ -224,9 +224,9 @@ async def test_a_read_mark_is_acknowledged_and_no_message() -> None:
         (message(components=[body(judul="a"), button(index="1")]), 131008),
         (message(template={}), 100),
         (message(template=[]), 100),
-        (said(""), 100),
-        (said("a" * 4097), 100),
-        (said("\U0001f30a" * 2049), 100),
+        (text_message(""), 100),
+        (text_message("a" * 4097), 100),
+        (text_message("\U0001f30a" * 2049), 100),
         ([], 100),
         ({"to": 5}, 100),
     ],
@@ -276,7 +276,7 @@ async def test_an_inbox_keeps_the_last_twenty() -> None:
     api.watch(SITI)
     async with client(api) as meta:
         for number in range(25):
-            await meta.send(said(str(number)))
+            await meta.send(text_message(str(number)))
     assert [received.parts["text"] for received in api.inbox(SITI)] == [
         str(number) for number in range(5, 25)
     ]
@@ -325,7 +325,8 @@ async def test_a_submitted_template_is_approved_and_can_be_sent_at_once() -> Non
             assert (await response.json())["status"] == "APPROVED"
         assert await meta.code(message()) == 0
         _, listed = await meta.get(f"{ACCOUNT}/message_templates")
-    assert [(t["name"], t["status"]) for t in listed["data"]] == [("contoh", "APPROVED")]
+    templates = [(template["name"], template["status"]) for template in listed["data"]]
+    assert templates == [("contoh", "APPROVED")]
     assert "next" not in listed["paging"]
 
 
@@ -373,7 +374,7 @@ def test_templates_are_told_apart_by_name_and_language() -> None:
     assert set(registry([TEMPLATE, english])) == {("contoh", "id"), ("contoh", "en")}
 
 
-async def test_the_number_tells_the_fields_asked_for() -> None:
+async def test_the_number_has_the_fields_asked_for() -> None:
     async with client(api_with()) as meta:
         assert await meta.get(f"{PHONE}?fields=quality_rating,unknown") == (
             200,
@@ -397,8 +398,8 @@ async def test_the_number_tells_the_fields_asked_for() -> None:
 async def test_a_fault_answers_as_the_real_one_does(faults: Faults, status: int, code: int) -> None:
     api = api_with(faults=faults)
     async with client(api) as meta:
-        got, answer = await meta.send(message())
-    assert (got, answer["error"]["code"], api.accepted) == (status, code, 0)
+        response_status, answer = await meta.send(message())
+    assert (response_status, answer["error"]["code"], api.accepted) == (status, code, 0)
 
 
 async def test_a_cut_connection_has_taken_the_message() -> None:
@@ -412,17 +413,17 @@ async def test_a_cut_connection_has_taken_the_message() -> None:
 async def test_latency_delays_the_answer() -> None:
     api = api_with(faults=Faults(latency_ms=150))
     async with client(api) as meta:
-        begun = asyncio.get_running_loop().time()
+        start = asyncio.get_running_loop().time()
         await meta.send(message())
-        assert asyncio.get_running_loop().time() - begun >= 0.14
+        assert asyncio.get_running_loop().time() - start >= 0.14
 
 
 # --- webhooks -----------------------------------------------------------------------------------
 
 
 class Webhook:
-    """Takes webhooks, checks their signature, and keeps what they say; refuses the first `failures`
-    of them.
+    """A webhook that checks signatures and keeps statuses, messages and contacts; it refuses the
+    first `failures` posts.
     """
 
     def __init__(self, failures: int = 0) -> None:
@@ -452,8 +453,8 @@ class Webhook:
 
 
 @asynccontextmanager
-async def answering(webhook: Webhook, **changes: Any) -> AsyncIterator[tuple[GraphApi, Client]]:
-    """An API that posts to the webhook, and a client of it."""
+async def reporting(webhook: Webhook, **changes: Any) -> AsyncIterator[tuple[GraphApi, Client]]:
+    """Serve an API that posts to the webhook; yield it and a client of it."""
     async with running(webhook.app) as url:
         api = api_with(callback_url=f"{url}/webhook", **changes)
         async with client(api) as meta:
@@ -462,7 +463,7 @@ async def answering(webhook: Webhook, **changes: Any) -> AsyncIterator[tuple[Gra
 
 async def test_each_message_is_sent_delivered_and_mostly_read_in_signed_batches() -> None:
     webhook = Webhook()
-    async with answering(webhook) as (api, meta):
+    async with reporting(webhook) as (api, meta):
         for number in range(60):
             await meta.send(message(f"62812{number:08}", biz_opaque_callback_data=f"e1.{number}"))
         await until(lambda: api.callbacks.waiting == 0 and len(webhook.statuses) > 120, seconds=10)
@@ -480,7 +481,7 @@ async def test_each_message_is_sent_delivered_and_mostly_read_in_signed_batches(
 
 async def test_a_blocked_person_is_accepted_and_fails_by_webhook() -> None:
     webhook = Webhook()
-    async with answering(webhook, faults=Faults(blocked=1)) as (api, meta):
+    async with reporting(webhook, faults=Faults(blocked=1)) as (api, meta):
         api.watch(SITI)
         assert await meta.code(message()) == 0
         await until(lambda: bool(webhook.statuses), seconds=5)
@@ -491,7 +492,7 @@ async def test_a_blocked_person_is_accepted_and_fails_by_webhook() -> None:
 
 async def test_what_residents_do_reaches_the_webhook() -> None:
     webhook = Webhook()
-    async with answering(webhook) as (api, _):
+    async with reporting(webhook) as (api, _):
         api.write(SITI, "DAFTAR CIBABAT")
         api.click(SITI, "Berhenti", "STOP")
         api.choose(SITI, "Cimahi Utara", "kec:32.77.03")
@@ -504,7 +505,7 @@ async def test_what_residents_do_reaches_the_webhook() -> None:
 
 async def test_a_webhook_is_repeated_until_it_is_taken() -> None:
     webhook = Webhook(failures=2)
-    async with answering(webhook) as (api, _):
+    async with reporting(webhook) as (api, _):
         api.write(SITI, "Halo")
         await until(lambda: bool(webhook.messages), seconds=8)
     assert webhook.posts == 3

@@ -1,6 +1,4 @@
-"""The sample news: every piece is an announcement that the rules let pass, on whatever day the demo
-starts.
-"""
+"""The sample news: every piece passes the rules of announcements, whatever day the demo starts."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -7,15 +7,11 @@ import pytest
 
 from broadcaster.simulation import ports
 
-GIVEN_TO_CONNECTIONS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
-def test_a_free_port_is_none_that_the_system_gives_to_connections() -> None:
-    first = (
-        int(GIVEN_TO_CONNECTIONS.read_text().split()[0])
-        if GIVEN_TO_CONNECTIONS.exists()
-        else 32_768
-    )
+def test_a_free_port_is_none_that_the_system_uses_for_connections() -> None:
+    first = int(EPHEMERAL_PORTS.read_text().split()[0]) if EPHEMERAL_PORTS.exists() else 32_768
     if first < 32_768:
         pytest.skip("this system gives all ports to connections")
     assert ports.CANDIDATES.stop <= first
@@ -26,13 +22,13 @@ def test_a_free_port_is_none_that_the_system_gives_to_connections() -> None:
             server.bind((ports.LOOPBACK, port))
 
 
-def test_no_port_is_given_twice() -> None:
-    given = ports.free_port()
+def test_no_port_is_handed_out_twice() -> None:
+    port = ports.free_port()
     with pytest.raises(OSError, match="no free port"):
-        ports.free_port(range(given, given + 1))
+        ports.free_port(range(port, port + 1))
 
 
-def test_a_taken_port_is_never_given() -> None:
+def test_a_port_in_use_is_never_handed_out() -> None:
     with socket.socket() as server:
         server.bind((ports.LOOPBACK, 0))
         server.listen()

@@ -1,4 +1,4 @@
-"""The process of stand-in providers: what the channels send reaches the phones, faults apply,
+"""The process of stand-in providers: messages of the channels reach the phones, faults apply, and
 duplicates are counted.
 """
 
@@ -27,7 +27,7 @@ ADDRESSES = {"whatsapp": CIBABAT.phone, "telegram": str(CIBABAT.chat), "email": 
 
 
 def settings(folder: Path, ports: list[int]) -> config.Loaded:
-    """The demo's settings on free ports."""
+    """Return the demo's settings on three ports: providers, mail, web."""
     http, smtp, web = ports
     variables = providers.demo_variables(http_port=http, smtp_port=smtp)
     return config.read(
@@ -43,10 +43,10 @@ def loaded(tmp_path: Path) -> config.Loaded:
 
 
 @asynccontextmanager
-async def served(
+async def running_providers(
     loaded: config.Loaded,
 ) -> AsyncIterator[tuple[Providers, dict[str, PushChannel], aiohttp.ClientSession]]:
-    """Providers, the channels that send to them, and a session at the controls."""
+    """Run the providers; yield them, the channels that send to them, and a control session."""
     push, _ = config.open_channels(loaded)
     async with (
         providers.running(loaded) as running,
@@ -58,12 +58,12 @@ async def served(
 
 
 def outgoing(channel: PushChannel, address: str, **changes: Any) -> Outgoing:
-    """The sample notice for one address."""
+    """Return the sample notice for one address."""
     return channel.personalise(channel.render(notice(), "id"), recipient(address, **changes))
 
 
 async def send(channel: PushChannel, *messages: Outgoing) -> list[Result]:
-    """What the channel says of each message."""
+    """Send messages; return the result of each."""
     return [result async for result in channel.send(messages, may_write=lambda: True)]
 
 
@@ -76,28 +76,28 @@ def test_the_demos_settings_open_every_channel(loaded: config.Loaded) -> None:
 async def test_a_message_of_each_channel_reaches_the_neighbours_phone(
     loaded: config.Loaded,
 ) -> None:
-    async with served(loaded) as (running, push, controls):
+    async with running_providers(loaded) as (running, push, controls):
         for name, address in ADDRESSES.items():
             message = outgoing(push[name], address)
             results = await send(push[name], message)
             assert isinstance(results[0].outcome, Receipt), results
-        async with controls.get("/state/cibabat") as answer:
-            state = await answer.json()
+        async with controls.get("/state/cibabat") as response:
+            state = await response.json()
         assert "[SIMULASI]" in state["whatsapp"][0]["parts"]["text"]
         assert "[SIMULASI]" in state["telegram"][0]["parts"]["text"]
         assert state["email"][0]["subject"].startswith("[SIMULASI]")
         assert {
             name: counts["taken"] for name, counts in state["counters"].items()
         } == dict.fromkeys(ADDRESSES, 1)
-        async with controls.get("/state/melong") as answer:
-            assert [(await answer.json())[name] for name in ADDRESSES] == [[], [], []]
+        async with controls.get("/state/melong") as response:
+            assert [(await response.json())[name] for name in ADDRESSES] == [[], [], []]
         assert running.state("cibabat")["person"]["name"] == CIBABAT.name
 
 
 async def test_what_arrives_twice_is_counted_as_double_on_every_channel(
     loaded: config.Loaded,
 ) -> None:
-    async with served(loaded) as (running, push, _):
+    async with running_providers(loaded) as (running, push, _):
         for name, address in ADDRESSES.items():
             message = outgoing(push[name], address)
             await send(push[name], message)
@@ -107,77 +107,77 @@ async def test_what_arrives_twice_is_counted_as_double_on_every_channel(
 
 
 async def test_a_mail_can_be_read_and_another_cannot(loaded: config.Loaded) -> None:
-    async with served(loaded) as (running, push, controls):
+    async with running_providers(loaded) as (running, push, controls):
         await send(push["email"], outgoing(push["email"], CIBABAT.mail))
         identity = running.state("cibabat")["email"][0]["id"]
-        async with controls.get(f"/mail/cibabat/{identity}") as answer:
-            assert "Tampung air" in (await answer.json())["html"]
+        async with controls.get(f"/mail/cibabat/{identity}") as response:
+            assert "Tampung air" in (await response.json())["html"]
         for path in (
             "/mail/cibabat/unknown",
             f"/mail/melong/{identity}",
             "/mail/nowhere/x",
             "/state/nowhere",
         ):
-            async with controls.get(path) as answer:
-                assert answer.status == 404
+            async with controls.get(path) as response:
+                assert response.status == 404
 
 
 async def test_faults_are_set_for_all_providers_and_nonsense_is_refused(
     loaded: config.Loaded,
 ) -> None:
-    async with served(loaded) as (running, push, controls):
-        async with controls.post("/faults", json={"blocked": 1, "greylist": 0.5}) as answer:
-            assert (await answer.json())["blocked"] == 1
+    async with running_providers(loaded) as (running, push, controls):
+        async with controls.post("/faults", json={"blocked": 1, "greylist": 0.5}) as response:
+            assert (await response.json())["blocked"] == 1
         for name in ("telegram", "email"):
             results = await send(push[name], outgoing(push[name], ADDRESSES[name]))
             assert isinstance(results[0].outcome, Refused)
             assert running.state("cibabat")["counters"][name]["refused"] == 1
         for body in ('{"mood": 1}', '{"blocked": 2}', '{"blocked": "much"}', "nonsense"):
-            async with controls.post("/faults", data=body) as answer:
-                assert answer.status == 400
+            async with controls.post("/faults", data=body) as response:
+                assert response.status == 400
         assert running.faults.blocked == 1
 
 
 async def test_what_a_neighbour_types_stands_after_the_message_it_answers(
     loaded: config.Loaded,
 ) -> None:
-    async with served(loaded) as (running, push, controls):
+    async with running_providers(loaded) as (running, push, controls):
         for name in ("whatsapp", "telegram"):
             await send(push[name], outgoing(push[name], ADDRESSES[name]))
             async with controls.post(
                 "/type", json={"area": "cibabat", "channel": name, "text": "BERHENTI"}
-            ) as answer:
-                assert answer.status == 200
+            ) as response:
+                assert response.status == 200
             await send(push[name], outgoing(push[name], ADDRESSES[name], delivery="e41.x.1.2"))
-            shown = running.state("cibabat")[name]
-            assert [message["mine"] for message in shown] == [False, True, False]
-            assert shown[1]["parts"] == {"text": "BERHENTI"}
+            messages = running.state("cibabat")[name]
+            assert [message["mine"] for message in messages] == [False, True, False]
+            assert messages[1]["parts"] == {"text": "BERHENTI"}
         async with controls.post(
             "/type", json={"area": "nowhere", "channel": "telegram", "text": "x"}
-        ) as answer:
-            assert answer.status == 400
+        ) as response:
+            assert response.status == 400
 
 
 async def test_a_button_that_a_neighbour_presses_reaches_our_webhook(loaded: config.Loaded) -> None:
-    heard: list[bytes] = []
+    bodies: list[bytes] = []
 
-    async def hook(request: aiohttp.web.Request) -> aiohttp.web.Response:
-        heard.append(await request.read())
+    async def take(request: aiohttp.web.Request) -> aiohttp.web.Response:
+        bodies.append(await request.read())
         return aiohttp.web.Response()
 
     web = aiohttp.web.Application()
-    web.router.add_post("/webhook/{channel}", hook)
+    web.router.add_post("/webhook/{channel}", take)
     runner = aiohttp.web.AppRunner(web)
     await runner.setup()
     await aiohttp.web.TCPSite(runner, "127.0.0.1", loaded.settings.port).start()
     try:
-        async with served(loaded) as (running, _, __):
+        async with running_providers(loaded) as (running, _, __):
             await running.writes("cibabat", "whatsapp", "Berhenti", "STOP")
             await running.writes("cibabat", "telegram", "Berhenti", "stop")
-            await until(lambda: len(heard) == 2, what="both webhooks")
+            await until(lambda: len(bodies) == 2, what="both webhooks")
     finally:
         await runner.cleanup()
-    assert sorted(b"STOP" in body for body in heard) == [False, True]
+    assert sorted(b"STOP" in body for body in bodies) == [False, True]
 
 
 def test_doubles_forget_the_oldest_and_count_the_rest() -> None:
@@ -200,8 +200,8 @@ async def test_between_containers_http_is_served_to_all_and_mail_is_the_catchers
         {**variables, "BROADCASTER_SIMULATED": "true", "BROADCASTER_HOST": "web"}, data_dir=tmp_path
     )
     async with providers.running(loaded) as running, aiohttp.ClientSession() as session:
-        async with session.get(f"http://127.0.0.1:{port}/state/cibabat") as answer:
-            assert answer.status == 200
+        async with session.get(f"http://127.0.0.1:{port}/state/cibabat") as response:
+            assert response.status == 200
         assert running.bot.webhook["url"] == "http://web:8000/webhook/telegram"
 
 
@@ -221,14 +221,14 @@ async def test_beside_real_providers_no_stand_in_listens(tmp_path: Path) -> None
 
 
 async def test_the_mail_of_staff_is_kept_with_whom_it_was_for(loaded: config.Loaded) -> None:
-    async with served(loaded) as (running, push, controls):
+    async with running_providers(loaded) as (running, push, controls):
         mail = push["email"]
         assert isinstance(mail, StaffChannel)
         for number, person in enumerate(("dewi", "bpbd")):
             note = Note(key=f"redaksi.{number}.1", subject=f"Untuk {person}", text="Periksa.")
             assert isinstance(await mail.notify(f"{person}@contoh.example", note), Receipt)
-        async with controls.get("/state/melong") as answer:
-            letters = (await answer.json())["staff"]
+        async with controls.get("/state/melong") as response:
+            letters = (await response.json())["staff"]
         assert [(letter["to"], letter["subject"]) for letter in letters] == [
             ("Dewi Lestari", "[SIMULASI] Untuk dewi"),
             ("Agus, BPBD", "[SIMULASI] Untuk bpbd"),
@@ -237,12 +237,12 @@ async def test_the_mail_of_staff_is_kept_with_whom_it_was_for(loaded: config.Loa
 
 
 async def test_a_draft_sent_to_oneself_twice_is_no_double(loaded: config.Loaded) -> None:
-    async with served(loaded) as (running, push, _):
-        words = notice().wordings
+    async with running_providers(loaded) as (running, push, _):
         trial = replace(
             notice(),
             wordings={
-                lang: replace(one, title=f"[UJI] {one.title}") for lang, one in words.items()
+                lang: replace(wording, title=f"[UJI] {wording.title}")
+                for lang, wording in notice().wordings.items()
             },
         )
         chat = push["telegram"]

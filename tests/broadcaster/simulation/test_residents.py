@@ -1,4 +1,4 @@
-"""The sample residents: the same people each time, whose addresses belong to nobody."""
+"""The sample residents: the same people each time, with addresses that belong to nobody."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 
 
 def people() -> list[dict[str, str]]:
-    """The rows by column."""
+    """Return the sample rows by column."""
     return [dict(zip(COLUMNS, row, strict=True)) for row in rows(TREE, NOW)]
 
 
@@ -31,10 +31,10 @@ def test_the_city_is_the_same_each_time() -> None:
 
 
 def test_there_are_12480_residents_and_no_address_twice() -> None:
-    found = people()
-    assert len({row["subscriber"] for row in found}) == RESIDENTS
-    assert len({(row["channel"], row["address"]) for row in found}) == len(found)
-    shares = Counter(row["channel"] for row in found)
+    residents = people()
+    assert len({row["subscriber"] for row in residents}) == RESIDENTS
+    assert len({(row["channel"], row["address"]) for row in residents}) == len(residents)
+    shares = Counter(row["channel"] for row in residents)
     assert shares["whatsapp"] > shares["telegram"] > 2_000
     assert shares["email"] > 1_500
 
@@ -75,11 +75,13 @@ def test_topics_languages_and_consents_are_those_an_import_knows() -> None:
     )
 
 
-def test_one_neighbour_of_each_kelurahan_has_all_three_ways_and_only_that_kelurahan() -> None:
-    found = people()
+def test_one_neighbour_of_each_kelurahan_has_all_three_channels_and_only_that_kelurahan() -> None:
+    residents = people()
     for slug, person in neighbours().items():
         own = [
-            row for row in found if row["address"] in (person.phone, str(person.chat), person.mail)
+            row
+            for row in residents
+            if row["address"] in (person.phone, str(person.chat), person.mail)
         ]
         assert [(row["areas"], row["topics"]) for row in own] == [(slug, "")] * 3
     assert len({person.name for person in neighbours().values()}) == len(SHARES)

@@ -9,10 +9,12 @@ from broadcaster.simulation.serving import running
 
 
 async def hello(request: web.Request) -> web.Response:
+    """Answer with a greeting."""
     return web.Response(text="hello")
 
 
 def app() -> web.Application:
+    """Return an application of one page."""
     application = web.Application()
     application.router.add_get("/", hello)
     return application
@@ -28,7 +30,7 @@ async def test_an_app_answers_on_a_free_port_of_loopback_until_left() -> None:
             await session.get(f"{url}/")
 
 
-async def test_a_given_port_is_used_and_a_taken_one_is_an_error() -> None:
+async def test_a_chosen_port_is_used_and_one_in_use_is_an_error() -> None:
     port = free_port()
     async with running(app(), port) as url:
         with pytest.raises(OSError, match="address already in use"):

@@ -1,5 +1,5 @@
-"""Bubbles of the simulated phones: each messenger's own markup, and nothing that a message could
-smuggle in.
+"""Bubbles of the simulated phones: each messenger's own markup, and no markup that a message
+smuggles in.
 """
 
 import pytest
@@ -15,7 +15,7 @@ from broadcaster.simulation.showing import (
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "markup"),
     [
         ("*Air mati* besok", "<strong>Air mati</strong> besok"),
         ("_pelan_ dan ~batal~", "<em>pelan</em> dan <s>batal</s>"),
@@ -35,8 +35,8 @@ from broadcaster.simulation.showing import (
         ),
     ],
 )
-def test_a_phone_shows_bold_italic_struck_and_links(text: str, shown: str) -> None:
-    assert phone_markup(text) == shown
+def test_a_phone_shows_bold_italic_struck_and_links(text: str, markup: str) -> None:
+    assert phone_markup(text) == markup
 
 
 @pytest.mark.parametrize(
@@ -48,23 +48,23 @@ def test_a_phone_shows_bold_italic_struck_and_links(text: str, shown: str) -> No
     ],
 )
 def test_nothing_in_a_phones_text_becomes_an_element_or_attribute(attack: str) -> None:
-    shown = phone_markup(attack)
-    assert "<script" not in shown
-    assert "<img" not in shown
-    assert '"onmouseover' not in shown
+    markup = phone_markup(attack)
+    assert "<script" not in markup
+    assert "<img" not in markup
+    assert '"onmouseover' not in markup
 
 
 def test_a_chat_shows_its_own_html_and_drops_all_else() -> None:
     assert (
         chat_markup("<b>Banjir</b>\n<i>x</i> <s>lama</s>") == "<b>Banjir</b>\n<i>x</i> <s>lama</s>"
     )
-    shown = chat_markup(
+    markup = chat_markup(
         '<a href="javascript:alert(1)" onclick="x()">a</a><script>y</script><style>z</style><img src=x>'
     )
-    assert "javascript" not in shown
-    assert "onclick" not in shown
-    assert "<script" not in shown
-    assert "<img" not in shown
+    assert "javascript" not in markup
+    assert "onclick" not in markup
+    assert "<script" not in markup
+    assert "<img" not in markup
     assert 'target="_blank" href="https://x.example"' in chat_markup(
         '<a href="https://x.example">x</a>'
     )

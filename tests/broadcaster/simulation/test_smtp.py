@@ -1,4 +1,4 @@
-"""The stand-in mail server: the real protocol, however its packets are cut, and faults that repeat."""
+"""The stand-in mail server: the real protocol in any packets, faults, inboxes and scripts."""
 
 import asyncio
 import smtplib
@@ -14,7 +14,7 @@ from broadcaster.simulation.smtp import INBOXES, MAILS, SmtpStandIn, received_pa
 from broadcaster.simulation.smtp_script import Move, ScriptedAnswer, SmtpScript, Transcript
 
 CONTENT = b"Message-ID: <1.1.k@info.cimahi.example>\r\nSubject: uji\r\n\r\nIsi\r\n"
-ONE = (
+MESSAGE_BYTES = (
     b"MAIL FROM:<a@info.cimahi.example>\r\nRCPT TO:<Siti@Contoh.example>\r\nDATA\r\n"
     + CONTENT
     + b".\r\n"
@@ -22,21 +22,21 @@ ONE = (
 
 
 class Client:
-    """A raw client: writes bytes, reads replies."""
+    """A raw client that writes bytes and reads replies."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
 
     async def reply(self) -> str:
-        """The next reply, its last line only; empty when the server hung up."""
+        """Return the last line of the next reply; "" where the server hung up."""
         while line := await self.reader.readline():
             if line[3:4] != b"-":
                 return line.decode().rstrip()
         return ""
 
-    async def says(self, *lines: str | bytes) -> str:
-        """Write lines, each of which gets one reply; the last reply."""
+    async def command(self, *lines: str | bytes) -> str:
+        """Write lines, await the reply to each, and return the last."""
         answer = ""
         for line in lines:
             self.writer.write((line if isinstance(line, bytes) else line.encode()) + b"\r\n")
@@ -46,21 +46,23 @@ class Client:
 
 @asynccontextmanager
 async def connected(server: SmtpStandIn) -> AsyncIterator[Client]:
-    """A client of the running server, greeted."""
+    """Serve; yield a client that has been greeted."""
     async with server.running() as url:
         host, _, port = url.rpartition("@")[2].removeprefix("smtp://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         client = Client(reader, writer)
         assert (await client.reply()).startswith("220")
-        assert await client.says("EHLO uji.example") == "250 ENHANCEDSTATUSCODES"
+        assert await client.command("EHLO uji.example") == "250 ENHANCEDSTATUSCODES"
         yield client
         writer.close()
 
 
-async def mailed(client: Client, to: str = "siti@contoh.example", content: bytes = CONTENT) -> str:
-    """The reply to one whole message, or the first that is no success."""
+async def send_mail(
+    client: Client, to: str = "siti@contoh.example", content: bytes = CONTENT
+) -> str:
+    """Send one message; return the reply to its content, or the first that is no success."""
     for line in ("MAIL FROM:<a@info.cimahi.example>", f"RCPT TO:<{to}>", "DATA"):
-        reply = await client.says(line)
+        reply = await client.command(line)
         if reply[0] not in "23":
             return reply
     client.writer.write(content + b".\r\n")
@@ -103,7 +105,7 @@ async def test_the_standard_librarys_client_can_talk_to_it() -> None:
 async def test_a_message_may_come_in_any_packets() -> None:
     server = SmtpStandIn(record=True)
     async with connected(server) as client:
-        for byte in ONE:
+        for byte in MESSAGE_BYTES:
             client.writer.write(bytes([byte]))
             await client.writer.drain()
             await asyncio.sleep(0)
@@ -116,23 +118,23 @@ async def test_pipelining_is_offered_unless_it_is_off() -> None:
         async with SmtpStandIn(pipelining=offered).running() as url:
             reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
             writer.write(b"EHLO uji.example\r\n")
-            said = await reader.readuntil(b"250 ENHANCEDSTATUSCODES\r\n")
+            greeting = await reader.readuntil(b"250 ENHANCEDSTATUSCODES\r\n")
             writer.close()
-        assert (b"250-PIPELINING\r\n" in said) == offered
+        assert (b"250-PIPELINING\r\n" in greeting) == offered
 
 
 async def test_an_envelope_in_one_packet_is_answered_like_its_lines() -> None:
     envelope = b"MAIL FROM:<a@info.cimahi.example>\r\nRCPT TO:<Siti@Contoh.example>\r\nDATA\r\n"
     for faults in (Faults(), Faults(blocked=1), Faults(greylist=1)):
-        said = []
+        replies = []
         for packets in ([envelope], envelope.splitlines(keepends=True)):
             async with connected(SmtpStandIn(faults=faults)) as client:
                 for packet in packets:
                     client.writer.write(packet)
                     await client.writer.drain()
                     await asyncio.sleep(0)
-                said.append([await client.reply() for _ in range(3)])
-        assert said[0] == said[1]
+                replies.append([await client.reply() for _ in range(3)])
+        assert replies[0] == replies[1]
     async with connected(SmtpStandIn(faults=Faults(rate_429=1))) as client:
         client.writer.write(envelope)
         assert [(await client.reply())[:3] for _ in range(3)] == ["250", "421", ""]
@@ -141,7 +143,7 @@ async def test_an_envelope_in_one_packet_is_answered_like_its_lines() -> None:
 async def test_many_messages_may_come_in_one_packet() -> None:
     server = SmtpStandIn(record=True)
     async with connected(server) as client:
-        client.writer.write(ONE * 50 + b"QUIT\r\n")
+        client.writer.write(MESSAGE_BYTES * 50 + b"QUIT\r\n")
         replies = [await client.reply() for _ in range(201)]
         assert await client.reply() == ""
     assert replies[3::4] == [f"250 2.0.0 Ok: queued as 4{number:010X}" for number in range(1, 51)]
@@ -158,7 +160,7 @@ async def test_dots_are_taken_off_again(content: bytes) -> None:
         b"." + line if line.startswith(b".") else line for line in content.splitlines(keepends=True)
     )
     async with connected(server) as client:
-        assert await mailed(client, content=stuffed) == "250 2.0.0 Ok: queued as 40000000001"
+        assert await send_mail(client, content=stuffed) == "250 2.0.0 Ok: queued as 40000000001"
     assert server.inbox("siti@contoh.example")[0].raw == content
 
 
@@ -171,7 +173,7 @@ async def test_a_message_id_is_found_however_it_is_written() -> None:
             b"X: y\r\nMessage-ID: <c@x>\r\n\r\n",
             b"\r\nx\r\n",
         ):
-            await mailed(client, content=content)
+            await send_mail(client, content=content)
     assert [message_id for _, message_id in server.accepted] == ["a@x", "b@x", "c@x", ""]
 
 
@@ -191,43 +193,45 @@ async def test_a_message_id_is_found_however_it_is_written() -> None:
 )
 async def test_commands_out_of_turn_get_the_answers_of_a_real_server(line: str, code: str) -> None:
     async with connected(SmtpStandIn()) as client:
-        assert (await client.says(line)).startswith(code)
+        assert (await client.command(line)).startswith(code)
 
 
 async def test_a_second_sender_needs_a_reset() -> None:
     async with connected(SmtpStandIn()) as client:
-        assert (await client.says("MAIL FROM:<a@b.example>", "MAIL FROM:<a@b.example>")).startswith(
-            "503"
-        )
-        assert (await client.says("RSET", "MAIL FROM:<>", "RCPT TO:<>")).startswith("501 5.1.3")
-        assert (await client.says("RCPT TO:<x@y.example>")).startswith("250")
+        assert (
+            await client.command("MAIL FROM:<a@b.example>", "MAIL FROM:<a@b.example>")
+        ).startswith("503")
+        assert (await client.command("RSET", "MAIL FROM:<>", "RCPT TO:<>")).startswith("501 5.1.3")
+        assert (await client.command("RCPT TO:<x@y.example>")).startswith("250")
 
 
-async def test_without_the_password_nothing_is_taken() -> None:
-    def word(text: str) -> str:
+async def test_without_the_password_nothing_is_accepted() -> None:
+    def encoded(text: str) -> str:
         return b64encode(text.encode()).decode()
 
     async with connected(SmtpStandIn(credentials=("info", "rahasia"))) as client:
-        assert (await mailed(client)).startswith("530 5.7.0")
+        assert (await send_mail(client)).startswith("530 5.7.0")
         for attempt in (
-            f"AUTH PLAIN {word(chr(0) + 'info' + chr(0) + 'salah')}",
+            f"AUTH PLAIN {encoded(chr(0) + 'info' + chr(0) + 'salah')}",
             "AUTH PLAIN !!!",
-            f"AUTH PLAIN {word('rahasia')}",
+            f"AUTH PLAIN {encoded('rahasia')}",
         ):
-            assert (await client.says(attempt)).startswith("535 5.7.8")
-        assert (await client.says("AUTH CRAM-MD5")).startswith("504")
-        assert (await client.says("AUTH PLAIN", word("\0info\0salah"))).startswith("535")
-        assert (await client.says("AUTH LOGIN", word("info"), word("rahasia"))).startswith("235")
-        assert (await mailed(client)).startswith("250")
+            assert (await client.command(attempt)).startswith("535 5.7.8")
+        assert (await client.command("AUTH CRAM-MD5")).startswith("504")
+        assert (await client.command("AUTH PLAIN", encoded("\0info\0salah"))).startswith("535")
+        assert (await client.command("AUTH LOGIN", encoded("info"), encoded("rahasia"))).startswith(
+            "235"
+        )
+        assert (await send_mail(client)).startswith("250")
 
 
 async def test_what_is_too_big_is_refused_and_ends_the_connection() -> None:
     server = SmtpStandIn()
     async with connected(server) as client:
-        assert (await client.says(b"x" * 5000)).startswith("500 5.5.2")
+        assert (await client.command(b"x" * 5000)).startswith("500 5.5.2")
         assert await client.reply() == ""
     async with connected(server) as client:
-        await client.says("MAIL FROM:<a@b.example>", "RCPT TO:<x@y.example>", "DATA")
+        await client.command("MAIL FROM:<a@b.example>", "RCPT TO:<x@y.example>", "DATA")
         client.writer.write(b"x" * (10 * 1024 * 1024 + 10))
         assert (await client.reply()).startswith("552 5.3.4")
     assert not server.inbox("x@y.example")
@@ -242,25 +246,25 @@ async def test_a_blocked_address_is_blocked_every_time_and_others_never() -> Non
     async with connected(SmtpStandIn(faults=faults)) as client:
         for _ in range(2):
             for address in addresses:
-                reply = await mailed(client, address)
+                reply = await send_mail(client, address)
                 assert reply.startswith("550 5.1.1" if faults.blocks(address) else "250")
-                await client.says("RSET")
+                await client.command("RSET")
     assert 8 < sum(faults.blocks(address) for address in addresses) < 32
 
 
 async def test_greylisting_asks_once_to_come_again() -> None:
     async with connected(SmtpStandIn(faults=Faults(greylist=1))) as client:
-        assert (await mailed(client)).startswith("451 4.7.1")
-        await client.says("RSET")
-        assert (await mailed(client)).startswith("250")
+        assert (await send_mail(client)).startswith("451 4.7.1")
+        await client.command("RSET")
+        assert (await send_mail(client)).startswith("250")
 
 
 async def test_a_server_error_is_temporary_and_nothing_is_kept() -> None:
     server = SmtpStandIn(faults=Faults(rate_5xx=1), record=True)
     async with connected(server) as client:
-        assert (await mailed(client)).startswith("451 4.3.0")
+        assert (await send_mail(client)).startswith("451 4.3.0")
         server.faults.change(rate_5xx=0)
-        assert (await mailed(client)).startswith("250")
+        assert (await send_mail(client)).startswith("250")
     assert len(server.accepted) == 1
     assert server.counts["broken"] == 1
 
@@ -268,7 +272,7 @@ async def test_a_server_error_is_temporary_and_nothing_is_kept() -> None:
 async def test_too_many_messages_ends_the_connection() -> None:
     server = SmtpStandIn(faults=Faults(rate_429=1))
     async with connected(server) as client:
-        assert (await mailed(client)).startswith("421 4.7.0")
+        assert (await send_mail(client)).startswith("421 4.7.0")
         assert await client.reply() == ""
 
 
@@ -276,7 +280,7 @@ async def test_a_cut_message_was_taken_but_never_answered() -> None:
     server = SmtpStandIn(faults=Faults(cut=1), record=True)
     async with connected(server) as client:
         with pytest.raises(ConnectionResetError):
-            assert await mailed(client) == ""
+            assert await send_mail(client) == ""
             raise ConnectionResetError
     assert len(server.accepted) == server.counts["cut"] == server.counts["accepted"] == 1
 
@@ -285,17 +289,17 @@ async def test_latency_delays_the_answer_and_keeps_the_order() -> None:
     server = SmtpStandIn(faults=Faults(latency_ms=30))
     loop = asyncio.get_running_loop()
     async with connected(server) as client:
-        began = loop.time()
-        client.writer.write(ONE * 3)
+        start = loop.time()
+        client.writer.write(MESSAGE_BYTES * 3)
         replies = [await client.reply() for _ in range(12)]
-        assert loop.time() - began >= 0.09
+        assert loop.time() - start >= 0.09
     assert [reply[:3] for reply in replies] == ["250", "250", "354", "250"] * 3
 
 
 async def test_a_client_that_leaves_while_its_answer_waits_breaks_nothing() -> None:
     server = SmtpStandIn(faults=Faults(latency_ms=20))
     async with connected(server) as client:
-        client.writer.write(ONE)
+        client.writer.write(MESSAGE_BYTES)
         await client.reply()
         client.writer.transport.abort()
         await asyncio.sleep(0.05)
@@ -328,7 +332,7 @@ async def test_nothing_is_recorded_unless_asked() -> None:
     assert server.accepted == []
 
 
-async def test_a_taken_port_is_said_at_once() -> None:
+async def test_a_port_in_use_is_an_error_at_once() -> None:
     async with SmtpStandIn().running() as url:
         with pytest.raises(OSError, match="address already in use"):
             async with SmtpStandIn().running(int(url.rpartition(":")[2])):
@@ -340,7 +344,7 @@ async def test_a_taken_port_is_said_at_once() -> None:
 
 @asynccontextmanager
 async def scripted(script: SmtpScript) -> AsyncIterator[tuple[Client, Transcript]]:
-    """A client of a server that plays the script, greeted, and the transcript."""
+    """Serve a script; yield a client that has been greeted, and the transcript."""
     server = SmtpStandIn(script=script)
     async with connected(server) as client:
         yield client, server.transcript
@@ -349,11 +353,11 @@ async def scripted(script: SmtpScript) -> AsyncIterator[tuple[Client, Transcript
 async def test_a_step_is_answered_as_scripted_and_a_list_is_used_up() -> None:
     script = SmtpScript(steps={"RCPT": ["450 4.2.0 Later", 550], "RSET": "500 5.5.2 what"})
     async with scripted(script) as (client, transcript):
-        assert await mailed(client) == "450 4.2.0 Later"
-        assert await client.says("RSET") == "500 5.5.2 what"
-        assert await client.says("RCPT TO:<siti@contoh.example>") == "550 5.9.9 no"
-        assert await client.says("DATA") == "554 5.5.1 No valid recipients"
-        assert (await client.says("RCPT TO:<siti@contoh.example>")).startswith("250")
+        assert await send_mail(client) == "450 4.2.0 Later"
+        assert await client.command("RSET") == "500 5.5.2 what"
+        assert await client.command("RCPT TO:<siti@contoh.example>") == "550 5.9.9 no"
+        assert await client.command("DATA") == "554 5.5.1 No valid recipients"
+        assert (await client.command("RCPT TO:<siti@contoh.example>")).startswith("250")
     assert transcript.tried == {"siti@contoh.example": 3}
     assert transcript.commands[-2:] == ["DATA", "RCPT TO:<siti@contoh.example>"]
 
@@ -361,8 +365,8 @@ async def test_a_step_is_answered_as_scripted_and_a_list_is_used_up() -> None:
 async def test_a_recipient_has_an_answer_of_its_own_at_its_step() -> None:
     spam = ScriptedAnswer(reply="554 5.7.1 Spam", step="content")
     async with scripted(SmtpScript(recipients={"b@contoh.example": spam})) as (client, transcript):
-        assert (await mailed(client, "a@contoh.example")).startswith("250")
-        assert await mailed(client, "b@contoh.example") == "554 5.7.1 Spam"
+        assert (await send_mail(client, "a@contoh.example")).startswith("250")
+        assert await send_mail(client, "b@contoh.example") == "554 5.7.1 Spam"
     assert transcript.taken == [("a@contoh.example", CONTENT)]
     assert list(transcript.arrived) == ["a@contoh.example"]
     assert transcript.asked == ["a@contoh.example", "b@contoh.example"]
@@ -375,7 +379,7 @@ async def test_a_gate_holds_one_connection_and_nothing_was_taken_before_it_opens
         client,
         transcript,
     ):
-        waiting = asyncio.create_task(mailed(client))
+        waiting = asyncio.create_task(send_mail(client))
         await asyncio.wait_for(transcript.got_mail.wait(), 5)
         assert not transcript.taken
         gate.set()
@@ -390,14 +394,14 @@ async def test_a_delay_comes_between_taking_and_answering() -> None:
         client,
         transcript,
     ):
-        assert (await mailed(client)).startswith("250")
+        assert (await send_mail(client)).startswith("250")
         assert loop.time() - transcript.arrived["siti@contoh.example"] >= 0.05
 
 
 @pytest.mark.parametrize("move", [Move.DROP, Move.SILENCE])
 async def test_a_content_without_an_answer_was_taken_all_the_same(move: Move) -> None:
     async with scripted(SmtpScript(tape=[Move.GOOD] * 3 + [move])) as (client, transcript):
-        client.writer.write(ONE)
+        client.writer.write(MESSAGE_BYTES)
         for code in ("250", "250", "354"):
             assert (await client.reply()).startswith(code)
         await asyncio.wait_for(transcript.got_mail.wait(), 5)
@@ -408,7 +412,7 @@ async def test_a_content_without_an_answer_was_taken_all_the_same(move: Move) ->
 async def test_a_tape_is_played_reply_by_reply() -> None:
     tape = [Move.LINES, Move.BYTES, Move.ANYWAY, Move.EXTRA]
     async with scripted(SmtpScript(tape=tape)) as (client, _):
-        client.writer.write(ONE)
+        client.writer.write(MESSAGE_BYTES)
         replies = [await client.reply() for _ in range(5)]
     assert [reply[:3] for reply in replies] == ["250", "250", "354", "250", "250"]
     assert replies[-1] == "250 2.0.0 nobody asked"
@@ -416,7 +420,7 @@ async def test_a_tape_is_played_reply_by_reply() -> None:
 
 async def test_what_a_client_must_never_do_is_in_the_transcript() -> None:
     async with scripted(SmtpScript(tape=[Move.GOOD, 550, Move.ANYWAY])) as (client, transcript):
-        client.writer.write(ONE)
+        client.writer.write(MESSAGE_BYTES)
         replies = [await client.reply() for _ in range(4)]
     assert [reply[:3] for reply in replies] == ["250", "550", "354", "250"]
     assert transcript.misuses == [

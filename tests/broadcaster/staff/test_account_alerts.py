@@ -1,12 +1,8 @@
-"""What other administrators read of acts on accounts, over a real mail server: who did what to
-whom, and what to do.
+"""Alerts to administrators about acts on accounts, over a real mail server: who did what to whom,
+and the remedy.
 """
 
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 
 from broadcaster.domain.actor import Actor, NamedActor, StaffActor
 from broadcaster.newsroom import drafts, release, review
@@ -18,34 +14,22 @@ from broadcaster.store import accounts, former_mails, nudges
 from broadcaster.store.staff_tables import former_mail
 from support.sending import table
 from support.staffing import NOTICE, Browser, browser
-from support.telling import PostOffice, post_office
+from support.telling import PostOffice
 
 
-@pytest.fixture
-async def office(database_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
-    """On each database in turn."""
-    async with post_office(database_url, tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def town(sqlite_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
-    """On SQLite alone, where the database does not matter."""
-    async with post_office(sqlite_url, tmp_path) as opened:
-        yield opened
-
-
-def new(office: PostOffice, ani: Browser | None = None) -> Actor:
-    """An administrator, or the command line, about to do something."""
+def acting(office: PostOffice, administrator: Browser | None = None) -> Actor:
+    """Return the actor of an act now: an administrator, or the command line."""
     now = office.site.clock()
-    return StaffActor(account=ani.account, now=now) if ani else NamedActor(name="cli", now=now)
+    if administrator is None:
+        return NamedActor(name="cli", now=now)
+    return StaffActor(account=administrator.account, now=now)
 
 
 async def test_another_administrator_reads_of_a_new_account_who_made_it_for_whom_and_where_to_stop_it(
     office: PostOffice,
 ) -> None:
     ani, joko = await office.hire("ani", "admin"), await office.hire("joko", "admin")
-    made = await ani.post(
+    response = await ani.post(
         "/redaksi/pengguna/baru",
         {
             "nama": "budi",
@@ -54,7 +38,7 @@ async def test_another_administrator_reads_of_a_new_account_who_made_it_for_whom
             "kabar": "budi@contoh.example",
         },
     )
-    assert made.status == 200, made.text
+    assert response.status == 200, response.text
     budi = await office.site.app.database.read(accounts.find, "budi")
     assert budi is not None
     await office.work()
@@ -68,40 +52,44 @@ async def test_another_administrator_reads_of_a_new_account_who_made_it_for_whom
     assert joko.account.id != ani.account.id
 
 
-async def test_whose_password_was_reset_reads_of_it_too_and_each_act_is_told_of(
-    town: PostOffice,
+async def test_whose_password_was_reset_is_alerted_too_and_each_act_has_its_alert(
+    sqlite_office: PostOffice,
 ) -> None:
     ani, _joko, dewi = (
-        await town.hire("ani", "admin"),
-        await town.hire("joko", "admin"),
-        await town.hire("dewi", "approver"),
+        await sqlite_office.hire("ani", "admin"),
+        await sqlite_office.hire("joko", "admin"),
+        await sqlite_office.hire("dewi", "approver"),
     )
-    database, dewi_id = town.site.app.database, dewi.account.id
-    await database.write(administration.reset_password, new(town, ani), dewi_id, hashed="x")
-    await town.work()
-    town.pass_time(seconds=1)
-    await database.write(administration.reset_password, new(town), dewi_id, hashed="y")
-    await town.work()
-    town.pass_time(seconds=1)
-    await database.write(administration.disable, new(town, ani), dewi_id)
-    await town.work()
-    assert town.subjects("joko") == [
+    database, dewi_id = sqlite_office.site.app.database, dewi.account.id
+    await database.write(
+        administration.reset_password, acting(sqlite_office, ani), dewi_id, hashed="x"
+    )
+    await sqlite_office.work()
+    sqlite_office.pass_time(seconds=1)
+    await database.write(administration.reset_password, acting(sqlite_office), dewi_id, hashed="y")
+    await sqlite_office.work()
+    sqlite_office.pass_time(seconds=1)
+    await database.write(administration.disable, acting(sqlite_office, ani), dewi_id)
+    await sqlite_office.work()
+    assert sqlite_office.subjects("joko") == [
         "Kata sandi diganti: Dewi",
         "Kata sandi diganti: Dewi",
         "Akun dinonaktifkan: Dewi",
     ]
     assert (
         "Perintah di server mengganti kata sandi akun Dewi (dewi)"
-        in town.letters("joko")[1]["text"]
+        in sqlite_office.letters("joko")[1]["text"]
     )
-    own = town.letters("dewi")
+    own = sqlite_office.letters("dewi")
     assert "Ani mengganti kata sandi akun Anda (dewi)" in own[0]["text"]
     assert "Bila Anda tidak memintanya" in own[0]["text"]
     assert own[-1]["subject"] == "Akun dinonaktifkan: Dewi"
 
 
-async def test_accounts_that_single_sign_on_makes_are_told_of_too(town: PostOffice) -> None:
-    await town.hire("joko", "admin")
+async def test_accounts_that_single_sign_on_makes_have_their_alerts_too(
+    sqlite_office: PostOffice,
+) -> None:
+    await sqlite_office.hire("joko", "admin")
     identity = Identity(
         issuer="https://sso.example",
         subject="u-1",
@@ -110,17 +98,17 @@ async def test_accounts_that_single_sign_on_makes_are_told_of_too(town: PostOffi
         email="",
         values=("penyetuju",),
     )
-    now = town.site.clock()
-    await town.site.app.database.write(
+    now = sqlite_office.site.clock()
+    await sqlite_office.site.app.database.write(
         admit, identity, {"penyetuju": "approver"}, now=now, place="", agent=""
     )
-    await town.work()
-    town.pass_time(minutes=1)
-    await town.site.app.database.write(
-        admit, identity, {"penyetuju": "admin"}, now=town.site.clock(), place="", agent=""
+    await sqlite_office.work()
+    sqlite_office.pass_time(minutes=1)
+    await sqlite_office.site.app.database.write(
+        admit, identity, {"penyetuju": "admin"}, now=sqlite_office.site.clock(), place="", agent=""
     )
-    await town.work()
-    first, second = town.letters("joko")
+    await sqlite_office.work()
+    first, second = sqlite_office.letters("joko")
     assert first["subject"] == "Akun baru: Siti Aminah"
     assert "Akun Pemkot membuat akun Siti Aminah (siti)" in first["text"]
     assert second["subject"] == "Hak akun diubah: Siti Aminah"
@@ -134,14 +122,16 @@ async def test_the_people_of_what_lapsed_read_why_and_where_to_decide(office: Po
     )
     row = await office.act(rina, review.submit, (await office.act(rina, drafts.save, NOTICE)).id)
     await office.act(dewi, review.approve, row.id, seen=row.bound, version=row.version)
-    await office.site.app.database.write(administration.disable, new(office), dewi.account.id)
+    await office.site.app.database.write(administration.disable, acting(office), dewi.account.id)
     office.pass_time(seconds=40)
     await office.site.app.database.write(
         release.publish_held, Press.of(office.site.app), now=office.site.clock()
     )
     await office.work()
     for name in ("rina", "eka"):
-        (letter,) = [one for one in office.letters(name) if "persetujuan lagi" in one["subject"]]
+        (letter,) = [
+            letter for letter in office.letters(name) if "persetujuan lagi" in letter["subject"]
+        ]
         assert (
             letter["subject"]
             == "Tidak jadi terbit, perlu persetujuan lagi: Air PDAM mati di Cibabat"
@@ -153,65 +143,69 @@ async def test_the_people_of_what_lapsed_read_why_and_where_to_decide(office: Po
 
 
 async def test_the_page_of_a_second_account_says_why_it_may_not_approve_and_until_when(
-    town: PostOffice,
+    sqlite_office: PostOffice,
 ) -> None:
-    joko = await town.hire("joko", "admin", "author")
+    joko = await sqlite_office.hire("joko", "admin", "author")
     await joko.post(
         "/redaksi/pengguna/baru", {"nama": "palsu", "lengkap": "Orang Kedua", "peran": "approver"}
     )
-    made = await town.site.app.database.read(accounts.find, "palsu")
-    assert made is not None
-    await town.site.app.database.write(accounts.set_password, made.id, "x")
-    row = await town.act(joko, review.submit, (await town.act(joko, drafts.save, NOTICE)).id)
-    second = await browser(town.site, made)
-    refused = await second.post(
+    second_account = await sqlite_office.site.app.database.read(accounts.find, "palsu")
+    assert second_account is not None
+    await sqlite_office.site.app.database.write(accounts.set_password, second_account.id, "x")
+    row = await sqlite_office.act(
+        joko, review.submit, (await sqlite_office.act(joko, drafts.save, NOTICE)).id
+    )
+    second = await browser(sqlite_office.site, second_account)
+    response = await second.post(
         f"/redaksi/pengumuman/{row.id}/setujui", {"dilihat": row.bound, "versi": row.version}
     )
-    assert refused.status == 409
-    assert "Joko, yang menyusun ini, baru saja mengatur akun Anda." in refused.text
-    assert "tunggu sampai 26 Nov 2026 07.43 WIB" in refused.text
+    assert response.status == 409
+    assert "Joko, yang menyusun ini, baru saja mengatur akun Anda." in response.text
+    assert "tunggu sampai 26 Nov 2026 07.43 WIB" in response.text
 
 
-# --- nobody keeps it from the others --------------------------------------------------------------------
+# --- nobody can hide an act from the others -------------------------------------------------------------
 
 
-async def changed(ani: Browser, person: Browser, **values: str) -> None:
-    """Ani changes somebody's particulars."""
+async def change(ani: Browser, person: Browser, **values: str) -> None:
+    """Have ani change somebody's particulars."""
     form = {
         "lengkap": person.account.full_name,
         "peran": person.account.roles[0],
         "kabar": person.account.email,
         **values,
     }
-    answer = await ani.post(f"/redaksi/pengguna/{person.account.id}", form)
-    assert answer.status == 303, answer.text
+    response = await ani.post(f"/redaksi/pengguna/{person.account.id}", form)
+    assert response.status == 303, response.text
 
 
-async def made(ani: Browser, name: str, full_name: str) -> None:
-    """Ani makes an approver."""
-    answer = await ani.post(
+async def add_approver(ani: Browser, name: str, full_name: str) -> None:
+    """Have ani add an approver."""
+    response = await ani.post(
         "/redaksi/pengguna/baru", {"nama": name, "lengkap": full_name, "peran": "approver"}
     )
-    assert answer.status == 200, answer.text
+    assert response.status == 200, response.text
 
 
-async def test_whose_address_somebody_changed_is_told_at_the_old_one_too_for_a_day(
+async def test_alerts_go_to_a_changed_address_and_for_a_day_to_the_old_one_too(
     office: PostOffice,
 ) -> None:
     ani, joko = await office.hire("ani", "admin"), await office.hire("joko", "admin")
-    await changed(ani, joko, kabar="penyerang@contoh.example")
+    await change(ani, joko, kabar="penyerang@contoh.example")
     office.pass_time(hours=23)
     ani = await browser(office.site, ani.account)
-    await made(ani, "budi", "Budi Santoso")
+    await add_approver(ani, "budi", "Budi Santoso")
     await office.work()
     assert sorted(office.subjects("joko")) == ["Akun baru: Budi Santoso", "Akun diubah: Joko"]
     assert sorted(office.subjects("penyerang")) == ["Akun baru: Budi Santoso", "Akun diubah: Joko"]
-    letter = next(one for one in office.letters("joko") if one["subject"] == "Akun diubah: Joko")
+    letter = next(
+        letter for letter in office.letters("joko") if letter["subject"] == "Akun diubah: Joko"
+    )
     assert "Yang diubah: Email." in letter["text"]
     assert "dikirim juga ke alamat yang lama" in letter["text"]
     office.pass_time(hours=1, seconds=1)
     ani = await browser(office.site, ani.account)
-    await made(ani, "candra", "Candra")
+    await add_approver(ani, "candra", "Candra")
     await office.work()
     assert office.subjects("penyerang")[-1] == "Akun baru: Candra"
     assert "Akun baru: Candra" not in office.subjects("joko")
@@ -221,7 +215,7 @@ async def test_an_old_address_is_sealed_and_gone_once_nothing_is_sent_there(
     office: PostOffice,
 ) -> None:
     ani, joko = await office.hire("ani", "admin"), await office.hire("joko", "admin")
-    await changed(ani, joko, kabar="penyerang@contoh.example")
+    await change(ani, joko, kabar="penyerang@contoh.example")
     database, now = office.site.app.database, office.site.clock().timestamp()
     (row,) = table(office.site.app, former_mail)
     assert b"joko" not in bytes(row.mail)
@@ -231,56 +225,58 @@ async def test_an_old_address_is_sealed_and_gone_once_nothing_is_sent_there(
     assert table(office.site.app, former_mail) == []
 
 
-async def test_a_persons_own_address_in_another_case_is_no_other_address(town: PostOffice) -> None:
-    ani, joko = await town.hire("ani", "admin"), await town.hire("joko", "admin")
+async def test_a_persons_own_address_in_another_case_is_no_other_address(
+    sqlite_office: PostOffice,
+) -> None:
+    ani, joko = await sqlite_office.hire("ani", "admin"), await sqlite_office.hire("joko", "admin")
     owner, database = (
-        StaffActor(account=joko.account, now=town.site.clock()),
-        town.site.app.database,
+        StaffActor(account=joko.account, now=sqlite_office.site.clock()),
+        sqlite_office.site.app.database,
     )
-    await changed(ani, joko, kabar="Jojo@contoh.example")
-    former = table(town.site.app, former_mail)
+    await change(ani, joko, kabar="Jojo@contoh.example")
+    former = table(sqlite_office.site.app, former_mail)
     assert (
         await database.write(
-            own_account.change_mail, town.site.app.vault, owner, "jojo@contoh.example"
+            own_account.change_mail, sqlite_office.site.app.vault, owner, "jojo@contoh.example"
         )
         is False
     )
-    await changed(ani, joko, kabar="JOJO@contoh.example")
-    assert table(town.site.app, former_mail) == former
+    await change(ani, joko, kabar="JOJO@contoh.example")
+    assert table(sqlite_office.site.app, former_mail) == former
 
 
 async def test_an_address_that_looks_the_same_masked_and_one_that_was_set_with_a_new_password_hide_nothing(
-    town: PostOffice,
+    sqlite_office: PostOffice,
 ) -> None:
-    ani, joko = await town.hire("ani", "admin"), await town.hire("joko", "admin")
-    await changed(ani, joko, kabar="jojo@contoh.example")
-    await town.site.app.database.write(
-        administration.reset_password, new(town, ani), joko.account.id, hashed="x"
+    ani, joko = await sqlite_office.hire("ani", "admin"), await sqlite_office.hire("joko", "admin")
+    await change(ani, joko, kabar="jojo@contoh.example")
+    await sqlite_office.site.app.database.write(
+        administration.reset_password, acting(sqlite_office, ani), joko.account.id, hashed="x"
     )
-    owner = StaffActor(account=joko.account, now=town.site.clock())
-    await town.site.app.database.write(
-        own_account.change_mail, town.site.app.vault, owner, "penyerang@contoh.example"
+    owner = StaffActor(account=joko.account, now=sqlite_office.site.clock())
+    await sqlite_office.site.app.database.write(
+        own_account.change_mail, sqlite_office.site.app.vault, owner, "penyerang@contoh.example"
     )
-    await made(ani, "budi", "Budi Santoso")
-    await town.work()
+    await add_approver(ani, "budi", "Budi Santoso")
+    await sqlite_office.work()
     for name in ("joko", "jojo", "penyerang"):
-        assert sorted(town.subjects(name)) == [
+        assert sorted(sqlite_office.subjects(name)) == [
             "Akun baru: Budi Santoso",
             "Akun diubah: Joko",
             "Kata sandi diganti: Joko",
         ], name
-    assert {row.outcome for row in town.rows()} == {"told"}
+    assert {row.outcome for row in sqlite_office.rows()} == {"told"}
 
 
-async def test_who_is_no_administrator_for_a_moment_is_told_all_the_same(
+async def test_who_is_no_administrator_for_a_moment_is_alerted_all_the_same(
     office: PostOffice,
 ) -> None:
     ani, joko = await office.hire("ani", "admin"), await office.hire("joko", "admin")
-    await made(ani, "budi", "Budi Santoso")
-    await changed(ani, joko, peran="author")
+    await add_approver(ani, "budi", "Budi Santoso")
+    await change(ani, joko, peran="author")
     await office.work()
     office.pass_time(seconds=1)
-    await changed(ani, joko, peran="admin")
+    await change(ani, joko, peran="admin")
     await office.work()
     assert sorted(office.subjects("joko")) == [
         "Akun baru: Budi Santoso",
@@ -290,25 +286,25 @@ async def test_who_is_no_administrator_for_a_moment_is_told_all_the_same(
     assert {row.outcome for row in office.rows() if row.account == joko.account.id} == {"told"}
 
 
-async def test_another_full_name_is_told_with_the_one_before(town: PostOffice) -> None:
+async def test_an_alert_of_a_new_full_name_has_the_one_before(sqlite_office: PostOffice) -> None:
     ani, _joko, dewi = (
-        await town.hire("ani", "admin"),
-        await town.hire("joko", "admin"),
-        await town.hire("dewi", "approver"),
+        await sqlite_office.hire("ani", "admin"),
+        await sqlite_office.hire("joko", "admin"),
+        await sqlite_office.hire("dewi", "approver"),
     )
-    await changed(ani, dewi, lengkap="Budi Santoso")
-    await town.work()
+    await change(ani, dewi, lengkap="Budi Santoso")
+    await sqlite_office.work()
     for name in ("joko", "dewi"):
-        (letter,) = town.letters(name)
+        (letter,) = sqlite_office.letters(name)
         assert letter["subject"] == "Akun diubah: Budi Santoso"
         assert "Yang diubah: Nama (dahulu Dewi)." in letter["text"]
 
 
 async def test_who_signs_in_by_the_city_under_a_name_that_is_taken_comes_in_and_administrators_read_of_it(
-    town: PostOffice,
+    sqlite_office: PostOffice,
 ) -> None:
-    await town.hire("joko", "admin")
-    await town.hire("dewi", "approver", full_name="Dewi Lestari")
+    await sqlite_office.hire("joko", "admin")
+    await sqlite_office.hire("dewi", "approver", full_name="Dewi Lestari")
     identity = Identity(
         issuer="https://sso.example",
         subject="u-1",
@@ -317,36 +313,41 @@ async def test_who_signs_in_by_the_city_under_a_name_that_is_taken_comes_in_and_
         email="",
         values=("penyetuju",),
     )
-    admission = await town.site.app.database.write(
-        admit, identity, {"penyetuju": "approver"}, now=town.site.clock(), place="", agent=""
+    admission = await sqlite_office.site.app.database.write(
+        admit,
+        identity,
+        {"penyetuju": "approver"},
+        now=sqlite_office.site.clock(),
+        place="",
+        agent="",
     )
     assert admission.account is not None
     assert (admission.problem, admission.account.full_name) == ("", "DEWI LESTAR1")
-    await town.work()
-    (letter,) = town.letters("joko")
+    await sqlite_office.work()
+    (letter,) = sqlite_office.letters("joko")
     assert "PERHATIAN: akun lain bernama sama: Dewi Lestari (dewi)." in letter["text"]
 
 
 async def test_the_first_page_of_an_administrator_shows_what_was_done_to_accounts_for_a_day(
-    town: PostOffice,
+    sqlite_office: PostOffice,
 ) -> None:
     ani, joko, rina = (
-        await town.hire("ani", "admin"),
-        await town.hire("joko", "admin"),
-        await town.hire("rina", "author"),
+        await sqlite_office.hire("ani", "admin"),
+        await sqlite_office.hire("joko", "admin"),
+        await sqlite_office.hire("rina", "author"),
     )
-    await changed(ani, joko, kabar="penyerang@contoh.example")
-    await made(ani, "budi", "Budi Santoso")
+    await change(ani, joko, kabar="penyerang@contoh.example")
+    await add_approver(ani, "budi", "Budi Santoso")
     page = (await joko.get("/redaksi/")).text
     assert "Perubahan akun 24 jam terakhir" in page
-    shown = re.findall(
+    alerts = re.findall(
         r'<a href="/redaksi/pengguna/\d+">([^<]+)</a></h3>\s*<p class="meta"><span>([^<]+)</span><span>([^<]+)<',
         page,
     )
-    assert shown == [("Budi Santoso", "Akun dibuat", "Ani"), ("Joko", "Akun diubah", "Ani")]
+    assert alerts == [("Budi Santoso", "Akun dibuat", "Ani"), ("Joko", "Akun diubah", "Ani")]
     assert "Perubahan akun" not in (await rina.get("/redaksi/")).text
-    town.pass_time(hours=24, seconds=1)
-    joko = await browser(town.site, joko.account)
+    sqlite_office.pass_time(hours=24, seconds=1)
+    joko = await browser(sqlite_office.site, joko.account)
     assert "Perubahan akun" not in (await joko.get("/redaksi/")).text
 
 

@@ -1,4 +1,4 @@
-"""The protocol by itself: what of a provider is believed, where we may ask, which values are roles."""
+"""The protocol by itself: discovery, keys, the addresses we may call, mapped roles."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -57,7 +57,7 @@ def test_a_provider_within_the_citys_own_network_is_asked_there_and_nowhere_else
     assert not may_ask("http://10.0.0.5/token", "http://127.0.0.1:9")
 
 
-def test_only_signatures_that_nobody_else_can_make_are_believed() -> None:
+def test_only_signatures_that_nobody_else_can_make_are_trusted() -> None:
     assert oidc.read_discovery(DOCUMENT, ISSUER).algorithms == ("RS256", "ES256")
     assert not {"none", "HS256", "HS384", "HS512"} & oidc.ALGORITHMS
 
@@ -88,37 +88,52 @@ def test_a_provider_that_does_not_fit_is_not_used(changes: dict[str, Any]) -> No
 
 
 def test_keys_that_are_shared_broken_or_for_encryption_are_left_out() -> None:
-    rsa, curve = (
+    rsa_key, curve_key = (
         RSAKey.generate_key(2048, auto_kid=True),
         ECKey.generate_key("P-256", auto_kid=True),
     )
-    good = rsa.as_dict(private=False)
+    good = rsa_key.as_dict(private=False)
     others: list[Any] = [
         {"kty": "oct", "k": "cmFoYXNpYQ"},
         {"kty": "RSA"},
-        {**curve.as_dict(private=False), "use": "enc"},
+        {**curve_key.as_dict(private=False), "use": "enc"},
         "x",
         {},
     ]
-    assert [key.kid for key in oidc.read_keys({"keys": [*others, good]})] == [rsa.kid]
-    for nothing in ({}, {"keys": []}, {"keys": others}, [], None):
+    assert [key.kid for key in oidc.read_keys({"keys": [*others, good]})] == [rsa_key.kid]
+    for document in ({}, {"keys": []}, {"keys": others}, [], None):
         with pytest.raises(Misconfigured):
-            oidc.read_keys(nothing)
+            oidc.read_keys(document)
 
 
 def test_an_attempt_has_secrets_of_its_own_and_ends() -> None:
-    one, other = SignInAttempt.begin("/redaksi/", 1000.0), SignInAttempt.begin("/redaksi/", 1000.0)
-    assert len({one.state, one.nonce, one.verifier, other.state, other.nonce, other.verifier}) == 6
-    assert 43 <= len(one.verifier) <= 128
-    assert oidc.check_state(one, {"state": one.state}, 1500.0) is one
-    for attempt, state, at in (
-        (one, other.state, 1500.0),
-        (one, "", 1500.0),
-        (None, one.state, 1500.0),
-        (one, one.state, 1800.0),
+    attempt, other = (
+        SignInAttempt.begin("/redaksi/", 1000.0),
+        SignInAttempt.begin("/redaksi/", 1000.0),
+    )
+    assert (
+        len(
+            {
+                attempt.state,
+                attempt.nonce,
+                attempt.verifier,
+                other.state,
+                other.nonce,
+                other.verifier,
+            }
+        )
+        == 6
+    )
+    assert 43 <= len(attempt.verifier) <= 128
+    assert oidc.check_state(attempt, {"state": attempt.state}, 1500.0) is attempt
+    for stale, state, at in (
+        (attempt, other.state, 1500.0),
+        (attempt, "", 1500.0),
+        (None, attempt.state, 1500.0),
+        (attempt, attempt.state, 1800.0),
     ):
         with pytest.raises(Stale):
-            oidc.check_state(attempt, {"state": state}, at)
+            oidc.check_state(stale, {"state": state}, at)
 
 
 def test_our_own_words_make_nobody_an_administrator() -> None:
@@ -127,25 +142,28 @@ def test_our_own_words_make_nobody_an_administrator() -> None:
 
 
 def test_roles_are_mapped_by_value_and_a_plain_admin_means_nothing() -> None:
-    ours = read_role_mapping("")
-    assert mapped_roles(["operator-layar", "Penyusun", "tamu"], ours) == ("author", "screens")
-    assert mapped_roles(["admin", "author", ""], ours) == ()
-    own = read_role_mapping("tulis=penyusun 'Kepala Bagian'=admin a=b=layar=operator-layar")
-    assert mapped_roles(["TULIS", "kepala bagian", "a=b=layar", "pengelola"], own) == (
+    default_mapping = read_role_mapping("")
+    assert mapped_roles(["operator-layar", "Penyusun", "tamu"], default_mapping) == (
+        "author",
+        "screens",
+    )
+    assert mapped_roles(["admin", "author", ""], default_mapping) == ()
+    mapping = read_role_mapping("tulis=penyusun 'Kepala Bagian'=admin a=b=layar=operator-layar")
+    assert mapped_roles(["TULIS", "kepala bagian", "a=b=layar", "pengelola"], mapping) == (
         "author",
         "screens",
         "admin",
     )
-    for wrong in ("tulis", "=penyusun", "tulis=", "tulis=raja", "'tulis=penyusun"):
+    for text in ("tulis", "=penyusun", "tulis=", "tulis=raja", "'tulis=penyusun"):
         with pytest.raises(BadAccount):
-            read_role_mapping(wrong)
+            read_role_mapping(text)
 
 
 @pytest.mark.parametrize("value", ["adminſ", "ADMINſ", "adminß", "adminss\u0307", "\u212aepala"])
 def test_a_letter_that_only_folds_to_another_is_another(value: str) -> None:
-    own = read_role_mapping("admins=pengelola adminss=pengelola kepala=pengelola")
-    assert mapped_roles([value], own) == ()
-    assert mapped_roles(["ADMINS"], own) == ("admin",)
+    mapping = read_role_mapping("admins=pengelola adminss=pengelola kepala=pengelola")
+    assert mapped_roles([value], mapping) == ()
+    assert mapped_roles(["ADMINS"], mapping) == ("admin",)
     assert (
         mapped_roles(
             ["admins", "kepala"], read_role_mapping("adminſ=pengelola \u212aepala=pengelola")

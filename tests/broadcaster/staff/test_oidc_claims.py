@@ -1,4 +1,4 @@
-"""What claims tell of a person, in the shapes that providers give them."""
+"""Identities read from claims, in the shapes in which providers send them."""
 
 from typing import Any
 
@@ -81,14 +81,14 @@ def test_the_claim_that_names_roles_may_have_many_shapes(
     assert oidc_claims.read_identity({"iss": ISSUER, "sub": "u", **claims}, name).values == values
 
 
-def test_a_text_is_cut_only_where_whoever_runs_this_says_that_it_is_a_list() -> None:
-    person = {"iss": ISSUER, "sub": "u", "roles": "Pengelola Keuangan, penyusun"}
-    assert oidc_claims.read_identity(person, "roles").values == ("Pengelola Keuangan, penyusun",)
-    assert oidc_claims.read_identity(person, "roles", "comma").values == (
+def test_a_text_is_split_only_where_the_operator_says_that_it_is_a_list() -> None:
+    claims = {"iss": ISSUER, "sub": "u", "roles": "Pengelola Keuangan, penyusun"}
+    assert oidc_claims.read_identity(claims, "roles").values == ("Pengelola Keuangan, penyusun",)
+    assert oidc_claims.read_identity(claims, "roles", "comma").values == (
         "Pengelola Keuangan",
         "penyusun",
     )
-    assert oidc_claims.read_identity({**person, "roles": " a  b "}, "roles", "space").values == (
+    assert oidc_claims.read_identity({**claims, "roles": " a  b "}, "roles", "space").values == (
         "a",
         "b",
     )

@@ -1,4 +1,4 @@
-"""The city's sign-on without a web server: what becomes of somebody whom the provider proved."""
+"""Provisioning by the city's sign-on, without a web server: accounts, roles and sessions."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -37,23 +37,27 @@ async def program(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Program]:
 async def enter(
     program: Program, *values: str, before: Session | None = None
 ) -> tuple[ProvisioningOutcome, str]:
-    """Come in with what the provider says of Siti's roles."""
+    """Sign Siti in with these role values of the provider."""
     identity = replace(SITI, values=values)
     return await program.app.database.write(
         provisioning.enter, program.app, AT_HOME, identity, hint="sealed", before=before
     )
 
 
-async def test_who_is_proved_for_the_first_time_gets_an_account_and_a_session(
+async def test_who_signs_in_for_the_first_time_gets_an_account_and_a_session(
     program: Program,
 ) -> None:
     admission, cookie = await enter(program, "tulis")
     assert admission.account is not None
     assert (admission.problem, admission.account.roles) == ("", ("author",))
     at = program.clock().timestamp()
-    begun = await program.app.database.read(sessions.find, cookie, at)
-    assert begun is not None
-    assert (begun.way, begun.hint, begun.place) == ("oidc", "sealed", AT_HOME.address)
+    new_session = await program.app.database.read(sessions.find, cookie, at)
+    assert new_session is not None
+    assert (new_session.way, new_session.hint, new_session.place) == (
+        "oidc",
+        "sealed",
+        AT_HOME.address,
+    )
     added, entered = await program.audit("siti")
     assert (added.act, entered.act) == ("account_add", "sign_in")
     assert entered.detail == {"from": AT_HOME.address, "agent": AT_HOME.agent, "way": "oidc"}

@@ -1,5 +1,5 @@
-"""Sign-in without a web server: every outcome of a password and of a code, and what is left of it
-in sessions and audit.
+"""Sign-in without a web server: every outcome of a password and of a code, with its sessions and
+its rows in the audit log.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from support.waiting import until
 
 @pytest.fixture
 async def program(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Program]:
-    """The program on a fresh database."""
+    """A program on a fresh database."""
     async with opened(sqlite_url, tmp_path) as started:
         yield started
 
@@ -49,8 +49,12 @@ async def test_the_right_password_opens_a_session_that_says_from_where(program: 
     await hire(program.app, "rina", "author")
     outcome = await program.enter(" RINA ")
     assert (outcome.half, outcome.problem, outcome.wait) == (False, "", 0)
-    begun = await program.session(outcome)
-    assert (begun.way, begun.agent, begun.place) == ("password", "Firefox, Linux", "203.0.113.9")
+    new_session = await program.session(outcome)
+    assert (new_session.way, new_session.agent, new_session.place) == (
+        "password",
+        "Firefox, Linux",
+        "203.0.113.9",
+    )
     (entry,) = await program.audit()
     assert entry.act == "sign_in"
     assert entry.detail == {"from": "203.0.113.9", "agent": "Firefox, Linux", "way": "password"}
@@ -115,7 +119,7 @@ async def test_a_known_browser_is_counted_by_itself(program: Program) -> None:
     assert asker_of(program.app, known, "dewi") != asker_of(program.app, known, "rina")
 
 
-async def test_where_the_queue_before_argon2_is_full_a_stranger_hears_when_to_come_again(
+async def test_where_the_queue_before_argon2_is_full_a_stranger_gets_a_time_to_retry(
     program: Program,
 ) -> None:
     await hire(program.app, "rina", "author")
@@ -127,24 +131,24 @@ async def test_where_the_queue_before_argon2_is_full_a_stranger_hears_when_to_co
         await until(lambda: program.app.hasher.waiting == STRANGER_PLACES)
         assert await program.enter() == Outcome(problem="signin.busy", wait=RETRY_SECONDS)
     await asyncio.gather(*others)
-    assert await program.acts() == [], "nobody looked at it: no failure"
+    assert await program.acts() == [], "it was not checked: no failure"
 
 
 async def test_a_hash_of_a_lower_cost_is_made_anew_and_a_duty_to_change_stays(
     program: Program,
 ) -> None:
     rina = await hire(program.app, "rina", "author")
-    cheap = PasswordHasher(time_cost=1, memory_cost=1024).hash(PASSWORD)
-    await program.app.database.write(accounts.set_password, rina.id, cheap, must_change=True)
+    cheap_hash = PasswordHasher(time_cost=1, memory_cost=1024).hash(PASSWORD)
+    await program.app.database.write(accounts.set_password, rina.id, cheap_hash, must_change=True)
     assert (await program.enter(password="salah")).problem == "signin.wrong"
-    assert await program.stored(rina) == cheap
+    assert await program.stored(rina) == cheap_hash
     outcome = await program.enter()
     assert (await program.session(outcome)).account.must_change
-    renewed = await program.stored(rina)
-    assert not credentials.needs_new_hash(renewed)
-    assert credentials.password_fits(renewed, PASSWORD)
+    new_hash = await program.stored(rina)
+    assert not credentials.needs_new_hash(new_hash)
+    assert credentials.password_fits(new_hash, PASSWORD)
     assert (await program.enter()).cookie
-    assert await program.stored(rina) == renewed
+    assert await program.stored(rina) == new_hash
 
 
 @pytest.mark.parametrize("change", ["password", "disabled"])
@@ -197,10 +201,12 @@ async def test_a_right_code_opens_a_whole_session_in_the_place_of_the_half_one(
 async def test_a_code_serves_once_and_so_does_a_recovery_code(program: Program) -> None:
     await program.secured()
     code = program.code()
-    for right, way in ((code, "totp"), (RECOVERY.upper().replace("-", " "), "recovery")):
-        whole = await program.session(await program.type_code(await program.half(), right))
+    for code_or_recovery, way in ((code, "totp"), (RECOVERY.upper().replace("-", " "), "recovery")):
+        whole = await program.session(
+            await program.type_code(await program.half(), code_or_recovery)
+        )
         assert whole.way == way
-        again = await program.type_code(await program.half(), right)
+        again = await program.type_code(await program.half(), code_or_recovery)
         assert again == Outcome(problem="signin.code.wrong")
 
 
@@ -248,7 +254,7 @@ async def test_who_guesses_at_codes_waits_as_who_guesses_at_passwords(program: P
         assert (await program.type_code(half, "000000")).problem == "signin.code.wrong"
     before = await program.acts()
     assert await program.type_code(half, program.code()) == Outcome(problem="signin.wait", wait=1)
-    assert await program.acts() == before, "nobody looked at it: no failure"
+    assert await program.acts() == before, "it was not checked: no failure"
 
 
 async def test_the_last_wrong_code_ends_half_sessions_and_alerts_the_owner(
