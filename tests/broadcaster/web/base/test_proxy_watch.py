@@ -1,5 +1,5 @@
-"""A proxy that is not believed, or that names nobody, makes all visitors one: said in the log and
-by doctor, never a flood.
+"""Warnings of a proxy that is not trusted or names no client: in the log and by doctor, without a
+flood.
 """
 
 import json
@@ -24,8 +24,8 @@ HOST = "info.cimahi.example"
 
 
 @contextmanager
-def logged() -> Iterator[list[dict[str, Any]]]:
-    """What is logged within."""
+def captured_log() -> Iterator[list[dict[str, Any]]]:
+    """Capture what is logged within the block."""
     with structlog.testing.capture_logs() as entries:
         yield entries  # type: ignore[misc]  # the log's own mappings
 
@@ -42,25 +42,25 @@ async def from_address(site: Running, address: str) -> AsyncIterator[Running]:
 
 
 async def doctor(site: Running) -> list[tuple[str, str]]:
-    """What doctor says of proxies, all of it red."""
-    found = [finding async for finding in proxies.findings(site.app.settings)]
-    assert all(finding.ok is False for finding in found)
-    return [(finding.what, finding.mend) for finding in found]
+    """Return what doctor reports of proxies; every finding is red."""
+    findings = [finding async for finding in proxies.findings(site.app.settings)]
+    assert all(finding.ok is False for finding in findings)
+    return [(finding.what, finding.mend) for finding in findings]
 
 
 @pytest.fixture
 async def site(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Running]:
-    """The site as residents see it, at the real time: doctor is another process."""
+    """Serve the site at the real time: doctor is another process."""
     async with running(sqlite_url, tmp_path) as started:
         started.clock.now = datetime.now(UTC)
         yield started
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
-async def test_a_proxy_that_is_not_trusted_is_said_in_the_log_and_by_doctor(
+async def test_a_proxy_that_is_not_trusted_is_reported_in_the_log_and_by_doctor(
     site: Running, header: str
 ) -> None:
-    with logged() as entries:
+    with captured_log() as entries:
         async with from_address(site, "127.0.0.66") as proxy:
             for number in range(5):
                 assert (
@@ -78,20 +78,22 @@ async def test_a_proxy_that_is_not_trusted_is_said_in_the_log_and_by_doctor(
     assert "tambahkan 127.0.0.66 ke BROADCASTER_TRUSTED_PROXIES" in mend
 
 
-async def test_it_is_logged_once_an_hour_and_doctor_forgets_what_was_mended(site: Running) -> None:
-    with logged() as entries:
+async def test_it_is_logged_once_an_hour_and_doctor_forgets_what_was_repaired(
+    site: Running,
+) -> None:
+    with captured_log() as entries:
         async with from_address(site, "127.0.0.66") as proxy:
             for _ in range(4):
                 await proxy.ask("/healthz", headers={"X-Forwarded-For": "203.0.113.7"})
                 site.clock.now += timedelta(minutes=25)
     assert [entry["event"] for entry in entries].count("proxy_untrusted") == 2
     await until(lambda: table(site.app, proxy_sighting))
-    mended = site.app.settings.model_copy(update={"trusted_proxies": ("127.0.0.0/24",)})
-    assert [finding async for finding in proxies.findings(mended)] == []
+    settings = site.app.settings.model_copy(update={"trusted_proxies": ("127.0.0.0/24",)})
+    assert [finding async for finding in proxies.findings(settings)] == []
 
 
 async def test_a_trusted_proxy_that_names_its_client_is_as_it_should_be(site: Running) -> None:
-    with logged() as entries:
+    with captured_log() as entries:
         assert (
             await site.ask("/healthz", headers={"X-Forwarded-For": "203.0.113.7"})
         ).status == 200

@@ -97,7 +97,7 @@ def test_colours_stand_in_one_file_only() -> None:
 
 
 def luminance(colour: str) -> float:
-    """Relative luminance by WCAG 2."""
+    """Return the relative luminance of a colour by WCAG 2."""
     digits = colour.removeprefix("#")
     digits = "".join(c * 2 for c in digits) if len(digits) == 3 else digits
     channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]

@@ -1,5 +1,5 @@
-"""The permanent page of an announcement: status first, the text, the proof, and the same as signed
-JSON.
+"""The permanent page of an announcement: its standing first, then the text and the proof; the same
+as signed JSON.
 """
 
 import json
@@ -182,9 +182,9 @@ async def test_the_signed_json_can_be_verified_by_anyone(site: Running) -> None:
 async def test_the_page_shows_key_signature_and_a_qr_code_of_its_own_address(site: Running) -> None:
     stored = await site.publish()
     page = (await site.ask(f"/p/{stored.code}")).text
-    signed = json.loads((await site.ask(f"/p/{stored.code}.json")).text)["editions"][0]
-    assert signed["key_id"] in page
-    assert signed["signature"].replace("+", "&#43;") in page or signed["signature"] in page
+    edition = json.loads((await site.ask(f"/p/{stored.code}.json")).text)["editions"][0]
+    assert edition["key_id"] in page
+    assert edition["signature"].replace("+", "&#43;") in page or edition["signature"] in page
     assert '<svg xmlns="http://www.w3.org/2000/svg"' in page or "<svg viewBox" in page
     assert 'class="qr"' in page
 
@@ -243,20 +243,24 @@ async def test_a_reason_on_an_english_page_is_marked_as_indonesian(site: Running
 
 
 async def test_hostile_text_is_inert_in_every_field(site: Running) -> None:
-    bad = '"><script>alert(1)</script>'
+    hostile = '"><script>alert(1)</script>'
     stored = await site.publish(
         CLARIFICATION,
-        title=f"T {bad}",
-        summary=f"S {bad}",
-        agency=f"A {bad}",
-        claim=f"C {bad}",
-        fact=f"F {bad}",
-        seen_at=f"W {bad}",
-        hoax_type=f"H {bad}",
-        body=f"B {bad} [x](javascript:alert(1)) <img src=x onerror=alert(1)>",
+        title=f"T {hostile}",
+        summary=f"S {hostile}",
+        agency=f"A {hostile}",
+        claim=f"C {hostile}",
+        fact=f"F {hostile}",
+        seen_at=f"W {hostile}",
+        hoax_type=f"H {hostile}",
+        body=f"B {hostile} [x](javascript:alert(1)) <img src=x onerror=alert(1)>",
     )
     await site.correct(
-        stored, f"R {bad}", CLARIFICATION, title=f"T2 {bad}", body=f"B2 {bad} <iframe src=//x>"
+        stored,
+        f"R {hostile}",
+        CLARIFICATION,
+        title=f"T2 {hostile}",
+        body=f"B2 {hostile} <iframe src=//x>",
     )
     for path in (
         f"/p/{stored.code}",

@@ -28,54 +28,56 @@ FORM = {
     "effective": "2026-11-25T08:00", "areas": "cibabat",
     "instruction": "", "reason": "Jam salah.",
 }  # fmt: skip
-"""What a browser sends when nothing was changed."""
+"""The form as a browser sends it when nothing was changed."""
 
 
-async def waiting(site: Running, stored: StoredAnnouncement) -> Proposal | None:
+async def open_proposal(site: Running, stored: StoredAnnouncement) -> Proposal | None:
+    """Return the proposal that waits for a decision, or None."""
     return await site.app.database.read(drafts.proposed, stored.id)
 
 
-def seen_in(page: Answer) -> str:
-    found = re.search(r'name="seen" value="([0-9a-f]{64})"', page.text)
-    assert found, page.text
-    return found[1]
+def seen_digest(page: Answer) -> str:
+    """Return the digest of the differences on a page, as its form sends it back."""
+    match = re.search(r'name="seen" value="([0-9a-f]{64})"', page.text)
+    assert match, page.text
+    return match[1]
 
 
 async def release(site: Running, seconds: float = 31) -> None:
-    """Let the hold pass and the clock look."""
+    """Let the hold pass and publish what is due."""
     site.clock.now += timedelta(seconds=seconds)
     await site.app.database.write(corrections.publish_held, Press.of(site.app), now=site.clock())
 
 
 async def propose(rina: Browser, stored: StoredAnnouncement, **changes: Any) -> Answer:
-    """Look at the differences, then propose what was looked at."""
+    """Look at the differences, then propose them."""
     path, form = f"/redaksi/pengumuman/{stored.id}/ralat", {**FORM, **changes}
     page = await rina.post(path, form)
     assert page.status == 200
-    return await rina.post(path, {**form, "seen": seen_in(page)})
+    return await rina.post(path, {**form, "seen": seen_digest(page)})
 
 
 @given(st.text(alphabet="ab \n", max_size=30), st.text(alphabet="ab \n", max_size=30))
 def test_differences_lose_no_word(before: str, after: str) -> None:
-    found = pieces(before, after)
-    assert "".join(text for kind, text in found if kind != "new") == before
-    assert "".join(text for kind, text in found if kind != "gone") == after
+    parts = pieces(before, after)
+    assert "".join(text for kind, text in parts if kind != "new") == before
+    assert "".join(text for kind, text in parts if kind != "gone") == after
 
 
 def test_differences_name_what_people_know() -> None:
     before = Fields(title="Air mati", body="Tampung air.", areas=("cibabat",))
     after = before.model_copy(update={"areas": ("cibabat", "melong")})
-    found = differences(before, after, tree=AreaTree.built_in(), topics=())
-    assert [one.name for one in found] == ["areas"]
+    changes = differences(before, after, tree=AreaTree.built_in(), topics=())
+    assert [change.name for change in changes] == ["areas"]
     assert (
-        "".join(text for kind, text in found[0].pieces if kind != "gone")
+        "".join(text for kind, text in changes[0].pieces if kind != "gone")
         == "Kel. Cibabat, Kel. Melong"
     )
     assert not differences(before, before, tree=AreaTree.built_in(), topics=())
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "shown"),
+    ("name", "value", "expected"),
     [
         ("level", "important", "Penting"),
         ("link", "https://cimahikota.go.id/air", "https://cimahikota.go.id/air"),
@@ -97,13 +99,16 @@ def test_differences_name_what_people_know() -> None:
         ),
     ],
 )
-def test_no_field_changes_unseen(name: str, value: Any, shown: str) -> None:
+def test_no_field_changes_unseen(name: str, value: Any, expected: str) -> None:
     before = Fields(title="Air mati", body="Tampung air.", areas=("cibabat",))
     after = before.model_copy(update={name: value})
-    (found,) = differences(before, after, tree=AreaTree.built_in(), topics=())
-    assert (found.name, "".join(text for kind, text in found.pieces if kind != "gone")) == (
+    (difference,) = differences(before, after, tree=AreaTree.built_in(), topics=())
+    assert (
+        difference.name,
+        "".join(text for kind, text in difference.pieces if kind != "gone"),
+    ) == (
         name,
-        shown,
+        expected,
     )
     assert {f"staff.send.field.{name}", f"staff.field.{name}"} & words("id").keys
 
@@ -132,26 +137,27 @@ async def test_a_correction_is_proposed_after_its_differences_and_published_by_a
     assert page.status == 200
     assert "<del>" in page.text
     assert "16.00" in page.text
-    assert await waiting(site, stored) is None, "looking proposes nothing"
+    assert await open_proposal(site, stored) is None, "looking proposes nothing"
     answer = await propose(rina, stored, expires="2026-11-25T16:00")
     assert (answer.status, answer.headers["Location"]) == (303, f"{path}?selesai=diajukan")
     assert "Tarik usulan" in (await rina.get(path)).text
     home = await dewi.get("/redaksi/")
     assert path in home.text
-    shown = await dewi.get(path)
-    assert "Jam salah." in shown.text
-    assert "16.00" in shown.text
-    done = await dewi.post(
-        f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": seen_in(shown)}
+    decision_page = await dewi.get(path)
+    assert "Jam salah." in decision_page.text
+    assert "16.00" in decision_page.text
+    approval = await dewi.post(
+        f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": seen_digest(decision_page)}
     )
-    assert (done.status, done.headers["Location"]) == (303, f"{path}?selesai=disetujui")
-    held = await dewi.get(done.headers["Location"])
-    assert "Terbit dalam 30 detik" in held.text
-    assert "usulan/batalkan" in held.text
+    assert (approval.status, approval.headers["Location"]) == (303, f"{path}?selesai=disetujui")
+    held_page = await dewi.get(approval.headers["Location"])
+    assert "Terbit dalam 30 detik" in held_page.text
+    assert "usulan/batalkan" in held_page.text
     assert path in (await rina.get("/redaksi/")).text
     await release(site)
     assert (
-        f'href="/redaksi/pengiriman/{stored.id}"' in (await dewi.get(done.headers["Location"])).text
+        f'href="/redaksi/pengiriman/{stored.id}"'
+        in (await dewi.get(approval.headers["Location"])).text
     )
     newest = await site.app.database.read(announcements.newest_edition, stored.id)
     assert newest is not None
@@ -169,11 +175,11 @@ async def test_a_form_changed_after_the_differences_shows_them_again(site: Runni
     path = f"/redaksi/pengumuman/{stored.id}/ralat"
     page = await rina.post(path, {**FORM, "title": "Air PDAM mati lebih lama"})
     again = await rina.post(
-        path, {**FORM, "title": "Air PDAM mati sampai malam", "seen": seen_in(page)}
+        path, {**FORM, "title": "Air PDAM mati sampai malam", "seen": seen_digest(page)}
     )
     assert again.status == 200
     assert "malam" in again.text
-    assert await waiting(site, stored) is None
+    assert await open_proposal(site, stored) is None
 
 
 async def test_what_is_refused_keeps_what_was_typed(site: Running) -> None:
@@ -187,9 +193,9 @@ async def test_what_is_refused_keeps_what_was_typed(site: Running) -> None:
     assert "x" * 71 in page.text
     assert 'value="melong" checked' in page.text
     assert "Jam salah." in page.text
-    nothing = await rina.post(f"/redaksi/pengumuman/{stored.id}/cabut", {"reason": " "})
-    assert nothing.status == 422
-    assert "Tulis alasannya" in nothing.text
+    refusal = await rina.post(f"/redaksi/pengumuman/{stored.id}/cabut", {"reason": " "})
+    assert refusal.status == 422
+    assert "Tulis alasannya" in refusal.text
 
 
 async def test_translations_go_out_as_they_are_written_now_and_only_when_asked_to(
@@ -204,16 +210,16 @@ async def test_translations_go_out_as_they_are_written_now_and_only_when_asked_t
     assert "Store water." in page
     english = {"en.title": "No tap water, longer", "en.body": "Store water."}
     await propose(rina, stored, title="Air PDAM mati lebih lama", translations="1", **english)
-    kept = await waiting(site, stored)
-    assert kept is not None
-    assert kept.form["translations"] == {
+    translated = await open_proposal(site, stored)
+    assert translated is not None
+    assert translated.form["translations"] == {
         "en": {"title": "No tap water, longer", "body": "Store water."}
     }
     await rina.post(f"/redaksi/pengumuman/{stored.id}/usulan/tarik")
     await propose(rina, stored, title="Air PDAM mati lebih lama", **english)
-    dropped = await waiting(site, stored)
-    assert dropped is not None
-    assert "translations" not in dropped.form
+    untranslated = await open_proposal(site, stored)
+    assert untranslated is not None
+    assert "translations" not in untranslated.form
 
 
 async def test_a_wrong_link_and_a_wrong_start_can_be_corrected(site: Running) -> None:
@@ -224,36 +230,41 @@ async def test_a_wrong_link_and_a_wrong_start_can_be_corrected(site: Running) ->
         in (await rina.get(f"/redaksi/pengumuman/{stored.id}/ralat")).text
     )
     await propose(rina, stored, link="https://benar.example/", effective="2026-11-25T09:00")
-    kept = await waiting(site, stored)
-    assert kept is not None
-    assert (kept.form["link"], kept.form["effective"]) == (
+    proposal = await open_proposal(site, stored)
+    assert proposal is not None
+    assert (proposal.form["link"], proposal.form["effective"]) == (
         "https://benar.example/",
         "2026-11-25T09:00",
     )
 
 
 async def test_what_a_clarification_says_of_a_claim_can_be_corrected(site: Running) -> None:
-    claimed = {
+    claim = {
         "claim": "Air beracun",
         "verdict": "Hoaks",
         "fact": "Air aman.",
         "evidence": ["https://contoh.example/satu"],
     }
-    told = {**claimed, "kind": "clarification", "seen_at": "WhatsApp", "hoax_type": "konten palsu"}
-    stored = await site.publish(**told)
+    clarification = {
+        **claim,
+        "kind": "clarification",
+        "seen_at": "WhatsApp",
+        "hoax_type": "konten palsu",
+    }
+    stored = await site.publish(**clarification)
     rina = await signed_in(site, "rina", "author")
     page = await rina.get(f"/redaksi/pengumuman/{stored.id}/ralat")
     assert 'name="claim" value="Air beracun"' in page.text
-    mended = {
+    changes = {
         "claim": "Air bau",
         "verdict": "Menyesatkan",
         "fact": "Air bau\r\nsampai sore.",
         "seen_at": "",
     }
     links = "https://contoh.example/dua\r\nhttps://contoh.example/tiga"
-    answer = await propose(rina, stored, **mended, evidence=links)
+    answer = await propose(rina, stored, **changes, evidence=links)
     assert answer.status == 303
-    proposal = await waiting(site, stored)
+    proposal = await open_proposal(site, stored)
     assert proposal is not None
     fields = Fields.read(proposal.form)
     assert (fields.claim, fields.verdict, fields.fact) == (
@@ -271,7 +282,7 @@ async def test_a_notice_takes_on_no_claim_by_its_correction(site: Running) -> No
     await propose(
         rina, stored, title="Air mati lagi", claim="Air beracun", verdict="Hoaks", fact="Tidak."
     )
-    proposal = await waiting(site, stored)
+    proposal = await open_proposal(site, stored)
     assert proposal is not None
     assert Fields.read(proposal.form).claim is None
 
@@ -288,21 +299,23 @@ async def test_a_withdrawal_says_what_happens_and_needs_a_second_person(site: Ru
     for channel in site.app.push.values():
         assert f"<strong>{channel.label}</strong>: mengirim pemberitahuan pencabutan" in page.text
     assert (await dewi.post(path, {"reason": "Salah alamat."})).status == 303
-    shown = await dewi.get(path)
-    assert "Setujui dan cabut" not in shown.text
-    waits = await waiting(site, stored)
-    assert waits is not None
-    own = await dewi.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": waits.bound})
-    assert own.status == 403
-    assert "Pengusul tidak dapat memutuskan" in own.text
+    proposers_page = await dewi.get(path)
+    assert "Setujui dan cabut" not in proposers_page.text
+    proposal = await open_proposal(site, stored)
+    assert proposal is not None
+    own_approval = await dewi.post(
+        f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": proposal.bound}
+    )
+    assert own_approval.status == 403
+    assert "Pengusul tidak dapat memutuskan" in own_approval.text
     assert (
-        await rina.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": waits.bound})
+        await rina.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": proposal.bound})
     ).status == 403
     siti = await signed_in(site, "siti", "approver")
     stale = await siti.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": "0" * 64})
     assert stale.status == 409
     assert (
-        await siti.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": waits.bound})
+        await siti.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": proposal.bound})
     ).status == 303
     await release(site)
     assert "sudah dicabut" in (await rina.get(path)).text
@@ -317,10 +330,10 @@ async def test_a_refusal_needs_a_reason_and_its_author_may_take_a_proposal_back(
     await rina.post(f"{path}/cabut", {"reason": "Salah alamat."})
     assert (await dewi.post(f"{path}/usulan/tolak", {"reason": ""})).status == 422
     assert (await dewi.post(f"{path}/usulan/tolak", {"reason": "Sudah benar."})).status == 303
-    assert await waiting(site, stored) is None
+    assert await open_proposal(site, stored) is None
     await rina.post(f"{path}/cabut", {"reason": "Salah alamat."})
-    other = await signed_in(site, "tono", "author")
-    assert (await other.post(f"{path}/usulan/tarik")).status == 409
+    colleague = await signed_in(site, "tono", "author")
+    assert (await colleague.post(f"{path}/usulan/tarik")).status == 409
     assert (
         (await rina.post(f"{path}/usulan/tarik"))
         .headers["Location"]
@@ -332,16 +345,16 @@ async def test_a_refusal_needs_a_reason_and_its_author_may_take_a_proposal_back(
 async def test_the_pages_lead_to_one_another(site: Running) -> None:
     stored = await site.publish()
     rina = await signed_in(site, "rina", "author")
-    reading = await rina.get(f"/redaksi/pengumuman/{stored.id}")
-    for way in (
+    page = await rina.get(f"/redaksi/pengumuman/{stored.id}")
+    for address in (
         f"pengiriman/{stored.id}",
         f"pengumuman/{stored.id}/ralat",
         f"pengumuman/{stored.id}/cabut",
     ):
-        assert f'href="/redaksi/{way}"' in reading.text
+        assert f'href="/redaksi/{address}"' in page.text
     await rina.post(f"/redaksi/pengumuman/{stored.id}/cabut", {"reason": "Salah."})
-    elsewhere = await rina.get(f"/redaksi/pengumuman/{stored.id}/ralat")
-    assert elsewhere.headers["Location"].endswith("/cabut")
+    redirect = await rina.get(f"/redaksi/pengumuman/{stored.id}/ralat")
+    assert redirect.headers["Location"].endswith("/cabut")
     assert "pencabutan yang menunggu" in (await rina.get(f"/redaksi/pengiriman/{stored.id}")).text
 
 
@@ -354,29 +367,29 @@ async def test_nobody_amends_what_was_never_published(site: Running, path: str) 
 @pytest.mark.parametrize(
     ("old", "new"), [("a b " * 2_500, "b b a " * 1_666), ("a " * 5_000, "b a " * 2_500)]
 )
-def test_no_two_texts_hold_the_page_up_however_they_repeat_themselves(old: str, new: str) -> None:
-    began = time.process_time()
-    found = pieces(f"Mulai {old} selesai", f"Mulai {new} selesai")
-    assert time.process_time() - began < 1
-    assert "".join(text for kind, text in found if kind != "new") == f"Mulai {old} selesai"
-    assert "".join(text for kind, text in found if kind != "gone") == f"Mulai {new} selesai"
+def test_no_two_texts_are_slow_to_compare_however_repetitive(old: str, new: str) -> None:
+    start = time.process_time()
+    parts = pieces(f"Mulai {old} selesai", f"Mulai {new} selesai")
+    assert time.process_time() - start < 1
+    assert "".join(text for kind, text in parts if kind != "new") == f"Mulai {old} selesai"
+    assert "".join(text for kind, text in parts if kind != "gone") == f"Mulai {new} selesai"
 
 
-async def approved(
-    site: Running, rina: Browser, dewi: Browser, change: str, **typed: Any
+async def approve_change(
+    site: Running, rina: Browser, dewi: Browser, change: str, **fields: Any
 ) -> StoredAnnouncement:
-    """What was published an hour ago and is corrected or withdrawn, approved just now."""
+    """Publish an announcement, propose a correction or withdrawal an hour later, and approve it."""
     stored = await site.publish()
     site.clock.now += timedelta(hours=1)
     path = f"/redaksi/pengumuman/{stored.id}"
     await (
-        propose(rina, stored, **typed)
+        propose(rina, stored, **fields)
         if change == "ralat"
         else rina.post(f"{path}/cabut", {"reason": "Salah alamat."})
     )
-    waits = await waiting(site, stored)
-    assert waits is not None
-    assert (await dewi.post(f"{path}/usulan/setujui", {"seen": waits.bound})).status == 303
+    proposal = await open_proposal(site, stored)
+    assert proposal is not None
+    assert (await dewi.post(f"{path}/usulan/setujui", {"seen": proposal.bound})).status == 303
     return stored
 
 
@@ -385,13 +398,13 @@ async def test_an_approved_change_can_be_called_back_on_its_page(
     site: Running, change: str
 ) -> None:
     rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
-    stored = await approved(site, rina, dewi, change, expires="2026-11-25T16:00")
+    stored = await approve_change(site, rina, dewi, change, expires="2026-11-25T16:00")
     path = f"/redaksi/pengumuman/{stored.id}"
     assert "segera terbit" in (await dewi.get(path)).text
     assert "segera terbit" in (await dewi.get(f"/redaksi/pengiriman/{stored.id}")).text
-    back = await dewi.post(f"{path}/usulan/batalkan")
-    assert back.headers["Location"] == f"{path}/{change}?selesai=dibatalkan"
-    assert "Tidak ada yang dikirim" in (await dewi.get(back.headers["Location"])).text
+    answer = await dewi.post(f"{path}/usulan/batalkan")
+    assert answer.headers["Location"] == f"{path}/{change}?selesai=dibatalkan"
+    assert "Tidak ada yang dikirim" in (await dewi.get(answer.headers["Location"])).text
     await release(site)
     newest = await site.app.database.read(announcements.newest_edition, stored.id)
     assert newest is not None
@@ -403,7 +416,7 @@ async def test_pages_show_the_time_and_the_people_of_this_edition(
     site: Running, change: str
 ) -> None:
     rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
-    stored = await approved(site, rina, dewi, change, expires="2026-11-25T16:00")
+    stored = await approve_change(site, rina, dewi, change, expires="2026-11-25T16:00")
     await release(site)
     page = (await dewi.get(f"/redaksi/pengiriman/{stored.id}")).text
     assert (
@@ -414,8 +427,8 @@ async def test_pages_show_the_time_and_the_people_of_this_edition(
     assert "Dewi, 25 Nov 2026 08.43 WIB" in receipt
     assert "07.43" not in receipt.partition('class="receipt-text"')[0]
     assert (re.search(r'class="hash">[0-9a-f]{64}<', receipt) is not None) == (change == "ralat")
-    listed = (await dewi.get("/redaksi/pengiriman")).text
-    assert "Terbit 25 Nov 2026 08.43 WIB" in listed
+    sendings = (await dewi.get("/redaksi/pengiriman")).text
+    assert "Terbit 25 Nov 2026 08.43 WIB" in sendings
 
 
 async def test_an_edition_that_nobody_approved_names_nobody_of_the_first(site: Running) -> None:
@@ -438,7 +451,7 @@ async def test_words_of_a_correction_that_was_refused_can_be_used_again(site: Ru
     assert 'value="2026-11-25T16:00"' in again
 
 
-async def test_a_blank_in_a_reason_is_told_with_the_differences(site: Running) -> None:
+async def test_a_blank_in_a_reason_is_shown_with_the_differences(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     stored = await site.publish()
     page = await rina.post(
@@ -447,9 +460,9 @@ async def test_a_blank_in_a_reason_is_told_with_the_differences(site: Running) -
     )
     assert page.status == 200
     await rina.post(f"/redaksi/pengumuman/{stored.id}/templat", {"nama": "Air"})
-    blank = await rina.post(
+    refusal = await rina.post(
         f"/redaksi/pengumuman/{stored.id}/ralat",
         {**FORM, "title": "Air mati", "reason": "Jamnya RW .. saja."},
     )
-    assert blank.status == 422
-    assert "RW .." in blank.text
+    assert refusal.status == 422
+    assert "RW .." in refusal.text

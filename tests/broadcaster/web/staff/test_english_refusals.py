@@ -1,4 +1,4 @@
-"""Refusals on English pages: one of each room, in English."""
+"""Refusals on English pages: an example from each room, in English."""
 
 from html import unescape
 from typing import Any
@@ -22,7 +22,7 @@ async def act(person: Browser, use_case: Any, *args: Any) -> Any:
 
 
 async def refusal(person: Browser, path: str, form: Any = None, status: int = 422) -> str:
-    """The English page by which a form is refused."""
+    """Return the English page that refuses a form."""
     answer = await person.post(f"{path}{ENGLISH}", form)
     assert answer.status == status, answer.text
     return unescape(answer.text)
