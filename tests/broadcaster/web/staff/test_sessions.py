@@ -15,6 +15,7 @@ import aiohttp
 import pyotp
 import pytest
 from argon2 import PasswordHasher
+from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcaster.domain.credentials import read_recovery_code
