@@ -4,12 +4,11 @@ flood.
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import structlog
 
@@ -17,6 +16,7 @@ from broadcaster.runtime import proxies
 from broadcaster.runtime.proxies import INTERNET, peer_of
 from broadcaster.store.staff_tables import proxy_sighting
 from support.browsing import Running, running
+from support.peers import from_address
 from support.sending import table
 from support.waiting import until
 
@@ -28,17 +28,6 @@ def captured_log() -> Iterator[list[dict[str, Any]]]:
     """Capture what is logged within the block."""
     with structlog.testing.capture_logs() as entries:
         yield entries  # type: ignore[misc]  # the log's own mappings
-
-
-@asynccontextmanager
-async def from_address(site: Running, address: str) -> AsyncIterator[Running]:
-    """The site as a peer at another address reaches it."""
-    connector = aiohttp.TCPConnector(local_addr=(address, 0))
-    jar = aiohttp.DummyCookieJar()
-    async with aiohttp.ClientSession(
-        connector=connector, cookie_jar=jar, auto_decompress=False
-    ) as session:
-        yield Running(url=site.url, app=site.app, clock=site.clock, session=session)
 
 
 async def doctor(site: Running) -> list[tuple[str, str]]:

@@ -1,8 +1,6 @@
 """Webhooks: only what a provider signed is taken, and it is stored before it is answered."""
 
 import contextlib
-import hashlib
-import hmac
 import io
 import json
 import re
@@ -15,6 +13,7 @@ from broadcaster.domain.inbox_events import decode
 from channels.base.contract import InboundEvent
 from support.browsing import CREDENTIALS, Running
 from support.stranger import stranger
+from support.webhooks import whatsapp_signature
 
 UPDATE = {
     "update_id": 7,
@@ -77,8 +76,7 @@ async def test_every_push_channel_refuses_the_unsigned_in_the_same_words(site: R
 
 async def test_a_signed_status_by_hmac_is_taken_and_a_changed_byte_is_not(site: Running) -> None:
     body = json.dumps({"object": "whatsapp_business_account", "entry": []}).encode()
-    digest = hmac.new(CREDENTIALS["WHATSAPP_APP_SECRET"].encode(), body, hashlib.sha256).hexdigest()
-    headers = {"X-Hub-Signature-256": f"sha256={digest}", "Content-Type": "application/json"}
+    headers = {**whatsapp_signature(body), "Content-Type": "application/json"}
     assert (await site.ask("/webhook/whatsapp", "POST", data=body, headers=headers)).status == 200
     assert (
         await site.ask("/webhook/whatsapp", "POST", data=body + b" ", headers=headers)
@@ -109,13 +107,9 @@ async def test_unreadable_parts_of_a_webhook_are_logged_and_counted_and_keep_no_
     }
     changes = [{"field": "x", "value": None}, {"field": "messages", "value": value}]
     body = json.dumps({"entry": [{"id": 7, "changes": changes}]}).encode()
-    digest = hmac.new(CREDENTIALS["WHATSAPP_APP_SECRET"].encode(), body, hashlib.sha256).hexdigest()
     with capture_logs() as logs:
         answer = await site.ask(
-            "/webhook/whatsapp",
-            "POST",
-            data=body,
-            headers={"X-Hub-Signature-256": f"sha256={digest}"},
+            "/webhook/whatsapp", "POST", data=body, headers=whatsapp_signature(body)
         )
     assert answer.status == 200
     assert len(await stored_bodies(site)) == 1
@@ -126,12 +120,6 @@ async def test_unreadable_parts_of_a_webhook_are_logged_and_counted_and_keep_no_
     ]
     assert all(line["reason"] for line in lines)
     assert 'siaran_refused_total{kind="unreadable"} 3.0' in (await site.ask("/metrics")).text
-
-
-def whatsapp_signed(body: bytes) -> dict[str, str]:
-    """Return the headers with which Meta posts this body."""
-    digest = hmac.new(CREDENTIALS["WHATSAPP_APP_SECRET"].encode(), body, hashlib.sha256).hexdigest()
-    return {"X-Hub-Signature-256": f"sha256={digest}"}
 
 
 TELEGRAM_FIELDS = b'"message_id":1,"date":1764031380,"chat":{"id":5,"type":"private"}'
@@ -174,7 +162,7 @@ async def test_no_signed_body_however_odd_is_our_fault(site: Running, name: str,
     body = bodies[name]
     with capture_logs() as logs:
         answer = await site.ask(
-            f"/webhook/{name}", "POST", data=body, headers=SECRET | whatsapp_signed(body)
+            f"/webhook/{name}", "POST", data=body, headers=SECRET | whatsapp_signature(body)
         )
     assert answer.status == 200
     counted = 'siaran_refused_total{kind="unreadable"}' in (await site.ask("/metrics")).text
@@ -208,7 +196,7 @@ async def test_a_stop_acts_beside_a_message_that_is_no_text(site: Running, bad: 
     body = WHATSAPP_BODY % (NUMBER, messages)
     with capture_logs() as logs:
         answer = await site.ask(
-            "/webhook/whatsapp", "POST", data=body, headers=whatsapp_signed(body)
+            "/webhook/whatsapp", "POST", data=body, headers=whatsapp_signature(body)
         )
     assert answer.status == 200
     events = [

@@ -34,6 +34,7 @@ from support.staff_rows import (
     filled,
     halted,
     published,
+    row_name,
     staff_rows,
     staged,
 )
@@ -59,11 +60,6 @@ PRIVATE: frozenset[str] = frozenset()
 reads all others: drafts too, since nobody can check, take over or schedule around what they cannot
 see. Addresses of residents are masked.
 """
-
-
-def row_name(row: Row) -> str:
-    """Return the row's methods and path."""
-    return f"{'/'.join(row.methods)} {row.path}"
 
 
 GUARDED = [row for row in STAFF if row.access.startswith("staff:")]
@@ -226,13 +222,6 @@ async def test_what_a_page_asks_for_by_itself_never_brings_another_page_into_it(
 
 
 # --- what belongs to others ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def own_stage(sqlite_url: str, tmp_path: Any) -> AsyncIterator[Stage]:
-    """Serve a site for one test, where one person alone may publish an emergency."""
-    async with running(sqlite_url, tmp_path, BROADCASTER_BREAK_GLASS="true") as site:
-        yield await staged(site)
 
 
 def role_for(row: Row) -> AccountRole:

@@ -6,21 +6,9 @@ import re
 from typing import Any
 
 from broadcaster.newsroom import drafts, review
-from broadcaster.newsroom.desk import Desk
-from broadcaster.publishing.press import Press
+from support.acting import act
 from support.browsing import Running
 from support.staffing import NOTICE, Browser, signed_in
-
-
-async def act(person: Browser, use_case: Any, *args: Any, **options: Any) -> Any:
-    """Have a person do something, other than by a page."""
-    app = person.site.app
-    return await app.database.write(
-        use_case,
-        Desk(press=Press.of(app), account=person.account, now=app.clock()),
-        *args,
-        **options,
-    )
 
 
 async def submit_notice(site: Running) -> tuple[Browser, Browser, Any, str]:

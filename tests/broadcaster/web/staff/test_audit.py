@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from typing import Any
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, event
@@ -14,24 +14,17 @@ from sqlalchemy import Connection, event
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.newsroom import drafts, review, templates
-from broadcaster.newsroom.desk import Desk
-from broadcaster.publishing.press import Press
 from broadcaster.runtime.i18n import words
 from broadcaster.store import audit, audit_lists
 from broadcaster.store.audit_lists import AuditFilter
 from broadcaster.store.database import Database
 from broadcaster.web.staff import actors
+from support import acting
 from support.browsing import Clock, Running
-from support.staffing import NOTICE, Browser, signed_in
+from support.staffing import NOTICE, signed_in
 
+act = partial(acting.act, place="203.0.113.9")
 ROW = re.compile(r'<li class="line[^"]*" value="(\d+)">')
-
-
-async def act(person: Browser, use_case: Any, *args: Any, **options: Any) -> Any:
-    """Have a person do something, other than by a page."""
-    app = person.site.app
-    desk = Desk(press=Press.of(app), account=person.account, now=app.clock(), place="203.0.113.9")
-    return await app.database.write(use_case, desk, *args, **options)
 
 
 def row_numbers(page: str) -> list[int]:

@@ -6,19 +6,11 @@ from typing import Any
 import pytest
 
 from broadcaster.newsroom import drafts, review
-from broadcaster.newsroom.desk import Desk
-from broadcaster.publishing.press import Press
+from support.acting import act
 from support.browsing import Running
 from support.staffing import NOTICE, PASSWORD, Browser, signed_in
 
 ENGLISH = "?bahasa=en"
-
-
-async def act(person: Browser, use_case: Any, *args: Any) -> Any:
-    """Have a person do something, other than by a page."""
-    app = person.site.app
-    desk = Desk(press=Press.of(app), account=person.account, now=app.clock())
-    return await app.database.write(use_case, desk, *args)
 
 
 async def refusal(person: Browser, path: str, form: Any = None, status: int = 422) -> str:

@@ -4,7 +4,7 @@ every page.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from broadcaster.store import announcements, audit
 from broadcaster.store.sessions import HALF
 from broadcaster.web.base import authorization
 from broadcaster.web.base.authorization import Row
-from support.browsing import Answer, Running, running
+from support.browsing import Answer, Running
 from support.staff_rows import (
     COMPOSED,
     ONE,
@@ -32,9 +32,9 @@ from support.staff_rows import (
     filled,
     judging,
     proposed,
+    row_name,
     sign_in_form,
     staff_rows,
-    staged,
     submitted,
 )
 from support.staffing import Browser, browser, hire, signed_in
@@ -48,16 +48,10 @@ CACHEABLE: Mapping[str, str] = {}
 EVERY_ROLE: Any = ("author", "approver", "screens", "admin")
 
 
-def row_name(row: Row) -> str:
-    """Return the row's methods and path."""
-    return f"{'/'.join(row.methods)} {row.path}"
-
-
 @pytest.fixture
-async def stage(sqlite_url: str, tmp_path: Any) -> AsyncIterator[Stage]:
-    """Serve a site where one person alone may publish an emergency."""
-    async with running(sqlite_url, tmp_path, BROADCASTER_BREAK_GLASS="true") as site:
-        yield await staged(site)
+def stage(own_stage: Stage) -> Stage:
+    """Return a site where one person alone may publish an emergency."""
+    return own_stage
 
 
 # --- sent by our own page alone -------------------------------------------------------------------------

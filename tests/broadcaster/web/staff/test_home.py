@@ -2,33 +2,14 @@
 announcement.
 """
 
-from typing import Any
-
 import pyotp
 
 from broadcaster.newsroom import drafts, review
-from broadcaster.newsroom.desk import Desk
-from broadcaster.publishing.press import Press
 from broadcaster.store import accounts, sessions
-from support.browsing import Answer, Running
-from support.staffing import NOTICE, PASSWORD, Browser, form_token, hire, signed_in
-
-
-async def sign_in(site: Running, name: str, password: str = PASSWORD, target: str = "") -> Answer:
-    """Fill in the form of the sign-in page as a browser does."""
-    page = await site.ask("/redaksi/masuk")
-    cookies = "; ".join(f"{key}={value}" for key, value in page.cookies.items())
-    form = {"csrf": form_token(page.text), "nama": name, "sandi": password, "ke": target}
-    return await site.ask(
-        "/redaksi/masuk", "POST", data=form, headers={"Cookie": cookies, "Origin": site.url}
-    )
-
-
-async def act(person: Browser, use_case: Any, *args: Any, **options: Any) -> Any:
-    """Have a person do something, other than by a page."""
-    app = person.site.app
-    desk = Desk(press=Press.of(app), account=person.account, now=app.clock())
-    return await app.database.write(use_case, desk, *args, **options)
+from support.acting import act
+from support.browsing import Running
+from support.sign_in_page import enter
+from support.staffing import NOTICE, form_token, hire, signed_in
 
 
 async def test_a_stranger_is_sent_to_sign_in_and_then_where_they_wanted(site: Running) -> None:
@@ -38,7 +19,7 @@ async def test_a_stranger_is_sent_to_sign_in_and_then_where_they_wanted(site: Ru
         303,
         "/redaksi/masuk?ke=%2Fredaksi%2Fpengumuman%3Ftab%3Ddraf",
     )
-    answer = await sign_in(site, " Rina ", target="/redaksi/pengumuman?tab=draf")
+    answer = await enter(site, " Rina ", target="/redaksi/pengumuman?tab=draf")
     assert (answer.status, answer.headers["Location"]) == (303, "/redaksi/pengumuman?tab=draf")
     page = await site.ask("/redaksi/", headers={"Cookie": f"redaksi={answer.cookies['redaksi']}"})
     assert page.status == 200
@@ -50,8 +31,8 @@ async def test_a_stranger_is_sent_to_sign_in_and_then_where_they_wanted(site: Ru
 async def test_a_wrong_password_says_no_more_than_that(site: Running) -> None:
     await hire(site.app, "rina", "author")
     wrong, unknown = (
-        await sign_in(site, "rina", "bukan ini"),
-        await sign_in(site, "siapa", "bukan ini"),
+        await enter(site, "rina", "bukan ini"),
+        await enter(site, "siapa", "bukan ini"),
     )
     assert wrong.status == unknown.status == 401
     assert "Nama pengguna atau kata sandi salah" in wrong.text
@@ -66,7 +47,7 @@ async def test_a_second_factor_is_asked_before_anything_opens(site: Running) -> 
     await site.app.database.write(
         accounts.set_totp, rina.id, site.app.vault.seal("totp", secret), []
     )
-    half = await sign_in(site, "rina")
+    half = await enter(site, "rina")
     assert half.headers["Location"] == "/redaksi/masuk/kode"
     cookie = f"redaksi={half.cookies['redaksi']}"
     assert (await site.ask("/redaksi/", headers={"Cookie": cookie})).status == 303

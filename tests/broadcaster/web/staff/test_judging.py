@@ -4,21 +4,12 @@ decide.
 
 from datetime import timedelta
 
-import pytest
-
 from broadcaster.domain.independence import Control
 from broadcaster.newsroom import corrections
 from broadcaster.store import controls, drafts
 from subscribers.areas import AreaTree
-from support.browsing import Running
-from support.staff_rows import FORM, Stage, corrected, judging, published, staged, submitted
+from support.staff_rows import FORM, Stage, corrected, judging, published, submitted
 from support.staffing import browser, hire
-
-
-@pytest.fixture
-async def stage(site: Running) -> Stage:
-    """Serve the site with rina and dewi."""
-    return await staged(site)
 
 
 async def bind_accounts(stage: Stage) -> None:

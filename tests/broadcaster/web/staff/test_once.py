@@ -10,27 +10,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from broadcaster.newsroom import review
 from broadcaster.store import accounts
 from broadcaster.store.staff_tables import account, draft_version, proposal, recurring
 from broadcaster.store.tables import announcement
 from support.browsing import Answer, Running, running
+from support.desk import count
 from support.staff_rows import AMENDED, COMPOSED, approved, drafted, published, staged
 from support.staffing import Browser, browser, signed_in
 
 FORM_ID = "satu-formulir-dari-satu-halaman"
 WARNING = {**COMPOSED, "bahaya": "banjir", "instruction": "Pindah ke tempat tinggi."}
-
-
-async def count(site: Running, table: Any) -> int:
-    """Count the rows of a table."""
-    return int(
-        await site.app.database.read(
-            lambda c: c.execute(select(func.count()).select_from(table)).scalar_one()
-        )
-    )
 
 
 async def send_repeatedly(visitor: Browser, path: str, form: Mapping[str, Any]) -> list[Answer]:
@@ -82,9 +74,9 @@ async def test_a_form_sent_again_leads_to_what_it_made(
     site: Running, path: str, form: Mapping[str, Any], table: Any
 ) -> None:
     ani = await signed_in(site, "ani", "author", "admin")
-    before = await count(site, table)
+    before = count(site.app.database, table)
     answers = await send_repeatedly(ani, path, form)
-    assert await count(site, table) == before + 1
+    assert count(site.app.database, table) == before + 1
     redirected = [answer for answer in answers if answer.status == 303]
     assert len(redirected) >= 3
     assert len({answer.headers["Location"] for answer in redirected}) == 1
@@ -100,18 +92,18 @@ async def test_acts_on_a_draft_sent_again_make_one_of_each(site: Running) -> Non
         (f"{base}/templat", {"nama": "Posyandu"}, recurring),
         (f"{base}/ajukan", {"versi": "1"}, None),
     ):
-        before = await count(site, table) if table is not None else 0
+        before = count(site.app.database, table) if table is not None else 0
         answers = await send_repeatedly(rina, path, form)
         assert [answer.status for answer in answers] == [303] * 4, path
         assert len({answer.headers["Location"] for answer in answers}) == 1, path
-        assert table is None or await count(site, table) == before + 1, path
+        assert table is None or count(site.app.database, table) == before + 1, path
     template = await site.app.database.read(
         lambda c: c.execute(select(recurring.c.id)).scalar_one()
     )
-    before = await count(site, announcement)
+    before = count(site.app.database, announcement)
     uses = await send_repeatedly(rina, f"/redaksi/templat/{template}/pakai", {})
     assert len({answer.headers["Location"] for answer in uses}) == 1
-    assert await count(site, announcement) == before + 1
+    assert count(site.app.database, announcement) == before + 1
 
 
 @pytest.mark.parametrize(("word", "form"), [("ralat", AMENDED), ("cabut", {"reason": "Batal."})])
@@ -128,7 +120,7 @@ async def test_a_change_proposed_twice_is_proposed_once(
     )
     answers = await send_repeatedly(rina, path, {**fields, "seen": match[1] if match else ""})
     assert [answer.status for answer in answers] == [303] * 4
-    assert await count(site, proposal) == 1
+    assert count(site.app.database, proposal) == 1
 
 
 async def test_the_first_autosave_sent_again_is_the_same_draft_with_what_was_typed_since(
@@ -147,8 +139,8 @@ async def test_the_first_autosave_sent_again_is_the_same_draft_with_what_was_typ
         "/redaksi/tulis", {**form, "title": f"{COMPOSED['title']}, besok pagi", "aksi": "simpan"}
     )
     assert saved.headers["Location"].startswith(first["place"])
-    assert await count(site, announcement) == 1
-    assert await count(site, draft_version) == 1
+    assert count(site.app.database, announcement) == 1
+    assert count(site.app.database, draft_version) == 1
 
 
 async def test_a_first_save_sent_again_never_writes_over_what_a_colleague_wrote_since(
@@ -194,7 +186,7 @@ async def test_a_form_without_a_fit_id_is_taken_each_time(site: Running, form_id
         assert (
             await rina.post("/redaksi/tulis", {**COMPOSED, "aksi": "simpan", "formulir": form_id})
         ).status == 303
-    assert await count(site, announcement) == 2
+    assert count(site.app.database, announcement) == 2
 
 
 async def test_what_was_refused_can_be_mended_and_sent_with_the_same_id(site: Running) -> None:
@@ -203,7 +195,7 @@ async def test_what_was_refused_can_be_mended_and_sent_with_the_same_id(site: Ru
     assert refusal.status == 422
     assert f'name="formulir" value="{FORM_ID}"' in refusal.text
     assert (await rina.post("/redaksi/darurat", {**WARNING, "formulir": FORM_ID})).status == 303
-    assert await count(site, announcement) == 1
+    assert count(site.app.database, announcement) == 1
 
 
 async def test_a_one_time_password_is_not_made_twice(site: Running) -> None:
@@ -237,7 +229,7 @@ async def test_two_servers_at_one_postgresql_make_one_draft(
         )
         assert [answer.status for answer in answers] == [303] * 4
         assert len({answer.headers["Location"] for answer in answers}) == 1
-        assert await count(first, announcement) == 1
+        assert count(first.app.database, announcement) == 1
 
 
 async def test_a_warning_sent_again_with_other_words_is_no_repetition(site: Running) -> None:
@@ -268,7 +260,7 @@ async def test_a_change_taken_back_and_sent_again_from_the_same_page_is_proposed
         "the same address, loaded again"
     )
     assert (await rina.post(path, dict(fields))).headers["Location"] == confirmation
-    assert await count(site, proposal) == 1
+    assert count(site.app.database, proposal) == 1
     assert "Usulan dikirim" in (await rina.get(confirmation)).text
 
 
@@ -310,4 +302,4 @@ async def test_a_change_approved_twice_at_once_is_approved_and_nobody_is_refused
     assert {answer.headers.get("Location") for answer in answers} == {
         f"/redaksi/pengumuman/{announcement_id}/cabut?selesai=disetujui"
     }
-    assert await count(site, proposal) == 1, "held, and not published yet"
+    assert count(site.app.database, proposal) == 1, "held, and not published yet"

@@ -12,20 +12,13 @@ from broadcaster.newsroom import release
 from broadcaster.publishing.press import Press
 from broadcaster.store import announcements
 from broadcaster.store.tables import delivery, edition, run
-from support.browsing import Running
 from support.fakes import FakeChannel
 from support.sending import drain_all, fill, table, with_channels
-from support.staff_rows import COMPOSED, FORM, Stage, judging, staged, submitted
+from support.staff_rows import COMPOSED, FORM, Stage, judging, submitted
 from support.staffing import Browser, browser, signed_in
 
 OWN = ("setujui", "kembalikan", "tolak")
 CHANNELS = ("email", "telegram", "whatsapp")
-
-
-@pytest.fixture
-async def stage(site: Running) -> Stage:
-    """The site with rina and dewi."""
-    return await staged(site)
 
 
 async def submit_by_pages(author: Browser, **changes: str) -> str:

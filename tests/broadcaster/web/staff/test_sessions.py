@@ -3,15 +3,14 @@
 import re
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
 from urllib.parse import urljoin
 
-import aiohttp
 import pyotp
 import pytest
 from argon2 import PasswordHasher
@@ -30,35 +29,12 @@ from broadcaster.store.sign_in_throttle import (
 )
 from broadcaster.web.staff.addresses import safe_target
 from support.browsing import Answer, Running, running
-from support.staff_rows import sign_in_form
+from support.peers import from_address
+from support.sign_in_page import SIGN_IN, enter, lasting_cookies
 from support.staffing import PASSWORD, browser, form_token, hire
 
-SIGN_IN, CODE, HOME = "/redaksi/masuk", "/redaksi/masuk/kode", "/redaksi/"
+CODE, HOME = "/redaksi/masuk/kode", "/redaksi/"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-
-
-async def enter(
-    site: Running,
-    name: str,
-    password: str = PASSWORD,
-    *,
-    ke: str = "",
-    cookie: str = "",
-    **headers: str,
-) -> Answer:
-    """Send the sign-in form; `cookie` is what the browser had before."""
-    form_cookie, token = await sign_in_form(site)
-    request_headers = {
-        "Cookie": "; ".join(part for part in (form_cookie, cookie) if part),
-        "Origin": site.url,
-        **headers,
-    }
-    return await site.ask(
-        SIGN_IN,
-        "POST",
-        data={"csrf": token, "nama": name, "sandi": password, "ke": ke},
-        headers=request_headers,
-    )
 
 
 async def hire_secured(site: Running, name: str) -> None:
@@ -197,7 +173,7 @@ async def test_nobody_is_led_to_another_site_by_signing_in(
     await hire(site.app, "rina", "author")
     for target in targets:
         assert safe_target(target) == HOME, target
-        answer = await enter(site, "rina", ke=target)
+        answer = await enter(site, "rina", target=target)
         assert (answer.status, answer.headers["Location"]) == (303, HOME), target
         form = await site.ask(SIGN_IN, params={"ke": target})
         assert 'name="ke" value="/redaksi/"' in form.text, target
@@ -209,7 +185,7 @@ async def test_nobody_is_led_to_another_site_by_signing_in(
 @pytest.mark.parametrize("target", ["//jahat.example", "/\\jahat.example", "javascript:alert(1)"])
 async def test_nor_by_the_second_factor(site: Running, target: str) -> None:
     await hire_secured(site, "rina")
-    half = await enter(site, "rina", ke=target)
+    half = await enter(site, "rina", target=target)
     assert half.headers["Location"] == CODE
     assert (await enter_code(site, half, ke=target)).headers["Location"] == HOME
 
@@ -240,24 +216,13 @@ async def test_the_page_that_was_wanted_is_reached_whole(site: Running, target: 
     redirect = await site.ask(target)
     page = await site.ask(redirect.headers["Location"])
     assert f'name="ke" value="{target.replace("&", "&amp;")}"' in page.text
-    assert (await enter(site, "rina", ke=target)).headers["Location"] == target
+    assert (await enter(site, "rina", target=target)).headers["Location"] == target
     await hire_secured(site, "dewi")
-    half = await enter(site, "dewi", ke=target)
+    half = await enter(site, "dewi", target=target)
     assert (await enter_code(site, half)).headers["Location"] == target
 
 
 # --- guessing -------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def from_address(site: Running, address: str) -> AsyncIterator[Running]:
-    """The site as somebody at another address reaches it."""
-    connector = aiohttp.TCPConnector(local_addr=(address, 0))
-    jar = aiohttp.DummyCookieJar()
-    async with aiohttp.ClientSession(
-        connector=connector, cookie_jar=jar, auto_decompress=False
-    ) as session:
-        yield Running(url=site.url, app=site.app, clock=site.clock, session=session)
 
 
 async def guess(site: Running, name: str, times: int) -> list[int]:
@@ -395,9 +360,7 @@ async def test_a_name_that_everybody_guesses_at_costs_its_owner_seconds_and_a_kn
 ) -> None:
     await hire(site.app, "rina", "author")
     before = await enter(site, "rina")
-    known = "; ".join(
-        f"{name}={value}" for name, value in before.cookies.items() if name != "redaksi"
-    )
+    known = lasting_cookies(before)
     assert known, "a browser is remembered"
     await record_failures(site, (*NAME, "rina"), FREE_NAME - 1)
     async with from_address(site, "127.0.0.66") as attacker:
@@ -416,9 +379,7 @@ async def test_a_browser_is_known_for_one_account_and_cannot_be_guessed_with(sit
     for name in ("rina", "budi"):
         await hire(site.app, name, "author")
     before = await enter(site, "rina")
-    known = "; ".join(
-        f"{name}={value}" for name, value in before.cookies.items() if name != "redaksi"
-    )
+    known = lasting_cookies(before)
     async with from_address(site, "127.0.0.66") as office:
         await record_failures(site, (*PLACE, "127.0.0.66"), FREE_PLACE)
         assert (await enter(office, "budi", cookie=known)).status == 429, "it is not budi's"

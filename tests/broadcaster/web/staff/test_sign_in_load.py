@@ -15,35 +15,13 @@ from argon2 import PasswordHasher
 
 from broadcaster.runtime.password_hashing import KNOWN_PLACES, RETRY_SECONDS, STRANGER_PLACES
 from broadcaster.store.sign_in_throttle import FREE_NAME
-from support.browsing import Answer, Running, running
+from support.browsing import Running, running
+from support.sign_in_page import enter, lasting_cookies
 from support.staff_rows import sign_in_form
 from support.staffing import PASSWORD, hire, signed_in
 from support.waiting import until
 
-SIGN_IN = "/redaksi/masuk"
 FEED = "/feed/cibabat.rss"
-
-
-async def enter(
-    site: Running,
-    name: str,
-    password: str = PASSWORD,
-    *,
-    address: str = "",
-    cookie: str = "",
-    form: tuple[str, str] | None = None,
-) -> Answer:
-    """Send the sign-in form, anew or again; `address` is what the proxy in front of us says."""
-    form_cookie, token = form or await sign_in_form(site)
-    headers = {
-        "Cookie": "; ".join(part for part in (form_cookie, cookie) if part),
-        "Origin": site.url,
-    }
-    if address:
-        headers["X-Forwarded-For"] = address
-    return await site.ask(
-        SIGN_IN, "POST", data={"csrf": token, "nama": name, "sandi": password}, headers=headers
-    )
 
 
 @contextmanager
@@ -129,9 +107,7 @@ async def test_a_known_browser_and_who_is_signed_in_have_places_that_strangers_c
     await hire(site.app, "rina", "author")
     ani = await signed_in(site, "ani", "admin")
     before = await enter(site, "rina")
-    known = "; ".join(
-        f"{name}={value}" for name, value in before.cookies.items() if name != "redaksi"
-    )
+    known = lasting_cookies(before)
     async with busy_hasher(site):
         tries = [
             asyncio.create_task(enter(site, f"nama{n}", address=f"198.51.{n}.1")) for n in range(20)

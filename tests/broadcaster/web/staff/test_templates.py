@@ -7,22 +7,13 @@ from typing import Any
 import pytest
 
 from broadcaster.newsroom import drafts, templates
-from broadcaster.newsroom.desk import Desk
-from broadcaster.publishing.press import Press
 from broadcaster.store import announcements
 from broadcaster.store.templates import everything
+from support.acting import act
 from support.browsing import Running
 from support.staffing import NOTICE, Browser, signed_in
 
 LIST = "/redaksi/templat"
-
-
-async def act(person: Browser, use_case: Any, *args: Any) -> Any:
-    """Have a person do something, other than by a page."""
-    app = person.site.app
-    return await app.database.write(
-        use_case, Desk(press=Press.of(app), account=person.account, now=app.clock()), *args
-    )
 
 
 async def keep_template(rina: Browser, name: str = "Air PDAM mati", **changes: Any) -> int:
