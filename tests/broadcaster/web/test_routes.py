@@ -118,8 +118,8 @@ PAGES = [
 async def test_every_page_carries_the_exact_policy_and_loads_nothing_from_elsewhere(
     site: Running, path: str
 ) -> None:
-    stored = await site.publish()
-    for url in (path, f"/p/{stored.code}"):
+    announcement = await site.publish()
+    for url in (path, f"/p/{announcement.code}"):
         answer = await site.ask(url)
         assert answer.headers["Content-Security-Policy"] == CSP
         assert answer.headers["X-Content-Type-Options"] == "nosniff"

@@ -20,7 +20,7 @@ PATH = "/api/v1/announcements"
 READY = {**NOTICE, "publish": True}
 
 
-async def created(
+async def create(
     site: Running, content: dict[str, Any], *scopes: str
 ) -> tuple[dict[str, Any], str]:
     """Create an announcement; return the content of the answer and the token used."""
@@ -48,7 +48,7 @@ async def progress(site: Running, key: str, token: str) -> dict[str, Any]:
 
 
 async def test_publishing_answers_id_code_status_and_url(site: Running) -> None:
-    announcement, _ = await created(site, READY)
+    announcement, _ = await create(site, READY)
     assert set(announcement) == {"id", "code", "status", "url"}
     assert announcement["status"] == "published"
     assert announcement["url"] == f"{site.app.site.base_url}/p/{announcement['code']}"
@@ -58,7 +58,7 @@ async def test_publishing_answers_id_code_status_and_url(site: Running) -> None:
 async def test_a_blank_of_a_template_is_refused_in_every_request_that_leads_to_residents(
     site: Running,
 ) -> None:
-    announcement, token = await created(site, READY)
+    announcement, token = await create(site, READY)
     form = {**NOTICE, "title": "Rapat di (balai warga)"}
     await site.app.database.write(
         lambda c: templates.add(c, "Rapat", form, actor="staff:rina", at=1.0)
@@ -79,7 +79,7 @@ async def test_a_blank_of_a_template_is_refused_in_every_request_that_leads_to_r
 
 
 async def test_without_publish_it_is_a_draft_that_nobody_sees(site: Running) -> None:
-    announcement, _ = await created(site, dict(NOTICE), "write")
+    announcement, _ = await create(site, dict(NOTICE), "write")
     assert announcement["status"] == "draft"
     assert await count(site, "edition") == 0
     assert (await site.ask(f"/p/{announcement['code']}")).status == 404
@@ -95,7 +95,7 @@ async def test_publishing_wants_the_scope_publish_besides_write(site: Running) -
 async def test_a_publication_has_a_run_for_each_open_channel_and_an_audit_row_naming_the_token(
     either: Running,
 ) -> None:
-    announcement, token = await created(either, READY)
+    announcement, token = await create(either, READY)
     report = await progress(either, announcement["id"], token)
     assert report["sending"] == "preparing"
     assert set(report["deliveries"]) == {"email", "telegram", "whatsapp"}
@@ -124,12 +124,12 @@ async def test_a_publication_has_a_run_for_each_open_channel_and_an_audit_row_na
 
 
 async def test_it_can_be_followed_by_its_code_too(site: Running) -> None:
-    announcement, token = await created(site, READY)
+    announcement, token = await create(site, READY)
     assert (await progress(site, announcement["code"], token))["id"] == announcement["id"]
 
 
 async def test_an_emergency_goes_by_its_own_lane(site: Running) -> None:
-    await created(site, {**EMERGENCY, "publish": True})
+    await create(site, {**EMERGENCY, "publish": True})
 
     def lanes(connection: Connection) -> set[str]:
         return set(connection.execute(text("SELECT DISTINCT lane FROM run")).scalars())
@@ -297,7 +297,7 @@ async def test_an_overlong_key_is_refused(site: Running) -> None:
 
 
 async def test_sending_can_be_paused_resumed_and_cancelled(either: Running) -> None:
-    announcement, token = await created(either, READY)
+    announcement, token = await create(either, READY)
     for act, sending in (
         ("pause", "paused"),
         ("pause", "paused"),
@@ -312,7 +312,7 @@ async def test_sending_can_be_paused_resumed_and_cancelled(either: Running) -> N
 
 @pytest.mark.parametrize("act", ["pause", "resume"])
 async def test_what_has_stopped_can_be_neither_paused_nor_resumed(site: Running, act: str) -> None:
-    announcement, token = await created(site, READY)
+    announcement, token = await create(site, READY)
     await site.post(f"{PATH}/{announcement['id']}/cancel", {"reason": "Salah wilayah."}, token)
     answer = await site.post(f"{PATH}/{announcement['id']}/{act}", {}, token)
     assert answer.status == 409
@@ -320,7 +320,7 @@ async def test_what_has_stopped_can_be_neither_paused_nor_resumed(site: Running,
 
 
 async def test_retrying_says_how_many_were_opened_again(either: Running) -> None:
-    announcement, token = await created(either, READY)
+    announcement, token = await create(either, READY)
     report = json.loads(
         (await either.post(f"{PATH}/{announcement['id']}/retry-failed", {}, token)).text
     )
@@ -328,10 +328,10 @@ async def test_retrying_says_how_many_were_opened_again(either: Running) -> None
     assert report["id"] == announcement["id"]
 
 
-async def test_who_failed_is_tried_again_and_who_is_left_out_is_told(either: Running) -> None:
+async def test_who_failed_is_tried_again_and_who_is_left_out_is_reported(either: Running) -> None:
     for name in ("satu", "dua", "tiga"):
         await either.subscriber(f"{name}@contoh.example")
-    announcement, token = await created(
+    announcement, token = await create(
         either, {**READY, "channels": ["email"], "expires": "2099-01-01 00:00"}
     )
     app = with_channels(
@@ -359,17 +359,17 @@ async def test_who_failed_is_tried_again_and_who_is_left_out_is_told(either: Run
 
 
 async def test_a_pause_tells_its_reason_where_others_follow(site: Running) -> None:
-    announcement, token = await created(site, READY)
+    announcement, token = await create(site, READY)
     await site.post(f"{PATH}/{announcement['id']}/pause", {"reason": "Salah wilayah."}, token)
     report = await progress(site, announcement["id"], token)
     assert {channel["why"] for channel in report["channels"].values()} == {"Salah wilayah."}
     assert (report["waiting"], report["failures"], report["causes_complete"]) == ([], [], True)
 
 
-async def test_steering_is_noted_with_who_did_it_and_not_when_nothing_changed(
+async def test_steering_is_logged_with_its_actor_and_only_when_something_changed(
     site: Running,
 ) -> None:
-    announcement, token = await created(site, READY)
+    announcement, token = await create(site, READY)
     for act in ("pause", "pause", "resume", "retry-failed"):
         await site.post(f"{PATH}/{announcement['id']}/{act}", {}, token)
 
@@ -385,7 +385,7 @@ async def test_steering_is_noted_with_who_did_it_and_not_when_nothing_changed(
 
 
 async def test_a_correction_is_the_next_edition_under_the_same_code(either: Running) -> None:
-    announcement, token = await created(either, READY)
+    announcement, token = await create(either, READY)
     content = {**NOTICE, "expires": "2026-11-25 16:00", "reason": "Air kembali pukul 16.00."}
     answer = await either.post(f"{PATH}/{announcement['id']}/correct", content, token)
     assert answer.status == 200, answer.text
@@ -395,7 +395,7 @@ async def test_a_correction_is_the_next_edition_under_the_same_code(either: Runn
 
 
 async def test_a_correction_by_code_and_key_happens_once(site: Running) -> None:
-    announcement, token = await created(site, READY)
+    announcement, token = await create(site, READY)
     content = {**NOTICE, "expires": "2026-11-25 16:00", "reason": "Air kembali pukul 16.00."}
     for _ in range(2):
         answer = await site.post(
@@ -412,7 +412,7 @@ async def test_a_correction_by_code_and_key_happens_once(site: Running) -> None:
 async def test_a_withdrawal_without_a_proper_reason_is_refused(
     site: Running, content: dict[str, Any]
 ) -> None:
-    announcement, token = await created(site, READY)
+    announcement, token = await create(site, READY)
     answer = await site.post(f"{PATH}/{announcement['id']}/withdraw", content, token)
     assert answer.status == 422
     assert json.loads(answer.text)["problems"]
@@ -420,7 +420,7 @@ async def test_a_withdrawal_without_a_proper_reason_is_refused(
 
 
 async def test_a_withdrawal_takes_it_back_once(either: Running) -> None:
-    announcement, token = await created(either, READY)
+    announcement, token = await create(either, READY)
     answer = await either.post(
         f"{PATH}/{announcement['id']}/withdraw", {"reason": "Pekerjaan ditunda."}, token
     )
@@ -433,7 +433,7 @@ async def test_a_withdrawal_takes_it_back_once(either: Running) -> None:
 
 
 async def test_a_draft_cannot_be_corrected_or_withdrawn(site: Running) -> None:
-    announcement, token = await created(site, dict(NOTICE))
+    announcement, token = await create(site, dict(NOTICE))
     assert (
         await site.post(f"{PATH}/{announcement['id']}/withdraw", {"reason": "Salah."}, token)
     ).status == 409
@@ -459,7 +459,7 @@ async def test_an_unknown_announcement_is_not_found(site: Running, act: str) -> 
 
 
 async def test_a_revoked_token_is_refused_at_once(site: Running) -> None:
-    announcement, token = await created(site, READY)
+    announcement, token = await create(site, READY)
     assert (await progress(site, announcement["id"], token))["id"] == announcement["id"]
     await site.app.database.write(tokens.revoke, "uji 0")
     assert (await site.ask(f"{PATH}/{announcement['id']}", headers=bearer(token))).status == 401

@@ -49,10 +49,12 @@ async def test_a_row_of_the_api_that_changes_leaves_its_row(
     site: Running, method: str, path: str
 ) -> None:
     token = await site.token("write", "publish", "read")
-    stored = await site.publish()
+    announcement = await site.publish()
     if path.endswith("/resume"):
         assert (
-            await site.post(path.replace("{id}", stored.id).replace("resume", "pause"), {}, token)
+            await site.post(
+                path.replace("{id}", announcement.id).replace("resume", "pause"), {}, token
+            )
         ).status == 200
 
     def read(connection: Connection) -> list[Any]:
@@ -63,7 +65,7 @@ async def test_a_row_of_the_api_that_changes_leaves_its_row(
         )
 
     before = await site.app.database.read(read)
-    address = path.replace("{id}", stored.id)
+    address = path.replace("{id}", announcement.id)
     if method == "GET":
         answer = await site.ask(address, headers=bearer(token))
     else:

@@ -82,7 +82,7 @@ async def test_a_bad_row_is_refused_with_its_reason_and_nothing_is_stored(
     assert await subscriptions(site) == []
 
 
-async def test_all_that_is_wrong_is_told_with_the_field_it_is_in(site: Running) -> None:
+async def test_every_problem_is_reported_with_its_field(site: Running) -> None:
     token = await site.token("write")
     change = {
         "areas": ["Cibabat", "Cimahi"],
@@ -100,7 +100,7 @@ async def test_all_that_is_wrong_is_told_with_the_field_it_is_in(site: Running) 
     assert "nomor pekan" in problems["consent_at"]
 
 
-async def test_what_a_file_may_say_the_interface_may_say_too(site: Running) -> None:
+async def test_the_interface_takes_what_a_file_may_hold(site: Running) -> None:
     token = await site.token("write")
     change = {
         "address": "Ibu Sari <Rahasia@contoh.example>",

@@ -54,7 +54,7 @@ def test_a_stranger_never_takes_the_place_of_a_proxy() -> None:
     assert not any(client.dropped for client in proxies)
 
 
-def test_who_sees_an_answer_off_goes_before_who_waits() -> None:
+def test_a_connection_that_only_lingers_is_evicted_before_one_that_waits() -> None:
     admission = Admission(ConnectionLimits(connections=2), RefusalCounters(), trusts(()))
     first, second = Droppable(), Droppable()
     admission.enter(first, "203.0.113.1")

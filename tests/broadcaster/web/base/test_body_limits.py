@@ -22,10 +22,10 @@ def test_the_oldest_body_takes_no_room_from_others() -> None:
     share, first, second = Share(100, refusals), Droppable(), Droppable()
     share.add(first, 60)
     share.add(second, 30)
-    with pytest.raises(HTTPException) as refused:
+    with pytest.raises(HTTPException) as error:
         share.add(first, 20)
-    assert refused.value.status_code == 503
-    assert refused.value.headers == {"Retry-After": "5"}
+    assert error.value.status_code == 503
+    assert error.value.headers == {"Retry-After": "5"}
     assert (second.dropped, share.held) == (False, 30)
     assert refusals.counts == {"bodies_full": 1}
 

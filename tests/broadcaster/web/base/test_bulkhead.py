@@ -140,8 +140,8 @@ async def test_what_fails_fails_for_all_who_wait_and_is_tried_anew_by_the_next()
 
 
 @contextlib.asynccontextmanager
-async def held_readers(site: Running) -> AsyncIterator[None]:
-    """Hold every bounded reader until the block ends."""
+async def occupied_readers(site: Running) -> AsyncIterator[None]:
+    """Occupy every bounded reader until the block ends."""
     release, holding = threading.Event(), list[int]()
 
     def hold(_connection: Connection) -> None:
@@ -184,7 +184,7 @@ async def _search_and_read(site: Running) -> None:
         await site.publish(title=f"Kabar nomor {number}")
     new = await site.publish(title="Banjir di Cibabat")
     rina = await signed_in(site, "rina", "author")
-    async with held_readers(site):
+    async with occupied_readers(site):
         searches = [
             asyncio.create_task(site.ask(SEARCHES[n % len(SEARCHES)].format(n=n)))
             for n in range(40)
@@ -223,7 +223,7 @@ async def test_who_searches_too_often_is_told_in_words_and_reads_on(site: Runnin
 
 
 async def test_bounded_readers_are_not_those_of_everybody_else(site: Running) -> None:
-    async with held_readers(site):
+    async with occupied_readers(site):
         count = 2 * READERS
         reads = [
             site.app.database.read(

@@ -454,7 +454,7 @@ def get(path: str, *headers: str) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def crowded(**limits: Any) -> AsyncIterator[tuple[Server, contextlib.AsyncExitStack]]:
+async def full_server(**limits: Any) -> AsyncIterator[tuple[Server, contextlib.AsyncExitStack]]:
     """Serve with two places, both taken by requests that do not end by themselves."""
     async with serving(under_way=2, **limits) as server, contextlib.AsyncExitStack() as stack:
         for _ in range(2):
@@ -474,7 +474,7 @@ async def crowded(**limits: Any) -> AsyncIterator[tuple[Server, contextlib.Async
     ],
 )
 async def test_what_is_urgent_passes_those_who_wait_for_their_turn(urgent: bytes) -> None:
-    async with crowded(under_way_seconds=3_600) as (server, stack):
+    async with full_server(under_way_seconds=3_600) as (server, stack):
         routine, urgent_client = [
             await stack.enter_async_context(stranger(server.port)) for _ in range(2)
         ]
@@ -487,7 +487,7 @@ async def test_what_is_urgent_passes_those_who_wait_for_their_turn(urgent: bytes
 
 
 async def test_a_request_that_takes_long_no_longer_keeps_a_place() -> None:
-    async with crowded(under_way_seconds=0.01) as (server, stack):
+    async with full_server(under_way_seconds=0.01) as (server, stack):
         third = await stack.enter_async_context(stranger(server.port))
         await third.say(get("/at-once"))
         assert (await third.answer())[0] == 200

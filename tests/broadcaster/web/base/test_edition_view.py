@@ -29,7 +29,7 @@ from support import samples
         (samples.withdrawal(), samples.WATER_BACK_LATE + timedelta(days=9), "withdrawn"),
     ],
 )
-def test_an_edition_stands_in_one_of_five_ways(
+def test_an_edition_has_one_of_five_standings(
     edition: Edition, at: datetime, expected: str
 ) -> None:
     assert standing(edition, at) == expected

@@ -119,7 +119,7 @@ async def test_choosing_a_language_costs_no_rendering_and_nobody_else_keeps_the_
     assert "set-cookie" not in plain.headers
 
 
-async def test_whatever_stands_in_a_query_the_page_is_rendered_once_a_language(
+async def test_whatever_a_query_holds_the_page_is_rendered_once_per_language(
     state: SimpleNamespace,
 ) -> None:
     page, dice = CountingPage(), random.Random(7)

@@ -61,10 +61,10 @@ async def test_a_proxy_that_is_not_trusted_is_reported_in_the_log_and_by_doctor(
         "once, not for each request"
     )
     assert "203.0.113" not in json.dumps(entries)
-    ((what, mend),) = await doctor(site)
-    assert "127.0.0.66 mengirim X-Forwarded-For tetapi tidak dipercaya" in what
-    assert "atau seseorang mengirim tajuk itu sendiri" in what
-    assert "tambahkan 127.0.0.66 ke BROADCASTER_TRUSTED_PROXIES" in mend
+    ((problem, remedy),) = await doctor(site)
+    assert "127.0.0.66 mengirim X-Forwarded-For tetapi tidak dipercaya" in problem
+    assert "atau seseorang mengirim tajuk itu sendiri" in problem
+    assert "tambahkan 127.0.0.66 ke BROADCASTER_TRUSTED_PROXIES" in remedy
 
 
 async def test_it_is_logged_once_an_hour_and_doctor_forgets_what_was_repaired(
@@ -92,7 +92,7 @@ async def test_a_trusted_proxy_that_names_its_client_is_as_it_should_be(site: Ru
     assert await doctor(site) == []
 
 
-async def test_a_trusted_proxy_that_names_nobody_is_said_too_and_a_probe_from_this_machine_is_none(
+async def test_a_trusted_proxy_that_names_nobody_is_reported_too_and_a_local_probe_is_not(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     async with running(sqlite_url, tmp_path, BROADCASTER_BASE_URL=f"https://{HOST}") as site:
@@ -102,12 +102,12 @@ async def test_a_trusted_proxy_that_names_nobody_is_said_too_and_a_probe_from_th
         assert await doctor(site) == []
         await site.ask("/healthz", headers={"Host": HOST, "X-Real-IP": "203.0.113.7"})
         await until(lambda: table(site.app, proxy_sighting))
-        ((what, mend),) = await doctor(site)
-        assert what.startswith("Proksi 127.0.0.1 tidak mengirim X-Forwarded-For")
-        assert mend == "Setel proksi itu agar mengirim X-Forwarded-For."
+        ((problem, remedy),) = await doctor(site)
+        assert problem.startswith("Proksi 127.0.0.1 tidak mengirim X-Forwarded-For")
+        assert remedy == "Setel proksi itu agar mengirim X-Forwarded-For."
 
 
-async def test_many_peers_are_told_apart_up_to_a_bound(site: Running) -> None:
+async def test_many_peers_are_distinguished_up_to_a_bound(site: Running) -> None:
     for number in range(20):
         async with from_address(site, f"127.0.1.{number + 1}") as peer:
             await peer.ask("/healthz", headers={"X-Forwarded-For": "203.0.113.7"})
@@ -125,5 +125,5 @@ async def test_many_peers_are_told_apart_up_to_a_bound(site: Running) -> None:
         ("unix:", INTERNET),
     ],
 )
-def test_whose_public_address_it_is_stands_nowhere(address: str, name: str) -> None:
+def test_public_addresses_are_never_recorded(address: str, name: str) -> None:
     assert peer_of(address) == name

@@ -200,8 +200,8 @@ async def test_a_stop_acts_beside_a_message_that_is_no_text(site: Running, bad: 
         )
     assert answer.status == 200
     events = [
-        decode(site.app.vault.open("receipt.whatsapp", stored))
-        for stored in await stored_bodies(site)
+        decode(site.app.vault.open("receipt.whatsapp", sealed))
+        for sealed in await stored_bodies(site)
     ]
     assert "BERHENTI" in [event.text for event in events if isinstance(event, InboundEvent)]
     assert [entry for entry in logs if entry["event"] == "webhook_part_unreadable"]

@@ -174,12 +174,12 @@ async def test_the_way_to_what_still_holds_keeps_the_other_filters(site: Running
 
 
 async def test_a_danger_that_holds_bears_a_warning_mark_and_no_tick(site: Running) -> None:
-    stored = await site.publish(EMERGENCY)
-    for path in ("/", f"/p/{stored.code}"):
+    announcement = await site.publish(EMERGENCY)
+    for path in ("/", f"/p/{announcement.code}"):
         page = (await site.ask(path)).text
         assert re.search(r'class="(state|standing) warning emergency"', page), path
         assert not re.search(r'class="(state|standing) valid"', page), path
-    check_page = (await site.ask(f"/cek?kode={stored.code}")).text
+    check_page = (await site.ask(f"/cek?kode={announcement.code}")).text
     assert re.search(r'class="standing valid"', check_page), "that it is genuine is another thing"
     await site.publish(EMERGENCY, kind="alert", level="important", title="Waspada hujan lebat")
     assert 'class="state warning"' in (await site.ask("/")).text

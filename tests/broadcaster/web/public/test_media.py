@@ -421,7 +421,7 @@ async def test_a_form_without_a_picture_stays_as_it_is(site: Running) -> None:
         assert await pictures.uploaded_image(request, data) == {}
 
 
-async def test_a_picture_that_cannot_be_used_is_told_at_its_field(site: Running) -> None:
+async def test_a_picture_that_cannot_be_used_is_reported_at_its_field(site: Running) -> None:
     request = composer_request(site, await signed_in(site, "rina", "author"))
     with pytest.raises(InvalidAnnouncement) as error:
         await pictures.uploaded_image(request, composer_form(uploads.SVG))

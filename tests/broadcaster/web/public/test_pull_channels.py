@@ -29,11 +29,11 @@ PACKED = {"Accept-Encoding": "gzip"}
 async def test_an_announcement_is_in_the_feeds_of_its_area_those_above_and_no_other(
     site: Running,
 ) -> None:
-    stored = await site.publish()
+    announcement = await site.publish()
     slugs = [
         area.slug
         for area in site.app.tree.all()
-        if stored.code in (await site.ask(f"/feed/{area.slug}.json")).text
+        if announcement.code in (await site.ask(f"/feed/{area.slug}.json")).text
     ]
     assert slugs == ["cimahi", "cimahi-utara", "cibabat"]
 
@@ -213,19 +213,19 @@ async def test_what_is_published_shows_within_two_seconds(site: Running) -> None
 
 
 async def test_what_expires_leaves_by_itself_and_is_never_kept_beyond_that(site: Running) -> None:
-    stored = await site.publish()
+    announcement = await site.publish()
     site.clock.now = site.clock.now.replace(hour=13, minute=59, second=40)
     before = await site.ask("/feed/cibabat.json")
-    assert stored.code in before.text
+    assert announcement.code in before.text
     assert before.headers["Cache-Control"] == "public, max-age=20"
     site.clock.now += timedelta(seconds=20)
-    assert stored.code not in (await site.ask("/feed/cibabat.json")).text
+    assert announcement.code not in (await site.ask("/feed/cibabat.json")).text
 
 
 async def test_an_announcement_for_other_channels_only_is_not_in_the_feed(site: Running) -> None:
-    stored = await site.publish(channels=["display"])
-    assert stored.code not in (await site.ask("/feed/cibabat.json")).text
-    assert stored.code in (await site.ask("/layar/cibabat/data")).text
+    announcement = await site.publish(channels=["display"])
+    assert announcement.code not in (await site.ask("/feed/cibabat.json")).text
+    assert announcement.code in (await site.ask("/layar/cibabat/data")).text
 
 
 async def test_many_readers_cost_no_rendering(site: Running) -> None:

@@ -54,7 +54,7 @@ async def test_each_tile_leads_to_its_kelurahan_in_the_list(site: Running) -> No
         assert f'id="{area.slug}"' in page
 
 
-async def test_the_ways_of_each_kelurahan_are_folded_away(site: Running) -> None:
+async def test_the_feeds_of_each_kelurahan_are_folded_away(site: Running) -> None:
     page = (await site.ask("/daftar")).text
     for area in site.app.tree.kelurahan:
         details = page[page.index(f"<summary>{area.full_name}</summary>") :].partition(

@@ -25,18 +25,18 @@ async def test_without_a_question_there_is_only_the_box(site: Running) -> None:
 
 
 async def test_a_code_in_force_is_official_and_valid(site: Running) -> None:
-    stored = await site.publish()
-    page = (await site.ask(f"/cek?kode={stored.code.lower().replace('-', '')}")).text
+    announcement = await site.publish()
+    page = (await site.ask(f"/cek?kode={announcement.code.lower().replace('-', '')}")).text
     assert "RESMI dan berlaku" in page
     assert "Air PDAM mati di Cibabat" in page
-    assert f'href="/p/{stored.code}"' in page
+    assert f'href="/p/{announcement.code}"' in page
 
 
 async def test_an_official_code_does_not_vouch_for_another_text(site: Running) -> None:
-    stored = await site.publish()
+    announcement = await site.publish()
     assert (
         "hanya bila isinya sama dengan teks resmi"
-        in (await site.ask(f"/cek?kode={stored.code}")).text
+        in (await site.ask(f"/cek?kode={announcement.code}")).text
     )
 
 
@@ -46,12 +46,12 @@ async def test_what_has_ended_was_corrected_or_withdrawn_is_still_official(site:
     site.clock.now += timedelta(hours=2)
     await site.correct(corrected, "Air kembali pukul 16.00.", expires="2026-11-25 16:00")
     await site.withdraw(withdrawn, "Pekerjaan ditunda.")
-    for stored, words in (
+    for announcement, words in (
         (ended, "RESMI, sudah berakhir"),
         (corrected, "RESMI, sudah diralat"),
         (withdrawn, "RESMI, sudah dicabut"),
     ):
-        page = (await site.ask(f"/cek?kode={stored.code}")).text
+        page = (await site.ask(f"/cek?kode={announcement.code}")).text
         assert words in page
         assert "BELUM DITEMUKAN" not in page
 
@@ -105,10 +105,10 @@ async def newest(site: Running, code: str) -> Edition:
 
 
 async def test_every_channels_own_message_is_official_as_it_arrived(site: Running) -> None:
-    stored = await site.publish()
-    for channel, text in messages(site, await newest(site, stored.code)).items():
+    announcement = await site.publish()
+    for channel, text in messages(site, await newest(site, announcement.code)).items():
         assert "RESMI dan berlaku" in await verdict_on(site, text), channel
-    page = (await site.ask(f"/p/{stored.code}")).text
+    page = (await site.ask(f"/p/{announcement.code}")).text
     shared_text = parse_qs(
         urlsplit(html.unescape(re.findall(r'href="(https://wa.me/[^"]+)"', page)[0])).query
     )["text"][0]
@@ -116,11 +116,11 @@ async def test_every_channels_own_message_is_official_as_it_arrived(site: Runnin
 
 
 async def test_a_link_or_a_code_alone_is_understood(site: Running) -> None:
-    stored = await site.publish()
+    announcement = await site.publish()
     for text in (
-        f"{site.url}/p/{stored.code}?x=1",
-        f"kode {stored.code.lower()}",
-        f"{site.url}/cek?kode={stored.code}",
+        f"{site.url}/p/{announcement.code}?x=1",
+        f"kode {announcement.code.lower()}",
+        f"{site.url}/cek?kode={announcement.code}",
     ):
         assert "RESMI dan berlaku" in await verdict_on(site, text), text
 
@@ -139,9 +139,9 @@ async def test_a_link_or_a_code_alone_is_understood(site: Running) -> None:
 async def test_a_genuine_code_does_not_vouch_for_a_text_of_somebody_else(
     site: Running, forged: str
 ) -> None:
-    stored = await site.publish()
-    official = messages(site, await newest(site, stored.code))["whatsapp"]
-    verdict = await verdict_on(site, forged.format(code=stored.code, official=official))
+    announcement = await site.publish()
+    official = messages(site, await newest(site, announcement.code))["whatsapp"]
+    verdict = await verdict_on(site, forged.format(code=announcement.code, official=official))
     assert "KODENYA ASLI, ISINYA BERBEDA" in verdict
     assert "RESMI" not in verdict
     assert verdict.index("Teks resmi") < verdict.index("Yang Anda tempel")
@@ -149,10 +149,10 @@ async def test_a_genuine_code_does_not_vouch_for_a_text_of_somebody_else(
 
 
 async def test_one_altered_fact_makes_it_another_text(site: Running) -> None:
-    stored = await site.publish()
-    official = messages(site, await newest(site, stored.code))["whatsapp"]
+    announcement = await site.publish()
+    official = messages(site, await newest(site, announcement.code))["whatsapp"]
     for number in set(
-        re.findall(r"\d+", official.replace(stored.code, "").replace(site.app.site.host, ""))
+        re.findall(r"\d+", official.replace(announcement.code, "").replace(site.app.site.host, ""))
     ):
         altered = re.sub(rf"(?<!\d){number}(?!\d)", str(int(number) + 1), official, count=1)
         assert "ISINYA BERBEDA" in await verdict_on(site, altered), number
@@ -182,8 +182,8 @@ LISTS = "Posko yang BUKA:\n\n- SDN Cibabat 1\n- Masjid Agung\n\nPosko yang DITUT
 async def test_lines_exchanged_left_out_or_made_up_are_another_text(
     site: Running, altered: Callable[[str], str]
 ) -> None:
-    stored = await site.publish(body=LISTS, title="Posko banjir Cibabat")
-    text = messages(site, await newest(site, stored.code))["email"]
+    announcement = await site.publish(body=LISTS, title="Posko banjir Cibabat")
+    text = messages(site, await newest(site, announcement.code))["email"]
     assert "RESMI dan berlaku" in await verdict_on(site, text)
     assert altered(text) != text
     assert "ISINYA BERBEDA" in await verdict_on(site, altered(text))
@@ -193,16 +193,18 @@ async def test_lines_exchanged_left_out_or_made_up_are_another_text(
 async def test_a_code_with_anything_beside_it_is_not_a_code_alone(
     site: Running, beside: str
 ) -> None:
-    stored = await site.publish()
-    assert "RESMI dan berlaku" not in await verdict_on(site, f"{stored.code} {beside}")
-    assert "RESMI dan berlaku" not in await verdict_on(site, f"{site.url}/p/{stored.code} {beside}")
+    announcement = await site.publish()
+    assert "RESMI dan berlaku" not in await verdict_on(site, f"{announcement.code} {beside}")
+    assert "RESMI dan berlaku" not in await verdict_on(
+        site, f"{site.url}/p/{announcement.code} {beside}"
+    )
 
 
 async def test_a_rumour_that_we_answered_is_never_certified_by_the_code_of_the_answer(
     site: Running,
 ) -> None:
     claim = "Bansos Rp1,5 juta cair hari ini, daftar di bit.ly/bansos-cimahi"
-    stored = await site.publish(
+    announcement = await site.publish(
         kind="clarification",
         claim=claim,
         verdict="Hoaks",
@@ -211,11 +213,11 @@ async def test_a_rumour_that_we_answered_is_never_certified_by_the_code_of_the_a
         expires=None,
         effective=None,
     )
-    verdict = await verdict_on(site, f"{claim}\n{stored.code}")
+    verdict = await verdict_on(site, f"{claim}\n{announcement.code}")
     assert "AWAS, TAUTAN ASING" in verdict
     assert "bit.ly" in verdict
     assert "RESMI dan berlaku" not in verdict
-    for channel, text in messages(site, await newest(site, stored.code)).items():
+    for channel, text in messages(site, await newest(site, announcement.code)).items():
         assert "RESMI dan berlaku" in await verdict_on(site, text), channel
 
 
@@ -225,36 +227,38 @@ async def test_a_rumour_that_we_answered_is_never_certified_by_the_code_of_the_a
      "https:jahat.com/{code}", "{url}/p/{code} lalu bit.ly/bansos", "//jahat.com/p/{code}"],
 )  # fmt: skip
 async def test_a_genuine_code_behind_a_foreign_link_is_warned_of(site: Running, link: str) -> None:
-    stored = await site.publish()
+    announcement = await site.publish()
     host = site.url.removeprefix("http://").partition(":")[0]
-    verdict = await verdict_on(site, link.format(code=stored.code, host=host, url=site.url))
+    verdict = await verdict_on(site, link.format(code=announcement.code, host=host, url=site.url))
     assert "AWAS, TAUTAN ASING" in verdict
     assert "standing foreign" in verdict
     assert "RESMI dan berlaku" not in verdict
 
 
 async def test_a_link_that_the_edition_itself_names_is_not_foreign(site: Running) -> None:
-    stored = await site.publish(
+    announcement = await site.publish(
         link="https://tirta.cimahi.example/gangguan",
         body="Lihat https://tirta.cimahi.example/gangguan.",
     )
-    for text in messages(site, await newest(site, stored.code)).values():
+    for text in messages(site, await newest(site, announcement.code)).values():
         assert "TAUTAN ASING" not in await verdict_on(site, text)
     assert "TAUTAN ASING" not in await verdict_on(
-        site, f"{stored.code} https://tirta.cimahi.example/gangguan"
+        site, f"{announcement.code} https://tirta.cimahi.example/gangguan"
     )
 
 
 async def test_the_words_of_an_older_edition_lead_to_what_holds_now(site: Running) -> None:
-    stored = await site.publish()
-    before = messages(site, await newest(site, stored.code))["whatsapp"]
-    await site.correct(stored, "Air kembali pukul 16.00.", title="Air PDAM mati sampai pukul 16.00")
+    announcement = await site.publish()
+    before = messages(site, await newest(site, announcement.code))["whatsapp"]
+    await site.correct(
+        announcement, "Air kembali pukul 16.00.", title="Air PDAM mati sampai pukul 16.00"
+    )
     verdict = await verdict_on(site, before)
     assert "RESMI, sudah diralat" in verdict
     assert "Air PDAM mati sampai pukul 16.00" in verdict
 
 
-async def test_a_text_without_a_code_is_not_spoken_of_as_a_code(site: Running) -> None:
+async def test_a_text_without_a_code_is_not_called_a_code(site: Running) -> None:
     verdict = await verdict_on(site, "Bansos cair, daftar di jahat.com sekarang")
     assert "BELUM DITEMUKAN" in verdict
     assert "kode ini" not in verdict
@@ -269,9 +273,7 @@ async def test_what_was_pasted_is_shown_and_never_run(site: Running) -> None:
 
 
 @pytest.mark.parametrize("typed", ["CMH-M5MM-TX", "Kode: CMH-7K4Q-22, benarkah?"])
-async def test_a_code_that_cannot_be_right_is_told_to_be_misspelt(
-    site: Running, typed: str
-) -> None:
+async def test_an_impossible_code_is_reported_as_misspelt(site: Running, typed: str) -> None:
     verdict = await verdict_on(site, typed)
     assert "BELUM DITEMUKAN" in verdict
     assert "salah ketik" in verdict
@@ -279,34 +281,34 @@ async def test_a_code_that_cannot_be_right_is_told_to_be_misspelt(
 
 
 async def test_a_message_as_long_as_telegram_carries_is_read_whole(site: Running) -> None:
-    stored = await site.publish(body="Air dapat diambil di tangki. " * 120)
-    for channel, text in messages(site, await newest(site, stored.code)).items():
+    announcement = await site.publish(body="Air dapat diambil di tangki. " * 120)
+    for channel, text in messages(site, await newest(site, announcement.code)).items():
         assert "RESMI dan berlaku" in await verdict_on(site, text), channel
 
 
-async def test_a_very_long_message_is_looked_at_in_part_and_never_called_official(
+async def test_a_very_long_message_is_read_in_part_and_never_called_official(
     site: Running,
 ) -> None:
-    stored = await site.publish()
-    assert "ISINYA BERBEDA" in await verdict_on(site, f"kode {stored.code} " * 600)
+    announcement = await site.publish()
+    assert "ISINYA BERBEDA" in await verdict_on(site, f"kode {announcement.code} " * 600)
 
 
 async def test_who_guesses_codes_must_soon_wait(site: Running) -> None:
-    stored = await site.publish()
+    announcement = await site.publish()
     statuses = [(await site.ask(f"/cek?kode=CMH-2222-{number:02}")).status for number in range(40)]
     assert statuses[0] == 200
     assert statuses[-1] == 429
-    refusal = await site.ask(f"/cek?kode={stored.code}")
+    refusal = await site.ask(f"/cek?kode={announcement.code}")
     assert refusal.status == 429
     assert int(refusal.headers["Retry-After"]) >= 1
     assert "Terlalu sering" in refusal.text
-    assert (await site.ask(f"/p/{stored.code}")).status == 200
+    assert (await site.ask(f"/p/{announcement.code}")).status == 200
 
 
 async def test_found_codes_cost_nothing(site: Running) -> None:
-    stored = await site.publish()
+    announcement = await site.publish()
     for _ in range(40):
-        assert (await site.ask(f"/cek?kode={stored.code}")).status == 200
+        assert (await site.ask(f"/cek?kode={announcement.code}")).status == 200
 
 
 def test_codes_are_found_in_text_in_the_order_they_stand() -> None:

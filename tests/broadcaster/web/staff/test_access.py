@@ -72,7 +72,7 @@ FOREIGN = [
 # --- what the table says ------------------------------------------------------------------------------
 
 
-def test_every_page_of_the_newsroom_but_the_ways_in_names_a_right() -> None:
+def test_every_page_of_the_newsroom_but_sign_in_names_a_right() -> None:
     for row in STAFF:
         assert row.path.startswith("/redaksi/"), row.path
         if not row.access.startswith("staff:"):
@@ -84,7 +84,7 @@ def test_what_changes_something_needs_more_than_reading() -> None:
     assert {row.path for row in POSTS if row.access == "staff:read"} == set(READERS_MAY)
 
 
-def test_nothing_is_said_of_forms_that_are_gone() -> None:
+def test_no_case_is_listed_for_a_form_that_is_gone() -> None:
     assert set(DEEDS) <= {row.path for row in staff_rows("POST")}
 
 
@@ -153,7 +153,7 @@ async def test_a_role_opens_what_the_row_says_and_nothing_else(stage: Stage, row
 async def test_who_is_not_signed_in_is_asked_to_and_learns_nothing(stage: Stage, row: Row) -> None:
     site, (path, values) = stage.site, await filled(stage, row)
     half = await sign_in_as(stage, "setengah", *ROLES, way=HALF)
-    former = await dismissed(stage)
+    former = await dismissed_browser(stage)
     unknown = Browser(site=site, account=half.account, cookie="A" * 43, csrf="A" * 32)
     missing = path
     for value in values.values():
@@ -172,7 +172,7 @@ async def test_who_is_not_signed_in_is_asked_to_and_learns_nothing(stage: Stage,
     )
 
 
-async def dismissed(stage: Stage) -> Browser:
+async def dismissed_browser(stage: Stage) -> Browser:
     """Return a browser whose session has outlived its account, and so opens nothing."""
     account = await hire(stage.site.app, f"bekas-{next(NUMBERS)}", *ROLES)
     former = await browser(stage.site, account)
@@ -337,7 +337,7 @@ async def test_a_draft_for_another_agency_may_be_begun_and_is_not_submitted(
         await own_stage.do(sari, review.submit, row.id)
 
 
-async def test_ones_own_draft_can_be_mended_after_a_wrong_choice(own_stage: Stage) -> None:
+async def test_ones_own_draft_can_be_corrected_after_a_wrong_choice(own_stage: Stage) -> None:
     sari = await bound_author(own_stage)
     row = await own_stage.do(sari, drafts.save, OURS)
     await own_stage.do(sari, drafts.save, {**OURS, "areas": ["cibabat"]}, announcement_id=row.id)

@@ -159,7 +159,7 @@ async def test_an_impossible_or_unreachable_address_is_refused_in_words(site: Ru
     assert (await stored_account(rina)).email == ""
 
 
-async def test_a_sign_in_that_still_lacks_its_code_is_told_so(site: Running) -> None:
+async def test_a_sign_in_that_still_lacks_its_code_is_marked(site: Running) -> None:
     rina, at = await signed_in(site, "rina", "author"), site.clock().timestamp() + 1
     await site.app.database.write(
         lambda connection: sessions.start(

@@ -51,7 +51,7 @@ async def test_a_return_and_a_call_back_say_so(site: Running) -> None:
     assert "Batal terbit." not in (await dewi.get(f"{address}/periksa")).text
 
 
-async def test_what_was_rejected_says_why_and_can_be_duplicated_or_put_away(site: Running) -> None:
+async def test_what_was_rejected_says_why_and_can_be_duplicated_or_archived(site: Running) -> None:
     rina, dewi, _row, address = await submit_notice(site)
     page = await post_and_follow(dewi, f"{address}/tolak", alasan="Sudah terbit kemarin.")
     assert "Ditolak. Penyusun diberi tahu" in page
@@ -65,9 +65,9 @@ async def test_what_was_rejected_says_why_and_can_be_duplicated_or_put_away(site
 
 
 async def test_a_published_notice_names_people_and_leads_on(site: Running) -> None:
-    stored = await site.publish()
+    announcement = await site.publish()
     rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
-    address = f"/redaksi/pengumuman/{stored.id}"
+    address = f"/redaksi/pengumuman/{announcement.id}"
     await rina.post(f"{address}/cabut", {"reason": "Batal."})
     page = (await rina.get(address)).text
     assert not re.search(r"staff:\w", page)

@@ -204,7 +204,7 @@ async def test_pictures_that_wait_for_their_turn_take_no_memory(site: Running) -
     await until(lambda: library._decoder._work_queue.qsize() == 5)
     assert not taken
     release.set()
-    assert len({stored.id for stored in await waiting}) == 1
+    assert len({picture.id for picture in await waiting}) == 1
 
 
 # --- what a page leaves out ------------------------------------------------------------------------------------

@@ -59,11 +59,13 @@ async def test_a_row_says_who_what_when_from_where_and_what_changed(site: Runnin
 
 async def test_an_act_by_a_page_says_from_where(site: Running) -> None:
     ani, dewi = await signed_in(site, "ani", "admin"), await signed_in(site, "dewi", "approver")
-    stored = await site.publish(channels="email")
-    answer = await dewi.post(f"/redaksi/pengiriman/{stored.id}/jeda", {"alasan": "Salah jam"})
+    announcement = await site.publish(channels="email")
+    answer = await dewi.post(f"/redaksi/pengiriman/{announcement.id}/jeda", {"alasan": "Salah jam"})
     assert answer.status == 303
     (entry,) = [
-        row for row in await site.app.database.read(audit.about, stored.id) if row.act == "pause"
+        row
+        for row in await site.app.database.read(audit.about, announcement.id)
+        if row.act == "pause"
     ]
     assert entry.detail["from"] == "127.0.0.1"
     assert "dari 127.0.0.1" in (await ani.get("/redaksi/audit?tindakan=pause")).text
@@ -136,7 +138,7 @@ async def test_what_is_in_the_log_is_shown_as_text(site: Running) -> None:
     assert "&lt;script&gt;alert" in page.text
 
 
-async def test_copies_carry_the_whole_chain_and_are_noted(site: Running) -> None:
+async def test_copies_carry_the_whole_chain_and_are_logged(site: Running) -> None:
     ani, rina = await signed_in(site, "ani", "admin"), await signed_in(site, "rina", "author")
     row = await act(rina, drafts.save, {**NOTICE, "title": "Air"})
     await act(rina, review.submit, row.id)

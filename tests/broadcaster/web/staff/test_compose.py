@@ -101,7 +101,7 @@ async def test_a_form_that_is_too_long_is_refused_in_words(site: Running) -> Non
     assert "Terlalu panjang untuk disimpan" in refusal.text
 
 
-async def test_it_goes_on_to_the_check_only_when_nothing_must_be_mended(site: Running) -> None:
+async def test_it_goes_on_to_the_check_only_when_nothing_must_be_corrected(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     refusal = await write(rina, title="x" * 71, aksi="periksa")
     assert refusal.status == 422
@@ -555,7 +555,7 @@ async def test_a_fresh_composer_shows_no_errors_until_it_was_tried(site: Running
     )
 
 
-async def test_the_reason_of_a_return_that_was_refused_stands_there_again(site: Running) -> None:
+async def test_the_reason_of_a_refused_return_is_shown_again(site: Running) -> None:
     rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
     address = await write_draft(rina)
     await rina.post(f"{address}/ajukan", {"versi": "1"})

@@ -47,8 +47,8 @@ async def test_steps_of_the_newsroom(site: Running) -> None:
 
 async def test_reasons(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    stored = await site.publish()
-    page = await refusal(rina, f"/redaksi/pengumuman/{stored.id}/cabut", {"reason": " "})
+    announcement = await site.publish()
+    page = await refusal(rina, f"/redaksi/pengumuman/{announcement.id}/cabut", {"reason": " "})
     assert "Reason is still empty." in page
     assert "Write the reason in one sentence." in page
 

@@ -144,11 +144,11 @@ async def test_the_list_finds_by_tab_words_code_and_filters(site: Running) -> No
 
 async def test_what_was_withdrawn_is_called_so_wherever_it_stands(site: Running) -> None:
     dewi = await signed_in(site, "dewi", "approver")
-    stored = await site.publish(NOTICE)
-    await site.withdraw(stored, "Salah tanggal.")
+    announcement = await site.publish(NOTICE)
+    await site.withdraw(announcement, "Salah tanggal.")
     for path in (
         "/redaksi/pengumuman?tab=berakhir",
-        f"/redaksi/pengumuman/{stored.id}",
+        f"/redaksi/pengumuman/{announcement.id}",
         "/redaksi/",
     ):
         page = (await dewi.get(path)).text
@@ -159,11 +159,11 @@ async def test_what_was_withdrawn_is_called_so_wherever_it_stands(site: Running)
 async def test_one_announcement_shows_what_it_says_and_who_did_what(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     notice = {**NOTICE, "title": "<b>Air</b> mati"}
-    stored = await site.publish(notice)
-    page = await rina.get(f"/redaksi/pengumuman/{stored.id}")
+    announcement = await site.publish(notice)
+    page = await rina.get(f"/redaksi/pengumuman/{announcement.id}")
     assert page.status == 200
     assert "&lt;b&gt;Air&lt;/b&gt; mati" in page.text
-    assert (await rina.get(f"/redaksi/pengumuman/{stored.code}")).status == 200
+    assert (await rina.get(f"/redaksi/pengumuman/{announcement.code}")).status == 200
     draft = await act(rina, drafts.save, notice)
     address = f"/redaksi/pengumuman/{draft.id}"
     assert (await rina.get(address)).headers["Location"] == f"{address}/tulis"
@@ -174,13 +174,13 @@ async def test_one_announcement_shows_what_it_says_and_who_did_what(site: Runnin
     assert "/redaksi/" in missing.text
 
 
-async def test_what_is_published_or_over_is_copied_and_put_away_from_its_page(
+async def test_what_is_published_or_over_is_copied_and_archived_from_its_page(
     site: Running,
 ) -> None:
     rina = await signed_in(site, "rina", "author")
     layar = await signed_in(site, "layar", "screens")
-    stored = await site.publish()
-    address = f"/redaksi/pengumuman/{stored.id}"
+    announcement = await site.publish()
+    address = f"/redaksi/pengumuman/{announcement.id}"
     page = (await rina.get(address)).text
     assert f'action="{address}/duplikat"' in page
     assert f'action="{address}/arsipkan"' not in page, "what holds is not put away"
@@ -188,7 +188,7 @@ async def test_what_is_published_or_over_is_copied_and_put_away_from_its_page(
     copy = await rina.post(f"{address}/duplikat")
     assert copy.headers["Location"].endswith("/tulis")
     assert NOTICE["title"] in (await rina.get(copy.headers["Location"])).text
-    await site.withdraw(stored, "Pekerjaan dibatalkan.")
+    await site.withdraw(announcement, "Pekerjaan dibatalkan.")
     assert f'action="{address}/arsipkan"' in (await rina.get(address)).text
     assert (await rina.post(f"{address}/arsipkan")).status == 303
     page = (await rina.get(address)).text

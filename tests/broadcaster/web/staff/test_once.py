@@ -189,7 +189,7 @@ async def test_a_form_without_a_fit_id_is_taken_each_time(site: Running, form_id
     assert count(site.app.database, announcement) == 2
 
 
-async def test_what_was_refused_can_be_mended_and_sent_with_the_same_id(site: Running) -> None:
+async def test_what_was_refused_can_be_corrected_and_sent_with_the_same_id(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     refusal = await rina.post("/redaksi/darurat", {**WARNING, "areas": [], "formulir": FORM_ID})
     assert refusal.status == 422

@@ -246,11 +246,11 @@ async def publish_and_send(
     """Publish to some residents, and send to the end or not at all."""
     for name in people:
         await site.subscriber(f"{name}@contoh.example")
-    stored = await site.publish(expires=None, effective=None, channels="email")
+    announcement = await site.publish(expires=None, effective=None, channels="email")
     fill(site.app)
     if drained:
         await drain(site.app)
-    return stored
+    return announcement
 
 
 async def drain(app: App) -> None:
@@ -259,9 +259,9 @@ async def drain(app: App) -> None:
 
 
 async def test_the_page_of_a_sending_that_waits(site: Running) -> None:
-    stored = await publish_and_send(site, drained=False)
+    announcement = await publish_and_send(site, drained=False)
     dewi = await signed_in(site, "dewi", "approver")
-    page = await dewi.get(f"/redaksi/pengiriman/{stored.code}")
+    page = await dewi.get(f"/redaksi/pengiriman/{announcement.code}")
     assert page.status == 200
     assert "0 dari 3 diproses" in page.text
     assert "0%" in page.text
@@ -272,18 +272,18 @@ async def test_the_page_of_a_sending_that_waits(site: Running) -> None:
 
 
 async def test_the_page_of_a_sending_that_is_done(site: Running) -> None:
-    stored = await publish_and_send(site)
+    announcement = await publish_and_send(site)
     rina = await signed_in(site, "rina", "author")
-    page = await rina.get(f"/redaksi/pengiriman/{stored.id}")
+    page = await rina.get(f"/redaksi/pengiriman/{announcement.id}")
     assert "3 dari 3 diproses" in page.text
     assert "100%" in page.text
     assert "Ditolak penyedia" in page.text
     assert "550 5.1.1" in page.text
     assert "data-over" in page.text
     assert "tidak mengabarkan yang sampai" in page.text
-    assert f"/redaksi/pengumuman/{stored.id}/ralat" in page.text
-    receipt = await rina.get(f"/redaksi/pengiriman/{stored.id}?cetak=1")
-    assert stored.code in receipt.text
+    assert f"/redaksi/pengumuman/{announcement.id}/ralat" in page.text
+    receipt = await rina.get(f"/redaksi/pengiriman/{announcement.id}?cetak=1")
+    assert announcement.code in receipt.text
     assert "Bukti pengiriman" in receipt.text
     assert "Cibabat" in receipt.text, "where it went"
     assert "Perumda Tirta mengganti pipa induk" in receipt.text, "and what it said"
@@ -293,9 +293,9 @@ async def test_the_page_of_a_sending_that_is_done(site: Running) -> None:
 async def test_the_receipt_holds_what_was_sent_where_and_a_button_to_print_it(
     site: Running,
 ) -> None:
-    stored = await publish_and_send(site)
+    announcement = await publish_and_send(site)
     rina = await signed_in(site, "rina", "author")
-    receipt = (await rina.get(f"/redaksi/pengiriman/{stored.id}?cetak=1")).text
+    receipt = (await rina.get(f"/redaksi/pengiriman/{announcement.id}?cetak=1")).text
     for phrase in ("Kelurahan Cibabat", "Teks yang dikirim", "Perumda Tirta mengganti pipa induk"):
         assert phrase in receipt, phrase
     assert re.search(r"<button[^>]+data-print", receipt)
@@ -308,8 +308,11 @@ async def test_what_was_never_published_has_no_such_page(site: Running) -> None:
 
 
 async def test_pause_resume_and_stop(site: Running) -> None:
-    stored = await publish_and_send(site, drained=False)
-    dewi, address = await signed_in(site, "dewi", "approver"), f"/redaksi/pengiriman/{stored.id}"
+    announcement = await publish_and_send(site, drained=False)
+    dewi, address = (
+        await signed_in(site, "dewi", "approver"),
+        f"/redaksi/pengiriman/{announcement.id}",
+    )
     for act, word in (
         ("jeda", "Dijeda oleh Dewi."),
         ("lanjut", "Pengiriman dilanjutkan."),
@@ -321,7 +324,7 @@ async def test_pause_resume_and_stop(site: Running) -> None:
     refusal = await dewi.post(f"{address}/jeda")
     assert refusal.status == 409
     assert "Tidak ada pengiriman yang sedang berjalan." in refusal.text
-    entries = await site.app.database.read(audit.about, stored.id)
+    entries = await site.app.database.read(audit.about, announcement.id)
     assert [entry.act for entry in entries if entry.actor == "staff:dewi"] == [
         "pause",
         "resume",
@@ -332,10 +335,13 @@ async def test_pause_resume_and_stop(site: Running) -> None:
 async def test_the_history_of_a_sending_says_who_paused_once_and_shows_no_hash(
     site: Running,
 ) -> None:
-    stored = await publish_and_send(site, drained=False)
-    dewi, address = await signed_in(site, "dewi", "approver"), f"/redaksi/pengiriman/{stored.id}"
+    announcement = await publish_and_send(site, drained=False)
+    dewi, address = (
+        await signed_in(site, "dewi", "approver"),
+        f"/redaksi/pengiriman/{announcement.id}",
+    )
     await dewi.post(f"{address}/jeda")
-    for path in (address, f"/redaksi/pengumuman/{stored.id}"):
+    for path in (address, f"/redaksi/pengumuman/{announcement.id}"):
         page = (await dewi.get(path)).text
         history = page[page.index("Dijeda</strong>") :].partition("</li>")[0]
         assert history.count("Dewi") == 1, path
@@ -343,36 +349,40 @@ async def test_the_history_of_a_sending_says_who_paused_once_and_shows_no_hash(
 
 
 async def test_the_page_of_a_withdrawn_sending_names_who_withdrew_it(site: Running) -> None:
-    stored = await publish_and_send(site, drained=False)
+    announcement = await publish_and_send(site, drained=False)
     dewi = await signed_in(site, "dewi", "approver")
     withdrawal = {
         "reason": "Salah tanggal.",
         "actor": NamedActor(name="staff:dewi", now=site.clock()),
     }
-    await site.app.database.write(corrections.withdraw, Press.of(site.app), stored.id, **withdrawal)
-    page = (await dewi.get(f"/redaksi/pengiriman/{stored.id}")).text
+    await site.app.database.write(
+        corrections.withdraw, Press.of(site.app), announcement.id, **withdrawal
+    )
+    page = (await dewi.get(f"/redaksi/pengiriman/{announcement.id}")).text
     assert re.search(r'<p class="quiet">Dicabut [^<]+ WIB, oleh Dewi</p>', page)
     assert (
         "<dt>Dicabut</dt><dd>Dewi, "
-        in (await dewi.get(f"/redaksi/pengiriman/{stored.id}?cetak=1")).text
+        in (await dewi.get(f"/redaksi/pengiriman/{announcement.id}?cetak=1")).text
     )
 
 
 async def test_who_holds_for_another_area_steers_nothing(site: Running) -> None:
-    stored = await publish_and_send(site, drained=False)
+    announcement = await publish_and_send(site, drained=False)
     other = await signed_in(site, "melong", "author", areas=("32.77.01.1001",))
-    answer = await other.post(f"/redaksi/pengiriman/{stored.id}/hentikan")
+    answer = await other.post(f"/redaksi/pengiriman/{announcement.id}/hentikan")
     assert answer.status == 409
     assert "di luar tugas Anda" in answer.text
     screens = await signed_in(site, "layar", "screens")
-    assert (await screens.post(f"/redaksi/pengiriman/{stored.id}/hentikan")).status == 403
-    assert "Hentikan sisanya" not in (await screens.get(f"/redaksi/pengiriman/{stored.id}")).text
+    assert (await screens.post(f"/redaksi/pengiriman/{announcement.id}/hentikan")).status == 403
+    assert (
+        "Hentikan sisanya" not in (await screens.get(f"/redaksi/pengiriman/{announcement.id}")).text
+    )
 
 
 async def test_try_again_says_how_many_and_who_was_left_out(site: Running) -> None:
-    stored = await publish_and_send(site)
+    announcement = await publish_and_send(site)
     dewi = await signed_in(site, "dewi", "approver")
-    answer = await dewi.post(f"/redaksi/pengiriman/{stored.id}/coba-lagi")
+    answer = await dewi.post(f"/redaksi/pengiriman/{announcement.id}/coba-lagi")
     page = await dewi.get(answer.headers["Location"])
     assert "1 pesan dicoba lagi." in page.text
     assert "1 tidak ikut: alamat tidak aktif lagi." in page.text
@@ -380,19 +390,22 @@ async def test_try_again_says_how_many_and_who_was_left_out(site: Running) -> No
 
 
 async def test_a_limited_channel_says_until_when(site: Running) -> None:
-    stored = await publish_and_send(site, drained=False)
+    announcement = await publish_and_send(site, drained=False)
     await site.app.database.write(pause_channel, "email", 600)
     dewi = await signed_in(site, "dewi", "approver")
-    assert "Dibatasi penyedia, lanjut " in (await dewi.get(f"/redaksi/pengiriman/{stored.id}")).text
+    assert (
+        "Dibatasi penyedia, lanjut "
+        in (await dewi.get(f"/redaksi/pengiriman/{announcement.id}")).text
+    )
 
 
 # --- the list of those who got nothing ------------------------------------------------------------------
 
 
 async def test_the_csv_masks_addresses_and_calms_formulas(site: Running) -> None:
-    stored = await publish_and_send(site)
+    announcement = await publish_and_send(site)
     rina = await signed_in(site, "rina", "author")
-    answer = await rina.get(f"/redaksi/pengiriman/{stored.id}/gagal.csv")
+    answer = await rina.get(f"/redaksi/pengiriman/{announcement.id}/gagal.csv")
     assert answer.headers["Content-Type"].startswith("text/csv")
     assert "attachment" in answer.headers["Content-Disposition"]
     lines = answer.text.lstrip("\ufeff").splitlines()
@@ -403,7 +416,7 @@ async def test_the_csv_masks_addresses_and_calms_formulas(site: Running) -> None
     assert "tolak@" not in answer.text
     (row,) = [
         entry
-        for entry in await site.app.database.read(audit.about, stored.id)
+        for entry in await site.app.database.read(audit.about, announcement.id)
         if entry.act == "read-addresses"
     ]
     assert (row.actor, row.detail["masked"]) == ("staff:rina", True)
@@ -412,13 +425,13 @@ async def test_the_csv_masks_addresses_and_calms_formulas(site: Running) -> None
 async def test_an_address_that_cannot_be_opened_is_told_apart_from_one_that_was_erased(
     site: Running,
 ) -> None:
-    stored = await publish_and_send(site)
+    announcement = await publish_and_send(site)
     statement = text("UPDATE address SET cipher = :junk")
     await site.app.database.write(
         lambda connection: connection.execute(statement, {"junk": b"\x01spoilt"})
     )
     rina = await signed_in(site, "rina", "author")
-    answer = await rina.get(f"/redaksi/pengiriman/{stored.id}/gagal.csv")
+    answer = await rina.get(f"/redaksi/pengiriman/{announcement.id}/gagal.csv")
     assert answer.text.count("tidak dapat dibuka") == 2
 
 
@@ -450,9 +463,9 @@ async def events(rina: Browser, site: Running, path: str, until: str) -> list[tu
 
 
 async def test_the_stream_follows_to_the_end_and_ends(site: Running) -> None:
-    stored = await publish_and_send(site, drained=False)
+    announcement = await publish_and_send(site, drained=False)
     rina = await signed_in(site, "rina", "author")
-    path = f"/redaksi/pengiriman/{stored.id}/aliran"
+    path = f"/redaksi/pengiriman/{announcement.id}/aliran"
     following = asyncio.create_task(events(rina, site, path, "selesai"))
     assert "0 dari 3 diproses" in (await events(rina, site, path, "diproses"))[0][1]
     await drain(site.app)
@@ -467,9 +480,9 @@ async def test_a_stream_goes_on_at_a_server_that_was_started_again(
     sqlite_url: str, tmp_path: Any
 ) -> None:
     async with running(sqlite_url, tmp_path) as before:
-        stored = await publish_and_send(before, drained=False)
+        announcement = await publish_and_send(before, drained=False)
         rina = await signed_in(before, "rina", "author")
-        path = f"/redaksi/pengiriman/{stored.id}/aliran"
+        path = f"/redaksi/pengiriman/{announcement.id}/aliran"
         assert await events(rina, before, path, "diproses")
     async with running(sqlite_url, tmp_path) as after:
         reconnected = replace(rina, site=after)
@@ -477,21 +490,21 @@ async def test_a_stream_goes_on_at_a_server_that_was_started_again(
 
 
 async def test_a_stream_ends_soon_after_its_session(site: Running) -> None:
-    stored = await publish_and_send(site, drained=False)
+    announcement = await publish_and_send(site, drained=False)
     rina = await signed_in(site, "rina", "author")
     following = asyncio.create_task(
-        events(rina, site, f"/redaksi/pengiriman/{stored.id}/aliran", "keluar")
+        events(rina, site, f"/redaksi/pengiriman/{announcement.id}/aliran", "keluar")
     )
-    await events(rina, site, f"/redaksi/pengiriman/{stored.id}/aliran", "diproses")
+    await events(rina, site, f"/redaksi/pengiriman/{announcement.id}/aliran", "diproses")
     await rina.post("/redaksi/keluar")
     assert (await asyncio.wait_for(following, 30))[-1][0] == "keluar"
 
 
 async def test_an_account_holds_so_many_streams_and_who_leaves_makes_room(site: Running) -> None:
-    stored = await publish_and_send(site, drained=False)
+    announcement = await publish_and_send(site, drained=False)
     rina = await signed_in(site, "rina", "author")
     url, headers = (
-        f"{site.url}/redaksi/pengiriman/{stored.id}/aliran",
+        f"{site.url}/redaksi/pengiriman/{announcement.id}/aliran",
         {"Cookie": f"redaksi={rina.cookie}"},
     )
     async with contextlib.AsyncExitStack() as stack:
@@ -511,10 +524,10 @@ async def test_an_account_holds_so_many_streams_and_who_leaves_makes_room(site: 
 async def test_a_look_is_shared_and_a_new_stretch_begins_when_rows_are_opened(
     site: Running,
 ) -> None:
-    stored = await publish_and_send(site)
+    announcement = await publish_and_send(site)
     live_progress = LiveProgress()
-    first = await live_progress.read(site.app, stored.id)
-    assert await live_progress.read(site.app, stored.id) is first
-    live_progress.drop(stored.id)
-    assert await live_progress.read(site.app, stored.id) is not first
+    first = await live_progress.read(site.app, announcement.id)
+    assert await live_progress.read(site.app, announcement.id) is first
+    live_progress.drop(announcement.id)
+    assert await live_progress.read(site.app, announcement.id) is not first
     assert create_web(site.app).state.live_progress.streams == {}

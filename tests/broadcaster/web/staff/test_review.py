@@ -72,7 +72,7 @@ async def test_an_author_is_offered_no_decision_on_their_own_and_a_forged_one_is
     )
 
 
-async def test_who_only_mended_a_word_does_not_approve_either(stage: Stage) -> None:
+async def test_who_only_changed_a_word_does_not_approve_either(stage: Stage) -> None:
     rina, both = (
         await browser(stage.site, stage.rina),
         await signed_in(stage.site, "budi", "author", "approver"),

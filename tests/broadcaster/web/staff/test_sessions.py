@@ -426,7 +426,7 @@ async def test_the_second_factor_is_guessed_at_no_faster(site: Running) -> None:
 
 
 @contextmanager
-def hashings() -> Iterator[list[str]]:
+def recorded_hashings() -> Iterator[list[str]]:
     """Record every use of Argon2 in threads that are started in the block: kind and cost of each."""
     uses: list[str] = []
 
@@ -469,7 +469,7 @@ async def test_an_unknown_name_costs_as_much_as_a_wrong_password(
 ) -> None:
     costs: dict[str, list[str]] = {}
     answers: set[str] = set()
-    with hashings() as uses:
+    with recorded_hashings() as uses:
         async with running(sqlite_url, tmp_path) as site:
             attempts = await failing_credentials(site)
             await enter(site, "siapa")  # the hash that stands for nobody's is made once
@@ -488,7 +488,7 @@ async def test_an_unknown_name_costs_as_much_as_a_wrong_password(
 
 
 async def test_who_must_wait_costs_us_nothing(sqlite_url: str, tmp_path: Path) -> None:
-    with hashings() as uses:
+    with recorded_hashings() as uses:
         async with running(sqlite_url, tmp_path) as site:
             assert await guess(site, "siapa", FREE_PAIR) == [401] * FREE_PAIR
             assert len(uses) == FREE_PAIR

@@ -628,7 +628,7 @@ async def test_where_the_provider_has_no_way_out_the_page_warns(city: City) -> N
     assert (await visitor.get("/redaksi/")).status == 303
 
 
-async def test_without_the_settings_there_is_no_button_and_no_way(site: Running) -> None:
+async def test_without_the_settings_there_is_no_button_and_no_route(site: Running) -> None:
     assert "Pemkot" not in (await site.ask("/redaksi/masuk")).text
     for path in ("", "/kembali", "/keluar"):
         assert (await site.ask(f"/redaksi/masuk/sso{path}")).status == 404

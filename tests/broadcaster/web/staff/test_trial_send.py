@@ -66,7 +66,7 @@ async def test_the_writer_gets_what_residents_would_get_marked_as_a_test(
     assert [to for to, _id in office.mail.accepted] == ["rina@contoh.example"], "no resident"
 
 
-async def test_nothing_of_it_stands_in_a_ledger_and_the_draft_is_as_before(
+async def test_a_trial_leaves_no_delivery_and_the_draft_unchanged(
     office: PostOffice,
 ) -> None:
     rina = await office.hire("rina", "author")
