@@ -104,7 +104,7 @@ async def fetch(site: Running, path: str, method: str = "GET", **options: Any) -
     ) as answer:
         assert answer.status != 429 or path.endswith(
             "/uji"
-        )  # drafts to oneself have a limit of their own
+        )  # trial sends have a limit of their own
         return Answer(status=answer.status, headers=answer.headers, raw=await answer.read())
 
 

@@ -175,10 +175,11 @@ async def test_while_strangers_search_everybody_else_is_answered(
 ) -> None:
     migrate(empty_sqlite_url)
     async with running(empty_sqlite_url, tmp_path) as site:
-        await _search_and_read(site)
+        await search_and_read(site)
 
 
-async def _search_and_read(site: Running) -> None:
+async def search_and_read(site: Running) -> None:
+    """Search as strangers do, and read as everybody else, at the same time."""
     old = await site.publish(title="Kabar lama")
     for number in range(12):
         await site.publish(title=f"Kabar nomor {number}")

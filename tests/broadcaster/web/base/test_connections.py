@@ -396,7 +396,7 @@ async def test_an_answer_to_head_has_no_body() -> None:
         assert (await client.answer())[2] == b"/at-once"
 
 
-# --- many -------------------------------------------------------------------------------------------
+# --- many connections -------------------------------------------------------------------------------------------
 
 
 async def test_half_open_connections_of_one_address_push_one_another_out() -> None:
@@ -445,7 +445,7 @@ async def test_who_is_being_answered_is_never_dropped_and_proxies_find_room() ->
         await server.wait_for(answering=1)
 
 
-# --- whose turn it is ---------------------------------------------------------------------------------
+# --- turns ---------------------------------------------------------------------------------
 
 
 def get(path: str, *headers: str) -> bytes:

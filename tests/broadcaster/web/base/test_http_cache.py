@@ -185,7 +185,8 @@ def test_a_document_bears_a_date_only_once_no_other_state_can_bear_the_same() ->
 def test_no_date_ever_hides_what_a_reader_has_not_seen(
     publications: list[tuple[float, float]], first: float, wait: float, skew: int
 ) -> None:
-    # published at, and how much later it showed; the reader sends the date it was given, else its own clock's
+    # each publication is a time and the delay until it shows; a reader sends the date it was given,
+    # or that of its own clock
     def state(at: float) -> CachedResponse:
         seen = [start for start, delay in publications if start + delay <= at]
         updated = MOMENT + timedelta(seconds=max(seen)) if seen else None

@@ -72,7 +72,7 @@ def files(site: Running) -> list[str]:
     )
 
 
-# --- sending one ------------------------------------------------------------------------------------------
+# --- uploading ------------------------------------------------------------------------------------------
 
 
 async def test_a_script_learns_id_address_and_thumbnail(site: Running) -> None:
@@ -198,10 +198,10 @@ async def test_a_file_that_is_too_large_is_refused_in_words_and_one_far_beyond_i
         "Content-Length": str(1 << 30),
     }
     host, _, port = site.url.removeprefix("http://").partition(":")
-    assert await _status(host, int(port), headers) == 413
+    assert await status_of_head(host, int(port), headers) == 413
 
 
-async def _status(host: str, port: int, headers: Mapping[str, str]) -> int:
+async def status_of_head(host: str, port: int, headers: Mapping[str, str]) -> int:
     """Return the status of an upload of which only the head is sent."""
     reader, writer = await asyncio.open_connection(host, port)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -250,7 +250,7 @@ async def test_a_store_that_is_unreachable_keeps_nothing_and_says_so(
         assert await site.app.database.read(media.newest, 1) == []
 
 
-# --- fetching one -----------------------------------------------------------------------------------------
+# --- serving -----------------------------------------------------------------------------------------
 
 
 async def fetch(site: Running, path: str, **headers: str) -> Answer:

@@ -69,7 +69,7 @@ FOREIGN = [
 ]
 
 
-# --- what the table says ------------------------------------------------------------------------------
+# --- the route table ------------------------------------------------------------------------------
 
 
 def test_every_page_of_the_newsroom_but_sign_in_names_a_right() -> None:
@@ -88,7 +88,7 @@ def test_no_case_is_listed_for_a_form_that_is_gone() -> None:
     assert set(DEEDS) <= {row.path for row in staff_rows("POST")}
 
 
-# --- everybody asks for everything ----------------------------------------------------------------------
+# --- requests of every role ----------------------------------------------------------------------
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -282,7 +282,7 @@ async def test_what_is_read_is_everybodys_and_what_is_private_nobodys(
         assert status == 404 if row.path in PRIVATE else status in {200, 303}
 
 
-# --- ways around ----------------------------------------------------------------------------------------
+# --- ways around the rules ----------------------------------------------------------------------------------------
 
 
 async def bound_author(stage: Stage) -> Account:

@@ -219,7 +219,7 @@ async def test_a_new_password_is_rated_in_another_thread_than_that_of_the_pages(
         if event == "call" and frame.f_code is guessable_passwords.is_guessable.__code__:
             calls.append(frame.f_code.co_name)
 
-    sys.setprofile(note)  # of this thread, which serves
+    sys.setprofile(note)  # profiles this thread, which serves the pages
     try:
         refusal = await rina.post(
             "/redaksi/akun/sandi", {**CHANGE, "baru": "kata-sandi-1", "ulang": "kata-sandi-1"}

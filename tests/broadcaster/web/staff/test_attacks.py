@@ -52,7 +52,7 @@ async def reload(site: Running, row: Announcement) -> Announcement:
     return current
 
 
-# --- four eyes see everything -----------------------------------------------------------------------------
+# --- what an approver is shown -----------------------------------------------------------------------------
 
 
 async def test_whoever_approves_is_shown_every_word_in_every_language_and_of_every_channel(
@@ -104,7 +104,7 @@ async def test_whoever_approves_is_shown_every_word_in_every_language_and_of_eve
     assert not hidden
 
 
-# --- rights that are gone -----------------------------------------------------------------------------------
+# --- lost rights -----------------------------------------------------------------------------------
 
 
 async def test_a_form_that_arrives_slowly_is_judged_by_the_rights_at_its_end(site: Running) -> None:
@@ -120,7 +120,7 @@ async def test_a_form_that_arrives_slowly_is_judged_by_the_rights_at_its_end(sit
         async def dribble(
             body_wanted: asyncio.Event = body_wanted, rights_lost: asyncio.Event = rights_lost
         ) -> AsyncIterator[bytes]:
-            body_wanted.set()  # the server asks for the body: it has looked at the head
+            body_wanted.set()  # the server has read the head and asks for the body
             await rights_lost.wait()
             yield body
 
@@ -152,7 +152,7 @@ async def test_a_password_that_is_replaced_while_it_is_checked_opens_nothing(
     )
     blocker = asyncio.create_task(
         site.app.hasher.run(release.wait)
-    )  # so that looking at the password waits
+    )  # so that the check of the password waits
     attempt = asyncio.create_task(site.ask("/redaksi/masuk", "POST", data=form, headers=headers))
     await until(lambda: bool(table(site.app, throttle)))
     hashed = credentials.hash_password("kopi pagi di alun alun")

@@ -422,7 +422,7 @@ async def test_the_second_factor_is_guessed_at_no_faster(site: Running) -> None:
     )
 
 
-# --- what time gives away ---------------------------------------------------------------------------------
+# --- timing ---------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -472,7 +472,7 @@ async def test_an_unknown_name_costs_as_much_as_a_wrong_password(
     with recorded_hashings() as uses:
         async with running(sqlite_url, tmp_path) as site:
             attempts = await failing_credentials(site)
-            await enter(site, "siapa")  # the hash that stands for nobody's is made once
+            await enter(site, "siapa")  # computes the hash for unknown names
             for case, (name, password) in attempts.items():
                 uses.clear()
                 answer = await enter(site, name, password)

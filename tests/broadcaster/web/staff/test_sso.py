@@ -49,7 +49,7 @@ async def assert_refused(
     assert (await visitor.get("/redaksi/")).status == 303
 
 
-# --- who comes in -------------------------------------------------------------------------------------------
+# --- accepted sign-ins -------------------------------------------------------------------------------------------
 
 
 async def test_the_whole_walk_from_a_page_to_that_page_with_an_account_made_on_the_way(
@@ -265,7 +265,7 @@ async def test_two_who_come_at_once_are_one_account(
         ) == ["siti.aminah"]
 
 
-# --- who does not -------------------------------------------------------------------------------------------
+# --- refused sign-ins -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -451,10 +451,11 @@ async def test_the_last_pengelola_keeps_the_role_and_is_told(
 ) -> None:
     mapping = "penyusun=penyusun pengelola=pengelola"
     async with opened(sqlite_url, tmp_path, process, OIDC_ROLES=mapping) as city:
-        await _last_pengelola(city)
+        await check_last_pengelola(city)
 
 
-async def _last_pengelola(city: City) -> None:
+async def check_last_pengelola(city: City) -> None:
+    """Sign in the last pengelola without the role, without any role, and beside another."""
     city.behave(claims={**SITI, "roles": ["pengelola"]})
     await city.browser().walk()
     city.behave()
@@ -585,7 +586,7 @@ async def test_a_wrong_client_secret_is_a_matter_for_those_who_set_it(
         await assert_refused(city, await visitor.walk(), visitor, 503, "belum disetel dengan benar")
 
 
-# --- out again ----------------------------------------------------------------------------------------------
+# --- signing out ----------------------------------------------------------------------------------------------
 
 
 async def test_who_signs_out_is_out_here_and_at_the_provider(city: City) -> None:
