@@ -226,7 +226,7 @@ async def test_a_body_over_the_cap_is_refused(site: Running) -> None:
     assert answer.status == 413
 
 
-# --- repeated requests --------------------------------------------------------------------------
+# --- repeated requests ----------------------------------------------------------------------------
 
 
 async def test_the_same_key_and_body_publish_once_and_answer_the_same(either: Running) -> None:
@@ -293,7 +293,7 @@ async def test_an_overlong_key_is_refused(site: Running) -> None:
     assert (await site.post(PATH, READY, token, **{"Idempotency-Key": "x" * 201})).status == 400
 
 
-# --- steering, correcting, withdrawing -------------------------------------------------------------
+# --- steering, correcting, withdrawing ------------------------------------------------------------
 
 
 async def test_sending_can_be_paused_resumed_and_cancelled(either: Running) -> None:

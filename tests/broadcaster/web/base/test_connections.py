@@ -1,4 +1,4 @@
-"""Connection limits on real sockets; a test chooses the time at which the server checks deadlines."""
+"""Connection limits on real sockets; a test chooses when the server checks its deadlines."""
 
 import asyncio
 import contextlib
@@ -108,7 +108,7 @@ async def serving(**limits: Any) -> AsyncIterator[Server]:
             )
 
 
-# --- heads ------------------------------------------------------------------------------------------
+# --- heads ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ async def test_an_upgrade_that_we_do_not_offer_is_passed_over() -> None:
         assert (await client.answer())[0] == 200
 
 
-# --- bodies -----------------------------------------------------------------------------------------
+# --- bodies ---------------------------------------------------------------------------------------
 
 
 async def test_a_body_that_does_not_come_in_time_is_answered_408() -> None:
@@ -317,7 +317,7 @@ async def test_trailers_are_no_headers_and_have_an_end() -> None:
         assert (await client.answer())[0] == 400
 
 
-# --- answers ----------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------
 
 
 async def leave_unread(client: Stranger, server: Server) -> None:
@@ -396,7 +396,7 @@ async def test_an_answer_to_head_has_no_body() -> None:
         assert (await client.answer())[2] == b"/at-once"
 
 
-# --- many connections -------------------------------------------------------------------------------------------
+# --- many connections -----------------------------------------------------------------------------
 
 
 async def test_half_open_connections_of_one_address_push_one_another_out() -> None:
@@ -445,7 +445,7 @@ async def test_who_is_being_answered_is_never_dropped_and_proxies_find_room() ->
         await server.wait_for(answering=1)
 
 
-# --- turns ---------------------------------------------------------------------------------
+# --- turns ----------------------------------------------------------------------------------------
 
 
 def get(path: str, *headers: str) -> bytes:

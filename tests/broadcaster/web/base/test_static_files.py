@@ -1,4 +1,4 @@
-"""Our own files: for ever under a hashed name, revalidated under the plain one, and nothing else."""
+"""Our own files: for ever under a hashed name, revalidated under the plain one, and no others."""
 
 import re
 

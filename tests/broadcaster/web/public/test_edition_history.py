@@ -1,4 +1,4 @@
-"""The people behind an edition, read from the audit log: never an approval of an earlier edition."""
+"""The people behind an edition, by the audit log: never an approval of an earlier edition."""
 
 from broadcaster.newsroom import corrections
 from broadcaster.newsroom.desk import HOLD

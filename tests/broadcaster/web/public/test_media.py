@@ -72,7 +72,7 @@ def files(site: Running) -> list[str]:
     )
 
 
-# --- uploading ------------------------------------------------------------------------------------------
+# --- uploading ------------------------------------------------------------------------------------
 
 
 async def test_a_script_learns_id_address_and_thumbnail(site: Running) -> None:
@@ -250,7 +250,7 @@ async def test_a_store_that_is_unreachable_keeps_nothing_and_says_so(
         assert await site.app.database.read(media.newest, 1) == []
 
 
-# --- serving -----------------------------------------------------------------------------------------
+# --- serving --------------------------------------------------------------------------------------
 
 
 async def fetch(site: Running, path: str, **headers: str) -> Answer:
@@ -324,7 +324,7 @@ async def test_a_store_that_does_not_answer_is_no_missing_picture(
         assert answer.headers["Cache-Control"] == "no-store"
 
 
-# --- in an announcement -----------------------------------------------------------------------------------
+# --- in an announcement ---------------------------------------------------------------------------
 
 
 async def image_of(site: Running, code: str) -> Any:
@@ -377,7 +377,7 @@ async def test_another_size_or_another_site_is_not_measured(site: Running) -> No
         assert preview.image.length == 0
 
 
-# --- within the composer's form ----------------------------------------------------------------------------
+# --- within the composer's form -------------------------------------------------------------------
 
 
 def composer_request(site: Running, browser: Browser) -> Request:
@@ -431,7 +431,7 @@ async def test_a_picture_that_cannot_be_used_is_reported_at_its_field(site: Runn
     assert problem.remedy == "Simpan gambarnya sebagai JPEG atau PNG, lalu pilih lagi."
 
 
-# --- what nobody uses -------------------------------------------------------------------------------------
+# --- what nobody uses -----------------------------------------------------------------------------
 
 
 async def test_a_picture_that_nobody_used_for_a_week_is_gone(site: Running) -> None:

@@ -88,7 +88,7 @@ def test_no_case_is_listed_for_a_form_that_is_gone() -> None:
     assert set(DEEDS) <= {row.path for row in staff_rows("POST")}
 
 
-# --- requests of every role ----------------------------------------------------------------------
+# --- requests of every role -----------------------------------------------------------------------
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -221,7 +221,7 @@ async def test_what_a_page_asks_for_by_itself_never_brings_another_page_into_it(
     assert 'id="alarm"' not in page.text
 
 
-# --- what belongs to others ---------------------------------------------------------------------------
+# --- what belongs to others -----------------------------------------------------------------------
 
 
 def role_for(row: Row) -> AccountRole:
@@ -282,7 +282,7 @@ async def test_what_is_read_is_everybodys_and_what_is_private_nobodys(
         assert status == 404 if row.path in PRIVATE else status in {200, 303}
 
 
-# --- ways around the rules ----------------------------------------------------------------------------------------
+# --- ways around the rules ------------------------------------------------------------------------
 
 
 async def bound_author(stage: Stage) -> Account:

@@ -69,7 +69,7 @@ async def turn_on_second_factor(person: Browser) -> tuple[str, list[str]]:
     return secret, re.findall(r'<li class="code">([^<]+)</li>', answer.text)
 
 
-# --- the page -------------------------------------------------------------------------------------------
+# --- the page -------------------------------------------------------------------------------------
 
 
 async def test_the_page_says_who_one_is_and_where_one_is_signed_in(site: Running) -> None:
@@ -171,7 +171,7 @@ async def test_a_sign_in_that_still_lacks_its_code_is_marked(site: Running) -> N
     assert page.index("Peramban ini") < page.index("198.51.100.7"), "this browser comes first"
 
 
-# --- password -------------------------------------------------------------------------------------------
+# --- password -------------------------------------------------------------------------------------
 
 
 async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(site: Running) -> None:
@@ -289,7 +289,7 @@ async def test_who_signs_in_by_the_citys_account_has_no_password_here(site: Runn
     assert (await sari.get("/redaksi/akun/kode")).headers["Location"] == "/redaksi/akun"
 
 
-# --- second factor --------------------------------------------------------------------------------------
+# --- second factor --------------------------------------------------------------------------------
 
 
 async def test_a_second_factor_counts_once_its_code_came_and_its_codes_are_shown_once(
@@ -384,7 +384,7 @@ async def test_new_recovery_codes_replace_the_old_ones(site: Running) -> None:
     assert "Sisa 9 kode pemulihan." in (await rina.get("/redaksi/akun")).text
 
 
-# --- sessions -------------------------------------------------------------------------------------------
+# --- sessions -------------------------------------------------------------------------------------
 
 
 async def test_other_sessions_are_ended_one_by_one_or_all_at_once(site: Running) -> None:

@@ -52,7 +52,7 @@ async def reload(site: Running, row: Announcement) -> Announcement:
     return current
 
 
-# --- what an approver is shown -----------------------------------------------------------------------------
+# --- what an approver is shown --------------------------------------------------------------------
 
 
 async def test_whoever_approves_is_shown_every_word_in_every_language_and_of_every_channel(
@@ -104,7 +104,7 @@ async def test_whoever_approves_is_shown_every_word_in_every_language_and_of_eve
     assert not hidden
 
 
-# --- lost rights -----------------------------------------------------------------------------------
+# --- lost rights ----------------------------------------------------------------------------------
 
 
 async def test_a_form_that_arrives_slowly_is_judged_by_the_rights_at_its_end(site: Running) -> None:
@@ -164,7 +164,7 @@ async def test_a_password_that_is_replaced_while_it_is_checked_opens_nothing(
     assert "redaksi" not in answer.cookies
 
 
-# --- what is changed by being looked at -----------------------------------------------------------------------
+# --- what is changed by being looked at -----------------------------------------------------------
 
 
 async def test_a_draft_of_another_system_keeps_its_times_in_the_composer(site: Running) -> None:
@@ -176,7 +176,7 @@ async def test_a_draft_of_another_system_keeps_its_times_in_the_composer(site: R
     assert 'value="2026-11-25T07:00"' not in page
 
 
-# --- what holds others up -------------------------------------------------------------------------------------
+# --- what holds others up -------------------------------------------------------------------------
 
 
 class CountedUpload:
@@ -207,7 +207,7 @@ async def test_pictures_that_wait_for_their_turn_take_no_memory(site: Running) -
     assert len({picture.id for picture in await waiting}) == 1
 
 
-# --- what a page leaves out ------------------------------------------------------------------------------------
+# --- what a page leaves out -----------------------------------------------------------------------
 
 
 def test_no_field_changes_without_being_shown() -> None:

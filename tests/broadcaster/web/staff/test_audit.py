@@ -190,7 +190,7 @@ async def test_only_pengelola_read_the_log(site: Running, path: str) -> None:
     assert await site.app.database.read(audit.verify) == 0
 
 
-# --- the listing itself, on both databases --------------------------------------------------------------
+# --- the listing itself, on both databases --------------------------------------------------------
 
 
 def test_pages_chunks_and_names_are_the_same_on_both_databases(database: Database) -> None:

@@ -187,7 +187,7 @@ async def test_how_many_people_a_day_where_the_provider_limits_them(
         assert "90 pesan, 2 alamat tidak aktif" in page.text
 
 
-# --- the list of sendings -------------------------------------------------------------------------------
+# --- the list of sendings -------------------------------------------------------------------------
 
 
 async def test_sendings_stand_with_what_goes_out_first(site: Running) -> None:

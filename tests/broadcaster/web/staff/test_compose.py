@@ -52,7 +52,7 @@ async def version_of(site: Running, address: str) -> str:
     return str((await stored_row(site, address)).version)
 
 
-# --- saving -------------------------------------------------------------------------------------------
+# --- saving ---------------------------------------------------------------------------------------
 
 
 async def test_what_was_typed_is_stored_and_shown_again(site: Running) -> None:
@@ -151,7 +151,7 @@ async def test_small_changes_of_one_person_within_minutes_are_one_version(site: 
     assert [version.form["title"] for version in versions] == ["Judul 2"]
 
 
-# --- previews -----------------------------------------------------------------------------------------
+# --- previews -------------------------------------------------------------------------------------
 
 
 async def test_previews_are_what_the_workers_would_send(site: Running) -> None:
@@ -264,7 +264,7 @@ async def test_the_letter_is_a_document_of_its_own_without_scripts(site: Running
     assert (await rina.get(f"{address}/surat/feed")).status == 404
 
 
-# --- the words of single channels ---------------------------------------------------------------------
+# --- the words of single channels -----------------------------------------------------------------
 
 
 async def test_one_channel_gets_words_of_its_own_and_goes_back(site: Running) -> None:
@@ -350,7 +350,7 @@ async def test_a_correction_does_not_repeat_old_words_of_one_channel(site: Runni
     assert "Kata-kata khusus kanal" in page.text
 
 
-# --- versions -----------------------------------------------------------------------------------------
+# --- versions -------------------------------------------------------------------------------------
 
 
 async def test_each_version_shows_what_differs_and_can_be_put_back(site: Running) -> None:
@@ -380,7 +380,7 @@ async def test_previews_look_as_their_platforms_show_them(site: Running) -> None
     assert "<i>" not in page
 
 
-# --- pictures -----------------------------------------------------------------------------------------
+# --- pictures -------------------------------------------------------------------------------------
 
 
 def with_picture(data: bytes, **changes: Any) -> aiohttp.FormData:
@@ -440,7 +440,7 @@ async def test_a_foreign_picture_is_not_loaded_by_our_pages(site: Running) -> No
     assert 'class="picture"' not in page.text
 
 
-# --- two editors, one draft ---------------------------------------------------------------------------
+# --- two editors, one draft -----------------------------------------------------------------------
 
 LONG = "Perumda Tirta mengganti pipa induk. Tampung air sekarang. Truk tangki menunggu di kantor kelurahan."
 

@@ -54,7 +54,7 @@ def stage(own_stage: Stage) -> Stage:
     return own_stage
 
 
-# --- sent by our own page alone -------------------------------------------------------------------------
+# --- sent by our own page alone -------------------------------------------------------------------
 
 
 class FormSender:
@@ -174,7 +174,7 @@ async def test_no_page_changes_anything_by_being_opened(stage: Stage) -> None:
         assert changed(before, await everything(stage.site)) == set(), path
 
 
-# --- done once ------------------------------------------------------------------------------------------
+# --- done once ------------------------------------------------------------------------------------
 
 
 async def count_editions(stage: Stage, announcement: str) -> int:
@@ -312,7 +312,7 @@ async def test_an_old_tab_neither_saves_nor_submits_nor_approves(stage: Stage) -
     assert (await stage.row(announcement)).title == "Sesudah diajukan"
 
 
-# --- what every page says in its head -------------------------------------------------------------------
+# --- what every page says in its head -------------------------------------------------------------
 
 
 STRICT = {

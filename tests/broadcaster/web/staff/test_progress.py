@@ -89,7 +89,7 @@ def counts_of(**counts: int) -> dict[str, int]:
     return {**dict.fromkeys(STATES, 0), **counts}
 
 
-# --- figures ------------------------------------------------------------------------------------------
+# --- figures --------------------------------------------------------------------------------------
 
 
 @given(COUNTS, RUNS)
@@ -226,7 +226,7 @@ def test_every_reason_has_words() -> None:
     } == dict(WAITS)
 
 
-# --- the page -----------------------------------------------------------------------------------------
+# --- the page -------------------------------------------------------------------------------------
 
 
 def mixed_provider(recipient: Any) -> Any:
@@ -399,7 +399,7 @@ async def test_a_limited_channel_says_until_when(site: Running) -> None:
     )
 
 
-# --- the list of those who got nothing ------------------------------------------------------------------
+# --- the list of those who got nothing ------------------------------------------------------------
 
 
 async def test_the_csv_masks_addresses_and_calms_formulas(site: Running) -> None:
@@ -435,7 +435,7 @@ async def test_an_address_that_cannot_be_opened_is_told_apart_from_one_that_was_
     assert answer.text.count("tidak dapat dibuka") == 2
 
 
-# --- the stream ---------------------------------------------------------------------------------------
+# --- the stream -----------------------------------------------------------------------------------
 
 
 async def events(rina: Browser, site: Running, path: str, until: str) -> list[tuple[str, str]]:

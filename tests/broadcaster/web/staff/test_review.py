@@ -44,7 +44,7 @@ async def publish_due(stage: Stage, seconds: int) -> None:
     )
 
 
-# --- nobody decides on their own work -------------------------------------------------------------------
+# --- nobody decides on their own work -------------------------------------------------------------
 
 
 async def test_an_author_is_offered_no_decision_on_their_own_and_a_forged_one_is_refused(
@@ -103,7 +103,7 @@ async def test_an_edit_after_approval_waits_for_approval_again(stage: Stage) -> 
     assert (await stage.row(row.id)).published_at is None
 
 
-# --- what is returned -----------------------------------------------------------------------------------
+# --- what is returned -----------------------------------------------------------------------------
 
 
 async def test_a_return_needs_a_reason_which_its_author_reads_first(stage: Stage) -> None:
@@ -121,7 +121,7 @@ async def test_a_return_needs_a_reason_which_its_author_reads_first(stage: Stage
     assert page.index("Jam berapa &lt;b&gt;selesai&lt;/b&gt;?") < page.index('name="title"')
 
 
-# --- what is called back --------------------------------------------------------------------------------
+# --- what is called back --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("called_back", [True, False])

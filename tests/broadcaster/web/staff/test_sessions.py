@@ -60,7 +60,7 @@ async def enter_code(site: Running, half: Answer, ke: str = "", code: str = "") 
     return await site.ask(CODE, "POST", data=form, headers=headers)
 
 
-# --- fixed sessions -------------------------------------------------------------------------------------
+# --- fixed sessions -------------------------------------------------------------------------------
 
 
 async def test_a_session_that_was_fixed_before_is_never_the_one_afterwards(site: Running) -> None:
@@ -139,7 +139,7 @@ async def test_a_cookie_is_worth_nothing_once_its_session_is_over(site: Running)
     assert (await busy.get(HOME)).status == 303, "twelve hours are over, however busy"
 
 
-# --- other sites ----------------------------------------------------------------------------------------
+# --- other sites ----------------------------------------------------------------------------------
 
 
 EVIL = [
@@ -222,7 +222,7 @@ async def test_the_page_that_was_wanted_is_reached_whole(site: Running, target: 
     assert (await enter_code(site, half)).headers["Location"] == target
 
 
-# --- guessing -------------------------------------------------------------------------------------------
+# --- guessing -------------------------------------------------------------------------------------
 
 
 async def guess(site: Running, name: str, times: int) -> list[int]:
@@ -422,7 +422,7 @@ async def test_the_second_factor_is_guessed_at_no_faster(site: Running) -> None:
     )
 
 
-# --- timing ---------------------------------------------------------------------------------
+# --- timing ---------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -497,7 +497,7 @@ async def test_who_must_wait_costs_us_nothing(sqlite_url: str, tmp_path: Path) -
             assert uses == []
 
 
-# --- cookies ----------------------------------------------------------------------------------------------
+# --- cookies --------------------------------------------------------------------------------------
 
 
 def flags(line: str) -> tuple[str, Mapping[str, str]]:

@@ -139,7 +139,7 @@ async def test_who_is_signed_in_is_told_when_to_come_again_where_even_their_plac
     await asyncio.gather(*waiting)
 
 
-# --- whose turn it is ---------------------------------------------------------------------------------
+# --- whose turn it is -----------------------------------------------------------------------------
 
 
 async def test_the_owner_enters_within_seconds_from_a_new_browser_while_many_addresses_guess(

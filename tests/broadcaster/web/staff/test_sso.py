@@ -49,7 +49,7 @@ async def assert_refused(
     assert (await visitor.get("/redaksi/")).status == 303
 
 
-# --- accepted sign-ins -------------------------------------------------------------------------------------------
+# --- accepted sign-ins ----------------------------------------------------------------------------
 
 
 async def test_the_whole_walk_from_a_page_to_that_page_with_an_account_made_on_the_way(
@@ -265,7 +265,7 @@ async def test_two_who_come_at_once_are_one_account(
         ) == ["siti.aminah"]
 
 
-# --- refused sign-ins -------------------------------------------------------------------------------------------
+# --- refused sign-ins -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -478,7 +478,7 @@ async def check_last_pengelola(city: City) -> None:
     assert (await city.account("siti.aminah")).roles == ("author",)
 
 
-# --- the provider fails ---------------------------------------------------------------------------------------
+# --- the provider fails ---------------------------------------------------------------------------
 
 
 async def test_while_the_provider_is_down_the_page_says_so_and_local_accounts_come_in(
@@ -586,7 +586,7 @@ async def test_a_wrong_client_secret_is_a_matter_for_those_who_set_it(
         await assert_refused(city, await visitor.walk(), visitor, 503, "belum disetel dengan benar")
 
 
-# --- signing out ----------------------------------------------------------------------------------------------
+# --- signing out ----------------------------------------------------------------------------------
 
 
 async def test_who_signs_out_is_out_here_and_at_the_provider(city: City) -> None:

@@ -54,7 +54,7 @@ def password_on(page: str) -> str:
     return match[1]
 
 
-# --- the list -------------------------------------------------------------------------------------------
+# --- the list -------------------------------------------------------------------------------------
 
 
 async def test_the_list_shows_everybody_and_finds_by_name_role_and_state(site: Running) -> None:
@@ -96,7 +96,7 @@ async def test_many_people_come_in_pages(site: Running) -> None:
     assert 'rel="prev" href="/redaksi/pengguna"' in second
 
 
-# --- adding ---------------------------------------------------------------------------------------------
+# --- adding ---------------------------------------------------------------------------------------
 
 
 async def test_a_new_person_has_a_password_shown_once_and_must_choose_their_own(
@@ -158,7 +158,7 @@ async def test_a_person_that_cannot_be_is_refused_and_nothing_typed_is_lost(
     assert await site.app.database.read(accounts.find, "budi") is None
 
 
-# --- changing -------------------------------------------------------------------------------------------
+# --- changing -------------------------------------------------------------------------------------
 
 
 async def test_a_change_holds_at_once_and_the_log_has_before_and_after(site: Running) -> None:
@@ -208,7 +208,7 @@ async def test_the_last_pengelola_stays(site: Running) -> None:
     ).status == 422
 
 
-# --- acts -----------------------------------------------------------------------------------------------
+# --- acts -----------------------------------------------------------------------------------------
 
 
 async def test_who_is_shut_out_is_out_at_once_and_may_be_let_in_again(site: Running) -> None:
@@ -347,7 +347,7 @@ async def test_nobody_by_that_number(site: Running, number: str) -> None:
     assert (await ani.post(f"/redaksi/pengguna/{number}/sandi")).status == 404
 
 
-# --- the rules themselves, on both databases ------------------------------------------------------------
+# --- the rules themselves, on both databases ------------------------------------------------------
 
 
 def test_the_rules_hold_without_any_page(database: Database) -> None:
