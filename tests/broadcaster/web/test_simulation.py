@@ -1,4 +1,4 @@
-"""The simulation's page: only in the demo, complete without a script, and with buttons that work."""
+"""The simulation's page: only in the demo, complete without a script, with buttons that work."""
 
 import re
 from collections.abc import AsyncIterator

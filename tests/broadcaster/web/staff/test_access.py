@@ -56,9 +56,9 @@ MAY: Mapping[str, frozenset[str]] = {
 READERS_MAY: Mapping[str, str] = {}
 """Forms open to whoever may read, with the reason."""
 PRIVATE: frozenset[str] = frozenset()
-"""Pages of what is one person's own, where a colleague finds nothing. Every colleague with the right
-reads all others: drafts too, since nobody can check, take over or schedule around what they cannot
-see. Addresses of residents are masked.
+"""Pages of what is one person's own, where a colleague finds nothing. Every colleague with the
+right reads all others: drafts too, since nobody can check, take over or schedule around what they
+cannot see. Addresses of residents are masked.
 """
 
 

@@ -427,7 +427,7 @@ async def test_the_second_factor_is_guessed_at_no_faster(site: Running) -> None:
 
 @contextmanager
 def recorded_hashings() -> Iterator[list[str]]:
-    """Record every use of Argon2 in threads that are started in the block: kind and cost of each."""
+    """Record the kind and cost of every use of Argon2 in threads started in the block."""
     uses: list[str] = []
 
     def watch(frame: FrameType, event: str, _argument: object) -> None:

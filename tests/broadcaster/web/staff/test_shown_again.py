@@ -1,4 +1,4 @@
-"""Forms sent with the token of an earlier session: they change nothing, and nothing typed is lost."""
+"""Forms sent with the token of an earlier session: nothing changes, and nothing typed is lost."""
 
 from dataclasses import replace
 

@@ -40,7 +40,7 @@ async def city(sqlite_url: str, tmp_path: Path, process: RunningProvider) -> Asy
 async def assert_refused(
     city: City, answer: Answer, visitor: Visitor, status: int, *phrases: str
 ) -> None:
-    """Check that nobody came in: no session, no account, no cookie, and words that say what to do."""
+    """Check that nobody came in: no session, account or cookie, but words that say what to do."""
     assert (answer.status, answer.headers["Cache-Control"]) == (status, "no-store")
     for phrase in phrases:
         assert phrase in answer.text
