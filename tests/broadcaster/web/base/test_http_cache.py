@@ -33,7 +33,7 @@ def build_request(method: str = "GET", **headers: str) -> Request:
 
 
 def serve_cached(cached: CachedResponse, request: Request, now: datetime | None = None) -> Response:
-    """Serve the cached response for a minute."""
+    """Serve the cached response with a max-age of a minute."""
     return serve(request, cached, cache_control="public, max-age=60", now=now)
 
 
