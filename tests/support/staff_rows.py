@@ -551,3 +551,8 @@ async def sign_in_form(site: Running) -> tuple[str, str]:
     """The cookie and the token of the sign-in form."""
     page = await site.ask("/redaksi/masuk")
     return "; ".join(f"{key}={value}" for key, value in page.cookies.items()), form_token(page.text)
+
+
+def row_name(row: Row) -> str:
+    """Return the methods and the path of a row, to name a test's case."""
+    return f"{'/'.join(row.methods)} {row.path}"

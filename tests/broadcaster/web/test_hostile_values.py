@@ -3,8 +3,6 @@ refused or empty, never a 500.
 """
 
 import asyncio
-import hashlib
-import hmac
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -26,6 +24,7 @@ from broadcaster.web.staff import compose_form
 from support.browsing import CREDENTIALS, NOTICE, Answer, Running, bearer, running
 from support.staff_rows import COMPOSED, DEEDS, filled, sign_in_form, staged
 from support.staffing import Browser, browser, hire
+from support.webhooks import whatsapp_signature
 
 VALUES = (
     "\0", "a\0b", "\x01\x1b\x7f", "\ud800", "9" * 30, "9223372036854775808", "-1", "0001-01-01", "9999-12-31", "٣", "²", "%_\\",
@@ -38,29 +37,29 @@ IN_FORMS = (
 )  # fmt: skip
 
 
-def names_asked_for() -> list[str]:
-    """Every name that the web's own code looks up in a query or a form."""
+def looked_up_names() -> list[str]:
+    """Return every name that the web's own code looks up in a query or a form."""
     sources = [path.read_text(encoding="utf-8") for path in Path(web.__path__[0]).rglob("*.py")]
-    found = {
+    names = {
         name
         for source in sources
         for name in re.findall(r"""(?:get|getlist|_text|_number)\((?:\w+, )?"([\w.-]+)\"""", source)
     }
-    assert {"kode", "kata", "setelah", "wilayah", "versi", "alasan"} <= found
-    return sorted(found)
+    assert {"kode", "kata", "setelah", "wilayah", "versi", "alasan"} <= names
+    return sorted(names)
 
 
-NAMES = names_asked_for()
+NAMES = looked_up_names()
 
 
-def encoded(value: str) -> str:
-    """Percent-encoded, lone surrogates too."""
+def percent_encoded(value: str) -> str:
+    """Percent-encode a value, lone surrogates too."""
     return quote(value.encode("utf-8", "surrogatepass"), safe="")
 
 
 @pytest.fixture
 async def open_site(database_url: str, tmp_path: Path) -> AsyncIterator[Running]:
-    """The site on each kind of database, behind a proxy that says who asks."""
+    """Serve the demo on each kind of database, behind a proxy that names its clients."""
     async with running(
         database_url,
         tmp_path,
@@ -71,27 +70,29 @@ async def open_site(database_url: str, tmp_path: Path) -> AsyncIterator[Running]
 
 
 def fixed_rows(method: str) -> Iterator[Row]:
-    """Rows that ask for no session."""
+    """Return the rows with this method that need no session."""
     rows = (*routes.RESIDENTS, *routes.MACHINES, *routes.API, *routes.DEMO)
     return (row for row in rows if method in row.methods)
 
 
 def paths(row: Row) -> Iterator[str]:
-    """The row's path with each value in all of its places, or as it is."""
+    """Yield the row's path with each value in all of its places, or as it is without places."""
     for value in VALUES if "{" in row.path else ():
-        yield re.sub(r"\{\w+(:path)?\}", lambda _, value=value: encoded(value), row.path)  # type: ignore[misc]
+        yield re.sub(r"\{\w+(:path)?\}", lambda _, value=value: percent_encoded(value), row.path)  # type: ignore[misc]
     if "{" not in row.path:
         yield row.path
 
 
 def queries() -> Iterator[str]:
-    """Each value under every known name, and as a name."""
+    """Yield queries with each value under every known name, and as a name."""
     for value in VALUES:
-        yield f"{encoded(value)}=1&" + "&".join(f"{name}={encoded(value)}" for name in NAMES)
+        yield f"{percent_encoded(value)}=1&" + "&".join(
+            f"{name}={percent_encoded(value)}" for name in NAMES
+        )
 
 
-async def fetched(site: Running, path: str, method: str = "GET", **options: Any) -> Answer:
-    """An answer to exactly this address, for a client of its own: nobody is made to wait."""
+async def fetch(site: Running, path: str, method: str = "GET", **options: Any) -> Answer:
+    """Request exactly this address as a client of its own, whom no rate limit stops."""
     number = next(_CLIENTS)
     headers = {
         **options.pop("headers", {}),
@@ -103,22 +104,24 @@ async def fetched(site: Running, path: str, method: str = "GET", **options: Any)
     ) as answer:
         assert answer.status != 429 or path.endswith(
             "/uji"
-        )  # drafts to oneself have a limit of their own
+        )  # trial sends have a limit of their own
         return Answer(status=answer.status, headers=answer.headers, raw=await answer.read())
 
 
-async def broken(site: Running, path: str, method: str = "GET", **options: Any) -> list[str]:
-    """The request, where its answer was not foreseen."""
-    answer = await fetched(site, path, method, **options)
+async def failures(site: Running, path: str, method: str = "GET", **options: Any) -> list[str]:
+    """Return the request in a list if its answer was not foreseen, else an empty list."""
+    answer = await fetch(site, path, method, **options)
     return (
         []
-        if sound(answer)
+        if foreseen(answer)
         else [f"{method} {path[:60]} ... {path[-60:]} {str(options.get('data', ''))[-200:]}"]
     )
 
 
-def sound(answer: Answer) -> bool:
-    """Whether the answer was foreseen; busy is: a demo without providers has none to show."""
+def foreseen(answer: Answer) -> bool:
+    """Return True unless the server failed; 503 is foreseen: a demo without providers has none to
+    show.
+    """
     return answer.status < 500 or answer.status == 503
 
 
@@ -127,13 +130,13 @@ async def test_no_path_and_no_query_of_strangers_and_tokens_breaks(open_site: Ru
     for row in fixed_rows("GET"):
         token = await open_site.token("read", "write", "publish")
         for path in paths(row):
-            failed += await broken(open_site, path, headers=bearer(token))
+            failed += await failures(open_site, path, headers=bearer(token))
         path = re.sub(r"\{\w+(:path)?\}", "cibabat", row.path)
         for query in queries():
-            failed += await broken(open_site, f"{path}?{query}", headers=bearer(token))
+            failed += await failures(open_site, f"{path}?{query}", headers=bearer(token))
     for channel_path in ("/feed/{}.rss", "/layar/{}", "/feed/{}.json", "/feed/{}.atom"):
         for value in VALUES:
-            failed += await broken(open_site, channel_path.format(encoded(value)))
+            failed += await failures(open_site, channel_path.format(percent_encoded(value)))
     assert failed == []
 
 
@@ -142,14 +145,14 @@ async def test_no_path_of_what_a_token_may_do_breaks(open_site: Running) -> None
     for row in fixed_rows("POST"):
         token = await open_site.token("read", "write", "publish")
         for path in paths(row) if row.access.startswith("token:") else ():
-            failed += await broken(
+            failed += await failures(
                 open_site, path, "POST", json={"reason": "Salah."}, headers=bearer(token)
             )
     assert failed == []
 
 
-async def somebody(site: Running) -> Browser:
-    """Somebody new with every role, in a browser."""
+async def new_browser(site: Running) -> Browser:
+    """Sign in a new person with every role."""
     name = f"bos-{next(_CLIENTS)}"
     return await browser(site, await hire(site.app, name, "author", "approver", "screens", "admin"))
 
@@ -158,17 +161,17 @@ async def test_no_path_and_no_query_of_the_newsroom_breaks(open_site: Running) -
     stage = await staged(open_site)
     failed: list[str] = []
     for row in (row for row in routes.STAFF if "GET" in row.methods and "/aliran" not in row.path):
-        cookie = {"Cookie": f"redaksi={(await somebody(open_site)).cookie}"}
+        cookie = {"Cookie": f"redaksi={(await new_browser(open_site)).cookie}"}
         for path in paths(row):
-            failed += await broken(open_site, path, headers=cookie)
+            failed += await failures(open_site, path, headers=cookie)
         path, _ = await filled(stage, row)
         for query in queries():
-            failed += await broken(open_site, f"{path}?{query}", headers=cookie)
+            failed += await failures(open_site, f"{path}?{query}", headers=cookie)
     assert failed == []
 
 
 def forms_of(row: Row, usual: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """Forms with each value in all fields at once, and in each of the usual fields alone."""
+    """Yield forms with each value in all fields at once, and in each of the usual fields alone."""
     texts = {name: value for name, value in usual.items() if isinstance(value, str)}
     for value in ("a\0b", "9" * 30, "x" * 3_000):
         yield {**dict.fromkeys((*NAMES, *IN_FORMS), value), "kode": ""}
@@ -187,26 +190,28 @@ async def test_no_form_of_the_newsroom_breaks(open_site: Running) -> None:
             if "usulan" not in row.path and "ralat" not in row.path
             else {"reason": "Salah."}
         )
-        visitor = await somebody(open_site)
+        visitor = await new_browser(open_site)
         headers = {
             "Cookie": f"redaksi={visitor.cookie}",
             "Origin": open_site.url,
             "X-CSRF-Token": visitor.csrf,
             "Content-Type": "application/x-www-form-urlencoded",
         }
-        for sent in forms_of(row, usual):
-            body = "&".join(f"{encoded(name)}={encoded(value)}" for name, value in sent.items())
-            failed += await broken(open_site, path, "POST", data=body.encode(), headers=headers)
-        for hostile in paths(row):
-            failed += await broken(
-                open_site, hostile, "POST", data=b"alasan=Salah.", headers=headers
+        for form in forms_of(row, usual):
+            body = "&".join(
+                f"{percent_encoded(name)}={percent_encoded(value)}" for name, value in form.items()
+            )
+            failed += await failures(open_site, path, "POST", data=body.encode(), headers=headers)
+        for hostile_path in paths(row):
+            failed += await failures(
+                open_site, hostile_path, "POST", data=b"alasan=Salah.", headers=headers
             )
     assert failed == []
 
 
 @pytest.mark.parametrize("code", ["x" * 3_000, "CMH-2345", "\ud800", "CMH-????-??!"])
 async def test_a_preview_of_what_is_no_code_is_refused(site: Running, code: str) -> None:
-    visitor = await somebody(site)
+    visitor = await new_browser(site)
     answer = await visitor.post(
         "/redaksi/pratinjau", {**COMPOSED, "kode": code.encode("utf-8", "replace").decode()}
     )
@@ -231,12 +236,12 @@ async def test_no_form_of_strangers_breaks(open_site: Running) -> None:
     )
     for row in (row for row in rows if "POST" in row.methods):
         path = re.sub(r"\{\w+(:path)?\}", "contoh", row.path)
-        for sent in forms_of(row, {"nama": "rina", "sandi": "lima kata acak", "kode": "123456"}):
+        for form in forms_of(row, {"nama": "rina", "sandi": "lima kata acak", "kode": "123456"}):
             body = "&".join(
-                f"{encoded(name)}={encoded(value)}"
-                for name, value in {**sent, "csrf": token}.items()
+                f"{percent_encoded(name)}={percent_encoded(value)}"
+                for name, value in {**form, "csrf": token}.items()
             )
-            failed += await broken(open_site, path, "POST", data=body.encode(), headers=headers)
+            failed += await failures(open_site, path, "POST", data=body.encode(), headers=headers)
     assert failed == []
 
 
@@ -287,7 +292,7 @@ async def test_no_text_of_a_request_to_the_api_breaks(open_site: Running) -> Non
                 answer = await open_site.ask(
                     path, "POST", json={**usual, field: value}, headers=headers
                 )
-                if not sound(answer):
+                if not foreseen(answer):
                     failed.append((name, field, ascii(value)[:40]))
     assert failed == []
 
@@ -330,7 +335,7 @@ async def test_a_nul_in_a_request_is_named_at_its_field(open_site: Running) -> N
 
 
 @pytest.mark.parametrize("key", ["\x01", "a\x7f", "ÿ" * 10, "x" * 201, "\x00"])
-async def test_a_key_of_no_printable_signs_is_refused(open_site: Running, key: str) -> None:
+async def test_a_key_of_unprintable_characters_is_refused(open_site: Running, key: str) -> None:
     token = await open_site.token("write")
     path = open_site.url.removeprefix("http://")
     body = json.dumps(dict(NOTICE))
@@ -343,12 +348,12 @@ async def test_a_key_of_no_printable_signs_is_refused(open_site: Running, key: s
         "Connection: close",
         f"Idempotency-Key: {key}",
     ]
-    answer = await raw(open_site, ("\r\n".join(lines) + "\r\n\r\n" + body).encode("latin-1"))
+    answer = await exchange(open_site, ("\r\n".join(lines) + "\r\n\r\n" + body).encode("latin-1"))
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 422")), answer[:80]
 
 
-async def raw(site: Running, request: bytes) -> bytes:
-    """What a connection answers to these bytes."""
+async def exchange(site: Running, request: bytes) -> bytes:
+    """Send these bytes and return all that the server answers."""
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
     writer.write(request)
     await writer.drain()
@@ -359,7 +364,7 @@ async def raw(site: Running, request: bytes) -> bytes:
 
 
 def hostile_updates() -> Iterator[dict[str, Any]]:
-    """Updates of a bot with a NUL, or a number too large, in each place."""
+    """Yield updates of a bot with a NUL, or a number too large, in each place."""
     usual: dict[str, Any] = {
         "update_id": 7,
         "message": {
@@ -385,7 +390,7 @@ def hostile_updates() -> Iterator[dict[str, Any]]:
 
 
 def hostile_statuses() -> Iterator[dict[str, Any]]:
-    """Webhooks of a number with a NUL, or a number too large, in each place."""
+    """Yield webhook values of WhatsApp with a NUL, or a number too large, in each place."""
     status = {
         "id": "wamid.x",
         "status": "failed",
@@ -420,7 +425,7 @@ def hostile_statuses() -> Iterator[dict[str, Any]]:
 async def test_no_signed_webhook_breaks_and_what_follows_it_is_applied(open_site: Running) -> None:
     secret = {"X-Telegram-Bot-Api-Secret-Token": CREDENTIALS["TELEGRAM_WEBHOOK_SECRET"]}
     for update in hostile_updates():
-        assert sound(
+        assert foreseen(
             await open_site.ask(
                 "/webhook/telegram", "POST", data=json.dumps(update).encode(), headers=secret
             )
@@ -432,15 +437,9 @@ async def test_no_signed_webhook_breaks_and_what_follows_it_is_applied(open_site
         }
         entry = {"id": "1", "changes": [{"field": "messages", "value": {**metadata, **value}}]}
         body = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
-        signature = (
-            "sha256="
-            + hmac.new(
-                CREDENTIALS["WHATSAPP_APP_SECRET"].encode(), body, hashlib.sha256
-            ).hexdigest()
-        )
-        assert sound(
+        assert foreseen(
             await open_site.ask(
-                "/webhook/whatsapp", "POST", data=body, headers={"X-Hub-Signature-256": signature}
+                "/webhook/whatsapp", "POST", data=body, headers=whatsapp_signature(body)
             )
         ), value
     with capture_logs() as logs:

@@ -1,4 +1,4 @@
-"""The route table: every row says who may use it, and that is what happens."""
+"""The route table: every row names its access rule, and the rule is enforced."""
 
 import re
 from pathlib import Path
@@ -19,8 +19,8 @@ FIXED = (*routes.RESIDENTS, *routes.MACHINES, *routes.API, *routes.DEMO)
 ANY_HOST = re.compile(r"""(?:src|href|action|url\()=?["']?(?:https?:)?//([^/"']+)""")
 
 
-def filled(row: Row) -> str:
-    """The row's path with something in each of its places."""
+def example_path(row: Row) -> str:
+    """Return the row's path with something in each of its places."""
     return re.sub(r"\{\w+(:path)?\}", "contoh", row.path)
 
 
@@ -41,10 +41,10 @@ async def test_nothing_is_routed_beyond_the_table(site: Running) -> None:
     "row", [row for row in FIXED if row.access.startswith("token:")], ids=lambda row: row.path
 )
 async def test_an_api_route_wants_a_token_with_its_scope(site: Running, row: Row) -> None:
-    path, method = filled(row), row.methods[0]
-    nobody = await site.ask(path, method)
-    assert nobody.status == 401
-    assert nobody.headers["WWW-Authenticate"].startswith("Bearer")
+    path, method = example_path(row), row.methods[0]
+    answer = await site.ask(path, method)
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert (await site.ask(path, method, headers=bearer("siaran_salah"))).status == 401
     assert (await site.ask(path, method, headers={"Authorization": "Basic abc"})).status == 401
     scope = row.access.removeprefix("token:")
@@ -61,7 +61,7 @@ async def test_an_api_route_wants_a_token_with_its_scope(site: Running, row: Row
 )
 async def test_the_demos_pages_do_not_exist_outside_it(site: Running, row: Row) -> None:
     for method in row.methods:
-        assert (await site.ask(filled(row), method)).status == 404
+        assert (await site.ask(example_path(row), method)).status == 404
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,15 @@ async def test_the_demos_pages_do_not_exist_outside_it(site: Running, row: Row) 
     ids=lambda row: row.path,
 )
 async def test_a_form_of_another_site_changes_nothing(demo: Running, row: Row) -> None:
-    strange = [{}, {"Origin": "https://jahat.example"}, {"Origin": "null"}, {"Origin": demo.url}]
-    for headers in strange:
+    forged_headers = [
+        {},
+        {"Origin": "https://jahat.example"},
+        {"Origin": "null"},
+        {"Origin": demo.url},
+    ]
+    for headers in forged_headers:
         answer = await demo.ask(
-            filled(row),
+            example_path(row),
             "POST",
             data={"csrf": "tebakan"},
             headers={**headers, "Cookie": "formulir=lain"},
@@ -113,9 +118,9 @@ PAGES = [
 async def test_every_page_carries_the_exact_policy_and_loads_nothing_from_elsewhere(
     site: Running, path: str
 ) -> None:
-    stored = await site.publish()
-    for asked in (path, f"/p/{stored.code}"):
-        answer = await site.ask(asked)
+    announcement = await site.publish()
+    for url in (path, f"/p/{announcement.code}"):
+        answer = await site.ask(url)
         assert answer.headers["Content-Security-Policy"] == CSP
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Referrer-Policy"] in {"same-origin", "no-referrer"}
@@ -125,12 +130,12 @@ async def test_every_page_carries_the_exact_policy_and_loads_nothing_from_elsewh
         assert "<style" not in answer.text
         assert not re.search(r"\son\w+=", answer.text)
         assert not re.search(r"<script(?![^>]* src=)", answer.text)
-        loaded = re.findall(
+        resources = re.findall(
             r"""<(?:link rel="(?:stylesheet|icon|preload)|script|img)[^>]+?(?:href|src)="([^"]+)""",
             answer.text,
         )
-        assert loaded
-        assert all(address.startswith("/static/") for address in loaded)
+        assert resources
+        assert all(address.startswith("/static/") for address in resources)
 
 
 @pytest.mark.parametrize(
@@ -181,12 +186,12 @@ async def test_what_is_not_ours_redirects_nowhere(site: Running, path: str) -> N
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"Host": "["}, {"Origin": "http://["}, {"Host": "[", "Origin": "http://["}]
+    "headers", [{"Host": "["}, {"Origin": "http://["}, {"Host": "[", "Origin": "http://["}]
 )
 async def test_a_form_with_unreadable_origin_is_refused(
-    demo: Running, wrong: dict[str, str]
+    demo: Running, headers: dict[str, str]
 ) -> None:
-    assert (await demo.ask("/simulasi/lagi", "POST", headers=wrong)).status == 403
+    assert (await demo.ask("/simulasi/lagi", "POST", headers=headers)).status == 403
 
 
 async def test_no_form_leads_to_another_site(site: Running) -> None:

@@ -36,11 +36,11 @@ async def test_it_is_ready_when_it_says_so_and_ends_when_cancelled(
             assert answer.startswith(b"HTTP/1.1 200")
             assert b"uvicorn" not in answer.lower()
             assert b"\r\nserver:" not in answer.lower()
-            begun = time.monotonic()
+            start = time.monotonic()
             serving.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await serving
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -57,10 +57,10 @@ async def test_a_signal_ends_it_with_a_stuck_connection_within_five_seconds(
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"POST /berhenti/x HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n")
             await writer.drain()
-            begun = time.monotonic()
+            start = time.monotonic()
             os.kill(os.getpid(), number)
             await until(serving.done, seconds=6, what="the server ends")
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - start < 5
             await serving
             writer.close()
             with contextlib.suppress(ConnectionError):
@@ -90,7 +90,7 @@ async def test_half_open_connections_and_endless_heads_shut_no_resident_out(
         assert 'siaran_refused_total{kind="dropped_for_all"} 0.0' not in figures
 
 
-async def test_deadlines_are_looked_at_while_serving(sqlite_url: str, tmp_path: Path) -> None:
+async def test_deadlines_are_checked_while_serving(sqlite_url: str, tmp_path: Path) -> None:
     limits = ConnectionLimits(head_seconds=1)
     async with running(sqlite_url, tmp_path, limits=limits) as site, stranger(site.port) as client:
         await client.say(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -99,8 +99,8 @@ async def test_deadlines_are_looked_at_while_serving(sqlite_url: str, tmp_path: 
         assert (await client.answer())[0] == 408
 
 
-async def answers(port: int) -> bool:
-    """Ask the server as a resident does."""
+async def responds(port: int) -> bool:
+    """Return True if the server answers a resident."""
     try:
         async with stranger(port, "127.0.1.9") as resident:
             await resident.say(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -124,7 +124,7 @@ async def test_a_server_that_runs_out_of_files_goes_on_serving(tmp_path: Path) -
         command, env={**os.environ, **environ}, stdout=quiet, stderr=quiet
     )
     try:
-        while not await answers(port):
+        while not await responds(port):
             assert server.returncode is None
         async with contextlib.AsyncExitStack() as stack:
             crowd = (
@@ -132,8 +132,8 @@ async def test_a_server_that_runs_out_of_files_goes_on_serving(tmp_path: Path) -
                 for number in range(600)
             )
             await asyncio.gather(*crowd, return_exceptions=True)
-            assert await answers(port)
-        assert await answers(port)
+            assert await responds(port)
+        assert await responds(port)
         assert server.returncode is None
     finally:
         if server.returncode is None:
@@ -141,7 +141,7 @@ async def test_a_server_that_runs_out_of_files_goes_on_serving(tmp_path: Path) -
         await server.wait()
 
 
-async def test_a_port_in_use_is_said_at_once(sqlite_url: str, tmp_path: Path) -> None:
+async def test_a_port_in_use_is_reported_at_once(sqlite_url: str, tmp_path: Path) -> None:
     environ = {"BROADCASTER_DATABASE_URL": sqlite_url, "BROADCASTER_DATA_DIR": str(tmp_path)}
     with listening() as (sock, port):
         sock.listen()

@@ -1,6 +1,4 @@
-"""The simulation's page: nowhere but in the demo, complete without a script, and each button does
-what it says.
-"""
+"""The simulation's page: only in the demo, complete without a script, with buttons that work."""
 
 import re
 from collections.abc import AsyncIterator
@@ -21,10 +19,8 @@ CIBABAT = neighbours()["cibabat"]
 
 
 @pytest.fixture
-async def played(sqlite_url: str, tmp_path: Path) -> AsyncIterator[tuple[Running, Providers]]:
-    """The site in simulation mode beside its stand-in providers, with the drafts of the sample
-    city.
-    """
+async def simulation(sqlite_url: str, tmp_path: Path) -> AsyncIterator[tuple[Running, Providers]]:
+    """Serve the demo beside its stand-in providers, with the drafts of the sample city."""
     http, smtp = free_port(), free_port()
     variables = providers.demo_variables(http_port=http, smtp_port=smtp)
     async with running(sqlite_url, tmp_path, BROADCASTER_SIMULATED="true", **variables) as site:
@@ -33,7 +29,7 @@ async def played(sqlite_url: str, tmp_path: Path) -> AsyncIterator[tuple[Running
             yield site, stand_ins
 
 
-async def form(site: Running, path: str, *, json: bool = False, **fields: str) -> Answer:
+async def press_button(site: Running, path: str, *, json: bool = False, **fields: str) -> Answer:
     """Press a button of the page as a browser without a script does."""
     page = await site.ask("/simulasi")
     token = re.search(r'name="csrf" value="([^"]+)"', page.text)
@@ -74,9 +70,9 @@ async def test_without_providers_the_page_says_so_and_still_stands(demo: Running
 
 
 async def test_the_page_shows_what_reached_the_phones_and_the_inbox(
-    played: tuple[Running, Providers],
+    simulation: tuple[Running, Providers],
 ) -> None:
-    site, _ = played
+    site, _ = simulation
     await deliver(site)
     page = await site.ask("/simulasi")
     assert page.status == 200
@@ -89,8 +85,10 @@ async def test_the_page_shows_what_reached_the_phones_and_the_inbox(
     assert "Kel. Melong" in elsewhere.text
 
 
-async def test_the_pieces_are_the_same_as_on_the_page(played: tuple[Running, Providers]) -> None:
-    site, _ = played
+async def test_the_pieces_are_the_same_as_on_the_page(
+    simulation: tuple[Running, Providers],
+) -> None:
+    site, _ = simulation
     await deliver(site)
     page, pieces = await site.ask("/simulasi"), await site.ask("/simulasi/keadaan?wilayah=cibabat")
     for name in ("ponsel", "obrolan", "surat", "umpan", "draf", "peta", "angka"):
@@ -100,29 +98,30 @@ async def test_the_pieces_are_the_same_as_on_the_page(played: tuple[Running, Pro
         )
         assert on_page, name
         assert alone, name
-        assert _plain(on_page[1]) == _plain(alone[1])
+        assert without_token(on_page[1]) == without_token(alone[1])
 
 
-def _plain(html: str) -> str:
+def without_token(html: str) -> str:
+    """Return a piece of a page without the token of its form."""
     return re.sub(r'name="csrf" value="[^"]+"', "", html).strip()
 
 
-async def test_an_unknown_place_shows_cibabat(played: tuple[Running, Providers]) -> None:
-    site, _ = played
-    for wanted in ("", "?wilayah=nowhere", "?wilayah=cimahi-utara"):
-        page = await site.ask(f"/simulasi{wanted}")
+async def test_an_unknown_place_shows_cibabat(simulation: tuple[Running, Providers]) -> None:
+    site, _ = simulation
+    for query in ("", "?wilayah=nowhere", "?wilayah=cimahi-utara"):
+        page = await site.ask(f"/simulasi{query}")
         assert page.status == 200
         assert 'src="/layar/' in page.text
 
 
 async def test_the_button_publishes_a_draft_once_with_all_its_runs(
-    played: tuple[Running, Providers],
+    simulation: tuple[Running, Providers],
 ) -> None:
-    site, _ = played
+    site, _ = simulation
     await site.subscriber("sri@surat.example")
-    answer = await form(site, "/simulasi/terbitkan", draf="air", wilayah="cibabat")
+    answer = await press_button(site, "/simulasi/terbitkan", draf="air", wilayah="cibabat")
     assert (answer.status, answer.headers["Location"]) == (303, "/simulasi?wilayah=cibabat")
-    assert (await form(site, "/simulasi/terbitkan", draf="air")).status == 303
+    assert (await press_button(site, "/simulasi/terbitkan", draf="air")).status == 303
     identity = (await site.app.database.read(city.announcements_of))["air"]
     figures = await site.ask(f"/simulasi/kemajuan/{identity}")
     assert '"status":"published"' in figures.text
@@ -130,25 +129,25 @@ async def test_the_button_publishes_a_draft_once_with_all_its_runs(
     page = await site.ask("/simulasi")
     assert f"/simulasi/kemajuan/{identity}" in page.text
     assert 'value="air"' not in page.text
-    await form(site, "/simulasi/lagi")
+    await press_button(site, "/simulasi/lagi")
     assert 'value="air"' in (await site.ask("/simulasi")).text
 
 
-async def test_a_script_gets_no_page_in_answer(played: tuple[Running, Providers]) -> None:
-    site, _ = played
-    answer = await form(site, "/simulasi/terbitkan", json=True, draf="jalan")
+async def test_a_script_gets_no_page_in_answer(simulation: tuple[Running, Providers]) -> None:
+    site, _ = simulation
+    answer = await press_button(site, "/simulasi/terbitkan", json=True, draf="jalan")
     assert (answer.status, answer.raw) == (204, b"")
 
 
 async def test_the_sliders_set_the_faults_within_their_bounds(
-    played: tuple[Running, Providers],
+    simulation: tuple[Running, Providers],
 ) -> None:
-    site, stand_ins = played
-    await form(
+    site, stand_ins = simulation
+    await press_button(
         site, "/simulasi/gangguan", rate_429="30", blocked="2", latency_ms="99999", cut="nonsense"
     )
-    shown = stand_ins.faults.as_dict()
-    assert (shown["rate_429"], shown["blocked"], shown["latency_ms"], shown["cut"]) == (
+    faults = stand_ins.faults.as_dict()
+    assert (faults["rate_429"], faults["blocked"], faults["latency_ms"], faults["cut"]) == (
         0.3,
         0.02,
         3000,
@@ -156,32 +155,34 @@ async def test_the_sliders_set_the_faults_within_their_bounds(
     )
     page = await site.ask("/simulasi")
     assert re.search(r'name="rate_429"[^>]*value="30"', page.text)
-    await form(site, "/simulasi/gangguan", rate_429="30", normal="1")
+    await press_button(site, "/simulasi/gangguan", rate_429="30", normal="1")
     assert set(stand_ins.faults.as_dict().values()) == {0}
 
 
 async def test_what_is_typed_stands_on_the_phone_as_its_owners(
-    played: tuple[Running, Providers],
+    simulation: tuple[Running, Providers],
 ) -> None:
-    site, stand_ins = played
-    await form(site, "/simulasi/ketik", wilayah="cibabat", kanal="telegram", teks="<b>BERHENTI</b>")
-    await form(
+    site, stand_ins = simulation
+    await press_button(
+        site, "/simulasi/ketik", wilayah="cibabat", kanal="telegram", teks="<b>BERHENTI</b>"
+    )
+    await press_button(
         site, "/simulasi/ketik", wilayah="cibabat", kanal="whatsapp", teks="Berhenti", muatan="STOP"
     )
-    await form(site, "/simulasi/ketik", wilayah="cibabat", kanal="whatsapp", teks="   ")
+    await press_button(site, "/simulasi/ketik", wilayah="cibabat", kanal="whatsapp", teks="   ")
     page = await site.ask("/simulasi")
     assert page.text.count("turn mine") == 2
     assert "&lt;b&gt;BERHENTI" in page.text
     assert (
-        await form(site, "/simulasi/ketik", wilayah="nowhere", kanal="whatsapp", teks="x")
+        await press_button(site, "/simulasi/ketik", wilayah="nowhere", kanal="whatsapp", teks="x")
     ).status == 400
     assert len(stand_ins.state("cibabat")["whatsapp"]) == 1
 
 
 async def test_a_mail_is_a_document_of_its_own_that_can_run_nothing(
-    played: tuple[Running, Providers],
+    simulation: tuple[Running, Providers],
 ) -> None:
-    site, stand_ins = played
+    site, stand_ins = simulation
     await deliver(site)
     identity = stand_ins.state("cibabat")["email"][0]["id"]
     mail = await site.ask(f"/simulasi/surat/cibabat/{identity}")
@@ -196,21 +197,21 @@ async def test_a_mail_is_a_document_of_its_own_that_can_run_nothing(
 
 
 async def test_figures_of_an_unknown_announcement_do_not_exist(
-    played: tuple[Running, Providers],
+    simulation: tuple[Running, Providers],
 ) -> None:
-    site, _ = played
+    site, _ = simulation
     assert (await site.ask("/simulasi/kemajuan/unknown")).status == 404
 
 
-async def test_the_page_speaks_english_too(played: tuple[Running, Providers]) -> None:
-    site, _ = played
+async def test_the_page_speaks_english_too(simulation: tuple[Running, Providers]) -> None:
+    site, _ = simulation
     page = await site.ask("/simulasi?bahasa=en")
     assert "One announcement, five channels" in page.text
     assert "No tap water in Cibabat" in page.text
 
 
-async def test_another_sites_form_changes_nothing(played: tuple[Running, Providers]) -> None:
-    site, stand_ins = played
+async def test_another_sites_form_changes_nothing(simulation: tuple[Running, Providers]) -> None:
+    site, stand_ins = simulation
     for path in ("/simulasi/terbitkan", "/simulasi/lagi", "/simulasi/gangguan", "/simulasi/ketik"):
         answer = await site.ask(
             path,
@@ -230,9 +231,9 @@ async def test_another_sites_form_changes_nothing(played: tuple[Running, Provide
 
 
 async def test_the_map_counts_subscribers_of_the_whole_city_too(
-    played: tuple[Running, Providers],
+    simulation: tuple[Running, Providers],
 ) -> None:
-    site, _ = played
+    site, _ = simulation
     await site.subscriber("a@contoh.example", areas="cibabat")
     await site.subscriber("b@contoh.example", areas="cimahi")
     await site.subscriber("c@contoh.example", areas="cimahi-utara")

@@ -1,5 +1,5 @@
-"""Files of others that we serve or test with: pinned, unchanged, with their licence, and nothing
-beside them.
+"""Third-party files that we serve or test with: pinned, unchanged, licensed, and nothing beside
+them.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ FOLDERS = (SERVED, TESTS_ONLY)
 
 
 def packages(folder: Path) -> list[dict[str, Any]]:
-    """What a folder's vendor.toml says."""
+    """Return the packages that a folder's vendor.toml lists."""
     listed: list[dict[str, Any]] = tomllib.loads(
         (folder / "vendor.toml").read_text(encoding="utf-8")
     )["package"]
@@ -34,7 +34,7 @@ def test_a_vendored_file_is_the_one_that_was_pinned(folder: Path, entry: dict[st
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.parent.name)
 def test_every_file_here_is_listed(folder: Path) -> None:
-    listed = {entry["file"] for where, entry in FILES if where == folder} | {"vendor.toml"}
+    listed = {entry["file"] for parent, entry in FILES if parent == folder} | {"vendor.toml"}
     assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == listed
 
 

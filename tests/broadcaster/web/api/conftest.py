@@ -1,4 +1,4 @@
-"""The API's tests use the same site; where the database matters, on each kind in turn."""
+"""Fixtures of the API's tests."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +10,6 @@ from support.browsing import Running, running
 
 @pytest.fixture
 async def either(database_url: str, tmp_path: Path) -> AsyncIterator[Running]:
-    """The site on SQLite and on PostgreSQL."""
+    """Serve the site on SQLite and on PostgreSQL in turn."""
     async with running(database_url, tmp_path) as started:
         yield started

@@ -20,10 +20,10 @@ PATH = "/api/v1/announcements"
 READY = {**NOTICE, "publish": True}
 
 
-async def created(
+async def create(
     site: Running, content: dict[str, Any], *scopes: str
 ) -> tuple[dict[str, Any], str]:
-    """The answer to a creation that succeeds, and the token used."""
+    """Create an announcement; return the content of the answer and the token used."""
     token = await site.token(*(scopes or ("write", "publish", "read")))
     answer = await site.post(PATH, content, token)
     assert answer.status == 201, answer.text
@@ -31,7 +31,7 @@ async def created(
 
 
 async def count(site: Running, table: str) -> int:
-    """Rows of a table."""
+    """Count the rows of a table."""
 
     def read(connection: Connection) -> int:
         return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
@@ -40,49 +40,49 @@ async def count(site: Running, table: str) -> int:
 
 
 async def progress(site: Running, key: str, token: str) -> dict[str, Any]:
-    """What GET answers."""
+    """Return the progress that GET reports."""
     answer = await site.ask(f"{PATH}/{key}", headers=bearer(token))
     assert answer.status == 200
-    found: dict[str, Any] = json.loads(answer.text)
-    return found
+    report: dict[str, Any] = json.loads(answer.text)
+    return report
 
 
 async def test_publishing_answers_id_code_status_and_url(site: Running) -> None:
-    answer, _ = await created(site, READY)
-    assert set(answer) == {"id", "code", "status", "url"}
-    assert answer["status"] == "published"
-    assert answer["url"] == f"{site.app.site.base_url}/p/{answer['code']}"
-    assert (await site.ask(f"/p/{answer['code']}")).status == 200
+    announcement, _ = await create(site, READY)
+    assert set(announcement) == {"id", "code", "status", "url"}
+    assert announcement["status"] == "published"
+    assert announcement["url"] == f"{site.app.site.base_url}/p/{announcement['code']}"
+    assert (await site.ask(f"/p/{announcement['code']}")).status == 200
 
 
 async def test_a_blank_of_a_template_is_refused_in_every_request_that_leads_to_residents(
     site: Running,
 ) -> None:
-    answer, token = await created(site, READY)
+    announcement, token = await create(site, READY)
     form = {**NOTICE, "title": "Rapat di (balai warga)"}
     await site.app.database.write(
         lambda c: templates.add(c, "Rapat", form, actor="staff:rina", at=1.0)
     )
     for title in (form["title"], "Air mati di (wilayah), (hari)", "Air mati di …"):
-        for path, more in (
+        for path, fields in (
             (PATH, {"publish": True}),
-            (f"{PATH}/{answer['id']}/correct", {"reason": "Salah."}),
+            (f"{PATH}/{announcement['id']}/correct", {"reason": "Salah."}),
         ):
-            refused = await site.post(path, {**NOTICE, "title": title, **more}, token)
-            assert refused.status == 422, refused.text
-            assert "Masih ada isian kosong" in refused.text
-    withdrawn = await site.post(
-        f"{PATH}/{answer['id']}/withdraw", {"reason": "Batal, lihat (tautan)."}, token
+            answer = await site.post(path, {**NOTICE, "title": title, **fields}, token)
+            assert answer.status == 422, answer.text
+            assert "Masih ada isian kosong" in answer.text
+    withdrawal = await site.post(
+        f"{PATH}/{announcement['id']}/withdraw", {"reason": "Batal, lihat (tautan)."}, token
     )
-    assert withdrawn.status == 422
+    assert withdrawal.status == 422
     assert await count(site, "edition") == 1
 
 
 async def test_without_publish_it_is_a_draft_that_nobody_sees(site: Running) -> None:
-    answer, _ = await created(site, dict(NOTICE), "write")
-    assert answer["status"] == "draft"
+    announcement, _ = await create(site, dict(NOTICE), "write")
+    assert announcement["status"] == "draft"
     assert await count(site, "edition") == 0
-    assert (await site.ask(f"/p/{answer['code']}")).status == 404
+    assert (await site.ask(f"/p/{announcement['code']}")).status == 404
 
 
 async def test_publishing_wants_the_scope_publish_besides_write(site: Running) -> None:
@@ -95,11 +95,11 @@ async def test_publishing_wants_the_scope_publish_besides_write(site: Running) -
 async def test_a_publication_has_a_run_for_each_open_channel_and_an_audit_row_naming_the_token(
     either: Running,
 ) -> None:
-    answer, token = await created(either, READY)
-    found = await progress(either, answer["id"], token)
-    assert found["sending"] == "preparing"
-    assert set(found["deliveries"]) == {"email", "telegram", "whatsapp"}
-    assert set(found["deliveries"]["email"]) == {
+    announcement, token = await create(either, READY)
+    report = await progress(either, announcement["id"], token)
+    assert report["sending"] == "preparing"
+    assert set(report["deliveries"]) == {"email", "telegram", "whatsapp"}
+    assert set(report["deliveries"]["email"]) == {
         "pending",
         "sending",
         "sent",
@@ -111,7 +111,7 @@ async def test_a_publication_has_a_run_for_each_open_channel_and_an_audit_row_na
         "expired",
         "unconfirmed",
     }
-    assert found["possible_duplicates"] == 0
+    assert report["possible_duplicates"] == 0
 
     def acts(connection: Connection) -> list[tuple[str, str]]:
         return [
@@ -124,12 +124,12 @@ async def test_a_publication_has_a_run_for_each_open_channel_and_an_audit_row_na
 
 
 async def test_it_can_be_followed_by_its_code_too(site: Running) -> None:
-    answer, token = await created(site, READY)
-    assert (await progress(site, answer["code"], token))["id"] == answer["id"]
+    announcement, token = await create(site, READY)
+    assert (await progress(site, announcement["code"], token))["id"] == announcement["id"]
 
 
 async def test_an_emergency_goes_by_its_own_lane(site: Running) -> None:
-    await created(site, {**EMERGENCY, "publish": True})
+    await create(site, {**EMERGENCY, "publish": True})
 
     def lanes(connection: Connection) -> set[str]:
         return set(connection.execute(text("SELECT DISTINCT lane FROM run")).scalars())
@@ -187,12 +187,15 @@ async def test_a_refusal_speaks_the_language_of_the_caller(
 
 async def test_an_act_that_is_refused_has_a_code_beside_its_sentence(site: Running) -> None:
     token = await site.token("write", "publish")
-    answer = json.loads((await site.post(PATH, NOTICE, token)).text)
-    refused = await site.post(
-        f"{PATH}/{answer['id']}/withdraw", {"reason": "Salah."}, token, **{"Accept-Language": "en"}
+    announcement = json.loads((await site.post(PATH, NOTICE, token)).text)
+    answer = await site.post(
+        f"{PATH}/{announcement['id']}/withdraw",
+        {"reason": "Salah."},
+        token,
+        **{"Accept-Language": "en"},
     )
-    content = json.loads(refused.text)
-    assert (refused.status, content["code"]) == (409, "state_forbids")
+    content = json.loads(answer.text)
+    assert (answer.status, content["code"]) == (409, "state_forbids")
     assert content["detail"] == "This announcement is a draft, so it cannot be withdrawn."
 
 
@@ -223,7 +226,7 @@ async def test_a_body_over_the_cap_is_refused(site: Running) -> None:
     assert answer.status == 413
 
 
-# --- repeated requests --------------------------------------------------------------------------
+# --- repeated requests ----------------------------------------------------------------------------
 
 
 async def test_the_same_key_and_body_publish_once_and_answer_the_same(either: Running) -> None:
@@ -239,8 +242,8 @@ async def test_the_same_key_and_body_publish_once_and_answer_the_same(either: Ru
 
 async def test_the_same_key_at_the_same_moment_publishes_once(either: Running) -> None:
     token = await either.token("write", "publish")
-    many = [either.post(PATH, READY, token, **{"Idempotency-Key": "kunci-1"}) for _ in range(8)]
-    answers = await asyncio.gather(*many)
+    requests = [either.post(PATH, READY, token, **{"Idempotency-Key": "kunci-1"}) for _ in range(8)]
+    answers = await asyncio.gather(*requests)
     assert {(answer.status, answer.text) for answer in answers} == {(201, answers[0].text)}
     assert await count(either, "edition") == 1
 
@@ -290,81 +293,85 @@ async def test_an_overlong_key_is_refused(site: Running) -> None:
     assert (await site.post(PATH, READY, token, **{"Idempotency-Key": "x" * 201})).status == 400
 
 
-# --- steering, correcting, withdrawing -------------------------------------------------------------
+# --- steering, correcting, withdrawing ------------------------------------------------------------
 
 
 async def test_sending_can_be_paused_resumed_and_cancelled(either: Running) -> None:
-    answer, token = await created(either, READY)
+    announcement, token = await create(either, READY)
     for act, sending in (
         ("pause", "paused"),
         ("pause", "paused"),
         ("resume", "preparing"),
         ("cancel", "stopped"),
     ):
-        done = await either.post(f"{PATH}/{answer['id']}/{act}", {}, token)
-        assert done.status == 200, (act, done.text)
-        assert json.loads(done.text)["sending"] == sending
-    assert (await progress(either, answer["id"], token))["sending"] == "stopped"
+        answer = await either.post(f"{PATH}/{announcement['id']}/{act}", {}, token)
+        assert answer.status == 200, (act, answer.text)
+        assert json.loads(answer.text)["sending"] == sending
+    assert (await progress(either, announcement["id"], token))["sending"] == "stopped"
 
 
 @pytest.mark.parametrize("act", ["pause", "resume"])
 async def test_what_has_stopped_can_be_neither_paused_nor_resumed(site: Running, act: str) -> None:
-    answer, token = await created(site, READY)
-    await site.post(f"{PATH}/{answer['id']}/cancel", {"reason": "Salah wilayah."}, token)
-    refused = await site.post(f"{PATH}/{answer['id']}/{act}", {}, token)
-    assert refused.status == 409
-    assert json.loads(refused.text)["detail"]
+    announcement, token = await create(site, READY)
+    await site.post(f"{PATH}/{announcement['id']}/cancel", {"reason": "Salah wilayah."}, token)
+    answer = await site.post(f"{PATH}/{announcement['id']}/{act}", {}, token)
+    assert answer.status == 409
+    assert json.loads(answer.text)["detail"]
 
 
 async def test_retrying_says_how_many_were_opened_again(either: Running) -> None:
-    answer, token = await created(either, READY)
-    done = json.loads((await either.post(f"{PATH}/{answer['id']}/retry-failed", {}, token)).text)
-    assert (done["retried"], done["left_out"]) == (0, {})
-    assert done["id"] == answer["id"]
+    announcement, token = await create(either, READY)
+    report = json.loads(
+        (await either.post(f"{PATH}/{announcement['id']}/retry-failed", {}, token)).text
+    )
+    assert (report["retried"], report["left_out"]) == (0, {})
+    assert report["id"] == announcement["id"]
 
 
-async def test_who_failed_is_tried_again_and_who_is_left_out_is_told(either: Running) -> None:
+async def test_who_failed_is_tried_again_and_who_is_left_out_is_reported(either: Running) -> None:
     for name in ("satu", "dua", "tiga"):
         await either.subscriber(f"{name}@contoh.example")
-    answer, token = await created(
+    announcement, token = await create(
         either, {**READY, "channels": ["email"], "expires": "2099-01-01 00:00"}
     )
     app = with_channels(
         either.app, FakeChannel(provider=lambda recipient: Rejected(code=recipient.address))
     )
     await drain_all(app)
-    failed = await progress(either, answer["id"], token)
-    assert [(cause["words"], cause["count"]) for cause in failed["failures"]] == [
+    before = await progress(either, announcement["id"], token)
+    assert [(cause["words"], cause["count"]) for cause in before["failures"]] == [
         ("Ditolak penyedia", 1)
     ] * 3
-    stopped = await either.app.database.read(
+    resident = await either.app.database.read(
         residents.find, app.vault, "email", "dua@contoh.example"
     )
-    assert stopped is not None
-    await app.database.write(consent.stop, stopped.id, source="test", at=1.0)
-    done = json.loads((await either.post(f"{PATH}/{answer['code']}/retry-failed", {}, token)).text)
-    assert (done["retried"], done["left_out"]) == (2, {"opted_out": 1})
+    assert resident is not None
+    await app.database.write(consent.stop, resident.id, source="test", at=1.0)
+    after = json.loads(
+        (await either.post(f"{PATH}/{announcement['code']}/retry-failed", {}, token)).text
+    )
+    assert (after["retried"], after["left_out"]) == (2, {"opted_out": 1})
     assert (
-        done["sending"],
-        done["deliveries"]["email"]["pending"],
-        done["deliveries"]["email"]["failed"],
+        after["sending"],
+        after["deliveries"]["email"]["pending"],
+        after["deliveries"]["email"]["failed"],
     ) == ("running", 2, 1)
 
 
 async def test_a_pause_tells_its_reason_where_others_follow(site: Running) -> None:
-    answer, token = await created(site, READY)
-    await site.post(f"{PATH}/{answer['id']}/pause", {"reason": "Salah wilayah."}, token)
-    found = await progress(site, answer["id"], token)
-    assert {channel["why"] for channel in found["channels"].values()} == {"Salah wilayah."}
-    assert (found["waiting"], found["failures"], found["causes_complete"]) == ([], [], True)
+    announcement, token = await create(site, READY)
+    await site.post(f"{PATH}/{announcement['id']}/pause", {"reason": "Salah wilayah."}, token)
+    report = await progress(site, announcement["id"], token)
+    assert {channel["why"] for channel in report["channels"].values()} == {"Salah wilayah."}
+    assert (report["waiting"], report["failures"], report["causes_complete"]) == ([], [], True)
 
 
-async def test_steering_is_noted_with_who_did_it_and_not_when_nothing_changed(
+async def test_steering_is_logged_with_its_actor_and_only_when_something_changed(
     site: Running,
 ) -> None:
-    answer, token = await created(site, READY)
+    announcement, token = await create(site, READY)
     for act in ("pause", "pause", "resume", "retry-failed"):
-        await site.post(f"{PATH}/{answer['id']}/{act}", {}, token)
+        await site.post(f"{PATH}/{announcement['id']}/{act}", {}, token)
 
     def acts(connection: Connection) -> list[tuple[str, str]]:
         return [
@@ -378,23 +385,23 @@ async def test_steering_is_noted_with_who_did_it_and_not_when_nothing_changed(
 
 
 async def test_a_correction_is_the_next_edition_under_the_same_code(either: Running) -> None:
-    answer, token = await created(either, READY)
+    announcement, token = await create(either, READY)
     content = {**NOTICE, "expires": "2026-11-25 16:00", "reason": "Air kembali pukul 16.00."}
-    done = await either.post(f"{PATH}/{answer['id']}/correct", content, token)
-    assert done.status == 200, done.text
-    assert json.loads(done.text)["code"] == answer["code"]
-    assert "Air kembali pukul 16.00." in (await either.ask(f"/p/{answer['code']}")).text
+    answer = await either.post(f"{PATH}/{announcement['id']}/correct", content, token)
+    assert answer.status == 200, answer.text
+    assert json.loads(answer.text)["code"] == announcement["code"]
+    assert "Air kembali pukul 16.00." in (await either.ask(f"/p/{announcement['code']}")).text
     assert await count(either, "edition") == 2
 
 
 async def test_a_correction_by_code_and_key_happens_once(site: Running) -> None:
-    answer, token = await created(site, READY)
+    announcement, token = await create(site, READY)
     content = {**NOTICE, "expires": "2026-11-25 16:00", "reason": "Air kembali pukul 16.00."}
     for _ in range(2):
-        done = await site.post(
-            f"{PATH}/{answer['code']}/correct", content, token, **{"Idempotency-Key": "r"}
+        answer = await site.post(
+            f"{PATH}/{announcement['code']}/correct", content, token, **{"Idempotency-Key": "r"}
         )
-        assert done.status == 200
+        assert answer.status == 200
     assert await count(site, "edition") == 2
 
 
@@ -405,31 +412,35 @@ async def test_a_correction_by_code_and_key_happens_once(site: Running) -> None:
 async def test_a_withdrawal_without_a_proper_reason_is_refused(
     site: Running, content: dict[str, Any]
 ) -> None:
-    answer, token = await created(site, READY)
-    refused = await site.post(f"{PATH}/{answer['id']}/withdraw", content, token)
-    assert refused.status == 422
-    assert json.loads(refused.text)["problems"]
-    assert "Dicabut" not in (await site.ask(f"/p/{answer['code']}")).text
+    announcement, token = await create(site, READY)
+    answer = await site.post(f"{PATH}/{announcement['id']}/withdraw", content, token)
+    assert answer.status == 422
+    assert json.loads(answer.text)["problems"]
+    assert "Dicabut" not in (await site.ask(f"/p/{announcement['code']}")).text
 
 
 async def test_a_withdrawal_takes_it_back_once(either: Running) -> None:
-    answer, token = await created(either, READY)
-    done = await either.post(
-        f"{PATH}/{answer['id']}/withdraw", {"reason": "Pekerjaan ditunda."}, token
+    announcement, token = await create(either, READY)
+    answer = await either.post(
+        f"{PATH}/{announcement['id']}/withdraw", {"reason": "Pekerjaan ditunda."}, token
     )
-    assert json.loads(done.text)["status"] == "ended"
-    assert "Dicabut" in (await either.ask(f"/p/{answer['code']}")).text
-    again = await either.post(f"{PATH}/{answer['id']}/withdraw", {"reason": "Sekali lagi."}, token)
+    assert json.loads(answer.text)["status"] == "ended"
+    assert "Dicabut" in (await either.ask(f"/p/{announcement['code']}")).text
+    again = await either.post(
+        f"{PATH}/{announcement['id']}/withdraw", {"reason": "Sekali lagi."}, token
+    )
     assert again.status == 409
 
 
 async def test_a_draft_cannot_be_corrected_or_withdrawn(site: Running) -> None:
-    answer, token = await created(site, dict(NOTICE))
+    announcement, token = await create(site, dict(NOTICE))
     assert (
-        await site.post(f"{PATH}/{answer['id']}/withdraw", {"reason": "Salah."}, token)
+        await site.post(f"{PATH}/{announcement['id']}/withdraw", {"reason": "Salah."}, token)
     ).status == 409
     assert (
-        await site.post(f"{PATH}/{answer['id']}/correct", {**NOTICE, "reason": "Salah."}, token)
+        await site.post(
+            f"{PATH}/{announcement['id']}/correct", {**NOTICE, "reason": "Salah."}, token
+        )
     ).status == 409
 
 
@@ -448,10 +459,10 @@ async def test_an_unknown_announcement_is_not_found(site: Running, act: str) -> 
 
 
 async def test_a_revoked_token_is_refused_at_once(site: Running) -> None:
-    answer, token = await created(site, READY)
-    assert (await progress(site, answer["id"], token))["id"] == answer["id"]
+    announcement, token = await create(site, READY)
+    assert (await progress(site, announcement["id"], token))["id"] == announcement["id"]
     await site.app.database.write(tokens.revoke, "uji 0")
-    assert (await site.ask(f"{PATH}/{answer['id']}", headers=bearer(token))).status == 401
+    assert (await site.ask(f"{PATH}/{announcement['id']}", headers=bearer(token))).status == 401
 
 
 async def test_strangers_must_wait_but_never_shut_a_token_out(site: Running) -> None:

@@ -9,19 +9,19 @@ from broadcaster.web import routes
 from support.browsing import NOTICE, Running, bearer
 
 RESIDENT = "wati@contoh.example"
-ONE = routes.ANNOUNCEMENTS + "/{id}"
+ANNOUNCEMENT = routes.ANNOUNCEMENTS + "/{id}"
 API_ACTS = {
     ("GET", "/api/v1/"): None,
     ("GET", "/api/v1/openapi.json"): None,
     ("GET", "/api/v1/areas"): None,
-    ("GET", ONE): None,  # counts, never an address
+    ("GET", ANNOUNCEMENT): None,  # counts, never an address
     ("POST", routes.ANNOUNCEMENTS): ("publish",),
-    ("POST", ONE + "/pause"): ("pause",),
-    ("POST", ONE + "/resume"): ("resume",),
-    ("POST", ONE + "/cancel"): ("cancel",),
-    ("POST", ONE + "/retry-failed"): ("retry-failed", "retried"),
-    ("POST", ONE + "/correct"): ("correct",),
-    ("POST", ONE + "/withdraw"): ("withdraw",),
+    ("POST", ANNOUNCEMENT + "/pause"): ("pause",),
+    ("POST", ANNOUNCEMENT + "/resume"): ("resume",),
+    ("POST", ANNOUNCEMENT + "/cancel"): ("cancel",),
+    ("POST", ANNOUNCEMENT + "/retry-failed"): ("retry-failed", "retried"),
+    ("POST", ANNOUNCEMENT + "/correct"): ("correct",),
+    ("POST", ANNOUNCEMENT + "/withdraw"): ("withdraw",),
     ("POST", "/api/v1/subscribers"): ("subscriber",),
 }
 SUBSCRIBER = {
@@ -30,12 +30,12 @@ SUBSCRIBER = {
 }  # fmt: skip
 BODIES: dict[str, Any] = {
     routes.ANNOUNCEMENTS: {**NOTICE, "publish": True},
-    ONE + "/correct": {
+    ANNOUNCEMENT + "/correct": {
         **NOTICE,
         "title": "Air mati di Cibabat sampai sore",
         "reason": "Jamnya berubah.",
     },
-    ONE + "/withdraw": {"reason": "Airnya sudah mengalir lagi."},
+    ANNOUNCEMENT + "/withdraw": {"reason": "Airnya sudah mengalir lagi."},
     "/api/v1/subscribers": SUBSCRIBER,
 }
 
@@ -49,10 +49,12 @@ async def test_a_row_of_the_api_that_changes_leaves_its_row(
     site: Running, method: str, path: str
 ) -> None:
     token = await site.token("write", "publish", "read")
-    stored = await site.publish()
+    announcement = await site.publish()
     if path.endswith("/resume"):
         assert (
-            await site.post(path.replace("{id}", stored.id).replace("resume", "pause"), {}, token)
+            await site.post(
+                path.replace("{id}", announcement.id).replace("resume", "pause"), {}, token
+            )
         ).status == 200
 
     def read(connection: Connection) -> list[Any]:
@@ -63,11 +65,11 @@ async def test_a_row_of_the_api_that_changes_leaves_its_row(
         )
 
     before = await site.app.database.read(read)
-    where = path.replace("{id}", stored.id)
+    address = path.replace("{id}", announcement.id)
     if method == "GET":
-        answer = await site.ask(where, headers=bearer(token))
+        answer = await site.ask(address, headers=bearer(token))
     else:
-        answer = await site.post(where, BODIES.get(path, {}), token)
+        answer = await site.post(address, BODIES.get(path, {}), token)
     assert answer.status in (200, 201), answer.text
     rows = (await site.app.database.read(read))[len(before) :]
     assert tuple(row.act for row in rows) == (API_ACTS[method, path] or ())

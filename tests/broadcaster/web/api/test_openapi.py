@@ -13,15 +13,15 @@ from support.browsing import NOTICE, Running, bearer
 
 @pytest.fixture
 async def document(site: Running) -> dict[str, Any]:
-    """The document as served."""
+    """Return the document as served."""
     answer = await site.ask("/api/v1/openapi.json")
     assert answer.headers["Content-Type"] == "application/json"
-    found: dict[str, Any] = json.loads(answer.text)
-    return found
+    content: dict[str, Any] = json.loads(answer.text)
+    return content
 
 
 def references(node: object) -> Iterator[str]:
-    """Every $ref in a document."""
+    """Yield every $ref in a document."""
     if isinstance(node, dict):
         for name, value in node.items():
             if name == "$ref":
@@ -56,9 +56,9 @@ async def test_every_api_route_with_an_operation_is_described_and_no_other(
 
 
 async def test_every_reference_leads_to_a_schema(document: dict[str, Any]) -> None:
-    found = set(references(document))
-    assert found
-    for reference in found:
+    targets = set(references(document))
+    assert targets
+    for reference in targets:
         assert reference.startswith("#/components/schemas/")
         assert reference.rsplit("/", 1)[1] in document["components"]["schemas"]
 
@@ -74,13 +74,13 @@ async def test_operations_are_whole(document: dict[str, Any]) -> None:
         for operation in methods.values():
             assert operation["summary"]
             assert operation["security"] == [{"token": []}]
-            wanted = set(re.findall(r"\{(\w+)\}", path))
-            given = {
+            in_path = set(re.findall(r"\{(\w+)\}", path))
+            described = {
                 parameter["name"]
                 for parameter in operation.get("parameters", [])
                 if parameter["in"] == "path"
             }
-            assert given == wanted
+            assert described == in_path
             assert {"401", "403", "429", "default"} <= set(operation["responses"])
             assert any(status.startswith("2") for status in operation["responses"])
 
@@ -100,10 +100,10 @@ async def test_answers_are_as_described(site: Running, document: dict[str, Any])
         (await site.post("/api/v1/announcements", {**NOTICE, "publish": True}, token)).text
     )
     assert set(answer) == set(document["components"]["schemas"]["Published"]["properties"])
-    followed = json.loads(
+    progress = json.loads(
         (await site.ask(f"/api/v1/announcements/{answer['id']}", headers=bearer(token))).text
     )
-    assert set(followed) == set(document["components"]["schemas"]["Announcement"]["properties"])
+    assert set(progress) == set(document["components"]["schemas"]["Announcement"]["properties"])
 
 
 async def test_areas_name_code_slug_and_parent(site: Running) -> None:

@@ -1,5 +1,5 @@
-"""One subscriber through the API: the same rules as a row of the CSV, and the address is never
-repeated back.
+"""Single subscribers through the API: the rules of a CSV row, and an address that is never
+repeated.
 """
 
 import json
@@ -22,8 +22,8 @@ ROW = {
 }
 
 
-async def addresses(site: Running) -> list[tuple[str, str]]:
-    """Topics and areas of every address."""
+async def subscriptions(site: Running) -> list[tuple[str, str]]:
+    """Return topics and area of every subscription."""
 
     def read(connection: Connection) -> list[tuple[str, str]]:
         query = text(
@@ -39,7 +39,7 @@ async def test_a_new_subscriber_is_confirmed_for_the_areas_and_topics_given(site
     answer = await site.post(PATH, ROW, token)
     assert answer.status == 201
     assert json.loads(answer.text) == {"result": "new"}
-    assert await addresses(site) == [("kesehatan", "32.77.03"), ("kesehatan", "32.77.03.1002")]
+    assert await subscriptions(site) == [("kesehatan", "32.77.03"), ("kesehatan", "32.77.03.1002")]
 
 
 async def test_the_same_row_again_changes_nothing_and_another_replaces_it(either: Running) -> None:
@@ -49,7 +49,7 @@ async def test_the_same_row_again_changes_nothing_and_another_replaces_it(either
         answer = await either.post(PATH, {**ROW, **change}, token)
         results.append((answer.status, json.loads(answer.text)["result"]))
     assert results == [(201, "new"), (200, "same"), (200, "changed")]
-    assert await addresses(either) == [("", "32.77.01.1001")]
+    assert await subscriptions(either) == [("", "32.77.01.1001")]
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ async def test_a_bad_row_is_refused_with_its_reason_and_nothing_is_stored(
     answer = await site.post(PATH, {**ROW, **change}, token)
     assert answer.status == 422, answer.text
     assert json.loads(answer.text)["problems"][0]["reason"]
-    assert await addresses(site) == []
+    assert await subscriptions(site) == []
 
 
-async def test_all_that_is_wrong_is_told_with_the_field_it_is_in(site: Running) -> None:
+async def test_every_problem_is_reported_with_its_field(site: Running) -> None:
     token = await site.token("write")
     change = {
         "areas": ["Cibabat", "Cimahi"],
@@ -100,7 +100,7 @@ async def test_all_that_is_wrong_is_told_with_the_field_it_is_in(site: Running) 
     assert "nomor pekan" in problems["consent_at"]
 
 
-async def test_what_a_file_may_say_the_interface_may_say_too(site: Running) -> None:
+async def test_the_interface_takes_what_a_file_may_hold(site: Running) -> None:
     token = await site.token("write")
     change = {
         "address": "Ibu Sari <Rahasia@contoh.example>",
@@ -116,7 +116,7 @@ async def test_what_a_file_may_say_the_interface_may_say_too(site: Running) -> N
         PATH, {**ROW, **change, "address": "mailto:rahasia@contoh.example"}, token
     )
     assert (again.status, json.loads(again.text)) == (200, {"result": "same"})
-    assert {area for _, area in await addresses(site)} == {"32.77.01.1005", "32.77.02.1002"}
+    assert {area for _, area in await subscriptions(site)} == {"32.77.01.1005", "32.77.02.1002"}
 
 
 @pytest.mark.parametrize("areas", [";", [";", "|"], "", []])
@@ -146,7 +146,7 @@ async def test_a_line_break_or_quote_never_makes_another_row(site: Running) -> N
     token = await site.token("write")
     source = 'formulir"\nemail,lain@contoh.example,cimahi,,id,x,2026-11-03T09:00'
     assert (await site.post(PATH, {**ROW, "consent_source": source}, token)).status == 201
-    assert {area for _, area in await addresses(site)} == {"32.77.03", "32.77.03.1002"}
+    assert {area for _, area in await subscriptions(site)} == {"32.77.03", "32.77.03.1002"}
 
 
 async def test_a_spreadsheets_guard_is_taken_off_as_from_a_file(site: Running) -> None:

@@ -4,17 +4,7 @@ import pytest
 
 from broadcaster.web.base.admission import Admission, ConnectionLimits, trusts
 from broadcaster.web.base.refusals import RefusalCounters
-
-
-class Line:
-    """A connection that remembers whether it was dropped."""
-
-    def __init__(self) -> None:
-        self.dropped = False
-
-    def drop(self) -> None:
-        """Remember."""
-        self.dropped = True
+from support.peers import Droppable
 
 
 @pytest.mark.parametrize(
@@ -39,36 +29,36 @@ def test_proxies_are_those_that_the_settings_name_and_this_machine(
 
 def test_a_household_with_many_ipv6_addresses_is_one_client() -> None:
     admission = Admission(ConnectionLimits(per_client=2), RefusalCounters(), trusts(()))
-    lines = [Line() for _ in range(4)]
-    for number, line in enumerate(lines):
-        assert admission.enter(line, f"2001:db8:0:1::{number + 1}")
-    assert [line.dropped for line in lines] == [True, True, False, False]
-    assert admission.enter(Line(), "2001:db8:0:2::1")
-    assert not lines[2].dropped
+    clients = [Droppable() for _ in range(4)]
+    for number, client in enumerate(clients):
+        assert admission.enter(client, f"2001:db8:0:1::{number + 1}")
+    assert [client.dropped for client in clients] == [True, True, False, False]
+    assert admission.enter(Droppable(), "2001:db8:0:2::1")
+    assert not clients[2].dropped
 
 
 def test_proxies_have_no_limit_of_one_client() -> None:
     admission = Admission(
         ConnectionLimits(per_client=1, connections=5), RefusalCounters(), trusts(("10.0.0.5",))
     )
-    lines = [Line() for _ in range(5)]
-    assert all(admission.enter(line, "10.0.0.5") for line in lines)
-    assert not any(line.dropped for line in lines)
+    clients = [Droppable() for _ in range(5)]
+    assert all(admission.enter(client, "10.0.0.5") for client in clients)
+    assert not any(client.dropped for client in clients)
 
 
 def test_a_stranger_never_takes_the_place_of_a_proxy() -> None:
     admission = Admission(ConnectionLimits(connections=2), RefusalCounters(), trusts(()))
-    proxies = [Line(), Line()]
-    assert all(admission.enter(line, "127.0.0.1") for line in proxies)
-    assert not admission.enter(Line(), "203.0.113.9")
-    assert not any(line.dropped for line in proxies)
+    proxies = [Droppable(), Droppable()]
+    assert all(admission.enter(client, "127.0.0.1") for client in proxies)
+    assert not admission.enter(Droppable(), "203.0.113.9")
+    assert not any(client.dropped for client in proxies)
 
 
-def test_who_sees_an_answer_off_goes_before_who_waits() -> None:
+def test_a_connection_that_only_lingers_is_evicted_before_one_that_waits() -> None:
     admission = Admission(ConnectionLimits(connections=2), RefusalCounters(), trusts(()))
-    first, second = Line(), Line()
+    first, second = Droppable(), Droppable()
     admission.enter(first, "203.0.113.1")
     admission.enter(second, "203.0.113.2")
     admission.wait(second, first=True)
-    admission.enter(Line(), "203.0.113.3")
+    admission.enter(Droppable(), "203.0.113.3")
     assert (first.dropped, second.dropped) == (False, True)

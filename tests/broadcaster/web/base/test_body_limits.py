@@ -5,22 +5,12 @@ from starlette.exceptions import HTTPException
 
 from broadcaster.web.base.body_limits import BodyShares, Share
 from broadcaster.web.base.refusals import RefusalCounters
-
-
-class Sender:
-    """Someone whose request may be given up."""
-
-    def __init__(self) -> None:
-        self.dropped = False
-
-    def drop(self) -> None:
-        """Remember."""
-        self.dropped = True
+from support.peers import Droppable
 
 
 def test_the_oldest_body_makes_room_for_another() -> None:
     refusals = RefusalCounters()
-    share, first, second = Share(100, refusals), Sender(), Sender()
+    share, first, second = Share(100, refusals), Droppable(), Droppable()
     share.add(first, 60)
     share.add(second, 60)
     assert (first.dropped, second.dropped, share.held) == (True, False, 60)
@@ -29,19 +19,19 @@ def test_the_oldest_body_makes_room_for_another() -> None:
 
 def test_the_oldest_body_takes_no_room_from_others() -> None:
     refusals = RefusalCounters()
-    share, first, second = Share(100, refusals), Sender(), Sender()
+    share, first, second = Share(100, refusals), Droppable(), Droppable()
     share.add(first, 60)
     share.add(second, 30)
-    with pytest.raises(HTTPException) as refused:
+    with pytest.raises(HTTPException) as error:
         share.add(first, 20)
-    assert refused.value.status_code == 503
-    assert refused.value.headers == {"Retry-After": "5"}
+    assert error.value.status_code == 503
+    assert error.value.headers == {"Retry-After": "5"}
     assert (second.dropped, share.held) == (False, 30)
     assert refusals.counts == {"bodies_full": 1}
 
 
 def test_what_is_released_is_free_again() -> None:
-    share, first = Share(100, RefusalCounters()), Sender()
+    share, first = Share(100, RefusalCounters()), Droppable()
     share.add(first, 60)
     share.release(first)
     share.release(first)

@@ -1,6 +1,4 @@
-"""The bulkhead: few places, a short queue, a share for each client, and never a place of anybody
-else's.
-"""
+"""The bulkhead: few places, a short queue, a share for each client, and readers of its own."""
 
 import asyncio
 import contextlib
@@ -24,8 +22,8 @@ from support.staffing import signed_in
 from support.waiting import until
 
 
-def asked(limits: RateLimits | None = None, client: str = "2001:db8::1") -> Request:
-    """A visitor's request."""
+def build_request(limits: RateLimits | None = None, client: str = "2001:db8::1") -> Request:
+    """Build a visitor's request."""
     app = SimpleNamespace(state=SimpleNamespace(limits=limits or RateLimits()))
     return Request(
         {
@@ -41,31 +39,31 @@ def asked(limits: RateLimits | None = None, client: str = "2001:db8::1") -> Requ
 
 
 async def test_no_more_run_than_there_are_places_and_they_run_in_the_order_they_came() -> None:
-    bulkhead, goes_on, began = Bulkhead(places=2, queue=10), asyncio.Event(), []
+    bulkhead, release, started = Bulkhead(places=2, queue=10), asyncio.Event(), []
 
     async def visit(number: int) -> None:
-        async with bulkhead.entered(asked()):
-            began.append(number)
-            await goes_on.wait()
+        async with bulkhead.entered(build_request()):
+            started.append(number)
+            await release.wait()
 
     visits = [asyncio.create_task(visit(number)) for number in range(6)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert began == [0, 1]
-    goes_on.set()
+    assert started == [0, 1]
+    release.set()
     await asyncio.gather(*visits)
-    assert began == [0, 1, 2, 3, 4, 5]
+    assert started == [0, 1, 2, 3, 4, 5]
 
 
 async def test_beyond_the_queue_a_visitor_is_told_when_to_come_again_and_nothing_runs() -> None:
     bulkhead = Bulkhead(places=1, queue=0)
-    async with bulkhead.entered(asked()):
-        with pytest.raises(HTTPException) as refused:
-            async with bulkhead.entered(asked()):
+    async with bulkhead.entered(build_request()):
+        with pytest.raises(HTTPException) as error:
+            async with bulkhead.entered(build_request()):
                 raise AssertionError("there was no place")
-    assert refused.value.status_code == 503
-    assert int((refused.value.headers or {})["Retry-After"]) >= 1
-    async with bulkhead.entered(asked()):
+    assert error.value.status_code == 503
+    assert int((error.value.headers or {})["Retry-After"]) >= 1
+    async with bulkhead.entered(build_request()):
         pass
 
 
@@ -73,10 +71,10 @@ async def test_who_leaves_while_waiting_leaves_a_place_in_the_queue() -> None:
     bulkhead = Bulkhead(places=1, queue=1)
 
     async def visit() -> None:
-        async with bulkhead.entered(asked()):
+        async with bulkhead.entered(build_request()):
             pass
 
-    async with bulkhead.entered(asked()):
+    async with bulkhead.entered(build_request()):
         waiting = asyncio.create_task(visit())
         await asyncio.sleep(0)
         waiting.cancel()
@@ -89,39 +87,39 @@ async def test_who_leaves_while_waiting_leaves_a_place_in_the_queue() -> None:
 async def test_reads_are_bounded_within_and_only_there_and_one_that_lasts_too_long_is_refused() -> (
     None
 ):
-    request, bulkhead = asked(), Bulkhead()
-    with pytest.raises(HTTPException) as refused:
+    request, bulkhead = build_request(), Bulkhead()
+    with pytest.raises(HTTPException) as error:
         async with bulkhead.entered(request):
             assert request.state.bounded
             raise ReadTimeout
-    assert refused.value.status_code == 503
+    assert error.value.status_code == 503
     assert not request.state.bounded
 
 
 def test_a_household_has_one_share_and_its_neighbours_have_theirs() -> None:
     limits = RateLimits(chosen=Buckets(burst=2, per_second=0.001))
-    take_share(asked(limits, "2001:db8::1"))
-    take_share(asked(limits, "2001:db8::2"))
-    with pytest.raises(HTTPException) as refused:
-        take_share(asked(limits, "2001:db8::3"))
-    assert refused.value.status_code == 429
-    take_share(asked(limits, "2001:db8:0:1::1"))
+    take_share(build_request(limits, "2001:db8::1"))
+    take_share(build_request(limits, "2001:db8::2"))
+    with pytest.raises(HTTPException) as error:
+        take_share(build_request(limits, "2001:db8::3"))
+    assert error.value.status_code == 429
+    take_share(build_request(limits, "2001:db8:0:1::1"))
 
 
 async def test_what_many_want_at_once_is_made_once_also_when_the_first_of_them_leaves() -> None:
-    flights, goes_on, made = SingleFlight(), asyncio.Event(), []
+    flights, release, runs = SingleFlight(), asyncio.Event(), []
 
     async def make() -> str:
-        await goes_on.wait()
-        made.append(1)
+        await release.wait()
+        runs.append(1)
         return "page"
 
     first, *others = [asyncio.create_task(flights.once("key", make)) for _ in range(5)]
     await asyncio.sleep(0)
     first.cancel()
-    goes_on.set()
+    release.set()
     assert await asyncio.gather(*others) == ["page"] * 4
-    assert made == [1]
+    assert runs == [1]
     assert not flights.runs("key")
 
 
@@ -132,23 +130,23 @@ async def test_what_fails_fails_for_all_who_wait_and_is_tried_anew_by_the_next()
         tries.append(1)
         raise HTTPException(404)
 
-    found = await asyncio.gather(
+    errors = await asyncio.gather(
         *(flights.once("key", fail) for _ in range(3)), return_exceptions=True
     )
-    assert all(isinstance(error, HTTPException) for error in found)
+    assert all(isinstance(error, HTTPException) for error in errors)
     with pytest.raises(HTTPException):
         await flights.once("key", fail)
     assert len(tries) == 2
 
 
 @contextlib.asynccontextmanager
-async def held_readers(site: Running) -> AsyncIterator[None]:
-    """Hold every bounded reader until the block ends."""
-    goes_on, holding = threading.Event(), list[int]()
+async def occupied_readers(site: Running) -> AsyncIterator[None]:
+    """Occupy every bounded reader until the block ends."""
+    release, holding = threading.Event(), list[int]()
 
     def hold(_connection: Connection) -> None:
         holding.append(1)
-        goes_on.wait(60)
+        release.wait(60)
 
     reads = [
         asyncio.create_task(site.app.database.read_bounded(hold)) for _ in range(BOUNDED_READERS)
@@ -157,7 +155,7 @@ async def held_readers(site: Running) -> AsyncIterator[None]:
         await until(lambda: len(holding) == len(reads), what="all are held")
         yield
     finally:
-        goes_on.set()
+        release.set()
         await asyncio.gather(*reads)
 
 
@@ -177,35 +175,37 @@ async def test_while_strangers_search_everybody_else_is_answered(
 ) -> None:
     migrate(empty_sqlite_url)
     async with running(empty_sqlite_url, tmp_path) as site:
-        await _search_and_read(site)
+        await search_and_read(site)
 
 
-async def _search_and_read(site: Running) -> None:
+async def search_and_read(site: Running) -> None:
+    """Search as strangers do, and read as everybody else, at the same time."""
     old = await site.publish(title="Kabar lama")
     for number in range(12):
         await site.publish(title=f"Kabar nomor {number}")
     new = await site.publish(title="Banjir di Cibabat")
     rina = await signed_in(site, "rina", "author")
-    async with held_readers(site):
+    async with occupied_readers(site):
         searches = [
             asyncio.create_task(site.ask(SEARCHES[n % len(SEARCHES)].format(n=n)))
             for n in range(40)
         ]
         searches.append(asyncio.create_task(site.ask(f"/p/{old.code}")))
-        left = len(searches) - PLACES - QUEUE
+        overflow = len(searches) - PLACES - QUEUE
         await until(
-            lambda: sum(search.done() for search in searches) == left, what="the rest is refused"
+            lambda: sum(search.done() for search in searches) == overflow,
+            what="the rest is refused",
         )
         for path in (*OPENED_BY_ALL, f"/p/{new.code}"):
             assert (await site.ask(path)).status == 200, path
         assert (await site.ask("/webhook/telegram", "POST", data=b"{}")).status == 403
         assert (await rina.get("/redaksi/")).status == 200
-        assert sum(search.done() for search in searches) == left
+        assert sum(search.done() for search in searches) == overflow
     answers = await asyncio.gather(*searches)
-    refused = [answer for answer in answers if answer.status == 503]
-    assert len(refused) == left
+    refusals = [answer for answer in answers if answer.status == 503]
+    assert len(refusals) == overflow
     assert {answer.status for answer in answers} <= {200, 404, 503}
-    for answer in refused:
+    for answer in refusals:
         assert int(answer.headers["Retry-After"]) >= 1
         assert (
             "Sedang banyak yang mencari." in answer.text
@@ -216,15 +216,15 @@ async def _search_and_read(site: Running) -> None:
 async def test_who_searches_too_often_is_told_in_words_and_reads_on(site: Running) -> None:
     statuses = [(await site.ask(f"/?kata={number}")).status for number in range(80)]
     assert set(statuses[:30]) == {200}, "a person who types is never refused"
-    refused = await site.ask("/?kata=lagi")
-    assert refused.status == 429
-    assert int(refused.headers["Retry-After"]) >= 1
-    assert "Terlalu sering" in refused.text
+    answer = await site.ask("/?kata=lagi")
+    assert answer.status == 429
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert "Terlalu sering" in answer.text
     assert (await site.ask("/")).status == 200
 
 
 async def test_bounded_readers_are_not_those_of_everybody_else(site: Running) -> None:
-    async with held_readers(site):
+    async with occupied_readers(site):
         count = 2 * READERS
         reads = [
             site.app.database.read(

@@ -1,6 +1,4 @@
-"""Connections under limits, on real sockets; the time at which the server looks at its deadlines is
-given.
-"""
+"""Connection limits on real sockets; a test chooses when the server checks its deadlines."""
 
 import asyncio
 import contextlib
@@ -26,7 +24,7 @@ BIG = 8 * 1024 * 1024
 
 
 def post(path: str, length: int, *headers: str) -> bytes:
-    """The head of a POST."""
+    """Return the head of a POST."""
     lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {length}", *headers]
     return "\r\n".join([*lines, "", ""]).encode()
 
@@ -37,20 +35,20 @@ class Server:
 
     port: int
     admission: Admission
-    asked: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+    abandoned: list[str] = field(default_factory=list)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The application."""
-        self.asked.append(scope["path"])
+        """Answer a request."""
+        self.requested.append(scope["path"])
         self.headers = scope["headers"]
         if scope["path"] == "/never":
             while (await receive())["type"] != "http.disconnect":
                 pass
-            self.left.append(scope["path"])
+            self.abandoned.append(scope["path"])
             return
         if scope["path"] == "/later":
             await self.go_on.wait()
@@ -68,17 +66,17 @@ class Server:
         await send({"type": "http.response.start", "status": 200, "headers": [length]})
         await send({"type": "http.response.body", "body": answer})
 
-    def later(self, seconds: float) -> None:
-        """Look at the deadlines as if so many seconds had passed."""
+    def sweep_after(self, seconds: float) -> None:
+        """Check the deadlines as if so many seconds had passed."""
         sweep(self.admission, asyncio.get_running_loop().time() + seconds)
 
     @property
-    def refused(self) -> dict[str, int]:
-        """Refusals by kind."""
+    def refusals(self) -> dict[str, int]:
+        """Refusals so far, by kind."""
         return dict(self.admission.refusals.counts)
 
-    async def doing(self, **counts: int) -> None:
-        """Return once so many connections do this."""
+    async def wait_for(self, **counts: int) -> None:
+        """Wait until so many connections are in each state."""
         await until(lambda: counts.items() <= self.admission.counts().items(), what=f"{counts}")
 
 
@@ -110,7 +108,7 @@ async def serving(**limits: Any) -> AsyncIterator[Server]:
             )
 
 
-# --- heads ------------------------------------------------------------------------------------------
+# --- heads ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -126,8 +124,8 @@ async def test_a_head_that_grows_without_end_is_refused_with_431(start: bytes) -
             await client.say(filling)
         assert (await client.answer())[0] == 431
         assert await client.rest() == b""
-        assert server.asked == []
-        assert server.refused == {"head_size": 1}
+        assert server.requested == []
+        assert server.refusals == {"head_size": 1}
 
 
 async def test_a_large_head_that_comes_in_pieces_is_taken() -> None:
@@ -145,23 +143,23 @@ async def test_a_large_head_after_a_large_body_is_taken() -> None:
         assert [(await client.answer())[2] for _ in range(2)] == [b"/read", b"/at-once"]
 
 
-@pytest.mark.parametrize("begun", [b"GET / HT", b"\r\n"])
-async def test_a_head_that_does_not_end_in_time_is_answered_408(begun: bytes) -> None:
+@pytest.mark.parametrize("start", [b"GET / HT", b"\r\n"])
+async def test_a_head_that_does_not_end_in_time_is_answered_408(start: bytes) -> None:
     async with serving() as server, stranger(server.port) as client:
-        await client.say(begun)
+        await client.say(start)
         [connection] = server.admission
         await until(lambda: not connection._silent)  # type: ignore[attr-defined]
-        server.later(9)
-        assert server.refused == {}
-        server.later(11)
+        server.sweep_after(9)
+        assert server.refusals == {}
+        server.sweep_after(11)
         assert (await client.answer())[0] == 408
-        assert server.refused == {"head_time": 1}
+        assert server.refusals == {"head_time": 1}
 
 
 async def test_a_connection_that_says_nothing_is_closed_in_silence() -> None:
     async with serving() as server, stranger(server.port) as client:
-        await server.doing(waiting=1)
-        server.later(11)
+        await server.wait_for(waiting=1)
+        server.sweep_after(11)
         assert await client.rest() == b""
 
 
@@ -169,18 +167,18 @@ async def test_a_further_head_has_its_time_from_its_first_byte() -> None:
     async with serving() as server, stranger(server.port) as client:
         await client.say(GET)
         await client.answer()
-        await server.doing(waiting=1)
-        server.later(11)
+        await server.wait_for(waiting=1)
+        server.sweep_after(11)
         await client.say(GET)
         assert (await client.answer())[0] == 200
-        assert server.refused == {}
+        assert server.refusals == {}
 
 
 async def test_what_is_no_http_is_refused_and_counted() -> None:
     async with serving() as server, stranger(server.port) as client:
         await client.say(b"\x16\x03\x01\x02\x00\x01")
         assert (await client.answer())[0] == 400
-        assert server.refused == {"malformed": 1}
+        assert server.refusals == {"malformed": 1}
 
 
 async def test_an_upgrade_that_we_do_not_offer_is_passed_over() -> None:
@@ -191,28 +189,28 @@ async def test_an_upgrade_that_we_do_not_offer_is_passed_over() -> None:
         assert (await client.answer())[0] == 200
 
 
-# --- bodies -----------------------------------------------------------------------------------------
+# --- bodies ---------------------------------------------------------------------------------------
 
 
 async def test_a_body_that_does_not_come_in_time_is_answered_408() -> None:
     async with serving() as server, stranger(server.port) as client:
         await client.say(post("/read", 10) + b"12345")
-        await server.doing(uploading=1)
-        server.later(29)
-        assert server.refused == {}
-        server.later(31)
+        await server.wait_for(uploading=1)
+        server.sweep_after(29)
+        assert server.refusals == {}
+        server.sweep_after(31)
         assert (await client.answer())[0] == 408
-        assert server.refused == {"body_time": 1}
+        assert server.refusals == {"body_time": 1}
         assert server.bodies == []
 
 
 async def test_a_body_that_keeps_coming_has_more_time() -> None:
     async with serving() as server, stranger(server.port) as client:
         await client.say(post("/read", 500_000) + b"b" * 400_000)
-        await server.doing(uploading=1)
+        await server.wait_for(uploading=1)
         [connection] = server.admission
         await until(lambda: connection._exchange.body == 400_000)  # type: ignore[attr-defined]
-        server.later(100)
+        server.sweep_after(100)
         await client.say(b"b" * 100_000)
         assert (await client.answer())[0] == 200
         assert len(server.bodies[0]) == 500_000
@@ -236,7 +234,7 @@ async def test_what_came_of_bodies_before_anybody_asked_is_limited() -> None:
         await until(lambda: server.admission.early_bytes == 60_000)
         await second.say(post("/later", 60_000) + b"b" * 60_000)
         assert (await second.answer())[0] == 503
-        assert server.refused == {"bodies_full": 1}
+        assert server.refusals == {"bodies_full": 1}
         server.go_on.set()
         assert (await first.answer())[0] == 200
         await until(lambda: server.admission.early_bytes == 0)
@@ -246,8 +244,8 @@ async def test_a_client_that_leaves_is_missed_by_the_request_before_its_last_one
     async with serving() as server:
         async with stranger(server.port) as client:
             await client.say(GET.replace(b"/at-once", b"/never") + GET)
-            await until(lambda: server.asked == ["/never"])
-        await until(lambda: server.left == ["/never"])
+            await until(lambda: server.requested == ["/never"])
+        await until(lambda: server.abandoned == ["/never"])
 
 
 async def test_an_early_answer_reaches_a_client_that_is_still_sending() -> None:
@@ -265,7 +263,7 @@ async def test_what_follows_an_early_answer_is_never_a_request() -> None:
         await client.answer()
         await client.say(GET * 200)
         assert await client.rest() == b""
-        assert server.asked == ["/at-once"]
+        assert server.requested == ["/at-once"]
 
 
 async def test_a_client_that_goes_on_sending_after_an_early_answer_is_cut_off() -> None:
@@ -273,7 +271,7 @@ async def test_a_client_that_goes_on_sending_after_an_early_answer_is_cut_off() 
         await client.say(post("/at-once", 50_000_000))
         await client.answer()
         await client.say(b"b" * 200_000)
-        await server.doing(waiting=0, uploading=0, answering=0)
+        await server.wait_for(waiting=0, uploading=0, answering=0)
 
 
 async def test_an_invitation_is_sent_only_once_the_body_is_wanted() -> None:
@@ -305,7 +303,7 @@ async def test_chunks_that_are_mostly_framing_are_refused(filling: bytes) -> Non
         for _ in range(400):
             await client.say(filling)
         assert (await client.answer())[0] == 400
-        assert server.refused == {"body_framing": 1}
+        assert server.refusals == {"body_framing": 1}
 
 
 async def test_trailers_are_no_headers_and_have_an_end() -> None:
@@ -319,11 +317,11 @@ async def test_trailers_are_no_headers_and_have_an_end() -> None:
         assert (await client.answer())[0] == 400
 
 
-# --- answers ----------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------
 
 
-async def unread(client: Stranger, server: Server) -> None:
-    """Ask for much and read nothing of it."""
+async def leave_unread(client: Stranger, server: Server) -> None:
+    """Request a large answer and stop reading."""
     client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
     client.reader._transport.pause_reading()  # type: ignore[attr-defined]
     await client.say(GET.replace(b"/at-once", b"/big"))
@@ -335,23 +333,23 @@ async def unread(client: Stranger, server: Server) -> None:
 
 async def test_who_does_not_read_an_answer_is_cut_off() -> None:
     async with serving() as server, stranger(server.port) as client:
-        await unread(client, server)
-        server.later(0)
-        server.later(29)
-        assert server.refused == {}
-        server.later(31)
-        await server.doing(waiting=0, answering=0)
-        assert server.refused == {"unread": 1}
+        await leave_unread(client, server)
+        server.sweep_after(0)
+        server.sweep_after(29)
+        assert server.refusals == {}
+        server.sweep_after(31)
+        await server.wait_for(waiting=0, answering=0)
+        assert server.refusals == {"unread": 1}
 
 
 async def test_who_reads_slowly_has_more_time() -> None:
     async with serving() as server, stranger(server.port) as client:
-        await unread(client, server)
-        server.later(0)
+        await leave_unread(client, server)
+        server.sweep_after(0)
         client.reader._transport.resume_reading()  # type: ignore[attr-defined]
         await client.reader.readexactly(400_000)
-        server.later(60)
-        assert server.refused == {}
+        server.sweep_after(60)
+        assert server.refusals == {}
         await client.reader.readexactly(1_000)
 
 
@@ -361,19 +359,19 @@ async def test_all_who_stopped_reading_hold_a_limited_number_of_bytes() -> None:
         stranger(server.port) as first,
         stranger(server.port) as second,
     ):
-        await unread(first, server)
-        server.later(0)
-        await unread(second, server)
+        await leave_unread(first, server)
+        server.sweep_after(0)
+        await leave_unread(second, server)
         await until(
             lambda: sum(each.transport.get_write_buffer_size() for each in server.admission) > BIG,
             what="both wait",
         )  # type: ignore[attr-defined]
-        server.later(2)
-        server.later(6)
-        assert server.refused == {}
-        server.later(8)
+        server.sweep_after(2)
+        server.sweep_after(6)
+        assert server.refusals == {}
+        server.sweep_after(8)
         await until(lambda: len(list(server.admission)) == 1, what="the first is gone")
-        assert server.refused == {"unread": 1}
+        assert server.refusals == {"unread": 1}
 
 
 async def test_pipelined_requests_are_answered_in_order_up_to_a_number() -> None:
@@ -385,9 +383,9 @@ async def test_pipelined_requests_are_answered_in_order_up_to_a_number() -> None
             b"/at-once",
         ]
         await client.say(GET * 1_000)
-        await server.doing(waiting=0, answering=0)
-        assert server.refused == {"pipelined": 1}
-        assert len(server.asked) < 30
+        await server.wait_for(waiting=0, answering=0)
+        assert server.refusals == {"pipelined": 1}
+        assert len(server.requested) < 30
 
 
 async def test_an_answer_to_head_has_no_body() -> None:
@@ -398,13 +396,13 @@ async def test_an_answer_to_head_has_no_body() -> None:
         assert (await client.answer())[2] == b"/at-once"
 
 
-# --- many -------------------------------------------------------------------------------------------
+# --- many connections -----------------------------------------------------------------------------
 
 
 async def test_half_open_connections_of_one_address_push_one_another_out() -> None:
     async with serving(per_client=3) as server, contextlib.AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(stranger(server.port)) for _ in range(8)]
-        await until(lambda: server.refused == {"dropped_for_client": 5}, what="five are dropped")
+        await until(lambda: server.refusals == {"dropped_for_client": 5}, what="five are dropped")
         async with stranger(server.port, "127.0.1.2") as resident:
             await resident.say(GET)
             assert (await resident.answer())[0] == 200
@@ -420,13 +418,13 @@ async def test_half_open_connections_of_many_addresses_push_one_another_out() ->
         async with stranger(server.port) as resident:
             await resident.say(GET)
             assert (await resident.answer())[0] == 200
-        assert server.refused["dropped_for_all"] >= 8
+        assert server.refusals["dropped_for_all"] >= 8
 
 
 async def test_an_unfinished_upload_makes_room_when_nobody_merely_waits() -> None:
     async with serving(connections=1) as server, stranger(server.port) as first:
         await first.say(post("/read", 10) + b"1")
-        await server.doing(uploading=1)
+        await server.wait_for(uploading=1)
         async with stranger(server.port, "127.0.1.2") as resident:
             await resident.say(GET)
             assert (await resident.answer())[0] == 200
@@ -436,32 +434,32 @@ async def test_an_unfinished_upload_makes_room_when_nobody_merely_waits() -> Non
 async def test_who_is_being_answered_is_never_dropped_and_proxies_find_room() -> None:
     async with serving(connections=1) as server, stranger(server.port) as first:
         await first.say(GET.replace(b"/at-once", b"/never"))
-        await server.doing(answering=1)
+        await server.wait_for(answering=1)
         async with stranger(server.port, "127.0.1.2") as second:
             status, headers, _ = await second.answer()
             assert (status, headers["retry-after"]) == (503, "5")
         async with stranger(server.port, "127.0.0.1") as proxy:
             await proxy.say(GET)
             assert (await proxy.answer())[0] == 200
-        assert server.refused == {"full": 1}
-        await server.doing(answering=1)
+        assert server.refusals == {"full": 1}
+        await server.wait_for(answering=1)
 
 
-# --- whose turn it is ---------------------------------------------------------------------------------
+# --- turns ----------------------------------------------------------------------------------------
 
 
 def get(path: str, *headers: str) -> bytes:
-    """A GET without a body."""
+    """Return a GET without a body."""
     return "\r\n".join([f"GET {path} HTTP/1.1", "Host: x", *headers, "", ""]).encode()
 
 
 @contextlib.asynccontextmanager
-async def crowded(**limits: Any) -> AsyncIterator[tuple[Server, contextlib.AsyncExitStack]]:
-    """A server with two places, both taken by requests that do not end by themselves."""
+async def full_server(**limits: Any) -> AsyncIterator[tuple[Server, contextlib.AsyncExitStack]]:
+    """Serve with two places, both taken by requests that do not end by themselves."""
     async with serving(under_way=2, **limits) as server, contextlib.AsyncExitStack() as stack:
         for _ in range(2):
             await (await stack.enter_async_context(stranger(server.port))).say(get("/later"))
-        await until(lambda: len(server.asked) == 2)
+        await until(lambda: len(server.requested) == 2)
         yield server, stack
         server.go_on.set()
 
@@ -476,18 +474,20 @@ async def crowded(**limits: Any) -> AsyncIterator[tuple[Server, contextlib.Async
     ],
 )
 async def test_what_is_urgent_passes_those_who_wait_for_their_turn(urgent: bytes) -> None:
-    async with crowded(under_way_seconds=3_600) as (server, stack):
-        third, hurried = [await stack.enter_async_context(stranger(server.port)) for _ in range(2)]
-        await third.say(get("/redaksi/masuk"))
-        await hurried.say(urgent)
-        assert (await hurried.answer())[0] == 200
-        assert "/redaksi/masuk" not in server.asked
+    async with full_server(under_way_seconds=3_600) as (server, stack):
+        routine, urgent_client = [
+            await stack.enter_async_context(stranger(server.port)) for _ in range(2)
+        ]
+        await routine.say(get("/redaksi/masuk"))
+        await urgent_client.say(urgent)
+        assert (await urgent_client.answer())[0] == 200
+        assert "/redaksi/masuk" not in server.requested
         server.go_on.set()
-        assert (await third.answer())[0] == 200
+        assert (await routine.answer())[0] == 200
 
 
 async def test_a_request_that_takes_long_no_longer_keeps_a_place() -> None:
-    async with crowded(under_way_seconds=0.01) as (server, stack):
+    async with full_server(under_way_seconds=0.01) as (server, stack):
         third = await stack.enter_async_context(stranger(server.port))
         await third.say(get("/at-once"))
         assert (await third.answer())[0] == 200
@@ -501,7 +501,7 @@ async def test_a_request_that_waits_for_its_body_keeps_no_place() -> None:
         stranger(server.port) as other,
     ):
         await slow.say(post("/read", 10))
-        await server.doing(uploading=1)
+        await server.wait_for(uploading=1)
         await other.say(GET)
         assert (await other.answer())[0] == 200
         await slow.say(b"x" * 10)

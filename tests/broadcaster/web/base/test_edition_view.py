@@ -1,4 +1,4 @@
-"""How an edition stands, and what changed from one to the next."""
+"""The standing of an edition, and what differs between two."""
 
 import re
 import time
@@ -29,7 +29,7 @@ from support import samples
         (samples.withdrawal(), samples.WATER_BACK_LATE + timedelta(days=9), "withdrawn"),
     ],
 )
-def test_an_edition_stands_in_one_of_five_ways(
+def test_an_edition_has_one_of_five_standings(
     edition: Edition, at: datetime, expected: str
 ) -> None:
     assert standing(edition, at) == expected
@@ -85,21 +85,21 @@ def test_a_lead_is_shown_unless_the_text_begins_with_it() -> None:
         summary="Air mati. Tampung air.",
         body="Air mati.\n\nTampung air.",
     )
-    shown = [
-        view(item, now=samples.NOW, lang="id", base_url="https://x").lead
-        for item in (samples.notice(wordings={"id": words}), samples.notice())
+    leads = [
+        view(edition, now=samples.NOW, lang="id", base_url="https://x").lead
+        for edition in (samples.notice(wordings={"id": words}), samples.notice())
     ]
-    assert shown == ["", samples.notice().wording("id").summary]
+    assert leads == ["", samples.notice().wording("id").summary]
 
 
 def test_a_view_says_which_language_its_words_are_in() -> None:
     edition = samples.notice()
-    only = samples.notice(wordings={"id": edition.wordings["id"]})
-    shown = [
+    indonesian = samples.notice(wordings={"id": edition.wordings["id"]})
+    languages = [
         view(item, now=samples.NOW, lang="en", base_url="https://x").lang
-        for item in (edition, only)
+        for item in (edition, indonesian)
     ]
-    assert shown == ["en", "id"]
+    assert languages == ["en", "id"]
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,15 @@ def test_a_link_to_a_path_of_our_own_leads_there_from_any_copy_of_the_page() -> 
     words = msgspec.structs.replace(
         samples.notice().wording("id"), body="[denah](/media/denah_1.pdf)"
     )
-    shown = view(
+    edition_view = view(
         samples.notice(wordings={"id": words}),
         now=samples.NOW,
         lang="id",
         base_url="https://info.cimahi.example",
     )
     assert (
-        shown.edition.wording("id").body == "[denah](https://info.cimahi.example/media/denah_1.pdf)"
+        edition_view.edition.wording("id").body
+        == "[denah](https://info.cimahi.example/media/denah_1.pdf)"
     )
 
 
@@ -213,16 +214,16 @@ def test_no_two_texts_are_slow_to_compare(old: str, new: str) -> None:
 def test_areas_and_times_are_compared_as_people_read_them() -> None:
     before = samples.notice()
     after = msgspec.structs.replace(before, areas=(samples.CIBABAT,), expires=None)
-    changed = {change.field: str(change.marked) for change in differences(before, after, "id")}
-    assert changed.keys() == {"areas", "span"}
-    assert "<del>" in changed["areas"]
-    assert "Pasirkaliki" in changed["areas"]
+    changes = {change.field: str(change.marked) for change in differences(before, after, "id")}
+    assert changes.keys() == {"areas", "span"}
+    assert "<del>" in changes["areas"]
+    assert "Pasirkaliki" in changes["areas"]
 
 
 def test_words_are_compared_in_one_language() -> None:
     before, after = samples.notice(), samples.correction()
-    only = msgspec.structs.replace(after, wordings={"id": after.wordings["id"]})
-    assert "Air PDAM mati" in str(differences(before, only, "en")[0].marked)
+    indonesian = msgspec.structs.replace(after, wordings={"id": after.wordings["id"]})
+    assert "Air PDAM mati" in str(differences(before, indonesian, "en")[0].marked)
     assert "No tap water" in str(differences(before, after, "en")[0].marked)
 
 

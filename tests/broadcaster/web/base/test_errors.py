@@ -1,6 +1,4 @@
-"""When something is wrong: words for people, problem details for programs, and nothing of our
-insides for either.
-"""
+"""Error answers: words for people, problem details for programs, and our internals for neither."""
 
 import asyncio
 import json
@@ -17,7 +15,7 @@ from support.waiting import until
 
 @pytest.fixture
 def log() -> Iterator[list[structlog.typing.EventDict]]:
-    """What is logged meanwhile."""
+    """Capture what is logged during a test."""
     with structlog.testing.capture_logs() as captured:
         yield captured
 
@@ -55,7 +53,7 @@ async def test_a_wrong_method_under_api_is_a_problem_too(site: Running) -> None:
 
 
 async def break_database(site: Running) -> None:
-    """Take away the table of editions."""
+    """Rename the table of editions, so that reading it fails."""
     await site.app.database.write(
         lambda connection: connection.execute(text("ALTER TABLE edition RENAME TO edition_gone"))
     )
@@ -99,9 +97,9 @@ async def test_the_log_names_routes_never_tokens_addresses_or_queries(
         ("GET", "/cek", 200),
         ("GET", "-", 404),
     ]
-    everything = json.dumps(log, default=str)
+    logged = json.dumps(log, default=str)
     for secret in (token, "rahasia", "CMH-2222-22", "127.0.0.1"):
-        assert secret not in everything
+        assert secret not in logged
 
 
 async def test_someone_who_leaves_in_mid_request_is_no_failure(

@@ -1,4 +1,4 @@
-"""Kept bytes: tags, gzip, dates."""
+"""Cached responses: tags, gzip, dates."""
 
 import gzip
 from datetime import UTC, datetime, timedelta, timezone
@@ -22,8 +22,8 @@ TEXT = b"Air PDAM mati di Cibabat. " * 100
 MOMENT = datetime(2026, 11, 25, 7, 43, 12, 345678, tzinfo=timezone(timedelta(hours=7)))
 
 
-def asked(method: str = "GET", **headers: str) -> Request:
-    """A request with these headers."""
+def build_request(method: str = "GET", **headers: str) -> Request:
+    """Build a request with these headers."""
     raw = [
         (name.replace("_", "-").lower().encode(), value.encode()) for name, value in headers.items()
     ]
@@ -32,9 +32,9 @@ def asked(method: str = "GET", **headers: str) -> Request:
     )
 
 
-def served(kept: CachedResponse, request: Request, now: datetime | None = None) -> Response:
-    """The answer to it."""
-    return serve(request, kept, cache_control="public, max-age=60", now=now)
+def serve_cached(cached: CachedResponse, request: Request, now: datetime | None = None) -> Response:
+    """Serve the cached response with a max-age of a minute."""
+    return serve(request, cached, cache_control="public, max-age=60", now=now)
 
 
 def test_the_tag_is_a_hash_of_the_bytes_alone() -> None:
@@ -87,7 +87,9 @@ def test_a_few_bytes_are_not_worth_packing() -> None:
     ],
 )
 def test_only_who_takes_gzip_gets_it(accepted: str, packed: bool) -> None:
-    response = served(prepare(TEXT, media_type="text/plain"), asked(accept_encoding=accepted))
+    response = serve_cached(
+        prepare(TEXT, media_type="text/plain"), build_request(accept_encoding=accepted)
+    )
     assert (response.headers.get("content-encoding") == "gzip") is packed
     assert (gzip.decompress(bytes(response.body)) if packed else response.body) == TEXT
 
@@ -111,8 +113,8 @@ def test_only_who_takes_gzip_gets_it(accepted: str, packed: bool) -> None:
     ],
 )
 def test_a_known_tag_is_answered_without_a_body(known: str, status: int) -> None:
-    kept = prepare(TEXT, media_type="text/plain")
-    response = served(kept, asked(if_none_match=known.format(tag=kept.tag)))
+    cached = prepare(TEXT, media_type="text/plain")
+    response = serve_cached(cached, build_request(if_none_match=known.format(tag=cached.tag)))
     assert response.status_code == status
     if status == 304:
         assert response.body == b""
@@ -120,12 +122,12 @@ def test_a_known_tag_is_answered_without_a_body(known: str, status: int) -> None
 
 
 def test_tags_in_several_headers_are_one_list() -> None:
-    kept = prepare(TEXT, media_type="text/plain")
-    headers = [(b"if-none-match", b'"a"'), (b"if-none-match", f'"{kept.tag}"'.encode())]
+    cached = prepare(TEXT, media_type="text/plain")
+    headers = [(b"if-none-match", b'"a"'), (b"if-none-match", f'"{cached.tag}"'.encode())]
     request = Request(
         {"type": "http", "method": "HEAD", "path": "/", "query_string": b"", "headers": headers}
     )
-    assert served(kept, request).status_code == 304
+    assert serve_cached(cached, request).status_code == 304
 
 
 LATER = MOMENT + timedelta(hours=1)
@@ -153,19 +155,24 @@ LATER = MOMENT + timedelta(hours=1)
     ],
 )
 def test_a_date_counts_from_a_minute_after_the_change_until_now(since: str, status: int) -> None:
-    kept = prepare(TEXT, media_type="text/plain", updated=MOMENT)
+    cached = prepare(TEXT, media_type="text/plain", updated=MOMENT)
     for method in ("GET", "HEAD"):
-        assert served(kept, asked(method, if_modified_since=since), LATER).status_code == status
+        assert (
+            serve_cached(cached, build_request(method, if_modified_since=since), LATER).status_code
+            == status
+        )
 
 
 def test_a_document_bears_a_date_only_once_no_other_state_can_bear_the_same() -> None:
-    kept = prepare(TEXT, media_type="text/plain", updated=MOMENT)
+    cached = prepare(TEXT, media_type="text/plain", updated=MOMENT)
     for seconds in (0, 1, 60):
         assert (
             "last-modified"
-            not in served(kept, asked(), MOMENT + timedelta(seconds=seconds)).headers
+            not in serve_cached(
+                cached, build_request(), MOMENT + timedelta(seconds=seconds)
+            ).headers
         )
-    settled = served(kept, asked(), MOMENT + timedelta(seconds=61))
+    settled = serve_cached(cached, build_request(), MOMENT + timedelta(seconds=61))
     assert settled.headers["last-modified"] == "Wed, 25 Nov 2026 00:44:13 GMT"
 
 
@@ -176,44 +183,45 @@ def test_a_document_bears_a_date_only_once_no_other_state_can_bear_the_same() ->
     st.integers(-30, 30),
 )
 def test_no_date_ever_hides_what_a_reader_has_not_seen(
-    publications: list[tuple[float, float]], first: float, wait: float, off: int
+    publications: list[tuple[float, float]], first: float, wait: float, skew: int
 ) -> None:
-    # published at, and how much later it showed; the reader sends the date it was given, else its own clock's
+    # each publication is a time and the delay until it shows; a reader sends the date it was given,
+    # or that of its own clock
     def state(at: float) -> CachedResponse:
         seen = [start for start, delay in publications if start + delay <= at]
         updated = MOMENT + timedelta(seconds=max(seen)) if seen else None
         return prepare(repr(sorted(seen)).encode(), media_type="text/plain", updated=updated)
 
     read_at, asked_at = MOMENT + timedelta(seconds=first), MOMENT + timedelta(seconds=first + wait)
-    one, other = state(first), state(first + wait)
-    clock = format_datetime((read_at + timedelta(seconds=off)).astimezone(UTC), usegmt=True)
-    since = served(one, asked(), read_at).headers.get("last-modified", clock)
-    answer = served(other, asked(if_modified_since=since), asked_at)
-    assert answer.status_code == 200 or one.body == other.body
+    before, after = state(first), state(first + wait)
+    clock = format_datetime((read_at + timedelta(seconds=skew)).astimezone(UTC), usegmt=True)
+    since = serve_cached(before, build_request(), read_at).headers.get("last-modified", clock)
+    answer = serve_cached(after, build_request(if_modified_since=since), asked_at)
+    assert answer.status_code == 200 or before.body == after.body
 
 
 @hypothesis.given(st.text(st.characters(max_codepoint=255), max_size=60))
 def test_no_header_of_a_stranger_breaks_an_answer(text: str) -> None:
-    kept = prepare(TEXT, media_type="text/plain", updated=MOMENT)
+    cached = prepare(TEXT, media_type="text/plain", updated=MOMENT)
     for name in (b"if-none-match", b"if-modified-since", b"accept-encoding"):
         headers = [(name, text.encode("latin-1"))]
         request = Request(
             {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
         )
-        assert served(kept, request, LATER).status_code in {200, 304}
+        assert serve_cached(cached, request, LATER).status_code in {200, 304}
 
 
 def test_an_error_page_is_never_answered_with_304() -> None:
-    kept = prepare(TEXT, media_type="text/html")
-    response = serve(asked(if_none_match="*"), kept, cache_control="no-store", status=404)
+    cached = prepare(TEXT, media_type="text/html")
+    response = serve(build_request(if_none_match="*"), cached, cache_control="no-store", status=404)
     assert response.status_code == 404
 
 
 def test_a_documents_own_headers_stand() -> None:
-    kept = prepare(
+    cached = prepare(
         TEXT, media_type="text/plain", headers={"Cache-Control": "no-cache", "X-Own": "1"}
     )
-    response = served(kept, asked())
+    response = serve_cached(cached, build_request())
     assert response.headers["cache-control"] == "no-cache"
     assert response.headers["x-own"] == "1"
 
@@ -225,10 +233,10 @@ def test_a_cache_never_holds_more_bytes_or_entries_than_it_may(puts: list[tuple[
     for key, size in puts:
         cache.put(key, size, size)
         sizes[key] = size
-        held = {key: kept for key in sizes if (kept := cache.get(key)) is not None}
-        assert len(held) == len(cache) <= 10
-        assert all(sizes[key] == kept for key, kept in held.items())
-        assert sum(held.values()) == cache.used <= 100_000
+        cached = {key: value for key in sizes if (value := cache.get(key)) is not None}
+        assert len(cached) == len(cache) <= 10
+        assert all(sizes[key] == value for key, value in cached.items())
+        assert sum(cached.values()) == cache.used <= 100_000
 
 
 def test_the_entries_asked_for_last_stay() -> None:
@@ -249,6 +257,6 @@ def test_what_is_larger_than_the_cache_is_not_kept_nor_is_what_it_replaces() -> 
 
 
 def test_a_body_counts_with_its_gzip_and_what_goes_with_it() -> None:
-    kept = prepare(TEXT, media_type="text/plain")
-    assert kept.packed is not None
-    assert kept.size == len(TEXT) + len(kept.packed) + ENTRY_BYTES
+    cached = prepare(TEXT, media_type="text/plain")
+    assert cached.packed is not None
+    assert cached.size == len(TEXT) + len(cached.packed) + ENTRY_BYTES

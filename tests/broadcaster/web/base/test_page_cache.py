@@ -1,6 +1,4 @@
-"""The same page for many at once: rendered once a second, and never older than that or than a
-publication.
-"""
+"""The page cache: many visitors cost one rendering a second, and a publication a new one."""
 
 import asyncio
 import random
@@ -25,14 +23,14 @@ from broadcaster.web.base.token_bucket import Buckets
 from support.browsing import Running
 
 
-class Counting:
-    """A page that counts how often it was rendered."""
+class CountingPage:
+    """A page that counts its renderings."""
 
     def __init__(self) -> None:
         self.rendered = 0
 
     async def __call__(self, request: Request) -> Response:
-        """Render it, slowly."""
+        """Render the page, slowly."""
         self.rendered += 1
         await asyncio.sleep(0.01)
         return pages.page(request, "privacy.html")
@@ -40,19 +38,19 @@ class Counting:
 
 @pytest.fixture
 def state(site: Running) -> SimpleNamespace:
-    """What create_web keeps for requests."""
+    """Return the state that create_web keeps for requests."""
     return SimpleNamespace(app=site.app, limits=RateLimits(), page_cache=PageCache())
 
 
-def words(_app: App, query: Mapping[str, str]) -> Mapping[str, str]:
-    """The query of a page that knows a search."""
+def search_query(_app: App, query: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the part of a query that a page with a search knows."""
     return {"kata": query["kata"]} if "kata" in query else {}
 
 
-def asked(
+def build_request(
     state: SimpleNamespace, path: str = "/privasi", query: str = "", cookie: str = ""
 ) -> Request:
-    """A visitor's request."""
+    """Build a visitor's request."""
     scope = {
         "type": "http",
         "method": "GET",
@@ -66,8 +64,8 @@ def asked(
 
 
 async def test_a_thousand_visitors_cost_one_rendering(state: SimpleNamespace) -> None:
-    page = Counting()
-    answers = await asyncio.gather(*(shared(page)(asked(state)) for _ in range(1000)))
+    page = CountingPage()
+    answers = await asyncio.gather(*(shared(page)(build_request(state)) for _ in range(1000)))
     assert page.rendered == 1
     assert {(answer.status_code, bytes(answer.body)) for answer in answers} == {
         (200, bytes(answers[0].body))
@@ -77,26 +75,30 @@ async def test_a_thousand_visitors_cost_one_rendering(state: SimpleNamespace) ->
 async def test_each_second_and_each_publication_is_rendered_anew(
     site: Running, state: SimpleNamespace
 ) -> None:
-    page = Counting()
+    page = CountingPage()
     for _ in range(2):
-        await shared(page)(asked(state))
+        await shared(page)(build_request(state))
     assert page.rendered == 1
     site.clock.now += timedelta(seconds=1)
-    await shared(page)(asked(state))
+    await shared(page)(build_request(state))
     assert page.rendered == 2
     await site.publish()
-    await shared(page)(asked(state))
+    await shared(page)(build_request(state))
     assert page.rendered == 3
 
 
 async def test_languages_and_filters_are_kept_apart(state: SimpleNamespace) -> None:
-    page = Counting()
+    page = CountingPage()
     texts = set()
     for query, cookie in (("", ""), ("", "bahasa=en"), ("kata=x", ""), ("kata=y", "")):
         for _ in range(2):
             texts.add(
                 bytes(
-                    (await shared(page, query=words)(asked(state, query=query, cookie=cookie))).body
+                    (
+                        await shared(page, query=search_query)(
+                            build_request(state, query=query, cookie=cookie)
+                        )
+                    ).body
                 )
             )
     assert page.rendered == 4
@@ -106,9 +108,9 @@ async def test_languages_and_filters_are_kept_apart(state: SimpleNamespace) -> N
 async def test_choosing_a_language_costs_no_rendering_and_nobody_else_keeps_the_answer(
     state: SimpleNamespace,
 ) -> None:
-    page = Counting()
-    plain = await shared(page)(asked(state, cookie="bahasa=en"))
-    chosen = [await shared(page)(asked(state, query="bahasa=en")) for _ in range(3)]
+    page = CountingPage()
+    plain = await shared(page)(build_request(state, cookie="bahasa=en"))
+    chosen = [await shared(page)(build_request(state, query="bahasa=en")) for _ in range(3)]
     assert page.rendered == 1
     assert {bytes(answer.body) for answer in chosen} == {bytes(plain.body)}
     assert {answer.headers["cache-control"] for answer in chosen} == {"no-store"}
@@ -117,17 +119,17 @@ async def test_choosing_a_language_costs_no_rendering_and_nobody_else_keeps_the_
     assert "set-cookie" not in plain.headers
 
 
-async def test_whatever_stands_in_a_query_the_page_is_rendered_once_a_language(
+async def test_whatever_a_query_holds_the_page_is_rendered_once_per_language(
     state: SimpleNamespace,
 ) -> None:
-    page, dice = Counting(), random.Random(7)
+    page, dice = CountingPage(), random.Random(7)
     letters = "abcé&=;%+#?/\\ \x00\u202e\u3164語😀[]'\"<>"
     for _ in range(400):
         text = "".join(dice.choices(letters, k=dice.choice([0, 1, 5, 100, 2_000])))
         name = dice.choice(["x", "utm_source", "kata", "kode", "halaman", "bahasa", text])
         lang = dice.choice(["", "bahasa=en&", "bahasa=id&", "bahasa=xx&"])
         await shared(page)(
-            asked(
+            build_request(
                 state, query=lang + dice.choice([urlencode({name: text}), quote(text, safe="&=;")])
             )
         )
@@ -137,19 +139,21 @@ async def test_whatever_stands_in_a_query_the_page_is_rendered_once_a_language(
 async def test_a_query_longer_than_any_that_means_something_is_refused(
     state: SimpleNamespace,
 ) -> None:
-    page = Counting()
-    with pytest.raises(HTTPException) as refused:
-        await shared(page, query=words)(asked(state, query="kata=" + "x" * QUERY_BYTES))
-    assert refused.value.status_code == 400
+    page = CountingPage()
+    with pytest.raises(HTTPException) as error:
+        await shared(page, query=search_query)(
+            build_request(state, query="kata=" + "x" * QUERY_BYTES)
+        )
+    assert error.value.status_code == 400
     assert page.rendered == 0
 
 
 async def test_the_memory_does_not_grow_with_what_is_asked(state: SimpleNamespace) -> None:
     state.limits = RateLimits(chosen=Buckets(burst=10_000, per_second=1))
-    page = Counting()
-    await shared(page)(asked(state))
+    page = CountingPage()
+    await shared(page)(build_request(state))
     for number in range(PAGES + 20):
-        await shared(page, query=words)(asked(state, query=f"kata={number}"))
+        await shared(page, query=search_query)(build_request(state, query=f"kata={number}"))
     assert len(state.page_cache.chosen) == PAGES
     assert len(state.page_cache.common) == 1
     assert state.page_cache.chosen.used <= BYTES
@@ -161,21 +165,22 @@ async def test_a_missing_page_is_not_remembered(site: Running) -> None:
 
 
 async def test_searching_never_keeps_readers_waiting(state: SimpleNamespace) -> None:
-    goes_on = asyncio.Event()
+    release = asyncio.Event()
 
     async def search(request: Request) -> Response:
-        await goes_on.wait()
+        await release.wait()
         return pages.page(request, "privacy.html")
 
-    page = Counting()
+    page = CountingPage()
     state.limits = RateLimits(chosen=Buckets(burst=10_000, per_second=1))
-    show = shared(search, query=words)
+    show = shared(search, query=search_query)
     searches = [
-        asyncio.create_task(show(asked(state, query=f"kata={number}"))) for number in range(200)
+        asyncio.create_task(show(build_request(state, query=f"kata={number}")))
+        for number in range(200)
     ]
-    await shared(page)(asked(state))
+    await shared(page)(build_request(state))
     assert page.rendered == 1
-    goes_on.set()
+    release.set()
     answers = await asyncio.gather(*searches, return_exceptions=True)
     statuses = Counter(
         answer.status_code for answer in answers if isinstance(answer, Response | HTTPException)
@@ -186,27 +191,30 @@ async def test_searching_never_keeps_readers_waiting(state: SimpleNamespace) -> 
 async def test_many_who_search_for_the_same_cost_one_rendering_and_nobody_is_refused(
     state: SimpleNamespace,
 ) -> None:
-    page = Counting()
+    page = CountingPage()
     answers = await asyncio.gather(
-        *(shared(page, query=words)(asked(state, query="kata=banjir")) for _ in range(500))
+        *(
+            shared(page, query=search_query)(build_request(state, query="kata=banjir"))
+            for _ in range(500)
+        )
     )
     assert page.rendered == 1
     assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_who_has_ever_other_pages_made_must_soon_wait_and_reads_on(
+async def test_who_asks_for_ever_new_pages_must_soon_wait_and_reads_on(
     state: SimpleNamespace,
 ) -> None:
     state.limits = RateLimits(chosen=Buckets(burst=3, per_second=0.001))
-    page = Counting()
-    show = shared(page, query=words)
+    page = CountingPage()
+    show = shared(page, query=search_query)
     for number in range(3):
-        assert (await show(asked(state, query=f"kata={number}"))).status_code == 200
-    with pytest.raises(HTTPException) as refused:
-        await show(asked(state, query="kata=3"))
-    assert refused.value.status_code == 429
-    assert int((refused.value.headers or {})["Retry-After"]) >= 1
-    assert (await show(asked(state, query="kata=2"))).status_code == 200, (
+        assert (await show(build_request(state, query=f"kata={number}"))).status_code == 200
+    with pytest.raises(HTTPException) as error:
+        await show(build_request(state, query="kata=3"))
+    assert error.value.status_code == 429
+    assert int((error.value.headers or {})["Retry-After"]) >= 1
+    assert (await show(build_request(state, query="kata=2"))).status_code == 200, (
         "what is there already costs nothing"
     )
-    assert (await show(asked(state))).status_code == 200
+    assert (await show(build_request(state))).status_code == 200

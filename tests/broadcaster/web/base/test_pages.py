@@ -1,4 +1,4 @@
-"""What all pages share: language, caching, one visitor's answers never kept for another."""
+"""Rules of all pages: language, caching, and one visitor's answers never kept for another."""
 
 import re
 

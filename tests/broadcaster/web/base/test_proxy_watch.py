@@ -1,15 +1,14 @@
-"""A proxy that is not believed, or that names nobody, makes all visitors one: said in the log and
-by doctor, never a flood.
+"""Warnings of a proxy that is not trusted or names no client: in the log and by doctor, without a
+flood.
 """
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import structlog
 
@@ -17,6 +16,7 @@ from broadcaster.runtime import proxies
 from broadcaster.runtime.proxies import INTERNET, peer_of
 from broadcaster.store.staff_tables import proxy_sighting
 from support.browsing import Running, running
+from support.peers import from_address
 from support.sending import table
 from support.waiting import until
 
@@ -24,43 +24,32 @@ HOST = "info.cimahi.example"
 
 
 @contextmanager
-def logged() -> Iterator[list[dict[str, Any]]]:
-    """What is logged within."""
+def captured_log() -> Iterator[list[dict[str, Any]]]:
+    """Capture what is logged within the block."""
     with structlog.testing.capture_logs() as entries:
         yield entries  # type: ignore[misc]  # the log's own mappings
 
 
-@asynccontextmanager
-async def from_address(site: Running, address: str) -> AsyncIterator[Running]:
-    """The site as a peer at another address reaches it."""
-    connector = aiohttp.TCPConnector(local_addr=(address, 0))
-    jar = aiohttp.DummyCookieJar()
-    async with aiohttp.ClientSession(
-        connector=connector, cookie_jar=jar, auto_decompress=False
-    ) as session:
-        yield Running(url=site.url, app=site.app, clock=site.clock, session=session)
-
-
 async def doctor(site: Running) -> list[tuple[str, str]]:
-    """What doctor says of proxies, all of it red."""
-    found = [finding async for finding in proxies.findings(site.app.settings)]
-    assert all(finding.ok is False for finding in found)
-    return [(finding.what, finding.mend) for finding in found]
+    """Return what doctor reports of proxies; every finding is red."""
+    findings = [finding async for finding in proxies.findings(site.app.settings)]
+    assert all(finding.ok is False for finding in findings)
+    return [(finding.what, finding.mend) for finding in findings]
 
 
 @pytest.fixture
 async def site(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Running]:
-    """The site as residents see it, at the real time: doctor is another process."""
+    """Serve the site at the real time: doctor is another process."""
     async with running(sqlite_url, tmp_path) as started:
         started.clock.now = datetime.now(UTC)
         yield started
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
-async def test_a_proxy_that_is_not_trusted_is_said_in_the_log_and_by_doctor(
+async def test_a_proxy_that_is_not_trusted_is_reported_in_the_log_and_by_doctor(
     site: Running, header: str
 ) -> None:
-    with logged() as entries:
+    with captured_log() as entries:
         async with from_address(site, "127.0.0.66") as proxy:
             for number in range(5):
                 assert (
@@ -72,26 +61,28 @@ async def test_a_proxy_that_is_not_trusted_is_said_in_the_log_and_by_doctor(
         "once, not for each request"
     )
     assert "203.0.113" not in json.dumps(entries)
-    ((what, mend),) = await doctor(site)
-    assert "127.0.0.66 mengirim X-Forwarded-For tetapi tidak dipercaya" in what
-    assert "atau seseorang mengirim tajuk itu sendiri" in what
-    assert "tambahkan 127.0.0.66 ke BROADCASTER_TRUSTED_PROXIES" in mend
+    ((problem, remedy),) = await doctor(site)
+    assert "127.0.0.66 mengirim X-Forwarded-For tetapi tidak dipercaya" in problem
+    assert "atau seseorang mengirim tajuk itu sendiri" in problem
+    assert "tambahkan 127.0.0.66 ke BROADCASTER_TRUSTED_PROXIES" in remedy
 
 
-async def test_it_is_logged_once_an_hour_and_doctor_forgets_what_was_mended(site: Running) -> None:
-    with logged() as entries:
+async def test_it_is_logged_once_an_hour_and_doctor_forgets_what_was_repaired(
+    site: Running,
+) -> None:
+    with captured_log() as entries:
         async with from_address(site, "127.0.0.66") as proxy:
             for _ in range(4):
                 await proxy.ask("/healthz", headers={"X-Forwarded-For": "203.0.113.7"})
                 site.clock.now += timedelta(minutes=25)
     assert [entry["event"] for entry in entries].count("proxy_untrusted") == 2
     await until(lambda: table(site.app, proxy_sighting))
-    mended = site.app.settings.model_copy(update={"trusted_proxies": ("127.0.0.0/24",)})
-    assert [finding async for finding in proxies.findings(mended)] == []
+    settings = site.app.settings.model_copy(update={"trusted_proxies": ("127.0.0.0/24",)})
+    assert [finding async for finding in proxies.findings(settings)] == []
 
 
 async def test_a_trusted_proxy_that_names_its_client_is_as_it_should_be(site: Running) -> None:
-    with logged() as entries:
+    with captured_log() as entries:
         assert (
             await site.ask("/healthz", headers={"X-Forwarded-For": "203.0.113.7"})
         ).status == 200
@@ -101,7 +92,7 @@ async def test_a_trusted_proxy_that_names_its_client_is_as_it_should_be(site: Ru
     assert await doctor(site) == []
 
 
-async def test_a_trusted_proxy_that_names_nobody_is_said_too_and_a_probe_from_this_machine_is_none(
+async def test_a_trusted_proxy_that_names_nobody_is_reported_too_and_a_local_probe_is_not(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     async with running(sqlite_url, tmp_path, BROADCASTER_BASE_URL=f"https://{HOST}") as site:
@@ -111,12 +102,12 @@ async def test_a_trusted_proxy_that_names_nobody_is_said_too_and_a_probe_from_th
         assert await doctor(site) == []
         await site.ask("/healthz", headers={"Host": HOST, "X-Real-IP": "203.0.113.7"})
         await until(lambda: table(site.app, proxy_sighting))
-        ((what, mend),) = await doctor(site)
-        assert what.startswith("Proksi 127.0.0.1 tidak mengirim X-Forwarded-For")
-        assert mend == "Setel proksi itu agar mengirim X-Forwarded-For."
+        ((problem, remedy),) = await doctor(site)
+        assert problem.startswith("Proksi 127.0.0.1 tidak mengirim X-Forwarded-For")
+        assert remedy == "Setel proksi itu agar mengirim X-Forwarded-For."
 
 
-async def test_many_peers_are_told_apart_up_to_a_bound(site: Running) -> None:
+async def test_many_peers_are_distinguished_up_to_a_bound(site: Running) -> None:
     for number in range(20):
         async with from_address(site, f"127.0.1.{number + 1}") as peer:
             await peer.ask("/healthz", headers={"X-Forwarded-For": "203.0.113.7"})
@@ -134,5 +125,5 @@ async def test_many_peers_are_told_apart_up_to_a_bound(site: Running) -> None:
         ("unix:", INTERNET),
     ],
 )
-def test_whose_public_address_it_is_stands_nowhere(address: str, name: str) -> None:
+def test_public_addresses_are_never_recorded(address: str, name: str) -> None:
     assert peer_of(address) == name

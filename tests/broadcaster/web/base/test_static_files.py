@@ -1,4 +1,4 @@
-"""Our own files: for ever under a hashed name, revalidated under the plain one, and nothing else."""
+"""Our own files: for ever under a hashed name, revalidated under the plain one, and no others."""
 
 import re
 
@@ -22,8 +22,8 @@ SHEETS = sorted(
 
 
 @pytest.mark.parametrize("name", SHEETS)
-def test_our_font_makes_no_other_signs_of_what_is_written(name: str) -> None:
-    """Its contextual alternates show "5xx" as "5×x"."""
+def test_our_font_replaces_no_characters(name: str) -> None:
+    """Its contextual alternates would show "5xx" as "5×x"."""
     sheet = (static_files.FOLDER / name).read_text(encoding="utf-8")
     assert re.search(r"body \{[^}]*font-variant-ligatures: no-contextual", sheet)
 
@@ -97,7 +97,7 @@ def test_colours_stand_in_one_file_only() -> None:
 
 
 def luminance(colour: str) -> float:
-    """Relative luminance by WCAG 2."""
+    """Return the relative luminance of a colour by WCAG 2."""
     digits = colour.removeprefix("#")
     digits = "".join(c * 2 for c in digits) if len(digits) == 3 else digits
     channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]

@@ -14,13 +14,13 @@ class Seconds:
     now: float = 1000.0
 
     def __call__(self) -> float:
-        """The time that was set."""
+        """Return the time that was set."""
         return self.now
 
 
 @pytest.fixture
 def clock() -> Seconds:
-    """A standing clock."""
+    """Return a clock that stands still."""
     return Seconds()
 
 

@@ -1,4 +1,4 @@
-"""What machines ask: alive, ready, figures."""
+"""Addresses for machines: alive, ready, figures."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ from support.browsing import Running, running
 
 @pytest.fixture
 def migrated(tmp_path: Path) -> str:
-    """URL of a SQLite file brought to this version by the migrations."""
+    """Return the URL of a SQLite file that the migrations brought to this version."""
     url = f"sqlite:///{tmp_path / 'migrated.db'}"
     migrate(url)
     return url
@@ -72,7 +72,7 @@ async def test_not_ready_once_the_database_is_gone(migrated: str, tmp_path: Path
 
 
 def figures_of(exposition: str) -> dict[str, float]:
-    """Every sample of a scrape by its name and labels."""
+    """Return every sample of a scrape by its name and labels."""
     lines = [line for line in exposition.splitlines() if line and not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
@@ -103,14 +103,14 @@ async def test_figures_are_in_prometheus_format_and_count_the_ledger(site: Runni
     answer = await site.ask("/metrics")
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=")
-    found = figures_of(answer.text)
-    assert found['siaran_deliveries{channel="email",state="pending"}'] == 3
-    assert found['siaran_deliveries{channel="email",state="sent"}'] == 5
-    assert found['siaran_possible_duplicates{channel="email"}'] == 2
-    assert found['siaran_lag_seconds{lane="routine"}'] == 60 * 60
-    assert found['siaran_lag_seconds{lane="emergency"}'] == 0
-    assert found['siaran_rings_waiting{lane="routine"}'] == 0
-    assert any(name.startswith("siaran_build_info{") for name in found)
+    figures = figures_of(answer.text)
+    assert figures['siaran_deliveries{channel="email",state="pending"}'] == 3
+    assert figures['siaran_deliveries{channel="email",state="sent"}'] == 5
+    assert figures['siaran_possible_duplicates{channel="email"}'] == 2
+    assert figures['siaran_lag_seconds{lane="routine"}'] == 60 * 60
+    assert figures['siaran_lag_seconds{lane="emergency"}'] == 0
+    assert figures['siaran_rings_waiting{lane="routine"}'] == 0
+    assert any(name.startswith("siaran_build_info{") for name in figures)
 
 
 async def test_what_holds_the_sending_up_is_a_figure(site: Running) -> None:
@@ -126,20 +126,20 @@ async def test_what_holds_the_sending_up_is_a_figure(site: Running) -> None:
         connection.execute(insert(channel_state).values(channel="telegram", paused_until=paused))
 
     await site.app.database.write(trouble)
-    found = figures_of((await site.ask("/metrics")).text)
-    assert found['siaran_channel_halted{channel="email"}'] == 1
-    assert found['siaran_runs_paused{channel="email"}'] == 1
-    assert found['siaran_held_suppressions{channel="email"}'] == 1
-    assert found['siaran_channel_paused_seconds{channel="telegram"}'] == 30
+    figures = figures_of((await site.ask("/metrics")).text)
+    assert figures['siaran_channel_halted{channel="email"}'] == 1
+    assert figures['siaran_runs_paused{channel="email"}'] == 1
+    assert figures['siaran_held_suppressions{channel="email"}'] == 1
+    assert figures['siaran_channel_paused_seconds{channel="telegram"}'] == 30
 
 
 async def test_what_waits_in_the_inbox_is_a_figure_by_kind_with_the_age_of_the_oldest(
     site: Running,
 ) -> None:
-    nothing = figures_of((await site.ask("/metrics")).text)
+    empty = figures_of((await site.ask("/metrics")).text)
     for kind in ("stops", "words", "statuses", "postponed", "unmatched"):
-        assert nothing[f'siaran_inbox_waiting{{kind="{kind}"}}'] == 0
-        assert nothing[f'siaran_inbox_oldest_seconds{{kind="{kind}"}}'] == 0
+        assert empty[f'siaran_inbox_waiting{{kind="{kind}"}}'] == 0
+        assert empty[f'siaran_inbox_oldest_seconds{{kind="{kind}"}}'] == 0
     foreign = StatusEvent(dedupe="s", provider_id="nobody's", state="sent", at=site.clock.now)
     await inbox.accept(site.app, "whatsapp", [foreign, replace(foreign, dedupe="t")])
     site.clock.now += timedelta(seconds=30)
@@ -147,9 +147,9 @@ async def test_what_waits_in_the_inbox_is_a_figure_by_kind_with_the_age_of_the_o
         site.app, "whatsapp", [InboundEvent(dedupe="m", address="6281200000001", text="BERHENTI")]
     )
     site.clock.now += timedelta(seconds=12)
-    found = figures_of((await site.ask("/metrics")).text)
+    figures = figures_of((await site.ask("/metrics")).text)
     assert [
-        found[f'siaran_inbox_{name}{{kind="words"}}']
+        figures[f'siaran_inbox_{name}{{kind="words"}}']
         for name in ("waiting", "oldest_seconds", "late_seconds")
     ] == [
         1,
@@ -157,14 +157,14 @@ async def test_what_waits_in_the_inbox_is_a_figure_by_kind_with_the_age_of_the_o
         12,
     ]
     assert [
-        found[f'siaran_inbox_{name}{{kind="statuses"}}'] for name in ("waiting", "oldest_seconds")
+        figures[f'siaran_inbox_{name}{{kind="statuses"}}'] for name in ("waiting", "oldest_seconds")
     ] == [2, 42]
     await inbox.apply_due(site.app, ReplySender(site.app))
     site.clock.now += timedelta(seconds=8)
-    found = figures_of((await site.ask("/metrics")).text)
-    assert found['siaran_inbox_waiting{kind="words"}'] == 0
+    figures = figures_of((await site.ask("/metrics")).text)
+    assert figures['siaran_inbox_waiting{kind="words"}'] == 0
     names = ("waiting", "oldest_seconds", "late_seconds")
-    assert [found[f'siaran_inbox_{name}{{kind="unmatched"}}'] for name in names] == [2, 50, 3]
+    assert [figures[f'siaran_inbox_{name}{{kind="unmatched"}}'] for name in names] == [2, 50, 3]
 
 
 async def test_figures_hold_nothing_of_a_person(site: Running) -> None:

@@ -1,8 +1,6 @@
 """Webhooks: only what a provider signed is taken, and it is stored before it is answered."""
 
 import contextlib
-import hashlib
-import hmac
 import io
 import json
 import re
@@ -15,6 +13,7 @@ from broadcaster.domain.inbox_events import decode
 from channels.base.contract import InboundEvent
 from support.browsing import CREDENTIALS, Running
 from support.stranger import stranger
+from support.webhooks import whatsapp_signature
 
 UPDATE = {
     "update_id": 7,
@@ -28,8 +27,8 @@ UPDATE = {
 SECRET = {"X-Telegram-Bot-Api-Secret-Token": CREDENTIALS["TELEGRAM_WEBHOOK_SECRET"]}
 
 
-async def kept(site: Running) -> list[bytes]:
-    """Bodies in the inbox, as stored."""
+async def stored_bodies(site: Running) -> list[bytes]:
+    """Return the bodies in the inbox, as stored."""
 
     def read(connection: Connection) -> list[bytes]:
         return [
@@ -43,7 +42,7 @@ async def kept(site: Running) -> list[bytes]:
 async def test_a_signed_event_is_stored_sealed_and_answered(site: Running) -> None:
     answer = await site.ask("/webhook/telegram", "POST", json=UPDATE, headers=SECRET)
     assert (answer.status, answer.text) == (200, "OK\n")
-    bodies = await kept(site)
+    bodies = await stored_bodies(site)
     assert len(bodies) == 1
     assert b"BERHENTI" not in bodies[0]
 
@@ -53,7 +52,7 @@ async def test_the_same_event_twice_is_kept_once(site: Running) -> None:
         assert (
             await site.ask("/webhook/telegram", "POST", json=UPDATE, headers=SECRET)
         ).status == 200
-    assert len(await kept(site)) == 1
+    assert len(await stored_bodies(site)) == 1
 
 
 @pytest.mark.parametrize(
@@ -65,7 +64,7 @@ async def test_a_wrong_signature_is_refused_in_constant_words_and_nothing_is_kep
 ) -> None:
     answer = await site.ask("/webhook/telegram", "POST", json=UPDATE, headers=headers)
     assert (answer.status, answer.raw) == (403, b"Forbidden\n")
-    assert await kept(site) == []
+    assert await stored_bodies(site) == []
 
 
 async def test_every_push_channel_refuses_the_unsigned_in_the_same_words(site: Running) -> None:
@@ -77,8 +76,7 @@ async def test_every_push_channel_refuses_the_unsigned_in_the_same_words(site: R
 
 async def test_a_signed_status_by_hmac_is_taken_and_a_changed_byte_is_not(site: Running) -> None:
     body = json.dumps({"object": "whatsapp_business_account", "entry": []}).encode()
-    digest = hmac.new(CREDENTIALS["WHATSAPP_APP_SECRET"].encode(), body, hashlib.sha256).hexdigest()
-    headers = {"X-Hub-Signature-256": f"sha256={digest}", "Content-Type": "application/json"}
+    headers = {**whatsapp_signature(body), "Content-Type": "application/json"}
     assert (await site.ask("/webhook/whatsapp", "POST", data=body, headers=headers)).status == 200
     assert (
         await site.ask("/webhook/whatsapp", "POST", data=body + b" ", headers=headers)
@@ -90,14 +88,14 @@ async def test_a_signed_body_that_cannot_be_read_is_answered_so_that_it_is_not_s
 ) -> None:
     answer = await site.ask("/webhook/telegram", "POST", data=b"{not json", headers=SECRET)
     assert answer.status == 200
-    assert await kept(site) == []
+    assert await stored_bodies(site) == []
     assert 'siaran_refused_total{kind="unreadable"} 1.0' in (await site.ask("/metrics")).text
 
 
-async def test_what_of_a_webhook_cannot_be_read_is_logged_and_counted_and_keeps_no_stop_from_acting(
+async def test_unreadable_parts_of_a_webhook_are_logged_and_counted_and_keep_no_stop_from_acting(
     site: Running,
 ) -> None:
-    said = {
+    message = {
         "from": "6281200000001",
         "id": "wamid.S",
         "timestamp": "1764031380",
@@ -105,20 +103,16 @@ async def test_what_of_a_webhook_cannot_be_read_is_logged_and_counted_and_keeps_
     }
     value = {
         "metadata": {"phone_number_id": CREDENTIALS["WHATSAPP_PHONE_ID"]},
-        "messages": [None, None, said],
+        "messages": [None, None, message],
     }
     changes = [{"field": "x", "value": None}, {"field": "messages", "value": value}]
     body = json.dumps({"entry": [{"id": 7, "changes": changes}]}).encode()
-    digest = hmac.new(CREDENTIALS["WHATSAPP_APP_SECRET"].encode(), body, hashlib.sha256).hexdigest()
     with capture_logs() as logs:
         answer = await site.ask(
-            "/webhook/whatsapp",
-            "POST",
-            data=body,
-            headers={"X-Hub-Signature-256": f"sha256={digest}"},
+            "/webhook/whatsapp", "POST", data=body, headers=whatsapp_signature(body)
         )
     assert answer.status == 200
-    assert len(await kept(site)) == 1
+    assert len(await stored_bodies(site)) == 1
     lines = [entry for entry in logs if entry["event"] == "webhook_part_unreadable"]
     assert [(line["where"], line["count"]) for line in lines] == [
         ("messages.messages", 2),
@@ -128,15 +122,9 @@ async def test_what_of_a_webhook_cannot_be_read_is_logged_and_counted_and_keeps_
     assert 'siaran_refused_total{kind="unreadable"} 3.0' in (await site.ask("/metrics")).text
 
 
-def whatsapp_signed(body: bytes) -> dict[str, str]:
-    """The headers with which Meta posts this body."""
-    digest = hmac.new(CREDENTIALS["WHATSAPP_APP_SECRET"].encode(), body, hashlib.sha256).hexdigest()
-    return {"X-Hub-Signature-256": f"sha256={digest}"}
-
-
-PRIVATE = b'"message_id":1,"date":1764031380,"chat":{"id":5,"type":"private"}'
-WRITTEN = b'"from":"6281200000001","id":"wamid.S","timestamp":"1764031380"'
-SAID = b'{"entry":[{"id":"7","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"%s"},"messages":[{%s}]}}]}]}'
+TELEGRAM_FIELDS = b'"message_id":1,"date":1764031380,"chat":{"id":5,"type":"private"}'
+WHATSAPP_FIELDS = b'"from":"6281200000001","id":"wamid.S","timestamp":"1764031380"'
+WHATSAPP_BODY = b'{"entry":[{"id":"7","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"%s"},"messages":[{%s}]}}]}]}'
 NUMBER = CREDENTIALS["WHATSAPP_PHONE_ID"].encode()
 ODD: dict[str, tuple[bytes, bytes]] = {
     "broken UTF-8": (b'"text":"a\xff\xfe"', b'"text":{"body":"a\xff\xfe"}'),
@@ -166,15 +154,15 @@ ODD: dict[str, tuple[bytes, bytes]] = {
 @pytest.mark.parametrize("name", ["telegram", "whatsapp"])
 @pytest.mark.parametrize("odd", ODD)
 async def test_no_signed_body_however_odd_is_our_fault(site: Running, name: str, odd: str) -> None:
-    update, said = ODD[odd]
+    update, message = ODD[odd]
     bodies = {
-        "telegram": b'{"update_id":7,"message":{%s,%s}}' % (PRIVATE, update),
-        "whatsapp": SAID % (NUMBER, WRITTEN + b"," + said),
+        "telegram": b'{"update_id":7,"message":{%s,%s}}' % (TELEGRAM_FIELDS, update),
+        "whatsapp": WHATSAPP_BODY % (NUMBER, WHATSAPP_FIELDS + b"," + message),
     }
     body = bodies[name]
     with capture_logs() as logs:
         answer = await site.ask(
-            f"/webhook/{name}", "POST", data=body, headers=SECRET | whatsapp_signed(body)
+            f"/webhook/{name}", "POST", data=body, headers=SECRET | whatsapp_signature(body)
         )
     assert answer.status == 200
     counted = 'siaran_refused_total{kind="unreadable"}' in (await site.ask("/metrics")).text
@@ -183,7 +171,7 @@ async def test_no_signed_body_however_odd_is_our_fault(site: Running, name: str,
         for entry in logs
         if entry["event"] in ("webhook_unreadable", "webhook_part_unreadable")
     ]
-    assert bool(await kept(site)) or (counted and all(reasons) and reasons)
+    assert bool(await stored_bodies(site)) or (counted and all(reasons) and reasons)
     assert not [entry for entry in logs if entry["log_level"] == "error"]
 
 
@@ -196,22 +184,25 @@ async def test_a_signed_body_is_read_whatever_it_calls_itself(site: Running, kin
     answer = await site.ask(
         "/webhook/telegram", "POST", data=body, headers=SECRET | {"Content-Type": kind}
     )
-    assert (answer.status, len(await kept(site))) == (200, 1)
+    assert (answer.status, len(await stored_bodies(site))) == (200, 1)
 
 
 @pytest.mark.parametrize("bad", [b'"\xff"', b'"\\udc00"', b"NaN", b"1e999"], ids=repr)
 async def test_a_stop_acts_beside_a_message_that_is_no_text(site: Running, bad: bytes) -> None:
     messages = (
         b'"id":"wamid.X","from":"6281200000002","text":{"body":%s}},{%s,"text":{"body":"BERHENTI"}'
-        % (bad, WRITTEN)
+        % (bad, WHATSAPP_FIELDS)
     )
-    body = SAID % (NUMBER, messages)
+    body = WHATSAPP_BODY % (NUMBER, messages)
     with capture_logs() as logs:
         answer = await site.ask(
-            "/webhook/whatsapp", "POST", data=body, headers=whatsapp_signed(body)
+            "/webhook/whatsapp", "POST", data=body, headers=whatsapp_signature(body)
         )
     assert answer.status == 200
-    events = [decode(site.app.vault.open("receipt.whatsapp", each)) for each in await kept(site)]
+    events = [
+        decode(site.app.vault.open("receipt.whatsapp", sealed))
+        for sealed in await stored_bodies(site)
+    ]
     assert "BERHENTI" in [event.text for event in events if isinstance(event, InboundEvent)]
     assert [entry for entry in logs if entry["event"] == "webhook_part_unreadable"]
 
@@ -229,11 +220,11 @@ async def test_a_body_over_three_mebibytes_is_refused_announced_or_not(site: Run
     assert (
         await site.ask("/webhook/telegram", "POST", data=stream(), headers=SECRET)
     ).status == 413
-    assert await kept(site) == []
+    assert await stored_bodies(site) == []
 
 
-def unfinished(channel: str, *headers: str) -> bytes:
-    """The head of a webhook whose body is to come."""
+def webhook_head(channel: str, *headers: str) -> bytes:
+    """Return the head of a webhook whose body is to come."""
     lines = [
         f"POST /webhook/{channel} HTTP/1.1",
         "Host: x",
@@ -258,7 +249,7 @@ async def test_what_no_provider_signed_is_refused_before_its_body_is_read(
     site: Running, channel: str, header: str
 ) -> None:
     async with stranger(site.port) as client:
-        await client.say(unfinished(channel, header))
+        await client.say(webhook_head(channel, header))
         status, headers, body = await client.answer()
         assert (status, headers["connection"], body) == (403, "close", b"Forbidden\n")
         assert await client.rest() == b""
@@ -271,14 +262,14 @@ async def test_what_a_provider_may_have_signed_is_invited_to_send_its_body(site:
         ("whatsapp", f"X-Hub-Signature-256: sha256={'0' * 64}"),
     ):
         async with stranger(site.port) as client:
-            await client.say(unfinished(channel, header))
+            await client.say(webhook_head(channel, header))
             assert (await client.answer())[0] == 100
 
 
 async def test_unfinished_bodies_of_strangers_shut_no_provider_out(site: Running) -> None:
     web_share = 32 * 1024 * 1024
     piece = b"x" * 1_500_000
-    head = unfinished("whatsapp", f"X-Hub-Signature-256: sha256={'0' * 64}").replace(
+    head = webhook_head("whatsapp", f"X-Hub-Signature-256: sha256={'0' * 64}").replace(
         b"100000", b"3000000"
     )
     async with contextlib.AsyncExitStack() as stack:
@@ -291,8 +282,8 @@ async def test_unfinished_bodies_of_strangers_shut_no_provider_out(site: Running
             await site.ask("/webhook/telegram", "POST", json=UPDATE, headers=SECRET)
         ).status == 200
         figures = (await site.ask("/metrics")).text
-        held = float(re.search(r'siaran_body_bytes\{share="providers"\} (\S+)', figures)[1])  # type: ignore[index]
-        assert len(piece) < held <= web_share
+        in_flight = float(re.search(r'siaran_body_bytes\{share="providers"\} (\S+)', figures)[1])  # type: ignore[index]
+        assert len(piece) < in_flight <= web_share
 
 
 async def test_the_handshake_echoes_only_for_the_right_token(site: Running) -> None:
@@ -303,8 +294,8 @@ async def test_the_handshake_echoes_only_for_the_right_token(site: Running) -> N
     }
     answer = await site.ask("/webhook/whatsapp", params=query)
     assert (answer.status, answer.text) == (200, "4711")
-    refused = await site.ask("/webhook/whatsapp", params={**query, "hub.verify_token": "salah"})
-    assert (refused.status, refused.raw) == (403, b"Forbidden\n")
+    refusal = await site.ask("/webhook/whatsapp", params={**query, "hub.verify_token": "salah"})
+    assert (refusal.status, refusal.raw) == (403, b"Forbidden\n")
     assert (await site.ask("/webhook/email")).status == 403
 
 

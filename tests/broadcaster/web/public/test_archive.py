@@ -137,16 +137,16 @@ async def test_titles_are_shown_and_never_run(site: Running) -> None:
 
 
 async def test_only_what_still_holds_can_be_asked_for(site: Running) -> None:
-    held = await site.publish(title="Masih berlaku sampai besok", expires="2026-11-26 12:00")
+    current = await site.publish(title="Masih berlaku sampai besok", expires="2026-11-26 12:00")
     await site.publish(title="Tanpa akhir", expires=None)
     await site.publish(title="Sudah lewat", expires="2026-11-25 09:00")
-    gone = await site.publish(title="Sudah dicabut")
+    withdrawn = await site.publish(title="Sudah dicabut")
     corrected = await site.publish(title="Sudah diralat", expires="2026-11-26 12:00")
     site.clock.now = site.clock.now.replace(hour=10)
-    await site.withdraw(gone, "Batal.")
+    await site.withdraw(withdrawn, "Batal.")
     await site.correct(corrected, "Jamnya.", title="Sudah diralat", expires="2026-11-27 12:00")
     page = (await site.ask("/?wilayah=cibabat&berlaku=ya")).text
-    shown = [
+    titles = [
         title
         for title in (
             "Masih berlaku sampai besok",
@@ -157,10 +157,10 @@ async def test_only_what_still_holds_can_be_asked_for(site: Running) -> None:
         )
         if f">{title}</a>" in page
     ]
-    assert shown == ["Masih berlaku sampai besok", "Tanpa akhir", "Sudah diralat"]
+    assert titles == ["Masih berlaku sampai besok", "Tanpa akhir", "Sudah diralat"]
     assert "3 pengumuman masih berlaku untuk Kel. Cibabat" in page
     assert 'name="berlaku" value="ya"' in page, "another filter keeps this one"
-    assert f'href="/p/{held.code}"' in page
+    assert f'href="/p/{current.code}"' in page
     assert "5 pengumuman untuk" in (await site.ask("/?wilayah=cibabat&berlaku=tidak")).text
 
 
@@ -174,13 +174,13 @@ async def test_the_way_to_what_still_holds_keeps_the_other_filters(site: Running
 
 
 async def test_a_danger_that_holds_bears_a_warning_mark_and_no_tick(site: Running) -> None:
-    stored = await site.publish(EMERGENCY)
-    for path in ("/", f"/p/{stored.code}"):
+    announcement = await site.publish(EMERGENCY)
+    for path in ("/", f"/p/{announcement.code}"):
         page = (await site.ask(path)).text
         assert re.search(r'class="(state|standing) warning emergency"', page), path
         assert not re.search(r'class="(state|standing) valid"', page), path
-    checked = (await site.ask(f"/cek?kode={stored.code}")).text
-    assert re.search(r'class="standing valid"', checked), "that it is genuine is another thing"
+    check_page = (await site.ask(f"/cek?kode={announcement.code}")).text
+    assert re.search(r'class="standing valid"', check_page), "that it is genuine is another thing"
     await site.publish(EMERGENCY, kind="alert", level="important", title="Waspada hujan lebat")
     assert 'class="state warning"' in (await site.ask("/")).text
 

@@ -1,10 +1,9 @@
-"""Who stands behind an edition, read off the audit log: never an approval of an edition before it."""
+"""The people behind an edition, by the audit log: never an approval of an earlier edition."""
 
 from broadcaster.newsroom import corrections
 from broadcaster.newsroom.desk import HOLD
 from broadcaster.publishing.press import Press
-from broadcaster.store import announcements as rows
-from broadcaster.store import audit
+from broadcaster.store import announcements, audit
 from broadcaster.web.staff.edition_history import publication
 from support.browsing import Running
 from support.staff_rows import FORM, approved_correction, staged
@@ -24,16 +23,16 @@ async def test_an_emergency_correction_shows_its_own_approval_and_not_that_of_th
         "expires": "2026-11-27 12:00",
     }
     site.clock.now += 10 * HOLD
-    waiting = await stage.do(
+    proposal = await stage.do(
         stage.rina, corrections.propose_correction, announcement, urgent, reason="Runtuh."
     )
     site.clock.now += HOLD
-    await stage.do(stage.dewi, corrections.approve, announcement, seen=waiting.bound)
+    await stage.do(stage.dewi, corrections.approve, announcement, seen=proposal.bound)
     row, newest = (
-        await site.app.database.read(rows.find, announcement),
-        await site.app.database.read(rows.newest_edition, announcement),
+        await site.app.database.read(announcements.find, announcement),
+        await site.app.database.read(announcements.newest_edition, announcement),
     )
     assert row is not None
-    shown = publication(row, newest, await site.app.database.read(audit.about, announcement))
-    assert (shown.writer, shown.approver) == ("staff:rina", "staff:dewi")
-    assert shown.approved_at == site.clock().timestamp()
+    people = publication(row, newest, await site.app.database.read(audit.about, announcement))
+    assert (people.writer, people.approver) == ("staff:rina", "staff:dewi")
+    assert people.approved_at == site.clock().timestamp()

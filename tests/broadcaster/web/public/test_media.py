@@ -1,5 +1,5 @@
-"""Pictures over HTTP: sent by staff alone, given to everyone for ever, thrown away when nobody uses
-them.
+"""Pictures over HTTP: uploaded by staff alone, served to everyone for ever, deleted when nobody
+uses them.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+import yarl
 from PIL import Image
 from sqlalchemy import insert
 from starlette.applications import Starlette
@@ -36,33 +37,33 @@ from support.waiting import until
 from support.wording import worded
 
 ADDRESS = "/redaksi/gambar"
-GONE = timedelta(days=7, seconds=1)
+UNUSED_AFTER = timedelta(days=7, seconds=1)
 POLICY = "default-src 'none'; sandbox"
 
 
-def form(
+def picture_form(
     data: bytes, name: str = "foto.jpg", kind: str = "image/jpeg", **fields: str
 ) -> aiohttp.FormData:
-    """What a browser sends for a chosen file."""
-    sent = aiohttp.FormData()
+    """Build the form that a browser sends for a chosen file."""
+    form = aiohttp.FormData()
     for field, value in fields.items():
-        sent.add_field(field, value)
-    sent.add_field("picture", io.BytesIO(data), filename=name, content_type=kind)
-    return sent
+        form.add_field(field, value)
+    form.add_field("picture", io.BytesIO(data), filename=name, content_type=kind)
+    return form
 
 
-async def brought(browser: Browser, data: bytes | None = None) -> Mapping[str, Any]:
-    """A picture that was taken in."""
+async def upload(browser: Browser, data: bytes | None = None) -> Mapping[str, Any]:
+    """Upload a picture; return the content of the answer."""
     answer = await browser.post(
-        ADDRESS, form(data or uploads.photo(), csrf=browser.csrf), Accept="application/json"
+        ADDRESS, picture_form(data or uploads.photo(), csrf=browser.csrf), Accept="application/json"
     )
     assert answer.status == 201, answer.text
-    found: Mapping[str, Any] = json.loads(answer.text)
-    return found
+    content: Mapping[str, Any] = json.loads(answer.text)
+    return content
 
 
 def files(site: Running) -> list[str]:
-    """What lies in the media folder."""
+    """Return the paths of all files in the media folder."""
     folder = site.app.settings.data_dir / "media"
     return (
         sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
@@ -71,20 +72,20 @@ def files(site: Running) -> list[str]:
     )
 
 
-# --- sending one ------------------------------------------------------------------------------------------
+# --- uploading ------------------------------------------------------------------------------------
 
 
 async def test_a_script_learns_id_address_and_thumbnail(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    stored = await brought(rina, uploads.photo(2400, 1600))
-    assert stored == {
-        "id": stored["id"],
-        "url": f"{site.url}/media/{stored['id']}/web.jpg",
-        "thumbnail": f"/media/{stored['id']}/kecil.jpg",
+    picture = await upload(rina, uploads.photo(2400, 1600))
+    assert picture == {
+        "id": picture["id"],
+        "url": f"{site.url}/media/{picture['id']}/web.jpg",
+        "thumbnail": f"/media/{picture['id']}/kecil.jpg",
         "width": 1600,
         "height": 1067,
     }
-    assert files(site) == sorted(f"{stored['id']}/{variant}.jpg" for variant in VARIANTS)
+    assert files(site) == sorted(f"{picture['id']}/{variant}.jpg" for variant in VARIANTS)
 
 
 async def test_the_page_works_without_a_script(site: Running) -> None:
@@ -92,15 +93,15 @@ async def test_the_page_works_without_a_script(site: Running) -> None:
     page = await rina.get(ADDRESS)
     assert 'enctype="multipart/form-data"' in page.text
     assert "paling besar 10 MB" in page.text
-    sent = form(uploads.photo(), csrf=form_token(page.text))
+    form = picture_form(uploads.photo(), csrf=form_token(page.text))
     headers = {"Cookie": f"redaksi={rina.cookie}", "Origin": site.url}
-    led = await site.ask(ADDRESS, "POST", data=sent, headers=headers)
-    [kept] = await site.app.database.read(media.newest, 10)
-    assert (led.status, led.headers["Location"]) == (303, f"{ADDRESS}?baru={kept.id}")
-    done = await rina.get(led.headers["Location"])
-    assert "Gambar tersimpan." in done.text
-    assert f'value="{site.url}/media/{kept.id}/web.jpg" readonly' in done.text
-    assert f'src="/media/{kept.id}/kecil.jpg"' in (await rina.get(ADDRESS)).text
+    redirect = await site.ask(ADDRESS, "POST", data=form, headers=headers)
+    [picture] = await site.app.database.read(media.newest, 10)
+    assert (redirect.status, redirect.headers["Location"]) == (303, f"{ADDRESS}?baru={picture.id}")
+    saved_page = await rina.get(redirect.headers["Location"])
+    assert "Gambar tersimpan." in saved_page.text
+    assert f'value="{site.url}/media/{picture.id}/web.jpg" readonly' in saved_page.text
+    assert f'src="/media/{picture.id}/kecil.jpg"' in (await rina.get(ADDRESS)).text
 
 
 async def test_a_picture_that_is_not_there_is_not_shown_as_new(site: Running) -> None:
@@ -111,7 +112,7 @@ async def test_a_picture_that_is_not_there_is_not_shown_as_new(site: Running) ->
     assert "<script>" not in page.text
 
 
-async def test_a_form_of_another_site_or_without_its_token_brings_nothing(site: Running) -> None:
+async def test_a_form_of_another_site_or_without_its_token_uploads_nothing(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     cookie = {"Cookie": f"redaksi={rina.cookie}"}
     for headers, token in (
@@ -120,21 +121,26 @@ async def test_a_form_of_another_site_or_without_its_token_brings_nothing(site: 
         ({}, rina.csrf),
     ):
         answer = await site.ask(
-            ADDRESS, "POST", data=form(uploads.photo(), csrf=token), headers={**cookie, **headers}
+            ADDRESS,
+            "POST",
+            data=picture_form(uploads.photo(), csrf=token),
+            headers={**cookie, **headers},
         )
         assert answer.status == 403
     assert files(site) == []
 
 
 @pytest.mark.parametrize("role", ["screens", "approver"])
-async def test_only_those_who_write_bring_pictures(site: Running, role: Any) -> None:
+async def test_only_those_who_write_upload_pictures(site: Running, role: Any) -> None:
     other = await signed_in(site, "lain", role)
     if other.account.may("write"):
         return
-    assert (await other.post(ADDRESS, form(uploads.photo(), csrf=other.csrf))).status == 403
+    assert (await other.post(ADDRESS, picture_form(uploads.photo(), csrf=other.csrf))).status == 403
     assert (await other.get(ADDRESS)).status == 403
     assert (
-        await site.ask(ADDRESS, "POST", data=form(uploads.photo()), headers={"Origin": site.url})
+        await site.ask(
+            ADDRESS, "POST", data=picture_form(uploads.photo()), headers={"Origin": site.url}
+        )
     ).status == 401
 
 
@@ -152,37 +158,37 @@ BAD: Mapping[str, tuple[bytes, str]] = {
 async def test_what_cannot_be_used_is_refused_in_words_and_leaves_nothing(
     site: Running, name: str
 ) -> None:
-    data, word = BAD[name]
+    data, reason = BAD[name]
     rina = await signed_in(site, "rina", "author")
-    page = await rina.post(ADDRESS, form(data, csrf=rina.csrf))
+    page = await rina.post(ADDRESS, picture_form(data, csrf=rina.csrf))
     assert page.status == 422
-    assert word in page.text
+    assert reason in page.text
     assert 'aria-invalid="true"' in page.text
-    told = await rina.post(ADDRESS, form(data, csrf=rina.csrf), Accept="application/json")
-    assert told.status == 422
-    assert word in json.loads(told.text)["problem"]
+    answer = await rina.post(ADDRESS, picture_form(data, csrf=rina.csrf), Accept="application/json")
+    assert answer.status == 422
+    assert reason in json.loads(answer.text)["problem"]
     assert files(site) == []
     assert await site.app.database.read(media.newest, 1) == []
 
 
 async def test_a_form_without_a_picture_says_so(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    for sent in (
+    for form in (
         {"csrf": rina.csrf},
-        form(b"", name="", csrf=rina.csrf),
+        picture_form(b"", name="", csrf=rina.csrf),
         {"csrf": rina.csrf, "picture": "teks"},
     ):
-        answer = await rina.post(ADDRESS, sent)
+        answer = await rina.post(ADDRESS, form)
         assert answer.status == 422
         assert "Belum ada gambar yang dipilih" in answer.text
 
 
-async def test_what_is_too_heavy_is_answered_in_words_and_far_beyond_not_read(
+async def test_a_file_that_is_too_large_is_refused_in_words_and_one_far_beyond_is_not_read(
     site: Running,
 ) -> None:
     rina = await signed_in(site, "rina", "author")
     heavy = uploads.photo() + bytes(UPLOAD_BYTES)
-    answer = await rina.post(ADDRESS, form(heavy, csrf=rina.csrf))
+    answer = await rina.post(ADDRESS, picture_form(heavy, csrf=rina.csrf))
     assert answer.status == 422
     assert "lebih besar dari 10 MB" in answer.text
     headers = {
@@ -192,11 +198,11 @@ async def test_what_is_too_heavy_is_answered_in_words_and_far_beyond_not_read(
         "Content-Length": str(1 << 30),
     }
     host, _, port = site.url.removeprefix("http://").partition(":")
-    assert await _status(host, int(port), headers) == 413
+    assert await status_of_head(host, int(port), headers) == 413
 
 
-async def _status(host: str, port: int, headers: Mapping[str, str]) -> int:
-    """The status of an upload of which nothing but the head is sent."""
+async def status_of_head(host: str, port: int, headers: Mapping[str, str]) -> int:
+    """Return the status of an upload of which only the head is sent."""
     reader, writer = await asyncio.open_connection(host, port)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     writer.write(f"POST {ADDRESS} HTTP/1.1\r\nHost: {host}:{port}\r\n{lines}\r\n".encode())
@@ -208,18 +214,18 @@ async def _status(host: str, port: int, headers: Mapping[str, str]) -> int:
 
 async def test_more_than_one_file_is_refused(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    sent = form(uploads.photo(), csrf=rina.csrf)
-    sent.add_field("lain", uploads.photo(), filename="lain.jpg", content_type="image/jpeg")
-    assert (await rina.post(ADDRESS, sent)).status == 400
+    form = picture_form(uploads.photo(), csrf=rina.csrf)
+    form.add_field("lain", uploads.photo(), filename="lain.jpg", content_type="image/jpeg")
+    assert (await rina.post(ADDRESS, form)).status == 400
     assert files(site) == []
 
 
 async def test_an_upload_is_in_the_audit_log_once_and_names_no_file(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    stored = await brought(rina)
-    again = await brought(rina)
-    assert again == stored
-    [entry] = await site.app.database.read(audit.about, stored["id"])
+    picture = await upload(rina)
+    again = await upload(rina)
+    assert again == picture
+    [entry] = await site.app.database.read(audit.about, picture["id"])
     assert (entry.actor, entry.act) == ("staff:rina", "upload")
     assert entry.detail == {
         "width": 900,
@@ -229,7 +235,7 @@ async def test_an_upload_is_in_the_audit_log_once_and_names_no_file(site: Runnin
     }
 
 
-async def test_a_store_that_is_away_keeps_nothing_and_says_so(
+async def test_a_store_that_is_unreachable_keeps_nothing_and_says_so(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     async with running(
@@ -238,25 +244,25 @@ async def test_a_store_that_is_away_keeps_nothing_and_says_so(
         BROADCASTER_MEDIA_URL="s3://kunci:rahasia@127.0.0.1:9/gambar?tls=false",
     ) as site:
         rina = await signed_in(site, "rina", "author")
-        answer = await rina.post(ADDRESS, form(uploads.photo(), csrf=rina.csrf))
+        answer = await rina.post(ADDRESS, picture_form(uploads.photo(), csrf=rina.csrf))
         assert answer.status == 503
         assert "belum dapat disimpan" in answer.text
         assert await site.app.database.read(media.newest, 1) == []
 
 
-# --- fetching one -----------------------------------------------------------------------------------------
+# --- serving --------------------------------------------------------------------------------------
 
 
-async def fetched(site: Running, path: str, **headers: str) -> Answer:
-    """What a resident gets."""
+async def fetch(site: Running, path: str, **headers: str) -> Answer:
+    """Request a path as a resident does."""
     return await site.ask(path, headers=headers)
 
 
 async def test_everyone_gets_every_size_for_ever(site: Running) -> None:
-    stored = await brought(await signed_in(site, "rina", "author"), uploads.tagged())
+    picture = await upload(await signed_in(site, "rina", "author"), uploads.tagged())
     for variant, box in VARIANTS.items():
         for _ in ("from the folder", "from memory"):
-            answer = await fetched(site, f"/media/{stored['id']}/{variant}.jpg")
+            answer = await fetch(site, f"/media/{picture['id']}/{variant}.jpg")
             assert answer.status == 200
             assert answer.headers["Content-Type"] == "image/jpeg"
             assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
@@ -269,16 +275,16 @@ async def test_everyone_gets_every_size_for_ever(site: Running) -> None:
             assert image.size[0] <= box[0]
             assert image.size[1] <= box[1]
             assert b"rahasia" not in answer.raw
-    known = await fetched(
-        site, f"/media/{stored['id']}/web.jpg", **{"If-None-Match": answer.headers["ETag"]}
+    full = await fetch(
+        site, f"/media/{picture['id']}/web.jpg", **{"If-None-Match": answer.headers["ETag"]}
     )
-    assert known.status == 200  # another size, another tag
-    again = await fetched(
-        site, f"/media/{stored['id']}/web.jpg", **{"If-None-Match": known.headers["ETag"]}
+    assert full.status == 200  # another size, another tag
+    again = await fetch(
+        site, f"/media/{picture['id']}/web.jpg", **{"If-None-Match": full.headers["ETag"]}
     )
     assert (again.status, again.raw) == (304, b"")
-    head = await site.ask(f"/media/{stored['id']}/web.jpg", "HEAD")
-    assert head.headers["Content-Length"] == str(len(known.raw))
+    head = await site.ask(f"/media/{picture['id']}/web.jpg", "HEAD")
+    assert head.headers["Content-Length"] == str(len(full.raw))
 
 
 @pytest.mark.parametrize(
@@ -291,12 +297,10 @@ async def test_everyone_gets_every_size_for_ever(site: Running) -> None:
     ],
 )  # fmt: skip
 async def test_nothing_else_is_found(site: Running, path: str) -> None:
-    stored = await brought(await signed_in(site, "rina", "author"))
-    import yarl
-
-    asked = path.replace("{id}", stored["id"]).replace("{ID}", stored["id"].upper())
+    picture = await upload(await signed_in(site, "rina", "author"))
+    address = path.replace("{id}", picture["id"]).replace("{ID}", picture["id"].upper())
     async with site.session.get(
-        yarl.URL(site.url + asked, encoded=True), allow_redirects=False
+        yarl.URL(site.url + address, encoded=True), allow_redirects=False
     ) as answer:
         assert answer.status in {404, 307}
         assert answer.headers.get("Location", "").startswith(("", "/media/"))
@@ -311,20 +315,20 @@ async def test_a_store_that_does_not_answer_is_no_missing_picture(
         tmp_path,
         BROADCASTER_MEDIA_URL="s3://kunci:rahasia@127.0.0.1:9/gambar?tls=false",
     ) as site:
-        kept = media.PictureRow(
+        picture = media.PictureRow(
             id="a" * 32, width=9, height=9, sizes={"web": 1}, at=0.0, actor="staff:rina"
         )
-        await site.app.database.write(media.add, kept)
-        answer = await fetched(site, f"/media/{'a' * 32}/web.jpg")
+        await site.app.database.write(media.add, picture)
+        answer = await fetch(site, f"/media/{'a' * 32}/web.jpg")
         assert answer.status == 503
         assert answer.headers["Cache-Control"] == "no-store"
 
 
-# --- in an announcement -----------------------------------------------------------------------------------
+# --- in an announcement ---------------------------------------------------------------------------
 
 
 async def image_of(site: Running, code: str) -> Any:
-    """The picture in the document that was signed."""
+    """Return the picture in the signed document."""
     (edition,) = json.loads((await site.ask(f"/p/{code}.json")).text)["editions"]
     return json.loads(edition["document"])["image"]
 
@@ -332,39 +336,39 @@ async def image_of(site: Running, code: str) -> Any:
 async def test_the_address_may_stand_in_an_announcement_and_the_edition_says_how_large_it_is(
     site: Running,
 ) -> None:
-    stored = await brought(await signed_in(site, "rina", "author"))
-    published = await site.publish(image=stored["url"], image_alt="Peta lokasi truk tangki")
-    length = len((await fetched(site, f"/media/{stored['id']}/web.jpg")).raw)
-    assert await image_of(site, published.code) == {
-        "url": stored["url"],
+    picture = await upload(await signed_in(site, "rina", "author"))
+    announcement = await site.publish(image=picture["url"], image_alt="Peta lokasi truk tangki")
+    length = len((await fetch(site, f"/media/{picture['id']}/web.jpg")).raw)
+    assert await image_of(site, announcement.code) == {
+        "url": picture["url"],
         "alt": "Peta lokasi truk tangki",
         "length": length,
         "width": 900,
         "height": 600,
     }
-    page = (await site.ask(f"/p/{published.code}")).text
+    page = (await site.ask(f"/p/{announcement.code}")).text
     assert (
-        f'<a href="{stored["url"]}"><img class="picture" src="/media/{stored["id"]}/pesan.jpg" alt="Peta lokasi truk'
+        f'<a href="{picture["url"]}"><img class="picture" src="/media/{picture["id"]}/pesan.jpg" alt="Peta lokasi truk'
         in page
     )
-    assert f'<meta property="og:image" content="{stored["url"]}">' in page
+    assert f'<meta property="og:image" content="{picture["url"]}">' in page
 
 
 async def test_the_preview_names_the_same_picture_as_what_is_published(site: Running) -> None:
-    stored = await brought(await signed_in(site, "rina", "author"))
-    fields = {**NOTICE, "image": stored["url"], "image_alt": "Peta"}
+    picture = await upload(await signed_in(site, "rina", "author"))
+    fields = {**NOTICE, "image": picture["url"], "image_alt": "Peta"}
     preview = previews.draft_edition(site.app, fields, announcement="0" * 32, code="CMH-????-??")
-    published = await site.publish(fields)
-    assert await image_of(site, published.code) == msgspec.to_builtins(preview.image)
+    announcement = await site.publish(fields)
+    assert await image_of(site, announcement.code) == msgspec.to_builtins(preview.image)
     assert preview.image is not None
     assert preview.image.length > 0
 
 
 async def test_another_size_or_another_site_is_not_measured(site: Running) -> None:
-    stored = await brought(await signed_in(site, "rina", "author"))
+    picture = await upload(await signed_in(site, "rina", "author"))
     for url in (
-        stored["url"].replace("web", "kecil"),
-        f"https://lain.example/media/{stored['id']}/web.jpg",
+        picture["url"].replace("web", "kecil"),
+        f"https://lain.example/media/{picture['id']}/web.jpg",
     ):
         preview = previews.draft_edition(
             site.app, {**NOTICE, "image": url, "image_alt": "x"}, announcement="0", code="x"
@@ -373,11 +377,11 @@ async def test_another_size_or_another_site_is_not_measured(site: Running) -> No
         assert preview.image.length == 0
 
 
-# --- within the composer's form ----------------------------------------------------------------------------
+# --- within the composer's form -------------------------------------------------------------------
 
 
-def composing(site: Running, browser: Browser) -> Request:
-    """A request of the composer, as the guard hands it on."""
+def composer_request(site: Running, browser: Browser) -> Request:
+    """Build a request of the composer as the guard passes it on."""
     at = site.clock().timestamp()
     session = site.app.database.read_now(sessions.find, browser.cookie, at)
     web = Starlette()
@@ -392,61 +396,61 @@ def composing(site: Running, browser: Browser) -> Request:
     return Request(scope)
 
 
-def chosen(data: bytes, name: str = "foto.jpg") -> FormData:
-    """The composer's form with a picture in it."""
+def composer_form(data: bytes, name: str = "foto.jpg") -> FormData:
+    """Build the composer's form with a picture in it."""
     return FormData(
         [("title", "Air mati"), ("picture", UploadFile(io.BytesIO(data), filename=name))]
     )
 
 
 async def test_a_picture_in_the_composers_form_becomes_the_forms_image(site: Running) -> None:
-    request = composing(site, await signed_in(site, "rina", "author"))
-    found = await pictures.uploaded_image(request, chosen(uploads.photo()))
-    [kept] = await site.app.database.read(media.newest, 1)
-    assert found == {"image": f"{site.url}/media/{kept.id}/web.jpg"}
-    assert kept.actor == "staff:rina"
+    request = composer_request(site, await signed_in(site, "rina", "author"))
+    fields = await pictures.uploaded_image(request, composer_form(uploads.photo()))
+    [picture] = await site.app.database.read(media.newest, 1)
+    assert fields == {"image": f"{site.url}/media/{picture.id}/web.jpg"}
+    assert picture.actor == "staff:rina"
 
 
 async def test_a_form_without_a_picture_stays_as_it_is(site: Running) -> None:
-    request = composing(site, await signed_in(site, "rina", "author"))
+    request = composer_request(site, await signed_in(site, "rina", "author"))
     for data in (
         FormData([("title", "Air mati")]),
-        chosen(b"", ""),
+        composer_form(b"", ""),
         FormData([("picture", "teks")]),
     ):
         assert await pictures.uploaded_image(request, data) == {}
 
 
-async def test_a_picture_that_cannot_be_used_is_told_at_its_field(site: Running) -> None:
-    request = composing(site, await signed_in(site, "rina", "author"))
-    with pytest.raises(InvalidAnnouncement) as caught:
-        await pictures.uploaded_image(request, chosen(uploads.SVG))
-    [problem] = worded(caught.value)
+async def test_a_picture_that_cannot_be_used_is_reported_at_its_field(site: Running) -> None:
+    request = composer_request(site, await signed_in(site, "rina", "author"))
+    with pytest.raises(InvalidAnnouncement) as error:
+        await pictures.uploaded_image(request, composer_form(uploads.SVG))
+    [problem] = worded(error.value)
     assert problem.field == "image"
     assert problem.reason == "Berkas ini bukan gambar JPEG, PNG, atau WebP."
     assert problem.remedy == "Simpan gambarnya sebagai JPEG atau PNG, lalu pilih lagi."
 
 
-# --- what nobody uses -------------------------------------------------------------------------------------
+# --- what nobody uses -----------------------------------------------------------------------------
 
 
 async def test_a_picture_that_nobody_used_for_a_week_is_gone(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    lost, used = await brought(rina), await brought(rina, uploads.photo(901, 600))
+    unused, used = await upload(rina), await upload(rina, uploads.photo(901, 600))
     await site.publish(image=used["url"], image_alt="Peta")
     assert await library.forget_unused(site.app) == 0
-    site.clock.now += GONE
-    young = await brought(await signed_in(site, "dewi", "author"), uploads.photo(902, 600))
+    site.clock.now += UNUSED_AFTER
+    recent = await upload(await signed_in(site, "dewi", "author"), uploads.photo(902, 600))
     assert await library.forget_unused(site.app) == 1
-    left = {name.split("/")[0] for name in files(site)}
-    assert left == {used["id"], young["id"]}
-    assert (await fetched(site, f"/media/{lost['id']}/web.jpg")).status == 404
+    remaining = {name.split("/")[0] for name in files(site)}
+    assert remaining == {used["id"], recent["id"]}
+    assert (await fetch(site, f"/media/{unused['id']}/web.jpg")).status == 404
     assert await library.forget_unused(site.app) == 0
 
 
-async def test_the_worker_throws_away_what_nobody_uses(site: Running) -> None:
-    await brought(await signed_in(site, "rina", "author"))
-    site.clock.now += GONE
+async def test_the_worker_deletes_what_nobody_uses(site: Running) -> None:
+    await upload(await signed_in(site, "rina", "author"))
+    site.clock.now += UNUSED_AFTER
     worker = LaneWorker(site.app, "routine")
     worker.tidy_seconds = 0.6
     working = asyncio.create_task(worker.run())
@@ -456,18 +460,18 @@ async def test_the_worker_throws_away_what_nobody_uses(site: Running) -> None:
     assert await site.app.database.read(media.newest, 1) == []
 
 
-async def test_one_that_is_brought_again_begins_a_new_week(site: Running) -> None:
+async def test_a_picture_that_is_uploaded_again_begins_a_new_week(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    await brought(rina)
-    site.clock.now += GONE
-    await brought(await signed_in(site, "dewi", "author"))
+    await upload(rina)
+    site.clock.now += UNUSED_AFTER
+    await upload(await signed_in(site, "dewi", "author"))
     assert await library.forget_unused(site.app) == 0
 
 
 async def test_whatever_names_a_picture_keeps_it(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    brought_in = [await brought(rina, uploads.photo(900 + number, 600)) for number in range(4)]
-    drafted, former, proposed, pattern = (picture["url"] for picture in brought_in)
+    uploaded = [await upload(rina, uploads.photo(900 + number, 600)) for number in range(4)]
+    drafted, former, proposed, pattern = (picture["url"] for picture in uploaded)
     desk = Desk(press=Press.of(site.app), account=rina.account, now=site.clock())
     row = await site.app.database.write(drafts.save, desk, {**NOTICE, "image": former})
     later = Desk(press=desk.press, account=rina.account, now=desk.now + timedelta(hours=1))
@@ -494,6 +498,6 @@ async def test_whatever_names_a_picture_keeps_it(site: Running) -> None:
             )
         )
     )
-    site.clock.now += GONE
+    site.clock.now += UNUSED_AFTER
     assert await library.forget_unused(site.app) == 0
     assert len({name.split("/")[0] for name in files(site)}) == 4

@@ -1,4 +1,4 @@
-"""Pull channels over HTTP: the right areas, strong tags, 304 without a body, and never stale beyond
+"""Pull channels over HTTP: the right areas, strong tags, 304 without a body, and never older than
 max-age + 5 s.
 """
 
@@ -29,13 +29,13 @@ PACKED = {"Accept-Encoding": "gzip"}
 async def test_an_announcement_is_in_the_feeds_of_its_area_those_above_and_no_other(
     site: Running,
 ) -> None:
-    stored = await site.publish()
-    holding = [
+    announcement = await site.publish()
+    slugs = [
         area.slug
         for area in site.app.tree.all()
-        if stored.code in (await site.ask(f"/feed/{area.slug}.json")).text
+        if announcement.code in (await site.ask(f"/feed/{area.slug}.json")).text
     ]
-    assert holding == ["cimahi", "cimahi-utara", "cibabat"]
+    assert slugs == ["cimahi", "cimahi-utara", "cibabat"]
 
 
 @pytest.mark.parametrize("ending", FEEDS)
@@ -113,8 +113,8 @@ async def test_if_none_match_wins_over_if_modified_since(site: Running) -> None:
     first = await site.ask("/feed/cibabat.rss")
     date = first.headers["Last-Modified"]
     assert (await site.ask("/feed/cibabat.rss", headers={"If-Modified-Since": date})).status == 304
-    both = {"If-Modified-Since": date, "If-None-Match": '"something-else"'}
-    assert (await site.ask("/feed/cibabat.rss", headers=both)).status == 200
+    headers = {"If-Modified-Since": date, "If-None-Match": '"something-else"'}
+    assert (await site.ask("/feed/cibabat.rss", headers=headers)).status == 200
     assert (
         await site.ask("/feed/cibabat.rss", headers={"If-Modified-Since": "yesterday"})
     ).status == 200
@@ -141,7 +141,7 @@ async def test_two_publications_of_one_second_never_hide_each_other(
     words = (
         f'data-source="{SCREEN}/data"' if path == SCREEN else "Kabar kedua"
     )  # a screen's page asks for its announcements
-    await fresh(site, path, words)
+    await wait_for_words(site, path, words)
     for wait in (0, 1, 30, 31, 3600):
         site.clock.now += timedelta(seconds=wait)
         for date in filter(None, dates):
@@ -154,8 +154,8 @@ async def test_two_publications_of_one_second_never_hide_each_other(
                 )
 
 
-async def fresh(site: Running, path: str, words: str) -> None:
-    """Wait until what was published shows: the stamp is believed for a second."""
+async def wait_for_words(site: Running, path: str, words: str) -> None:
+    """Wait until the path shows what was published: the stamp is believed for a second."""
     for _ in range(300):
         if words in (await site.ask(path)).text:
             return
@@ -213,19 +213,19 @@ async def test_what_is_published_shows_within_two_seconds(site: Running) -> None
 
 
 async def test_what_expires_leaves_by_itself_and_is_never_kept_beyond_that(site: Running) -> None:
-    stored = await site.publish()
+    announcement = await site.publish()
     site.clock.now = site.clock.now.replace(hour=13, minute=59, second=40)
     before = await site.ask("/feed/cibabat.json")
-    assert stored.code in before.text
+    assert announcement.code in before.text
     assert before.headers["Cache-Control"] == "public, max-age=20"
     site.clock.now += timedelta(seconds=20)
-    assert stored.code not in (await site.ask("/feed/cibabat.json")).text
+    assert announcement.code not in (await site.ask("/feed/cibabat.json")).text
 
 
 async def test_an_announcement_for_other_channels_only_is_not_in_the_feed(site: Running) -> None:
-    stored = await site.publish(channels=["display"])
-    assert stored.code not in (await site.ask("/feed/cibabat.json")).text
-    assert stored.code in (await site.ask("/layar/cibabat/data")).text
+    announcement = await site.publish(channels=["display"])
+    assert announcement.code not in (await site.ask("/feed/cibabat.json")).text
+    assert announcement.code in (await site.ask("/layar/cibabat/data")).text
 
 
 async def test_many_readers_cost_no_rendering(site: Running) -> None:
@@ -239,42 +239,45 @@ async def test_many_readers_cost_no_rendering(site: Running) -> None:
 
 
 @dataclass(kw_only=True)
-class Counting:
-    """A pull channel that notes what it is asked to build."""
+class CountingChannel:
+    """A pull channel that records what it is asked to build."""
 
     channel: PullChannel
     built: list[PageRequest] = field(default_factory=list)
 
     @property
     def name(self) -> str:
-        """The channel's."""
+        """The channel's name."""
         return self.channel.name
 
     @property
     def label(self) -> str:
-        """The channel's."""
+        """The channel's label."""
         return self.channel.label
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The channel's."""
+        """The channel's paths."""
         return self.channel.paths
 
     def known_query(self, path: str, query: Mapping[str, str]) -> Mapping[str, str]:
-        """The channel's."""
+        """Return what the channel knows of a query."""
         return self.channel.known_query(path, query)
 
     def render_page(self, request: PageRequest) -> Document:
-        """The channel's."""
+        """Record the request and render it by the channel."""
         self.built.append(request)
         return self.channel.render_page(request)
 
 
 @contextlib.asynccontextmanager
-async def counted(site: Running) -> AsyncIterator[tuple[Running, list[PageRequest]]]:
-    """The site with channels that count, on a port of its own, and what they built."""
+async def counting_site(site: Running) -> AsyncIterator[tuple[Running, list[PageRequest]]]:
+    """Serve the site with counting channels on a port of its own; yield it and what they built."""
     built: list[PageRequest] = []
-    pull = {name: Counting(channel=channel, built=built) for name, channel in site.app.pull.items()}
+    pull = {
+        name: CountingChannel(channel=channel, built=built)
+        for name, channel in site.app.pull.items()
+    }
     with listening() as (sock, port):
         ready = asyncio.Event()
         serving = asyncio.create_task(
@@ -311,7 +314,7 @@ ODD = (
 )
 async def test_what_a_document_does_not_know_builds_nothing_anew(site: Running, path: str) -> None:
     await site.publish()
-    async with counted(site) as (counting, built):
+    async with counting_site(site) as (counting, built):
         plain = await counting.ask(path, headers=PLAIN)
         for query in ODD:
             answer = await counting.ask(f"{path}?{query}", headers=PLAIN)
@@ -326,7 +329,7 @@ async def test_what_a_document_does_not_know_builds_nothing_anew(site: Running, 
 async def test_random_queries_cost_few_builds_and_bounded_memory(site: Running) -> None:
     await site.publish()
     dice = random.Random(7)
-    async with counted(site) as (counting, built):
+    async with counting_site(site) as (counting, built):
         for _ in range(150):
             name = dice.choice(["x", "bahasa", "bentuk", "語", "wilayah"])
             value = dice.choice(["en", "id", "layar", "concerto", str(dice.random()), "語" * 5])
@@ -336,7 +339,7 @@ async def test_random_queries_cost_few_builds_and_bounded_memory(site: Running) 
 
 async def test_a_document_that_many_ask_for_at_once_is_built_once(site: Running) -> None:
     await site.publish()
-    async with counted(site) as (counting, built):
+    async with counting_site(site) as (counting, built):
         answers = await asyncio.gather(
             *(counting.ask("/feed/cibabat.atom?bahasa=en") for _ in range(60))
         )
@@ -346,14 +349,14 @@ async def test_a_document_that_many_ask_for_at_once_is_built_once(site: Running)
 
 async def test_documents_that_strangers_choose_never_push_out_the_plain_ones(site: Running) -> None:
     cache = PullCache()
-    kept = prepare(b"x" * 1_000_000, media_type="image/png")
+    response = prepare(b"x" * 1_000_000, media_type="image/png")
     cache.put(
-        ("plain",), _Built(stamp=1, response=kept, max_age=0, fresh_until=None), queried=False
+        ("plain",), _Built(stamp=1, response=response, max_age=0, fresh_until=None), queried=False
     )
     for number in range(100):
         cache.put(
             ("chosen", number),
-            _Built(stamp=1, response=kept, max_age=0, fresh_until=None),
+            _Built(stamp=1, response=response, max_age=0, fresh_until=None),
             queried=True,
         )
     assert cache.get(("plain",), 1, site.clock(), queried=False) is not None
@@ -362,7 +365,7 @@ async def test_documents_that_strangers_choose_never_push_out_the_plain_ones(sit
     assert (await site.ask("/feed/cibabat.json?" + "x" * 500)).status == 400
 
 
-async def test_a_feed_of_a_place_far_back_is_refused_to_who_asks_for_ever_others(
+async def test_old_parts_of_a_feed_are_refused_to_who_asks_for_ever_more(
     site: Running,
 ) -> None:
     statuses = [

@@ -1,5 +1,5 @@
-"""The list of kelurahan: every one with its feeds, all of which answer, and the truth about other
-ways.
+"""The list of kelurahan: each with its feeds, all of which answer, and no promise of closed
+channels.
 """
 
 from pathlib import Path
@@ -54,10 +54,12 @@ async def test_each_tile_leads_to_its_kelurahan_in_the_list(site: Running) -> No
         assert f'id="{area.slug}"' in page
 
 
-async def test_the_ways_of_each_kelurahan_are_folded_away(site: Running) -> None:
+async def test_the_feeds_of_each_kelurahan_are_folded_away(site: Running) -> None:
     page = (await site.ask("/daftar")).text
     for area in site.app.tree.kelurahan:
-        fold = page[page.index(f"<summary>{area.full_name}</summary>") :].partition("</details>")[0]
-        assert f'id="{area.slug}"' in fold
-        assert f"/feed/{area.slug}.rss" in fold
+        details = page[page.index(f"<summary>{area.full_name}</summary>") :].partition(
+            "</details>"
+        )[0]
+        assert f'id="{area.slug}"' in details
+        assert f"/feed/{area.slug}.rss" in details
     assert "<details open" not in page

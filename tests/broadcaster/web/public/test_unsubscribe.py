@@ -1,15 +1,16 @@
-"""Stopping: asking changes nothing, pressing the button stops at once, and a mail program may press
-it.
+"""Unsubscribing: opening the link changes nothing, the button stops at once, and a mail program may
+press it.
 """
 
 import pytest
 from sqlalchemy import Connection, text
 
+from subscribers.store import State
 from support.browsing import Answer, Running
 
 
 async def state_of(site: Running, address: int) -> tuple[int, str]:
-    """State and reason of an address."""
+    """Return state and reason of an address."""
 
     def read(connection: Connection) -> tuple[int, str]:
         row = connection.execute(
@@ -21,16 +22,13 @@ async def state_of(site: Running, address: int) -> tuple[int, str]:
 
 
 async def sources_of(site: Running, address: int) -> list[str]:
-    """Where each proof of consent of an address came from, oldest first."""
+    """Return the sources of an address's proofs of consent, oldest first."""
 
     def read(connection: Connection) -> list[str]:
         query = text("SELECT source FROM consent WHERE address = :id ORDER BY id")
         return [str(source) for source in connection.execute(query, {"id": address}).scalars()]
 
     return await site.app.database.read(read)
-
-
-CONFIRMED, SUPPRESSED = 1, 2
 
 
 async def test_opening_the_link_asks_and_changes_nothing(site: Running) -> None:
@@ -40,7 +38,7 @@ async def test_opening_the_link_asks_and_changes_nothing(site: Running) -> None:
     assert "Berhenti menerima pesan?" in answer.text
     assert '<form method="post"' in answer.text
     assert "warga@contoh.example" not in answer.text
-    assert (await state_of(site, address))[0] == CONFIRMED
+    assert (await state_of(site, address))[0] == State.CONFIRMED
 
 
 async def test_head_and_prefetch_change_nothing_either(site: Running) -> None:
@@ -49,7 +47,7 @@ async def test_head_and_prefetch_change_nothing_either(site: Running) -> None:
     await site.ask(
         f"/berhenti/{site.app.vault.token(address)}", headers={"Sec-Purpose": "prefetch"}
     )
-    assert (await state_of(site, address))[0] == CONFIRMED
+    assert (await state_of(site, address))[0] == State.CONFIRMED
 
 
 async def test_the_button_stops_at_once_without_cookie_or_token_of_a_form(site: Running) -> None:
@@ -57,7 +55,7 @@ async def test_the_button_stops_at_once_without_cookie_or_token_of_a_form(site: 
     answer = await site.ask(f"/berhenti/{site.app.vault.token(address)}", "POST")
     assert answer.status == 200
     assert "Anda berhenti" in answer.text
-    assert await state_of(site, address) == (SUPPRESSED, "opted_out")
+    assert await state_of(site, address) == (State.SUPPRESSED, "opted_out")
     assert (await sources_of(site, address))[-1] == "web"
 
 
@@ -78,7 +76,7 @@ async def test_a_mail_program_stops_with_one_click(site: Running, form: str) -> 
             path, "POST", data=body, headers={"Content-Type": "multipart/form-data; boundary=x"}
         )
     assert answer.status == 200
-    assert await state_of(site, address) == (SUPPRESSED, "opted_out")
+    assert await state_of(site, address) == (State.SUPPRESSED, "opted_out")
     assert (await sources_of(site, address))[-1] == "one-click"
 
 
@@ -100,13 +98,13 @@ async def test_no_body_however_broken_keeps_anyone_from_stopping(
         f"/berhenti/{site.app.vault.token(address)}", "POST", data=body, headers=headers
     )
     assert answer.status == 200
-    assert (await state_of(site, address))[0] == SUPPRESSED
+    assert (await state_of(site, address))[0] == State.SUPPRESSED
 
 
 async def test_a_wrong_link_is_not_found_always_in_the_same_words(site: Running) -> None:
     address = await site.subscriber()
     token = site.app.vault.token(address)
-    wrong = [
+    wrong_tokens = [
         ("b" if token[0] == "a" else "a") + token[1:],
         token[:-1] + ("b" if token[-1] == "a" else "a"),
         token[:-1],
@@ -115,14 +113,14 @@ async def test_a_wrong_link_is_not_found_always_in_the_same_words(site: Running)
         "a" * 500,
     ]
     answers: list[Answer] = []
-    for other in wrong:
+    for wrong_token in wrong_tokens:
         answers += [
-            await site.ask(f"/berhenti/{other}"),
-            await site.ask(f"/berhenti/{other}", "POST"),
+            await site.ask(f"/berhenti/{wrong_token}"),
+            await site.ask(f"/berhenti/{wrong_token}", "POST"),
         ]
     assert {answer.status for answer in answers} == {404}
     assert len({answer.text for answer in answers}) == 1
-    assert (await state_of(site, address))[0] == CONFIRMED
+    assert (await state_of(site, address))[0] == State.CONFIRMED
 
 
 async def test_the_page_is_kept_by_nobody_and_names_no_referrer(site: Running) -> None:
@@ -156,11 +154,11 @@ async def test_many_stops_from_one_mail_provider_are_all_taken(site: Running) ->
 async def test_a_link_that_names_another_spelling_of_the_address_stops_the_one_that_is_left(
     site: Running,
 ) -> None:
-    address, gone = await site.subscriber(), 9_999
+    address, merged = await site.subscriber(), 9_999
     await site.app.database.write(
         lambda c: c.execute(
-            text("INSERT INTO merged VALUES (:gone, :kept)"), {"gone": gone, "kept": address}
+            text("INSERT INTO merged VALUES (:gone, :kept)"), {"gone": merged, "kept": address}
         )
     )
-    answer = await site.ask(f"/berhenti/{site.app.vault.token(gone)}", "POST")
-    assert (answer.status, await state_of(site, address)) == (200, (SUPPRESSED, "opted_out"))
+    answer = await site.ask(f"/berhenti/{site.app.vault.token(merged)}", "POST")
+    assert (answer.status, await state_of(site, address)) == (200, (State.SUPPRESSED, "opted_out"))

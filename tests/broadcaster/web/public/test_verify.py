@@ -25,18 +25,18 @@ async def test_without_a_question_there_is_only_the_box(site: Running) -> None:
 
 
 async def test_a_code_in_force_is_official_and_valid(site: Running) -> None:
-    stored = await site.publish()
-    page = (await site.ask(f"/cek?kode={stored.code.lower().replace('-', '')}")).text
+    announcement = await site.publish()
+    page = (await site.ask(f"/cek?kode={announcement.code.lower().replace('-', '')}")).text
     assert "RESMI dan berlaku" in page
     assert "Air PDAM mati di Cibabat" in page
-    assert f'href="/p/{stored.code}"' in page
+    assert f'href="/p/{announcement.code}"' in page
 
 
 async def test_an_official_code_does_not_vouch_for_another_text(site: Running) -> None:
-    stored = await site.publish()
+    announcement = await site.publish()
     assert (
         "hanya bila isinya sama dengan teks resmi"
-        in (await site.ask(f"/cek?kode={stored.code}")).text
+        in (await site.ask(f"/cek?kode={announcement.code}")).text
     )
 
 
@@ -46,82 +46,83 @@ async def test_what_has_ended_was_corrected_or_withdrawn_is_still_official(site:
     site.clock.now += timedelta(hours=2)
     await site.correct(corrected, "Air kembali pukul 16.00.", expires="2026-11-25 16:00")
     await site.withdraw(withdrawn, "Pekerjaan ditunda.")
-    for stored, words in (
+    for announcement, words in (
         (ended, "RESMI, sudah berakhir"),
         (corrected, "RESMI, sudah diralat"),
         (withdrawn, "RESMI, sudah dicabut"),
     ):
-        page = (await site.ask(f"/cek?kode={stored.code}")).text
+        page = (await site.ask(f"/cek?kode={announcement.code}")).text
         assert words in page
         assert "BELUM DITEMUKAN" not in page
 
 
 @pytest.mark.parametrize(
-    "asked", ["CMH-2222-22", "bansos lewat tautan bit.ly", "CMH", "%F0%9F%98%80", "CMH-7K4Q-2M"]
+    "query", ["CMH-2222-22", "bansos lewat tautan bit.ly", "CMH", "%F0%9F%98%80", "CMH-7K4Q-2M"]
 )
-async def test_what_is_not_found_is_never_called_a_hoax(site: Running, asked: str) -> None:
-    page = (await site.ask(f"/cek?kode={asked}")).text
-    answer = page[page.index('id="jawaban"') : page.index("Memeriksa sendiri")]
-    assert "BELUM DITEMUKAN" in answer
-    assert "belum berarti hoaks atau benar" in answer
-    assert "112" in answer
-    assert "bad" not in answer.replace("badge", "")
-    assert "withdrawn" not in answer
+async def test_what_is_not_found_is_never_called_a_hoax(site: Running, query: str) -> None:
+    page = (await site.ask(f"/cek?kode={query}")).text
+    verdict = page[page.index('id="jawaban"') : page.index("Memeriksa sendiri")]
+    assert "BELUM DITEMUKAN" in verdict
+    assert "belum berarti hoaks atau benar" in verdict
+    assert "112" in verdict
+    assert "bad" not in verdict.replace("badge", "")
+    assert "withdrawn" not in verdict
 
 
-async def answer(site: Running, text: str) -> str:
-    """What the page says of a pasted text, without its hints."""
+async def verdict_on(site: Running, text: str) -> str:
+    """Return the page's verdict on a pasted text, without its hints."""
     page = (await site.ask("/cek", params={"kode": text})).text
     return page[page.index('id="jawaban"') : page.index("Memeriksa sendiri")]
 
 
 def messages(site: Running, edition: Edition) -> dict[str, str]:
-    """The text of each push channel's message as a resident of another kelurahan got it."""
-    somebody = msgspec.structs.replace(
+    """Return each push channel's message as a resident of another kelurahan got it."""
+    resident = msgspec.structs.replace(
         sample_recipient(edition, ""),
         area=Area(code="32.77.03.1003", name="Pasirkaliki", slug="pasirkaliki"),
         since=date(2025, 5, 3),
         token="c" * 32,
     )
     parts = {
-        name: message_parts(channel, edition, "id", somebody)
+        name: message_parts(channel, edition, "id", resident)
         for name, channel in site.app.push.items()
     }
-    looks = {
+    plain_texts = {
         name: html.unescape(re.sub(r"</?[a-z][^>]*>", "", part["text"]))
         for name, part in parts.items()
     }
-    return looks | {
+    return plain_texts | {
         "whatsapp, marks and all": parts["whatsapp"]["text"],
-        "whatsapp, on one line": " ".join(looks["whatsapp"].split()),
+        "whatsapp, on one line": " ".join(plain_texts["whatsapp"].split()),
     }
 
 
 async def newest(site: Running, code: str) -> Edition:
+    """Return the newest edition of an announcement."""
     row = await site.app.database.read(announcements.newest_edition, code)
     assert row is not None
     return row.edition
 
 
 async def test_every_channels_own_message_is_official_as_it_arrived(site: Running) -> None:
-    stored = await site.publish()
-    for channel, text in messages(site, await newest(site, stored.code)).items():
-        assert "RESMI dan berlaku" in await answer(site, text), channel
-    page = (await site.ask(f"/p/{stored.code}")).text
-    shared = parse_qs(
+    announcement = await site.publish()
+    for channel, text in messages(site, await newest(site, announcement.code)).items():
+        assert "RESMI dan berlaku" in await verdict_on(site, text), channel
+    page = (await site.ask(f"/p/{announcement.code}")).text
+    shared_text = parse_qs(
         urlsplit(html.unescape(re.findall(r'href="(https://wa.me/[^"]+)"', page)[0])).query
     )["text"][0]
-    assert "RESMI dan berlaku" in await answer(site, shared)
+    assert "RESMI dan berlaku" in await verdict_on(site, shared_text)
 
 
 async def test_a_link_or_a_code_alone_is_understood(site: Running) -> None:
-    stored = await site.publish()
+    announcement = await site.publish()
     for text in (
-        f"{site.url}/p/{stored.code}?x=1",
-        f"kode {stored.code.lower()}",
-        f"{site.url}/cek?kode={stored.code}",
+        f"{site.url}/p/{announcement.code}?x=1",
+        f"kode {announcement.code.lower()}",
+        f"{site.url}/cek?kode={announcement.code}",
     ):
-        assert "RESMI dan berlaku" in await answer(site, text), text
+        assert "RESMI dan berlaku" in await verdict_on(site, text), text
 
 
 @pytest.mark.parametrize(
@@ -138,25 +139,25 @@ async def test_a_link_or_a_code_alone_is_understood(site: Running) -> None:
 async def test_a_genuine_code_does_not_vouch_for_a_text_of_somebody_else(
     site: Running, forged: str
 ) -> None:
-    stored = await site.publish()
-    official = messages(site, await newest(site, stored.code))["whatsapp"]
-    found = await answer(site, forged.format(code=stored.code, official=official))
-    assert "KODENYA ASLI, ISINYA BERBEDA" in found
-    assert "RESMI" not in found
-    assert found.index("Teks resmi") < found.index("Yang Anda tempel")
-    assert found.index("Air PDAM mati di Cibabat") < found.index("Yang Anda tempel")
+    announcement = await site.publish()
+    official = messages(site, await newest(site, announcement.code))["whatsapp"]
+    verdict = await verdict_on(site, forged.format(code=announcement.code, official=official))
+    assert "KODENYA ASLI, ISINYA BERBEDA" in verdict
+    assert "RESMI" not in verdict
+    assert verdict.index("Teks resmi") < verdict.index("Yang Anda tempel")
+    assert verdict.index("Air PDAM mati di Cibabat") < verdict.index("Yang Anda tempel")
 
 
 async def test_one_altered_fact_makes_it_another_text(site: Running) -> None:
-    stored = await site.publish()
-    official = messages(site, await newest(site, stored.code))["whatsapp"]
+    announcement = await site.publish()
+    official = messages(site, await newest(site, announcement.code))["whatsapp"]
     for number in set(
-        re.findall(r"\d+", official.replace(stored.code, "").replace(site.app.site.host, ""))
+        re.findall(r"\d+", official.replace(announcement.code, "").replace(site.app.site.host, ""))
     ):
         altered = re.sub(rf"(?<!\d){number}(?!\d)", str(int(number) + 1), official, count=1)
-        assert "ISINYA BERBEDA" in await answer(site, altered), number
+        assert "ISINYA BERBEDA" in await verdict_on(site, altered), number
     for word in ("mati", "di", "Cibabat"):
-        assert "ISINYA BERBEDA" in await answer(site, official.replace(f" {word}", "", 1)), word
+        assert "ISINYA BERBEDA" in await verdict_on(site, official.replace(f" {word}", "", 1)), word
 
 
 LISTS = "Posko yang BUKA:\n\n- SDN Cibabat 1\n- Masjid Agung\n\nPosko yang DITUTUP karena longsor:\n\n- GOR Sangkuriang\n- SMPN 2"
@@ -181,27 +182,29 @@ LISTS = "Posko yang BUKA:\n\n- SDN Cibabat 1\n- Masjid Agung\n\nPosko yang DITUT
 async def test_lines_exchanged_left_out_or_made_up_are_another_text(
     site: Running, altered: Callable[[str], str]
 ) -> None:
-    stored = await site.publish(body=LISTS, title="Posko banjir Cibabat")
-    text = messages(site, await newest(site, stored.code))["email"]
-    assert "RESMI dan berlaku" in await answer(site, text)
+    announcement = await site.publish(body=LISTS, title="Posko banjir Cibabat")
+    text = messages(site, await newest(site, announcement.code))["email"]
+    assert "RESMI dan berlaku" in await verdict_on(site, text)
     assert altered(text) != text
-    assert "ISINYA BERBEDA" in await answer(site, altered(text))
+    assert "ISINYA BERBEDA" in await verdict_on(site, altered(text))
 
 
 @pytest.mark.parametrize("beside", ["🅺🅸🆁🅸🅼 🅿🅸🅽", "🇰🇮🇷🇮🇲", "kirim PIN", "\u202eNIP", "💸"])
 async def test_a_code_with_anything_beside_it_is_not_a_code_alone(
     site: Running, beside: str
 ) -> None:
-    stored = await site.publish()
-    assert "RESMI dan berlaku" not in await answer(site, f"{stored.code} {beside}")
-    assert "RESMI dan berlaku" not in await answer(site, f"{site.url}/p/{stored.code} {beside}")
+    announcement = await site.publish()
+    assert "RESMI dan berlaku" not in await verdict_on(site, f"{announcement.code} {beside}")
+    assert "RESMI dan berlaku" not in await verdict_on(
+        site, f"{site.url}/p/{announcement.code} {beside}"
+    )
 
 
 async def test_a_rumour_that_we_answered_is_never_certified_by_the_code_of_the_answer(
     site: Running,
 ) -> None:
     claim = "Bansos Rp1,5 juta cair hari ini, daftar di bit.ly/bansos-cimahi"
-    stored = await site.publish(
+    announcement = await site.publish(
         kind="clarification",
         claim=claim,
         verdict="Hoaks",
@@ -210,12 +213,12 @@ async def test_a_rumour_that_we_answered_is_never_certified_by_the_code_of_the_a
         expires=None,
         effective=None,
     )
-    found = await answer(site, f"{claim}\n{stored.code}")
-    assert "AWAS, TAUTAN ASING" in found
-    assert "bit.ly" in found
-    assert "RESMI dan berlaku" not in found
-    for channel, text in messages(site, await newest(site, stored.code)).items():
-        assert "RESMI dan berlaku" in await answer(site, text), channel
+    verdict = await verdict_on(site, f"{claim}\n{announcement.code}")
+    assert "AWAS, TAUTAN ASING" in verdict
+    assert "bit.ly" in verdict
+    assert "RESMI dan berlaku" not in verdict
+    for channel, text in messages(site, await newest(site, announcement.code)).items():
+        assert "RESMI dan berlaku" in await verdict_on(site, text), channel
 
 
 @pytest.mark.parametrize(
@@ -224,41 +227,43 @@ async def test_a_rumour_that_we_answered_is_never_certified_by_the_code_of_the_a
      "https:jahat.com/{code}", "{url}/p/{code} lalu bit.ly/bansos", "//jahat.com/p/{code}"],
 )  # fmt: skip
 async def test_a_genuine_code_behind_a_foreign_link_is_warned_of(site: Running, link: str) -> None:
-    stored = await site.publish()
+    announcement = await site.publish()
     host = site.url.removeprefix("http://").partition(":")[0]
-    found = await answer(site, link.format(code=stored.code, host=host, url=site.url))
-    assert "AWAS, TAUTAN ASING" in found
-    assert "standing foreign" in found
-    assert "RESMI dan berlaku" not in found
+    verdict = await verdict_on(site, link.format(code=announcement.code, host=host, url=site.url))
+    assert "AWAS, TAUTAN ASING" in verdict
+    assert "standing foreign" in verdict
+    assert "RESMI dan berlaku" not in verdict
 
 
 async def test_a_link_that_the_edition_itself_names_is_not_foreign(site: Running) -> None:
-    stored = await site.publish(
+    announcement = await site.publish(
         link="https://tirta.cimahi.example/gangguan",
         body="Lihat https://tirta.cimahi.example/gangguan.",
     )
-    for text in messages(site, await newest(site, stored.code)).values():
-        assert "TAUTAN ASING" not in await answer(site, text)
-    assert "TAUTAN ASING" not in await answer(
-        site, f"{stored.code} https://tirta.cimahi.example/gangguan"
+    for text in messages(site, await newest(site, announcement.code)).values():
+        assert "TAUTAN ASING" not in await verdict_on(site, text)
+    assert "TAUTAN ASING" not in await verdict_on(
+        site, f"{announcement.code} https://tirta.cimahi.example/gangguan"
     )
 
 
 async def test_the_words_of_an_older_edition_lead_to_what_holds_now(site: Running) -> None:
-    stored = await site.publish()
-    before = messages(site, await newest(site, stored.code))["whatsapp"]
-    await site.correct(stored, "Air kembali pukul 16.00.", title="Air PDAM mati sampai pukul 16.00")
-    found = await answer(site, before)
-    assert "RESMI, sudah diralat" in found
-    assert "Air PDAM mati sampai pukul 16.00" in found
+    announcement = await site.publish()
+    before = messages(site, await newest(site, announcement.code))["whatsapp"]
+    await site.correct(
+        announcement, "Air kembali pukul 16.00.", title="Air PDAM mati sampai pukul 16.00"
+    )
+    verdict = await verdict_on(site, before)
+    assert "RESMI, sudah diralat" in verdict
+    assert "Air PDAM mati sampai pukul 16.00" in verdict
 
 
-async def test_a_text_without_a_code_is_not_spoken_of_as_a_code(site: Running) -> None:
-    found = await answer(site, "Bansos cair, daftar di jahat.com sekarang")
-    assert "BELUM DITEMUKAN" in found
-    assert "kode ini" not in found
-    assert "jahat.com" in found
-    assert "kode ini" in await answer(site, "CMH-2222-22")
+async def test_a_text_without_a_code_is_not_called_a_code(site: Running) -> None:
+    verdict = await verdict_on(site, "Bansos cair, daftar di jahat.com sekarang")
+    assert "BELUM DITEMUKAN" in verdict
+    assert "kode ini" not in verdict
+    assert "jahat.com" in verdict
+    assert "kode ini" in await verdict_on(site, "CMH-2222-22")
 
 
 async def test_what_was_pasted_is_shown_and_never_run(site: Running) -> None:
@@ -268,44 +273,42 @@ async def test_what_was_pasted_is_shown_and_never_run(site: Running) -> None:
 
 
 @pytest.mark.parametrize("typed", ["CMH-M5MM-TX", "Kode: CMH-7K4Q-22, benarkah?"])
-async def test_a_code_that_cannot_be_right_is_told_to_be_misspelt(
-    site: Running, typed: str
-) -> None:
-    found = await answer(site, typed)
-    assert "BELUM DITEMUKAN" in found
-    assert "salah ketik" in found
-    assert "tempel kode itu saja" not in found
+async def test_an_impossible_code_is_reported_as_misspelt(site: Running, typed: str) -> None:
+    verdict = await verdict_on(site, typed)
+    assert "BELUM DITEMUKAN" in verdict
+    assert "salah ketik" in verdict
+    assert "tempel kode itu saja" not in verdict
 
 
 async def test_a_message_as_long_as_telegram_carries_is_read_whole(site: Running) -> None:
-    stored = await site.publish(body="Air dapat diambil di tangki. " * 120)
-    for channel, text in messages(site, await newest(site, stored.code)).items():
-        assert "RESMI dan berlaku" in await answer(site, text), channel
+    announcement = await site.publish(body="Air dapat diambil di tangki. " * 120)
+    for channel, text in messages(site, await newest(site, announcement.code)).items():
+        assert "RESMI dan berlaku" in await verdict_on(site, text), channel
 
 
-async def test_a_very_long_message_is_looked_at_in_part_and_never_called_official(
+async def test_a_very_long_message_is_read_in_part_and_never_called_official(
     site: Running,
 ) -> None:
-    stored = await site.publish()
-    assert "ISINYA BERBEDA" in await answer(site, f"kode {stored.code} " * 600)
+    announcement = await site.publish()
+    assert "ISINYA BERBEDA" in await verdict_on(site, f"kode {announcement.code} " * 600)
 
 
 async def test_who_guesses_codes_must_soon_wait(site: Running) -> None:
-    stored = await site.publish()
+    announcement = await site.publish()
     statuses = [(await site.ask(f"/cek?kode=CMH-2222-{number:02}")).status for number in range(40)]
     assert statuses[0] == 200
     assert statuses[-1] == 429
-    refused = await site.ask(f"/cek?kode={stored.code}")
-    assert refused.status == 429
-    assert int(refused.headers["Retry-After"]) >= 1
-    assert "Terlalu sering" in refused.text
-    assert (await site.ask(f"/p/{stored.code}")).status == 200
+    refusal = await site.ask(f"/cek?kode={announcement.code}")
+    assert refusal.status == 429
+    assert int(refusal.headers["Retry-After"]) >= 1
+    assert "Terlalu sering" in refusal.text
+    assert (await site.ask(f"/p/{announcement.code}")).status == 200
 
 
 async def test_found_codes_cost_nothing(site: Running) -> None:
-    stored = await site.publish()
+    announcement = await site.publish()
     for _ in range(40):
-        assert (await site.ask(f"/cek?kode={stored.code}")).status == 200
+        assert (await site.ask(f"/cek?kode={announcement.code}")).status == 200
 
 
 def test_codes_are_found_in_text_in_the_order_they_stand() -> None:

@@ -1,5 +1,5 @@
-"""Who may use which page of the newsroom: every row of the route table, asked by everybody there
-is.
+"""Access to every page of the newsroom: each row of the route table, requested by people of every
+role.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -13,13 +13,12 @@ from sqlalchemy import update
 
 from broadcaster.domain.accounts import Account, AccountRole
 from broadcaster.domain.lifecycle import NotAllowed
-from broadcaster.newsroom import corrections, release, review
-from broadcaster.newsroom import drafts as newsroom
+from broadcaster.newsroom import corrections, drafts, release, review
 from broadcaster.newsroom.release import publish_held
 from broadcaster.publishing.press import Press
-from broadcaster.store import accounts, drafts
+from broadcaster.store import accounts, staff_tables
+from broadcaster.store.drafts import proposed
 from broadcaster.store.sessions import HALF
-from broadcaster.store.staff_tables import account as account_table
 from broadcaster.web.base.authorization import CHOOSE_PASSWORD, Row
 from broadcaster.web.routes import STAFF
 from support.browsing import Running, running
@@ -35,6 +34,7 @@ from support.staff_rows import (
     filled,
     halted,
     published,
+    row_name,
     staff_rows,
     staged,
 )
@@ -52,18 +52,14 @@ MAY: Mapping[str, frozenset[str]] = {
     "screens": frozenset({"screens", "admin"}),
     "manage": frozenset({"admin"}),
 }
-"""Which roles have which right, said a second time."""
+"""The roles that have each right, stated independently of the code."""
 READERS_MAY: Mapping[str, str] = {}
-"""Forms for which it is enough that somebody may read, and why."""
+"""Forms open to whoever may read, with the reason."""
 PRIVATE: frozenset[str] = frozenset()
-"""Pages that show what is one person's own: a colleague finds nothing there. All others every
-colleague with the right reads: drafts too, since nobody can check, take over or schedule around
-what they cannot see; addresses of residents are masked.
+"""Pages of what is one person's own, where a colleague finds nothing. Every colleague with the
+right reads all others: drafts too, since nobody can check, take over or schedule around what they
+cannot see. Addresses of residents are masked.
 """
-
-
-def named(row: Row) -> str:
-    return f"{'/'.join(row.methods)} {row.path}"
 
 
 GUARDED = [row for row in STAFF if row.access.startswith("staff:")]
@@ -73,10 +69,10 @@ FOREIGN = [
 ]
 
 
-# --- what the table says ------------------------------------------------------------------------------
+# --- the route table ------------------------------------------------------------------------------
 
 
-def test_every_page_of_the_newsroom_but_the_ways_in_names_a_right() -> None:
+def test_every_page_of_the_newsroom_but_sign_in_names_a_right() -> None:
     for row in STAFF:
         assert row.path.startswith("/redaksi/"), row.path
         if not row.access.startswith("staff:"):
@@ -88,18 +84,18 @@ def test_what_changes_something_needs_more_than_reading() -> None:
     assert {row.path for row in POSTS if row.access == "staff:read"} == set(READERS_MAY)
 
 
-def test_nothing_is_said_of_forms_that_are_gone() -> None:
+def test_no_case_is_listed_for_a_form_that_is_gone() -> None:
     assert set(DEEDS) <= {row.path for row in staff_rows("POST")}
 
 
-# --- everybody asks for everything ----------------------------------------------------------------------
+# --- requests of every role -----------------------------------------------------------------------
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(
     sqlite_template: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stage]:
-    """One site for all who only ask."""
+    """Serve one site for all tests that change nothing."""
     folder = tmp_path_factory.mktemp("akses")
     (folder / "siaran.db").write_bytes(sqlite_template.read_bytes())
     async with running(
@@ -108,13 +104,13 @@ async def stage(
         yield await staged(site)
 
 
-async def asks(
-    who: Browser | None, site: Running, row: Row, path: str
+async def request_as(
+    visitor: Browser | None, site: Running, row: Row, path: str
 ) -> tuple[int, Mapping[str, str]]:
-    """Status and headers of the answer; its body may have no end."""
+    """Return status and headers of the answer to a visitor; its body may have no end."""
     headers = (
-        {"Cookie": f"redaksi={who.cookie}", "Origin": site.url, "X-CSRF-Token": who.csrf}
-        if who
+        {"Cookie": f"redaksi={visitor.cookie}", "Origin": site.url, "X-CSRF-Token": visitor.csrf}
+        if visitor
         else {"Origin": site.url}
     )
     method = row.methods[0]
@@ -124,22 +120,24 @@ async def asks(
         return answer.status, answer.headers
 
 
-async def hired(
+async def sign_in_as(
     stage: Stage, name: str, *roles: Any, way: str = "password", **values: Any
 ) -> Browser:
-    """A browser with a session of its own, of somebody who stays."""
-    found = await stage.site.app.database.read(accounts.find, name)
+    """Sign in the person of this name, and hire them before if nobody has it."""
+    account = await stage.site.app.database.read(accounts.find, name)
     return await browser(
-        stage.site, found or await hire(stage.site.app, name, *roles, **values), way
+        stage.site, account or await hire(stage.site.app, name, *roles, **values), way
     )
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("row", GUARDED, ids=named)
+@pytest.mark.parametrize("row", GUARDED, ids=row_name)
 async def test_a_role_opens_what_the_row_says_and_nothing_else(stage: Stage, row: Row) -> None:
     path, _ = await filled(stage, row)
     for role in ROLES:
-        status, headers = await asks(await hired(stage, role, role), stage.site, row, path)
+        status, headers = await request_as(
+            await sign_in_as(stage, role, role), stage.site, row, path
+        )
         if role not in MAY[row.access.removeprefix("staff:")]:
             assert status == 403, role
             continue
@@ -151,55 +149,57 @@ async def test_a_role_opens_what_the_row_says_and_nothing_else(stage: Stage, row
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("row", GUARDED, ids=named)
+@pytest.mark.parametrize("row", GUARDED, ids=row_name)
 async def test_who_is_not_signed_in_is_asked_to_and_learns_nothing(stage: Stage, row: Row) -> None:
     site, (path, values) = stage.site, await filled(stage, row)
-    half = await hired(stage, "setengah", *ROLES, way=HALF)
-    gone = await dismissed(stage)
-    strange = Browser(site=site, account=half.account, cookie="A" * 43, csrf="A" * 32)
+    half = await sign_in_as(stage, "setengah", *ROLES, way=HALF)
+    former = await dismissed_browser(stage)
+    unknown = Browser(site=site, account=half.account, cookie="A" * 43, csrf="A" * 32)
     missing = path
     for value in values.values():
         missing = missing.replace(value, "0" * 32)
-    for who in (None, half, gone, strange):
-        for asked in (path, missing):
-            status, headers = await asks(who, site, row, asked)
+    for visitor in (None, half, former, unknown):
+        for address in (path, missing):
+            status, headers = await request_as(visitor, site, row, address)
             assert status == (303 if row.methods == ("GET",) else 401), (
                 "the same whether it exists or not"
             )
             if status == 303:
                 assert headers["Location"].startswith(f"{SIGN_IN}?ke=%2Fredaksi%2F")
-    quiet = await site.ask(path, row.methods[0], headers={"HX-Request": "true"})
-    assert (quiet.status, quiet.headers["HX-Redirect"]) == (401, SIGN_IN), (
+    background = await site.ask(path, row.methods[0], headers={"HX-Request": "true"})
+    assert (background.status, background.headers["HX-Redirect"]) == (401, SIGN_IN), (
         "a page in the background goes there itself"
     )
 
 
-async def dismissed(stage: Stage) -> Browser:
-    """Somebody whose account is closed while a session of theirs is left: it opens nothing by
-    itself either.
-    """
+async def dismissed_browser(stage: Stage) -> Browser:
+    """Return a browser whose session has outlived its account, and so opens nothing."""
     account = await hire(stage.site.app, f"bekas-{next(NUMBERS)}", *ROLES)
-    gone = await browser(stage.site, account)
-    closed = update(account_table).where(account_table.c.id == account.id).values(disabled_at=1.0)
-    await stage.site.app.database.write(lambda connection: connection.execute(closed))
-    return gone
+    former = await browser(stage.site, account)
+    statement = (
+        update(staff_tables.account)
+        .where(staff_tables.account.c.id == account.id)
+        .values(disabled_at=1.0)
+    )
+    await stage.site.app.database.write(lambda connection: connection.execute(statement))
+    return former
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("row", GUARDED, ids=named)
+@pytest.mark.parametrize("row", GUARDED, ids=row_name)
 async def test_who_must_choose_a_password_reaches_only_what_is_their_own(
     stage: Stage, row: Row
 ) -> None:
     path, _ = await filled(stage, row)
-    who = await hired(stage, "baru", *ROLES, must_change=True)
-    status, headers = await asks(who, stage.site, row, path)
+    visitor = await sign_in_as(stage, "baru", *ROLES, must_change=True)
+    status, headers = await request_as(visitor, stage.site, row, path)
     if row.access == "staff:own":
         assert status not in {401, 403}
-        sent_on = headers.get("Location", "") == CHOOSE_PASSWORD
-        assert not sent_on or row.methods == ("POST",) or row.path.startswith("/redaksi/akun"), (
+        redirected = headers.get("Location", "") == CHOOSE_PASSWORD
+        assert not redirected or row.methods == ("POST",) or row.path.startswith("/redaksi/akun"), (
             "first the password"
         )
-        assert not sent_on or row.path != CHOOSE_PASSWORD or row.methods == ("POST",)
+        assert not redirected or row.path != CHOOSE_PASSWORD or row.methods == ("POST",)
     else:
         assert (status, headers.get("Location")) == (303, CHOOSE_PASSWORD)
 
@@ -208,44 +208,37 @@ async def test_who_must_choose_a_password_reaches_only_what_is_their_own(
 async def test_what_a_page_asks_for_by_itself_never_brings_another_page_into_it(
     stage: Stage,
 ) -> None:
-    who = await hired(stage, "baru", *ROLES, must_change=True)
-    headers = {"HX-Request": "true", "Cookie": f"redaksi={who.cookie}"}
+    visitor = await sign_in_as(stage, "baru", *ROLES, must_change=True)
+    headers = {"HX-Request": "true", "Cookie": f"redaksi={visitor.cookie}"}
     answer = await stage.site.ask("/redaksi/alarm", headers=headers)
     assert (answer.status, answer.headers.get("HX-Redirect"), answer.headers.get("Location")) == (
         401,
         CHOOSE_PASSWORD,
         None,
     )
-    page = await stage.site.ask(CHOOSE_PASSWORD, headers={"Cookie": f"redaksi={who.cookie}"})
+    page = await stage.site.ask(CHOOSE_PASSWORD, headers={"Cookie": f"redaksi={visitor.cookie}"})
     assert page.text.count("<header") == 1
     assert 'id="alarm"' not in page.text
 
 
-# --- what belongs to others ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def own_stage(sqlite_url: str, tmp_path: Any) -> AsyncIterator[Stage]:
-    """A site of its own, where one person alone may publish an emergency."""
-    async with running(sqlite_url, tmp_path, BROADCASTER_BREAK_GLASS="true") as site:
-        yield await staged(site)
+# --- what belongs to others -----------------------------------------------------------------------
 
 
 def role_for(row: Row) -> AccountRole:
-    """The first role that has the row's right."""
-    may = MAY[row.access.removeprefix("staff:")]
-    return next(role for role in ROLES if role in may)
+    """Return the first role that has the row's right."""
+    roles = MAY[row.access.removeprefix("staff:")]
+    return next(role for role in ROLES if role in roles)
 
 
 @pytest.mark.parametrize("bound", ELSEWHERE)
-@pytest.mark.parametrize("row", FOREIGN, ids=named)
+@pytest.mark.parametrize("row", FOREIGN, ids=row_name)
 async def test_who_holds_for_another_agency_or_area_changes_nothing_here(
     own_stage: Stage, row: Row, bound: str
 ) -> None:
     deed, site = deed_of(row), own_stage.site
     path, values = await filled(own_stage, row, deed.stands)
     form = await deed.form(own_stage, values)
-    other = await hired(own_stage, "orang-lain", role_for(row), **ELSEWHERE[bound])
+    other = await sign_in_as(own_stage, "orang-lain", role_for(row), **ELSEWHERE[bound])
     before = await everything(site)
     answer = await other.post(path, form)
     assert answer.status < 500
@@ -255,18 +248,18 @@ async def test_who_holds_for_another_agency_or_area_changes_nothing_here(
     assert answer.status in {403, 404, 409, 422}
 
 
-@pytest.mark.parametrize("row", POSTS, ids=named)
+@pytest.mark.parametrize("row", POSTS, ids=row_name)
 async def test_who_holds_for_it_does_what_the_form_is_for(own_stage: Stage, row: Row) -> None:
     deed, site = deed_of(row), own_stage.site
     path, values = await filled(own_stage, row, deed.stands)
     form = await deed.form(own_stage, values)
-    who = (
+    visitor = (
         await browser(site, own_stage.rina)
         if deed.own
-        else await hired(own_stage, "rekan", role_for(row))
+        else await sign_in_as(own_stage, "rekan", role_for(row))
     )
     before = await everything(site)
-    answer = await who.post(path, form)
+    answer = await visitor.post(path, form)
     assert answer.status in {200, 201, 303}, answer.text
     assert bool(changed(before, await everything(site))) == deed.stores, (
         "else the refusals above prove nothing"
@@ -275,23 +268,25 @@ async def test_who_holds_for_it_does_what_the_form_is_for(own_stage: Stage, row:
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
-    "row", [row for row in staff_rows("GET") if row in GUARDED and "{" in row.path], ids=named
+    "row", [row for row in staff_rows("GET") if row in GUARDED and "{" in row.path], ids=row_name
 )
 async def test_what_is_read_is_everybodys_and_what_is_private_nobodys(
     stage: Stage, row: Row
 ) -> None:
     path, _ = await filled(stage, row)
     for bound, limits in ELSEWHERE.items():
-        reader = await hired(stage, f"pembaca-{bound}-{role_for(row)}", role_for(row), **limits)
-        status, _headers = await asks(reader, stage.site, row, path)
+        reader = await sign_in_as(
+            stage, f"pembaca-{bound}-{role_for(row)}", role_for(row), **limits
+        )
+        status, _headers = await request_as(reader, stage.site, row, path)
         assert status == 404 if row.path in PRIVATE else status in {200, 303}
 
 
-# --- ways around ----------------------------------------------------------------------------------------
+# --- ways around the rules ------------------------------------------------------------------------
 
 
 async def bound_author(stage: Stage) -> Account:
-    """Somebody who writes for another agency, and for one kelurahan of it."""
+    """Hire a writer for one kelurahan of another agency."""
     return await hire(
         stage.site.app, "sari", "author", agencies=("Dinas Kesehatan",), areas=("32.77.01.1001",)
     )
@@ -303,23 +298,23 @@ OURS = {**FORM, "agency": "Dinas Kesehatan", "areas": ["melong"]}
 async def test_what_is_published_for_others_does_not_become_ones_own_by_a_correction(
     own_stage: Stage,
 ) -> None:
-    sari, theirs = await bound_author(own_stage), await published(own_stage)
+    sari, announcement = await bound_author(own_stage), await published(own_stage)
     with pytest.raises(NotAllowed, match="not_yours"):
         await own_stage.do(
-            sari, corrections.propose_correction, theirs, OURS, reason="Kami ambil alih."
+            sari, corrections.propose_correction, announcement, OURS, reason="Kami ambil alih."
         )
-    assert await own_stage.site.app.database.read(drafts.proposed, theirs) is None
+    assert await own_stage.site.app.database.read(proposed, announcement) is None
 
 
 async def test_what_waits_or_is_approved_does_not_become_anothers_by_an_edit(
     own_stage: Stage,
 ) -> None:
     sari = await bound_author(own_stage)
-    for reached in ("review", "approved"):
-        row = await own_stage.do(sari, newsroom.save, OURS)
+    for state in ("review", "approved"):
+        row = await own_stage.do(sari, drafts.save, OURS)
         await own_stage.do(sari, review.submit, row.id)
         row = await own_stage.row(row.id)
-        if reached == "approved":
+        if state == "approved":
             await own_stage.do(
                 own_stage.dewi, review.approve, row.id, seen=row.bound, version=row.version
             )
@@ -329,24 +324,24 @@ async def test_what_waits_or_is_approved_does_not_become_anothers_by_an_edit(
             {"areas": ["cimahi"]},
         ):
             with pytest.raises(NotAllowed, match="not_yours"):
-                await own_stage.do(sari, newsroom.save, {**OURS, **change}, announcement_id=row.id)
-        assert (await own_stage.row(row.id)).state == reached, "what was approved stays so"
+                await own_stage.do(sari, drafts.save, {**OURS, **change}, announcement_id=row.id)
+        assert (await own_stage.row(row.id)).state == state, "what was approved stays so"
 
 
 async def test_a_draft_for_another_agency_may_be_begun_and_is_not_submitted(
     own_stage: Stage,
 ) -> None:
     sari = await bound_author(own_stage)
-    row = await own_stage.do(sari, newsroom.save, {**OURS, "agency": "Dinas Perhubungan"})
+    row = await own_stage.do(sari, drafts.save, {**OURS, "agency": "Dinas Perhubungan"})
     with pytest.raises(NotAllowed, match="not_yours"):
         await own_stage.do(sari, review.submit, row.id)
 
 
-async def test_ones_own_draft_can_be_mended_after_a_wrong_choice(own_stage: Stage) -> None:
+async def test_ones_own_draft_can_be_corrected_after_a_wrong_choice(own_stage: Stage) -> None:
     sari = await bound_author(own_stage)
-    row = await own_stage.do(sari, newsroom.save, OURS)
-    await own_stage.do(sari, newsroom.save, {**OURS, "areas": ["cibabat"]}, announcement_id=row.id)
-    await own_stage.do(sari, newsroom.save, OURS, announcement_id=row.id)
+    row = await own_stage.do(sari, drafts.save, OURS)
+    await own_stage.do(sari, drafts.save, {**OURS, "areas": ["cibabat"]}, announcement_id=row.id)
+    await own_stage.do(sari, drafts.save, OURS, announcement_id=row.id)
     await own_stage.do(sari, review.submit, row.id)
     assert (await own_stage.row(row.id)).state == "review"
 
@@ -355,15 +350,15 @@ async def test_a_channel_is_not_the_matter_of_one_agency(own_stage: Stage) -> No
     sari = await browser(own_stage.site, await bound_author(own_stage))
     await halted(own_stage)
     assert "Buka kanal" not in (await sari.get("/redaksi/kanal")).text
-    refused = await sari.post("/redaksi/kanal/email/lanjut")
-    assert refused.status == 409
-    assert "seluruh kota" in refused.text
+    answer = await sari.post("/redaksi/kanal/email/lanjut")
+    assert answer.status == 409
+    assert "seluruh kota" in answer.text
 
 
 async def test_an_exercise_is_never_published_by_any_way(own_stage: Stage) -> None:
     stage, both = own_stage, await hire(own_stage.site.app, "budi", "author", "approver")
     row = await stage.do(
-        both, newsroom.save, {**FORM, "level": "emergency", "instruction": "Pindah."}, training=True
+        both, drafts.save, {**FORM, "level": "emergency", "instruction": "Pindah."}, training=True
     )
     with pytest.raises(NotAllowed, match="drill"):
         await stage.do(both, release.break_glass, row.id, reason="Coba.", allowed=True)
@@ -380,7 +375,7 @@ async def test_an_edit_just_before_the_clock_publishes_stops_it(own_stage: Stage
     announcement = await approved(stage)
     stage.site.clock.now += timedelta(seconds=31)
     await stage.do(
-        stage.rina, newsroom.save, {**FORM, "title": "Judul lain"}, announcement_id=announcement
+        stage.rina, drafts.save, {**FORM, "title": "Judul lain"}, announcement_id=announcement
     )
     press = Press.of(stage.site.app)
     assert await stage.site.app.database.write(publish_held, press, now=stage.site.clock()) == []

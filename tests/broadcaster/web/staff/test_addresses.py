@@ -1,5 +1,5 @@
-"""Addresses of forms, opened as pages: whoever lands on one, say after signing in again, finds the
-page that it stands on.
+"""Addresses of forms, opened as pages: who lands on one, say after signing in again, is led to the
+form's page.
 """
 
 import pytest
@@ -12,7 +12,7 @@ from support.staffing import NOTICE, signed_in
 
 PAGES = {row.path for row in staff_rows("GET")}
 FORMS = [row for row in STAFF if row.path not in PAGES]
-ABOVE = {
+PARENTS = {
     "/redaksi/simpan": "/redaksi/",
     "/redaksi/keluar": "/redaksi/",
     "/redaksi/akun/telegram/lepas": "/redaksi/akun",
@@ -30,21 +30,21 @@ async def test_a_forms_address_leads_to_its_page(site: Running, row: Row) -> Non
     assert stranger.headers["Location"].startswith("/redaksi/masuk?ke=")
     answer = await ani.get(row.path.format(id="x1", name="x1"))
     assert answer.status == 303
-    above = answer.headers["Location"]
-    assert above.startswith("/redaksi/")
-    assert above.replace("x1", "{id}") in PAGES | {above}
-    if row.path in ABOVE:
-        assert above == ABOVE[row.path].format(id="x1")
+    parent = answer.headers["Location"]
+    assert parent.startswith("/redaksi/")
+    assert parent.replace("x1", "{id}") in PAGES | {parent}
+    if row.path in PARENTS:
+        assert parent == PARENTS[row.path].format(id="x1")
 
 
 async def test_who_signs_in_again_at_a_refused_approval_finds_the_check(site: Running) -> None:
     rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
     draft = await rina.post("/redaksi/tulis", {**NOTICE, "aksi": "periksa"})
-    there = draft.headers["Location"]
-    await rina.post(there.replace("periksa", "ajukan"), {"versi": "1"})
-    asked = await dewi.get(there.replace("periksa", "setujui"))
-    assert asked.status == 303
-    assert (await dewi.get(asked.headers["Location"])).headers["Location"] == there
+    address = draft.headers["Location"]
+    await rina.post(address.replace("periksa", "ajukan"), {"versi": "1"})
+    redirect = await dewi.get(address.replace("periksa", "setujui"))
+    assert redirect.status == 303
+    assert (await dewi.get(redirect.headers["Location"])).headers["Location"] == address
 
 
 async def test_what_is_named_in_an_address_is_named_again_and_nothing_else(site: Running) -> None:

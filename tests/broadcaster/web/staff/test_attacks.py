@@ -1,6 +1,4 @@
-"""Against those who work here and mean harm: words that nobody was shown, rights that are gone,
-doors of others held shut.
-"""
+"""Attacks by people who work here: unseen words, lost rights, and holding others up."""
 
 import asyncio
 import json
@@ -22,12 +20,12 @@ from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing.press import Press
 from broadcaster.runtime.i18n import words
 from broadcaster.runtime.settings import TOPICS
-from broadcaster.staff.administration import masked as masked_of_staff
+from broadcaster.staff import administration
 from broadcaster.store import accounts, announcements
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.staff_tables import throttle
+from broadcaster.web.staff import failed_csv
 from broadcaster.web.staff.differences import differences
-from broadcaster.web.staff.failed_csv import masked as masked_of_residents
 from subscribers.areas import AreaTree
 from support.browsing import NOTICE, Running
 from support.desk import NOW
@@ -38,8 +36,8 @@ from support.uploads import photo
 from support.waiting import until
 
 
-async def submitted(rina: Browser, **changes: Any) -> Announcement:
-    """An announcement that waits for a second person."""
+async def submit_announcement(rina: Browser, **changes: Any) -> Announcement:
+    """Submit an announcement for approval."""
     app = rina.site.app
     form = {**NOTICE, "effective": None, **changes}
     desk = Desk(press=Press.of(app), account=rina.account, now=rina.site.clock())
@@ -47,21 +45,21 @@ async def submitted(rina: Browser, **changes: Any) -> Announcement:
     return await app.database.write(review.submit, desk, row.id)
 
 
-async def now(site: Running, row: Announcement) -> Announcement:
-    """As it stands."""
-    found = await site.app.database.read(announcements.find, row.id)
-    assert found is not None
-    return found
+async def reload(site: Running, row: Announcement) -> Announcement:
+    """Return the row as it now stands."""
+    current = await site.app.database.read(announcements.find, row.id)
+    assert current is not None
+    return current
 
 
-# --- four eyes see everything -----------------------------------------------------------------------------
+# --- what an approver is shown --------------------------------------------------------------------
 
 
 async def test_whoever_approves_is_shown_every_word_in_every_language_and_of_every_channel(
     site: Running,
 ) -> None:
     rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
-    row = await submitted(
+    row = await submit_announcement(
         rina,
         body="Awal. " + "Kalimat panjang untuk warga kota. " * 250 + "Akhirnya QISI.",
         kind="clarification",
@@ -106,67 +104,67 @@ async def test_whoever_approves_is_shown_every_word_in_every_language_and_of_eve
     assert not hidden
 
 
-# --- rights that are gone -----------------------------------------------------------------------------------
+# --- lost rights ----------------------------------------------------------------------------------
 
 
-async def test_a_form_that_comes_slowly_finds_the_rights_of_when_it_has_come(site: Running) -> None:
+async def test_a_form_that_arrives_slowly_is_judged_by_the_rights_at_its_end(site: Running) -> None:
     rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
-    row = await submitted(rina)
+    row = await submit_announcement(rina)
     path, body = (
         f"/redaksi/pengumuman/{row.id}/setujui",
         urlencode({"dilihat": row.bound, "versi": row.version}).encode(),
     )
-    for ended in ("disabled", "role"):
-        begun, lost = asyncio.Event(), asyncio.Event()
+    for change in ("disabled", "role"):
+        body_wanted, rights_lost = asyncio.Event(), asyncio.Event()
 
         async def dribble(
-            begun: asyncio.Event = begun, lost: asyncio.Event = lost
+            body_wanted: asyncio.Event = body_wanted, rights_lost: asyncio.Event = rights_lost
         ) -> AsyncIterator[bytes]:
-            begun.set()  # the server asks for the body: it has looked at the head
-            await lost.wait()
+            body_wanted.set()  # the server has read the head and asks for the body
+            await rights_lost.wait()
             yield body
 
         kind = {"Content-Type": "application/x-www-form-urlencoded", "Expect": "100-continue"}
-        asked = asyncio.create_task(dewi.post(path, dribble(), **kind))
-        await begun.wait()
-        if ended == "disabled":
+        request = asyncio.create_task(dewi.post(path, dribble(), **kind))
+        await body_wanted.wait()
+        if change == "disabled":
             await site.app.database.write(
                 accounts.disable, dewi.account.id, site.clock().timestamp()
             )
         else:
             await site.app.database.write(accounts.change, replace(dewi.account, roles=("author",)))
-        lost.set()
-        assert (await asked).status == (401 if ended == "disabled" else 403)
-        assert (await now(site, row)).state == "review"
+        rights_lost.set()
+        assert (await request).status == (401 if change == "disabled" else 403)
+        assert (await reload(site, row)).state == "review"
         await site.app.database.write(accounts.enable, dewi.account.id)
         dewi = await browser(site, dewi.account)
     assert (await dewi.post(path, {"dilihat": row.bound, "versi": str(row.version)})).status == 403
 
 
-async def test_a_password_that_was_taken_away_while_it_was_looked_at_opens_nothing(
+async def test_a_password_that_is_replaced_while_it_is_checked_opens_nothing(
     site: Running,
 ) -> None:
-    rina, free = await hire(site.app, "rina", "author"), threading.Event()
-    given, token = await sign_in_form(site)
+    rina, release = await hire(site.app, "rina", "author"), threading.Event()
+    cookie, token = await sign_in_form(site)
     form, headers = (
         {"csrf": token, "nama": "rina", "sandi": PASSWORD},
-        {"Cookie": given, "Origin": site.url},
+        {"Cookie": cookie, "Origin": site.url},
     )
-    busy = asyncio.create_task(
-        site.app.hasher.run(free.wait)
-    )  # so that looking at the password waits
-    trying = asyncio.create_task(site.ask("/redaksi/masuk", "POST", data=form, headers=headers))
+    blocker = asyncio.create_task(
+        site.app.hasher.run(release.wait)
+    )  # so that the check of the password waits
+    attempt = asyncio.create_task(site.ask("/redaksi/masuk", "POST", data=form, headers=headers))
     await until(lambda: bool(table(site.app, throttle)))
     hashed = credentials.hash_password("kopi pagi di alun alun")
     await site.app.database.write(accounts.set_password, rina.id, hashed)
-    free.set()
-    await busy
-    done = await trying
-    assert done.status == 401
-    assert "redaksi" not in done.cookies
+    release.set()
+    await blocker
+    answer = await attempt
+    assert answer.status == 401
+    assert "redaksi" not in answer.cookies
 
 
-# --- what is changed by being looked at -----------------------------------------------------------------------
+# --- what is changed by being looked at -----------------------------------------------------------
 
 
 async def test_a_draft_of_another_system_keeps_its_times_in_the_composer(site: Running) -> None:
@@ -178,41 +176,43 @@ async def test_a_draft_of_another_system_keeps_its_times_in_the_composer(site: R
     assert 'value="2026-11-25T07:00"' not in page
 
 
-# --- what holds others up -------------------------------------------------------------------------------------
+# --- what holds others up -------------------------------------------------------------------------
 
 
-class Heavy:
-    """An upload that says when it is taken into memory."""
+class CountedUpload:
+    """An upload that records when it is read into memory."""
 
     def __init__(self, taken: list[int]) -> None:
         self.taken = taken
 
     async def read(self, size: int = -1, /) -> bytes:
-        """A picture."""
+        """Record the read and return a picture."""
         self.taken.append(size)
         return photo()
 
 
 async def test_pictures_that_wait_for_their_turn_take_no_memory(site: Running) -> None:
-    free, taken = threading.Event(), list[int]()
-    library._decoder.submit(free.wait)
+    release, taken = threading.Event(), list[int]()
+    library._decoder.submit(release.wait)
     uploads = [
-        library.take(site.app, Heavy(taken), actor=NamedActor(name="staff:rina", now=site.clock()))
+        library.take(
+            site.app, CountedUpload(taken), actor=NamedActor(name="staff:rina", now=site.clock())
+        )
         for _ in range(5)
     ]
     waiting = asyncio.gather(*uploads)
     await until(lambda: library._decoder._work_queue.qsize() == 5)
     assert not taken
-    free.set()
-    assert len({stored.id for stored in await waiting}) == 1
+    release.set()
+    assert len({picture.id for picture in await waiting}) == 1
 
 
-# --- what a page leaves out ------------------------------------------------------------------------------------
+# --- what a page leaves out -----------------------------------------------------------------------
 
 
-def test_no_field_changes_without_its_being_told() -> None:
+def test_no_field_changes_without_being_shown() -> None:
     own = {"title": "Lain", "body": "Lain."}
-    given: dict[str, Any] = {
+    changes: dict[str, Any] = {
         "title": "Lain",
         "body": "Lain.",
         "areas": ("melong",),
@@ -238,19 +238,19 @@ def test_no_field_changes_without_its_being_told() -> None:
         "evidence": ("https://lain.example",),
         "fact": "Lain",
     }
-    assert set(given) == set(Fields.model_fields), "a new field is told too"
-    before, t = Fields(title="Air", body="Air.", areas=("cibabat",)), words("id")
-    for name, value in given.items():
-        (told,) = differences(
+    assert set(changes) == set(Fields.model_fields), "a new field is told too"
+    before, catalogue = Fields(title="Air", body="Air.", areas=("cibabat",)), words("id")
+    for name, value in changes.items():
+        (difference,) = differences(
             before, before.model_copy(update={name: value}), tree=AreaTree.built_in(), topics=TOPICS
         )
-        assert told.name == name
-        assert {f"staff.send.field.{name}", f"staff.field.{name}"} & t.keys
-    once = before.model_copy(update={"translations": {"en": Translation(**own)}})
-    other = before.model_copy(
+        assert difference.name == name
+        assert {f"staff.send.field.{name}", f"staff.field.{name}"} & catalogue.keys
+    translated = before.model_copy(update={"translations": {"en": Translation(**own)}})
+    retranslated = before.model_copy(
         update={"translations": {"en": Translation(title="Lain", body="Ganti.")}}
     )
-    assert differences(once, other, tree=AreaTree.built_in(), topics=TOPICS), (
+    assert differences(translated, retranslated, tree=AreaTree.built_in(), topics=TOPICS), (
         "words within a language"
     )
 
@@ -286,10 +286,10 @@ async def test_many_addresses_of_one_household_guess_at_codes_as_one(site: Runni
     assert elsewhere.status == 200
 
 
-@pytest.mark.parametrize("mask", [masked_of_residents, masked_of_staff])
+@pytest.mark.parametrize("mask", [failed_csv.masked, administration.masked])
 def test_a_masked_address_is_never_the_whole_one(mask: Any) -> None:
     for name in ("a", "ab", "abc", "abcdef"):
-        told = mask(f"{name}@contoh.example")
-        assert name not in told.partition("@")[0]
-        assert told.endswith("***@contoh.example")
+        masked = mask(f"{name}@contoh.example")
+        assert name not in masked.partition("@")[0]
+        assert masked.endswith("***@contoh.example")
     assert mask("warga@contoh.example") == "wa***@contoh.example"

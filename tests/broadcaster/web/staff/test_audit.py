@@ -1,12 +1,12 @@
-"""The audit log over HTTP: who did what with before and after, filters, pages, copies; read by
-pengelola alone.
+"""The audit log over HTTP: who did what, before and after; filters, pages, copies; for pengelola
+alone.
 """
 
 import csv
 import io
 import json
 import re
-from typing import Any
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, event
@@ -14,33 +14,26 @@ from sqlalchemy import Connection, event
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.newsroom import drafts, review, templates
-from broadcaster.newsroom.desk import Desk
-from broadcaster.publishing.press import Press
 from broadcaster.runtime.i18n import words
 from broadcaster.store import audit, audit_lists
 from broadcaster.store.audit_lists import AuditFilter
 from broadcaster.store.database import Database
 from broadcaster.web.staff import actors
+from support import acting
 from support.browsing import Clock, Running
-from support.staffing import NOTICE, Browser, signed_in
+from support.staffing import NOTICE, signed_in
 
+act = partial(acting.act, place="203.0.113.9")
 ROW = re.compile(r'<li class="line[^"]*" value="(\d+)">')
 
 
-async def act(person: Browser, use_case: Any, *args: Any, **options: Any) -> Any:
-    """Have a person do something, other than by a page."""
-    app = person.site.app
-    desk = Desk(press=Press.of(app), account=person.account, now=app.clock(), place="203.0.113.9")
-    return await app.database.write(use_case, desk, *args, **options)
-
-
-def rows(page: str) -> list[int]:
-    """The numbers of the rows on a page."""
+def row_numbers(page: str) -> list[int]:
+    """Return the numbers of the rows on a page."""
     return [int(number) for number in ROW.findall(page)]
 
 
 def fill(connection: Connection, count: int) -> None:
-    """So many acts of a machine's."""
+    """Append so many acts of a machine."""
     for number in range(count):
         audit.append(
             connection,
@@ -56,7 +49,7 @@ async def test_a_row_says_who_what_when_from_where_and_what_changed(site: Runnin
     row = await act(rina, drafts.save, NOTICE)
     await act(rina, review.submit, row.id)
     page = (await ani.get("/redaksi/audit")).text
-    assert rows(page) == [2, 1]
+    assert row_numbers(page) == [2, 1]
     assert f'href="/redaksi/pengumuman/{row.id}">Air PDAM mati di Cibabat</a>' in page
     for word in ("Diajukan", "Draf dibuat", "Rina", "dari 203.0.113.9", row.code, row.bound):
         assert word in page
@@ -66,11 +59,13 @@ async def test_a_row_says_who_what_when_from_where_and_what_changed(site: Runnin
 
 async def test_an_act_by_a_page_says_from_where(site: Running) -> None:
     ani, dewi = await signed_in(site, "ani", "admin"), await signed_in(site, "dewi", "approver")
-    stored = await site.publish(channels="email")
-    done = await dewi.post(f"/redaksi/pengiriman/{stored.id}/jeda", {"alasan": "Salah jam"})
-    assert done.status == 303
+    announcement = await site.publish(channels="email")
+    answer = await dewi.post(f"/redaksi/pengiriman/{announcement.id}/jeda", {"alasan": "Salah jam"})
+    assert answer.status == 303
     (entry,) = [
-        one for one in await site.app.database.read(audit.about, stored.id) if one.act == "pause"
+        row
+        for row in await site.app.database.read(audit.about, announcement.id)
+        if row.act == "pause"
     ]
     assert entry.detail["from"] == "127.0.0.1"
     assert "dari 127.0.0.1" in (await ani.get("/redaksi/audit?tindakan=pause")).text
@@ -82,7 +77,7 @@ async def test_the_log_is_filtered_by_who_act_announcement_and_days(site: Runnin
     other = await act(rina, drafts.save, {**NOTICE, "title": "Vaksin gratis"})
     await act(rina, review.submit, water.id)
     await site.app.database.write(fill, 1)
-    for query, found in (
+    for query, numbers in (
         ("", [4, 3, 2, 1]),
         ("siapa=staff:rina", [3, 2, 1]),
         ("siapa=token:situs", [4]),
@@ -96,7 +91,7 @@ async def test_the_log_is_filtered_by_who_act_announcement_and_days(site: Runnin
         ("setelah=3", [2, 1]),
     ):
         page = (await ani.get(f"/redaksi/audit?{query}")).text
-        assert rows(page) == found, query
+        assert row_numbers(page) == numbers, query
     assert (
         "Tidak ada catatan yang cocok" in (await ani.get("/redaksi/audit?tindakan=tidakada")).text
     )
@@ -110,29 +105,31 @@ async def test_pages_go_on_where_the_last_one_ended(site: Running) -> None:
     ani = await signed_in(site, "ani", "admin")
     await site.app.database.write(fill, 120)
     seen: list[int] = []
-    there = "/redaksi/audit"
-    while there:
-        page = (await ani.get(there)).text
-        seen += rows(page)
+    path = "/redaksi/audit"
+    while path:
+        page = (await ani.get(path)).text
+        seen += row_numbers(page)
         older = re.search(r'rel="next" href="([^"]+)"', page)
-        there = older[1].replace("&amp;", "&") if older else ""
+        path = older[1].replace("&amp;", "&") if older else ""
     assert seen == list(range(120, 0, -1))
 
 
 async def test_what_is_in_the_log_is_shown_as_text(site: Running) -> None:
     ani = await signed_in(site, "ani", "admin")
-    evil = "<script>alert(1)</script>"
+    hostile = "<script>alert(1)</script>"
 
     def write(connection: Connection) -> None:
         detail = {
-            "before": {evil: evil},
-            "after": {"mail": evil},
-            evil: [evil, {"a": 1}],
+            "before": {hostile: hostile},
+            "after": {"mail": hostile},
+            hostile: [hostile, {"a": 1}],
             "n": None,
             "ok": True,
-            "state": evil,
+            "state": hostile,
         }
-        audit.append(connection, NamedActor(name=evil, now=Clock()()), evil, evil, **detail)
+        audit.append(
+            connection, NamedActor(name=hostile, now=Clock()()), hostile, hostile, **detail
+        )
 
     await site.app.database.write(write)
     page = await ani.get("/redaksi/audit")
@@ -141,7 +138,7 @@ async def test_what_is_in_the_log_is_shown_as_text(site: Running) -> None:
     assert "&lt;script&gt;alert" in page.text
 
 
-async def test_copies_carry_the_whole_chain_and_are_noted(site: Running) -> None:
+async def test_copies_carry_the_whole_chain_and_are_logged(site: Running) -> None:
     ani, rina = await signed_in(site, "ani", "admin"), await signed_in(site, "rina", "author")
     row = await act(rina, drafts.save, {**NOTICE, "title": "Air"})
     await act(rina, review.submit, row.id)
@@ -151,27 +148,27 @@ async def test_copies_carry_the_whole_chain_and_are_noted(site: Running) -> None
         r'attachment; filename="audit-20261125-\d{4}\.jsonl"', lines.headers["Content-Disposition"]
     )
     assert lines.headers["Cache-Control"] == "no-store"
-    told = [json.loads(line) for line in lines.text.splitlines()]
-    assert [one["act"] for one in told] == ["create", "submit", "audit_export"]
-    assert (told[1]["state_before"], told[1]["detail"]["state"]) == ("draft", "review")
-    assert told[1]["previous"] == told[0]["digest"]
+    entries = [json.loads(line) for line in lines.text.splitlines()]
+    assert [entry["act"] for entry in entries] == ["create", "submit", "audit_export"]
+    assert (entries[1]["state_before"], entries[1]["detail"]["state"]) == ("draft", "review")
+    assert entries[1]["previous"] == entries[0]["digest"]
     table = await ani.get(f"/redaksi/audit.csv?perihal={row.code}")
     assert table.headers["Content-Type"].startswith("text/csv")
-    read = list(csv.DictReader(io.StringIO(table.text)))
-    assert [(one["act"], one["before"], one["after"]) for one in read] == [
+    table_rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert [(entry["act"], entry["before"], entry["after"]) for entry in table_rows] == [
         ("create", "", '{"state":"draft"}'),
         ("submit", '{"state":"draft"}', '{"state":"review"}'),
     ]
-    noted = [
-        one
-        for one in await site.app.database.read(audit.about, "audit")
-        if one.act == "audit_export"
+    exports = [
+        entry
+        for entry in await site.app.database.read(audit.about, "audit")
+        if entry.act == "audit_export"
     ]
-    assert [(one.actor, one.detail["form"]) for one in noted] == [
+    assert [(entry.actor, entry.detail["form"]) for entry in exports] == [
         ("staff:ani", "jsonl"),
         ("staff:ani", "csv"),
     ]
-    assert noted[1].detail["wanted"] == {"subject": row.id}
+    assert exports[1].detail["wanted"] == {"subject": row.id}
 
 
 async def test_a_spreadsheet_gets_no_formula(site: Running) -> None:
@@ -193,7 +190,7 @@ async def test_only_pengelola_read_the_log(site: Running, path: str) -> None:
     assert await site.app.database.read(audit.verify) == 0
 
 
-# --- the listing itself, on both databases --------------------------------------------------------------
+# --- the listing itself, on both databases --------------------------------------------------------
 
 
 def test_pages_chunks_and_names_are_the_same_on_both_databases(database: Database) -> None:
@@ -216,7 +213,7 @@ def test_pages_chunks_and_names_are_the_same_on_both_databases(database: Databas
     assert database.read_now(audit_lists.acts) == ["edit", "subscriber"]
 
 
-def test_a_state_is_compared_with_the_last_one_that_was_told(database: Database) -> None:
+def test_a_state_is_compared_with_the_last_one_recorded(database: Database) -> None:
     def write(connection: Connection) -> None:
         for detail in (
             {"state": "draft"},
@@ -236,17 +233,17 @@ def test_a_state_is_compared_with_the_last_one_that_was_told(database: Database)
     ]
 
 
-def test_names_are_found_by_the_index_however_long_the_log(sqlite_url: str) -> None:
+def test_names_are_looked_up_by_the_index_however_long_the_log(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     database.write_now(fill, 3)
-    said: list[str] = []
+    statements: list[str] = []
     event.listen(
         database.reader_engine,
         "before_cursor_execute",
-        lambda _c, _cursor, statement, *_: said.append(statement),
+        lambda _c, _cursor, statement, *_: statements.append(statement),
     )
     database.read_now(audit_lists.acts)
-    (statement,) = [one for one in said if one.startswith("WITH")]
+    (statement,) = [sql for sql in statements if sql.startswith("WITH")]
     steps = database.read_now(
         lambda connection: [
             str(row[-1]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")
@@ -257,10 +254,10 @@ def test_names_are_found_by_the_index_however_long_the_log(sqlite_url: str) -> N
 
 
 async def test_actors_of_one_kind_can_be_told_apart(site: Running) -> None:
-    told = await site.app.database.read(
+    names = await site.app.database.read(
         actors.display_names, ["simulasi", "simulasi:air", "clock"], words("id")
     )
-    assert told == {
+    assert names == {
         "simulasi": "simulasi",
         "simulasi:air": "simulasi (air)",
         "clock": "jadwal otomatis",
@@ -274,7 +271,7 @@ async def test_templates_tokens_and_pictures_are_named_as_people_know_them(site:
     await act(rina, templates.rename, template.id, "Pipa bocor")
     await act(rina, templates.delete, template.id)
 
-    def others(connection: Connection) -> None:
+    def append_machine_acts(connection: Connection) -> None:
         audit.append(
             connection,
             NamedActor(name="cli", now=Clock()()),
@@ -286,14 +283,14 @@ async def test_templates_tokens_and_pictures_are_named_as_people_know_them(site:
             connection, NamedActor(name="cli", now=Clock()()), Act.UPLOAD, "a1" * 16, bytes=7
         )
 
-    await site.app.database.write(others)
+    await site.app.database.write(append_machine_acts)
     page = (await ani.get("/redaksi/audit")).text
-    for named in (
+    for label in (
         "Templat Air &amp; pipa",
         "Templat Pipa bocor",
         "Token situs",
         f'href="/media/{"a1" * 16}/web.jpg">Gambar</a>',
     ):
-        assert named in page, named
+        assert label in page, label
     assert "template:" not in page
     assert "token:situs" not in page

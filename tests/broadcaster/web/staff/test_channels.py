@@ -1,4 +1,4 @@
-"""The channels and the list of sendings over HTTP: how each stands in words, and what people do
+"""The channels and the list of sendings over HTTP: their standing in words, and what people do
 about it.
 """
 
@@ -39,7 +39,7 @@ OPEN = ChannelFigures(
 )
 
 
-def test_the_gravest_word_is_told() -> None:
+def test_the_gravest_word_is_shown() -> None:
     halted = replace(OPEN, state=ChannelState(halted="manual"), paused=True, slowed=True)
     assert word_of(halted, is_open=False) == "closed"
     assert word_of(replace(OPEN, slowed=True, unreachable=True), is_open=True) == "unreachable"
@@ -68,7 +68,7 @@ async def test_a_channel_without_settings_says_so(sqlite_url: str, tmp_path: Pat
         assert "Belum disetel" in (await rina.get("/redaksi/kanal")).text
 
 
-async def test_replies_that_nobody_applies_are_told_here_and_on_the_first_page(
+async def test_replies_that_nobody_applies_are_shown_here_and_on_the_first_page(
     site: Running,
 ) -> None:
     rina = await signed_in(site, "rina", "author")
@@ -123,14 +123,14 @@ async def test_a_halted_channel_is_opened_again(site: Running) -> None:
     assert "Buka kanal" in page.text
     assert "Buka kanal" not in (await layar.get("/redaksi/kanal")).text
     assert (await layar.post("/redaksi/kanal/email/lanjut")).status == 403
-    done = await dewi.post("/redaksi/kanal/email/lanjut")
-    assert (done.status, done.headers["Location"]) == (303, "/redaksi/kanal?selesai=dibuka")
-    assert "Kanal dibuka lagi." in (await dewi.get(done.headers["Location"])).text
+    answer = await dewi.post("/redaksi/kanal/email/lanjut")
+    assert (answer.status, answer.headers["Location"]) == (303, "/redaksi/kanal?selesai=dibuka")
+    assert "Kanal dibuka lagi." in (await dewi.get(answer.headers["Location"])).text
     again = await dewi.post("/redaksi/kanal/email/lanjut")
     assert again.status == 409
     assert "tidak sedang berhenti" in again.text
-    told = await site.app.database.read(audit.about, "channel:email")
-    assert [(entry.actor, entry.act) for entry in told] == [("staff:dewi", "channel_resume")]
+    entries = await site.app.database.read(audit.about, "channel:email")
+    assert [(entry.actor, entry.act) for entry in entries] == [("staff:dewi", "channel_resume")]
     assert (await dewi.post("/redaksi/kanal/tidak-ada/lanjut")).status == 404
 
 
@@ -148,25 +148,25 @@ async def test_a_limited_and_a_slowed_channel(site: Running) -> None:
 
 
 async def test_held_suppressions_are_decided(site: Running) -> None:
-    person = await site.subscriber()
+    address = await site.subscriber()
 
     def hold(connection: object) -> None:
         connection.execute(
             insert(held_suppression).values(
-                address=person, channel="email", reason="address_dead", at=1.0
+                address=address, channel="email", reason="address_dead", at=1.0
             )
         )  # type: ignore[attr-defined]
 
     dewi = await signed_in(site, "dewi", "approver")
-    for choice, said in (("buang", "tetap aktif"), ("terapkan", "dinonaktifkan")):
+    for choice, outcome in (("buang", "tetap aktif"), ("terapkan", "dinonaktifkan")):
         await site.app.database.write(hold)
         assert "1 penonaktifan alamat ditahan." in (await dewi.get("/redaksi/kanal")).text
-        done = await dewi.post("/redaksi/kanal/email/tahanan", {"putusan": choice})
-        assert said in (await dewi.get(done.headers["Location"])).text
+        answer = await dewi.post("/redaksi/kanal/email/tahanan", {"putusan": choice})
+        assert outcome in (await dewi.get(answer.headers["Location"])).text
     assert (await dewi.post("/redaksi/kanal/email/tahanan", {"putusan": "terapkan"})).status == 409
     assert (await dewi.post("/redaksi/kanal/email/tahanan", {"putusan": "x"})).status == 400
-    told = await site.app.database.read(audit.about, "channel:email")
-    assert [entry.detail["applied"] for entry in told] == [False, True]
+    entries = await site.app.database.read(audit.about, "channel:email")
+    assert [entry.detail["applied"] for entry in entries] == [False, True]
 
 
 async def test_how_many_people_a_day_where_the_provider_limits_them(
@@ -187,7 +187,7 @@ async def test_how_many_people_a_day_where_the_provider_limits_them(
         assert "90 pesan, 2 alamat tidak aktif" in page.text
 
 
-# --- the list of sendings -------------------------------------------------------------------------------
+# --- the list of sendings -------------------------------------------------------------------------
 
 
 async def test_sendings_stand_with_what_goes_out_first(site: Running) -> None:
@@ -201,8 +201,8 @@ async def test_sendings_stand_with_what_goes_out_first(site: Running) -> None:
     await drain_all(with_channels(site.app, FakeChannel()))
     second = await site.publish(expires=None, effective=None, channels="email", title="Yang kedua")
     fill(site.app)
-    assert [one.item.id for one in site.app.database.read_now(going)] == [second.id]
-    assert [one.item.id for one in site.app.database.read_now(recent, but=[second.id])] == [
+    assert [sending.item.id for sending in site.app.database.read_now(going)] == [second.id]
+    assert [sending.item.id for sending in site.app.database.read_now(recent, but=[second.id])] == [
         first.id
     ]
     page = await rina.get("/redaksi/pengiriman")

@@ -1,5 +1,5 @@
-"""Guessing at the second step with a password that is known: it stops, its owner hears of it, and
-is not shut out by it.
+"""Guessing at the second step with a known password: it is stopped, and its owner is told and not
+shut out.
 """
 
 from collections.abc import AsyncIterator
@@ -29,14 +29,14 @@ WRONG = "000000"
 
 @pytest.fixture
 async def office(database_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
-    """On each database in turn."""
+    """Serve the site with a mail server, on each database in turn."""
     async with post_office(database_url, tmp_path) as opened:
         yield opened
 
 
 @dataclass(kw_only=True)
 class Visitor:
-    """A browser at an address, with the cookies that it was given."""
+    """A browser at an address, with the cookies that it received."""
 
     office: PostOffice
     address: str
@@ -57,9 +57,9 @@ class Visitor:
         return answer
 
     async def enter(self) -> Answer:
-        """Give the right password; the session lacks the second step then."""
-        given, token = await sign_in_form(self.office.site)
-        self.cookies |= dict([given.split("=", 1)])
+        """Send the right password; the session then lacks the second step."""
+        cookie, token = await sign_in_form(self.office.site)
+        self.cookies |= dict([cookie.split("=", 1)])
         return await self.ask(SIGN_IN, {"csrf": token, "nama": "rina", "sandi": PASSWORD})
 
     async def type_code(self, code: str) -> Answer:
@@ -69,13 +69,13 @@ class Visitor:
         return await self.ask(CODE, {"csrf": form_token((await self.ask(CODE)).text), "kode": code})
 
 
-def right(office: PostOffice) -> str:
-    """The code that the phone shows."""
+def current_code(office: PostOffice) -> str:
+    """Return the code that the phone shows."""
     return pyotp.TOTP(SECRET).at(int(office.site.clock().timestamp()) + 20)
 
 
-async def secured(office: PostOffice) -> Account:
-    """Rina, who has a second factor and a mail address."""
+async def hire_secured(office: PostOffice) -> Account:
+    """Hire Rina, with a second factor and a mail address."""
     rina = await hire(office.site.app, "rina", "author", email="rina@contoh.example")
     sealed = office.site.app.vault.seal("totp", SECRET)
     digest = office.site.app.vault.lookup("recovery", f"{rina.id}:abcde-fghjk")
@@ -83,8 +83,8 @@ async def secured(office: PostOffice) -> Account:
     return rina
 
 
-async def guesses(office: PostOffice, times: int, start: int = 0) -> list[int]:
-    """Wrong codes, each from another browser at another address; the statuses."""
+async def guess(office: PostOffice, times: int, start: int = 0) -> list[int]:
+    """Type wrong codes, each from another browser at another address; return the statuses."""
     visitors = (
         Visitor(office=office, address=f"198.51.{start + number}.1") for number in range(times)
     )
@@ -94,14 +94,14 @@ async def guesses(office: PostOffice, times: int, start: int = 0) -> list[int]:
 async def test_ten_wrong_codes_in_a_row_stop_the_second_step_and_tell_its_owner_at_once(
     office: PostOffice,
 ) -> None:
-    await secured(office)
-    assert await guesses(office, STOP_AFTER) == [401] * (STOP_AFTER - 1) + [429]
+    await hire_secured(office)
+    assert await guess(office, STOP_AFTER) == [401] * (STOP_AFTER - 1) + [429]
     assert table(office.site.app, session) == [], "half sessions are over"
     stranger = Visitor(office=office, address="203.0.113.9")
-    refused = await stranger.type_code(right(office))
-    assert refused.status == 429
-    assert 0 < int(refused.headers["Retry-After"]) <= COOLING_SECONDS
-    assert "Langkah kedua ditutup satu jam" in refused.text
+    answer = await stranger.type_code(current_code(office))
+    assert answer.status == 429
+    assert 0 < int(answer.headers["Retry-After"]) <= COOLING_SECONDS
+    assert "Langkah kedua ditutup satu jam" in answer.text
     assert await office.work() == 1
     (letter,) = office.letters("rina")
     assert letter["subject"] == "PERHATIAN, kode masuk Anda ditebak orang"
@@ -113,10 +113,10 @@ async def test_ten_wrong_codes_in_a_row_stop_the_second_step_and_tell_its_owner_
 async def test_a_right_code_begins_anew_and_a_recovery_code_counts_as_any_other(
     office: PostOffice,
 ) -> None:
-    await secured(office)
+    await hire_secured(office)
     home = Visitor(office=office, address="203.0.113.9")
-    await guesses(office, STOP_AFTER - 1)
-    assert (await home.type_code(right(office))).status == 303
+    await guess(office, STOP_AFTER - 1)
+    assert (await home.type_code(current_code(office))).status == 303
     stranger = [
         (await Visitor(office=office, address=f"192.0.{n}.1").type_code(f"aaaaa-aaaa{n}")).status
         for n in range(STOP_AFTER)
@@ -130,44 +130,44 @@ async def test_a_right_code_begins_anew_and_a_recovery_code_counts_as_any_other(
 async def test_a_known_browser_keeps_its_way_while_strangers_are_stopped(
     office: PostOffice,
 ) -> None:
-    await secured(office)
+    await hire_secured(office)
     home = Visitor(office=office, address="203.0.113.9")
-    assert (await home.type_code(right(office))).status == 303
-    await guesses(office, STOP_AFTER)
+    assert (await home.type_code(current_code(office))).status == 303
+    await guess(office, STOP_AFTER)
     office.pass_time(seconds=60)
     assert (await home.type_code(WRONG)).status == 401
-    assert (await home.type_code(right(office))).status == 303
-    assert (await guesses(office, 1, start=100)) == [429], "which opens nothing for strangers"
+    assert (await home.type_code(current_code(office))).status == 303
+    assert (await guess(office, 1, start=100)) == [429], "which opens nothing for strangers"
 
 
 async def test_after_an_hour_one_more_wrong_code_stops_it_again_and_the_owner_is_told_once_a_day(
     office: PostOffice,
 ) -> None:
-    await secured(office)
-    await guesses(office, STOP_AFTER)
+    await hire_secured(office)
+    await guess(office, STOP_AFTER)
     for start in (100, 200):
         office.pass_time(seconds=COOLING_SECONDS)
-        assert await guesses(office, 2, start) == [429, 429]
+        assert await guess(office, 2, start) == [429, 429]
     await office.work()
     assert len(office.letters("rina")) == 1
     office.pass_time(seconds=COOLING_SECONDS)
     assert (
-        await Visitor(office=office, address="203.0.113.9").type_code(right(office))
+        await Visitor(office=office, address="203.0.113.9").type_code(current_code(office))
     ).status == 303
     office.pass_time(days=1)
-    await guesses(office, STOP_AFTER, start=50)
+    await guess(office, STOP_AFTER, start=50)
     await office.work()
     assert len(office.letters("rina")) == 2
 
 
 async def test_a_new_password_from_an_admin_opens_the_second_step_again(office: PostOffice) -> None:
-    rina = await secured(office)
-    await guesses(office, STOP_AFTER)
-    stored = (await office.site.app.database.read(accounts.secrets_of, rina.id))[0]
+    rina = await hire_secured(office)
+    await guess(office, STOP_AFTER)
+    hashed = (await office.site.app.database.read(accounts.secrets_of, rina.id))[0]
     await office.site.app.database.write(
-        reset_password, NamedActor(name="cli", now=office.site.clock()), rina.id, hashed=stored
+        reset_password, NamedActor(name="cli", now=office.site.clock()), rina.id, hashed=hashed
     )
     office.site.clock.now += timedelta(seconds=1)
     assert (
-        await Visitor(office=office, address="203.0.113.9").type_code(right(office))
+        await Visitor(office=office, address="203.0.113.9").type_code(current_code(office))
     ).status == 303

@@ -23,7 +23,9 @@ FORM: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    "hazard", [one for one in HAZARDS.values() if one.title], ids=lambda one: one.slug
+    "hazard",
+    [hazard for hazard in HAZARDS.values() if hazard.title],
+    ids=lambda hazard: hazard.slug,
 )
 def test_what_each_hazard_says_may_be_published_with_a_long_place(hazard: Any) -> None:
     fields = Fields(
@@ -42,28 +44,28 @@ def test_what_each_hazard_says_may_be_published_with_a_long_place(hazard: Any) -
 
 async def test_a_hazard_fills_the_form_and_the_place_is_still_asked_for(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    choose = (await rina.get("/redaksi/darurat")).text
-    assert all(f"?bahaya={slug}" in choose for slug in HAZARDS)
+    choices = (await rina.get("/redaksi/darurat")).text
+    assert all(f"?bahaya={slug}" in choices for slug in HAZARDS)
     page = (await rina.get("/redaksi/darurat?bahaya=banjir")).text
     assert "Banjir di ..., pindah ke tempat tinggi" in page
     assert 'value="2026-11-25T10:43"' in page
-    refused = await rina.post("/redaksi/darurat", {**FORM, "title": HAZARDS["banjir"].title})
-    assert refused.status == 422
-    assert "Tempatnya belum ditulis." in refused.text
-    assert "Pindah sekarang." in refused.text
+    refusal = await rina.post("/redaksi/darurat", {**FORM, "title": HAZARDS["banjir"].title})
+    assert refusal.status == 422
+    assert "Tempatnya belum ditulis." in refusal.text
+    assert "Pindah sekarang." in refusal.text
 
 
 async def test_what_is_refused_leaves_nothing_behind(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    for wrong in (
+    for changes in (
         {"areas": []},
         {"expires": "2026-11-25T07:00"},
         {"instruction": ""},
         {"title": "x" * 71},
     ):
-        refused = await rina.post("/redaksi/darurat", {**FORM, **wrong})
-        assert refused.status == 422
-        assert 'role="alert"' in refused.text
+        refusal = await rina.post("/redaksi/darurat", {**FORM, **changes})
+        assert refusal.status == 422
+        assert 'role="alert"' in refusal.text
     assert (
         await site.app.database.read(
             lambda c: c.exec_driver_sql("SELECT count(*) FROM announcement").scalar()
@@ -78,33 +80,33 @@ async def test_it_goes_to_a_second_person_at_once_and_their_pages_call_out(site:
         await signed_in(site, "dewi", "approver"),
     )
     assert "calling" not in (await dewi.get("/redaksi/alarm")).text
-    sent = await rina.post("/redaksi/darurat", FORM)
-    assert sent.status == 303
-    address = sent.headers["Location"]
+    answer = await rina.post("/redaksi/darurat", FORM)
+    assert answer.status == 303
+    address = answer.headers["Location"]
     row = await site.app.database.read(announcements.find, address.split("/")[3])
     assert row is not None
     assert (row.state, row.fields.level, row.fields.body) == ("review", "emergency", "Banjir.")
     assert row.fields.summary == "Pindah sekarang."
-    called = (await dewi.get("/redaksi/alarm")).text
+    alarm = (await dewi.get("/redaksi/alarm")).text
     assert (
         FORM["title"]
         not in (await dewi.get("/redaksi/alarm", **{"HX-Current-URL": site.url + address})).text
     )
-    assert FORM["title"] in called
-    assert "calling" in called
-    assert address in called
+    assert FORM["title"] in alarm
+    assert "calling" in alarm
+    assert address in alarm
     assert FORM["title"] not in (await rina.get("/redaksi/alarm")).text, (
         "nobody is called to their own"
     )
     assert 'hx-get="/redaksi/alarm"' in (await dewi.get("/redaksi/")).text
-    approved = await dewi.post(
+    approval = await dewi.post(
         address.replace("periksa", "setujui"),
         {"dilihat": row.bound, "versi": row.version, "dibaca": "1"},
     )
-    assert approved.status == 303
-    published = await site.app.database.read(announcements.find, row.id)
-    assert published is not None
-    assert published.state == "published", "a warning has no hold"
+    assert approval.status == 303
+    announcement = await site.app.database.read(announcements.find, row.id)
+    assert announcement is not None
+    assert announcement.state == "published", "a warning has no hold"
     assert FORM["title"] not in (await dewi.get("/redaksi/alarm")).text
 
 
@@ -130,24 +132,24 @@ async def test_the_call_that_pages_ask_for_by_themselves_keeps_nobody_signed_in(
 async def test_an_exercise_calls_nobody(site: Running) -> None:
     rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
     form = {**FORM, "level": "emergency", "body": "Banjir.", "latihan": "1"}
-    begun = await rina.post("/redaksi/tulis", form)
-    address = begun.headers["Location"].split("/tulis")[0]
+    answer = await rina.post("/redaksi/tulis", form)
+    address = answer.headers["Location"].split("/tulis")[0]
     assert (await rina.post(f"{address}/ajukan", {"versi": "1"})).status == 303
     assert FORM["title"] not in (await dewi.get("/redaksi/alarm")).text
 
 
-async def test_a_channel_that_would_let_a_warning_wait_is_told_where_it_is_written(
+async def test_a_channel_that_would_delay_a_warning_is_shown_where_it_is_written(
     site: Running,
 ) -> None:
     rina = await signed_in(site, "rina", "author")
     assert "baru bisa menerima lagi" not in (await rina.get("/redaksi/darurat?bahaya=banjir")).text
     await site.app.database.write(channels.pause_channel, "telegram", 10072)
-    told = "<strong>Telegram baru bisa menerima lagi"
-    assert told in (await rina.get("/redaksi/darurat?bahaya=banjir")).text
-    begun = {"level": "emergency", "title": "Banjir", "areas": "cibabat"}
-    shown = (await rina.post("/redaksi/pratinjau", {**begun, "dicoba": "1"})).text
-    assert "must" in shown, "there is still something to mend, and the list of it is folded"
-    assert 0 < shown.find(told) < shown.find("<details")
-    assert told not in (await rina.post("/redaksi/pratinjau", {**begun, "level": "info"})).text, (
+    notice = "<strong>Telegram baru bisa menerima lagi"
+    assert notice in (await rina.get("/redaksi/darurat?bahaya=banjir")).text
+    form = {"level": "emergency", "title": "Banjir", "areas": "cibabat"}
+    preview = (await rina.post("/redaksi/pratinjau", {**form, "dicoba": "1"})).text
+    assert "must" in preview, "there is still something to mend, and the list of it is folded"
+    assert 0 < preview.find(notice) < preview.find("<details")
+    assert notice not in (await rina.post("/redaksi/pratinjau", {**form, "level": "info"})).text, (
         "everyday news can wait"
     )

@@ -1,4 +1,4 @@
-"""Refusals on English pages: one of each room, in English."""
+"""Refusals on English pages: an example from each room, in English."""
 
 from html import unescape
 from typing import Any
@@ -6,23 +6,15 @@ from typing import Any
 import pytest
 
 from broadcaster.newsroom import drafts, review
-from broadcaster.newsroom.desk import Desk
-from broadcaster.publishing.press import Press
+from support.acting import act
 from support.browsing import Running
 from support.staffing import NOTICE, PASSWORD, Browser, signed_in
 
 ENGLISH = "?bahasa=en"
 
 
-async def act(person: Browser, use_case: Any, *args: Any) -> Any:
-    """Have a person do something, other than by a page."""
-    app = person.site.app
-    desk = Desk(press=Press.of(app), account=person.account, now=app.clock())
-    return await app.database.write(use_case, desk, *args)
-
-
 async def refusal(person: Browser, path: str, form: Any = None, status: int = 422) -> str:
-    """The English page by which a form is refused."""
+    """Return the English page that refuses a form."""
     answer = await person.post(f"{path}{ENGLISH}", form)
     assert answer.status == status, answer.text
     return unescape(answer.text)
@@ -55,8 +47,8 @@ async def test_steps_of_the_newsroom(site: Running) -> None:
 
 async def test_reasons(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    stored = await site.publish()
-    page = await refusal(rina, f"/redaksi/pengumuman/{stored.id}/cabut", {"reason": " "})
+    announcement = await site.publish()
+    page = await refusal(rina, f"/redaksi/pengumuman/{announcement.id}/cabut", {"reason": " "})
     assert "Reason is still empty." in page
     assert "Write the reason in one sentence." in page
 

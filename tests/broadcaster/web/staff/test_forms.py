@@ -1,10 +1,10 @@
-"""The newsroom's forms: sent by our own page alone, done once however often; and what every page
-says in its head.
+"""The newsroom's forms: sent by our own page alone, and carried out once however often; the head of
+every page.
 """
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from broadcaster.store import announcements, audit
 from broadcaster.store.sessions import HALF
 from broadcaster.web.base import authorization
 from broadcaster.web.base.authorization import Row
-from support.browsing import Answer, Running, running
+from support.browsing import Answer, Running
 from support.staff_rows import (
     COMPOSED,
     ONE,
@@ -32,9 +32,9 @@ from support.staff_rows import (
     filled,
     judging,
     proposed,
+    row_name,
     sign_in_form,
     staff_rows,
-    staged,
     submitted,
 )
 from support.staffing import Browser, browser, hire, signed_in
@@ -42,27 +42,22 @@ from support.staffing import Browser, browser, hire, signed_in
 POSTS = staff_rows("POST")
 GETS = staff_rows("GET")
 FRAMED = frozenset({ONE + "/surat/{channel}"})
-"""Documents of their own, which our own pages show in a frame."""
-KEPT: Mapping[str, str] = {}
-"""Rows whose answer may be kept by a browser, and why."""
+"""Rows of whole documents that our own pages show in a frame."""
+CACHEABLE: Mapping[str, str] = {}
+"""Rows whose answer a browser may keep, with the reason."""
 EVERY_ROLE: Any = ("author", "approver", "screens", "admin")
 
 
-def named(row: Row) -> str:
-    return f"{'/'.join(row.methods)} {row.path}"
-
-
 @pytest.fixture
-async def stage(sqlite_url: str, tmp_path: Any) -> AsyncIterator[Stage]:
-    """A site where one person alone may publish an emergency."""
-    async with running(sqlite_url, tmp_path, BROADCASTER_BREAK_GLASS="true") as site:
-        yield await staged(site)
+def stage(own_stage: Stage) -> Stage:
+    """Return a site where one person alone may publish an emergency."""
+    return own_stage
 
 
-# --- sent by our own page alone -------------------------------------------------------------------------
+# --- sent by our own page alone -------------------------------------------------------------------
 
 
-class Sender:
+class FormSender:
     """A browser at one form of the newsroom, or at one by which people sign in."""
 
     def __init__(self, site: Running, cookie: str, token: str) -> None:
@@ -71,9 +66,7 @@ class Sender:
     async def send(
         self, path: str, form: Any, token: str | None, headers: Mapping[str, str]
     ) -> Answer:
-        """Send a form with this token in its hidden field; what else the browser says stands in the
-        headers.
-        """
+        """Send a form with this token in its hidden field, and these headers of the browser."""
         fields = aiohttp.FormData() if not isinstance(form, aiohttp.FormData) else form
         for name, value in form.items() if isinstance(form, Mapping) else ():
             fields.add_field(name, value)
@@ -84,36 +77,37 @@ class Sender:
         )
 
 
-async def sender(stage: Stage, row: Row) -> Sender:
-    """Who sends the row's form for real."""
+async def genuine_sender(stage: Stage, row: Row) -> FormSender:
+    """Return a browser that may send the row's form."""
     if row.access == "public":
         cookie, token = await sign_in_form(stage.site)
         half = await browser(stage.site, stage.rina, HALF)
-        return Sender(stage.site, f"{cookie}; redaksi={half.cookie}", token)
-    who = await browser(
+        return FormSender(stage.site, f"{cookie}; redaksi={half.cookie}", token)
+    visitor = await browser(
         stage.site,
         stage.rina if deed_of(row).own else await hire(stage.site.app, "rekan", *EVERY_ROLE),
     )
-    return Sender(stage.site, f"redaksi={who.cookie}", who.csrf)
+    return FormSender(stage.site, f"redaksi={visitor.cookie}", visitor.csrf)
 
 
 def forgeries(
-    site: Running, token: str, strange: str
+    site: Running, token: str, foreign_token: str
 ) -> Mapping[str, tuple[str | None, Mapping[str, str]]]:
-    """Everything that another site, or another session, can send: the token, and what the browser
-    says.
-    """
-    ours, theirs = {"Origin": site.url}, "https://jahat.example"
+    """Return what another site or session can send: the token, and the headers of the browser."""
+    own_origin, foreign_origin = {"Origin": site.url}, "https://jahat.example"
     return {
-        "no token": (None, ours),
-        "an empty token": ("", ours),
-        "another session's token": (strange, ours),
-        "another site": (token, {"Origin": theirs}),
-        "another site, our referer": (token, {"Origin": theirs, "Referer": f"{site.url}/redaksi/"}),
+        "no token": (None, own_origin),
+        "an empty token": ("", own_origin),
+        "another session's token": (foreign_token, own_origin),
+        "another site": (token, {"Origin": foreign_origin}),
+        "another site, our referer": (
+            token,
+            {"Origin": foreign_origin, "Referer": f"{site.url}/redaksi/"},
+        ),
         "a name that begins like ours": (token, {"Origin": f"{site.url}.jahat.example"}),
         "another port": (token, {"Origin": re.sub(r":\d+$", ":1", site.url)}),
         "a hidden origin": (token, {"Origin": "null"}),
-        "no origin, another site's referer": (token, {"Referer": f"{theirs}/"}),
+        "no origin, another site's referer": (token, {"Referer": f"{foreign_origin}/"}),
         "no origin, our referer": (token, {"Referer": f"{site.url}/redaksi/"}),
         "no origin, across sites": (token, {"Sec-Fetch-Site": "cross-site"}),
         "no origin, another name of the site": (token, {"Sec-Fetch-Site": "same-site"}),
@@ -122,49 +116,57 @@ def forgeries(
             token,
             {"Host": "jahat.example", "Origin": "http://jahat.example"},
         ),
-        "a wrong header before the right field": (token, {**ours, "X-CSRF-Token": strange}),
+        "a wrong header before the right field": (
+            token,
+            {**own_origin, "X-CSRF-Token": foreign_token},
+        ),
     }
 
 
-@pytest.mark.parametrize("row", POSTS, ids=named)
+@pytest.mark.parametrize("row", POSTS, ids=row_name)
 async def test_a_form_that_our_own_page_did_not_send_is_refused_and_changes_nothing(
     stage: Stage, row: Row
 ) -> None:
     deed = deed_of(row)
     path, values = await filled(stage, row, deed.stands)
-    who = await sender(stage, row)
-    strange = (await signed_in(stage.site, "orang-lain", *EVERY_ROLE)).csrf
-    for name, (token, headers) in forgeries(stage.site, who.token, strange).items():
+    visitor = await genuine_sender(stage, row)
+    foreign_token = (await signed_in(stage.site, "orang-lain", *EVERY_ROLE)).csrf
+    for name, (token, headers) in forgeries(stage.site, visitor.token, foreign_token).items():
         form = await deed.form(stage, values)
         before = await everything(stage.site)
-        answer = await who.send(path, form, token, headers)
+        answer = await visitor.send(path, form, token, headers)
         assert answer.status == 403, name
         assert changed(before, await everything(stage.site)) == set(), name
-    in_query = await who.send(
-        f"{path}?csrf={who.token}", await deed.form(stage, values), None, {"Origin": stage.site.url}
+    in_query = await visitor.send(
+        f"{path}?csrf={visitor.token}",
+        await deed.form(stage, values),
+        None,
+        {"Origin": stage.site.url},
     )
     assert in_query.status == 403, (
         "a token in an address would end in logs and in what is passed on"
     )
-    real = await who.send(
-        path, await deed.form(stage, values), who.token, {"Origin": stage.site.url}
+    genuine = await visitor.send(
+        path, await deed.form(stage, values), visitor.token, {"Origin": stage.site.url}
     )
-    assert real.status != 403, "else the refusals above prove nothing"
+    assert genuine.status != 403, "else the refusals above prove nothing"
 
 
-TOLD = {"/redaksi/audit.csv", "/redaksi/audit.jsonl", "/redaksi/pengiriman/{id}/gagal.csv"}
-"""Who takes the audit log away, or a list of whom a message did not reach, stands in that log
-afterwards.
-"""
+LOGGED_DOWNLOADS = {
+    "/redaksi/audit.csv",
+    "/redaksi/audit.jsonl",
+    "/redaksi/pengiriman/{id}/gagal.csv",
+}
+"""Downloads that leave a row in the audit log."""
 
 
 async def test_no_page_changes_anything_by_being_opened(stage: Stage) -> None:
-    who = await signed_in(stage.site, "rekan", *EVERY_ROLE)
-    paths = [(await filled(stage, row))[0] for row in GETS if row.path not in TOLD]
+    visitor = await signed_in(stage.site, "rekan", *EVERY_ROLE)
+    paths = [(await filled(stage, row))[0] for row in GETS if row.path not in LOGGED_DOWNLOADS]
     before = await everything(stage.site)
     for path in paths:
         for method in ("GET", "HEAD"):
-            cookie = {"Cookie": f"redaksi={who.cookie}"}
+            cookie = {"Cookie": f"redaksi={visitor.cookie}"}
             async with stage.site.session.request(
                 method, stage.site.url + path, headers=cookie, allow_redirects=False
             ) as answer:
@@ -172,32 +174,34 @@ async def test_no_page_changes_anything_by_being_opened(stage: Stage) -> None:
         assert changed(before, await everything(stage.site)) == set(), path
 
 
-# --- done once ------------------------------------------------------------------------------------------
+# --- done once ------------------------------------------------------------------------------------
 
 
-async def editions(stage: Stage, announcement: str) -> int:
-    """How many editions were published."""
+async def count_editions(stage: Stage, announcement: str) -> int:
+    """Return the number of editions that were published."""
     newest = await stage.site.app.database.read(announcements.newest_edition, announcement)
     return newest.number if newest else 0
 
 
-async def acts(stage: Stage, announcement: str, act: str) -> int:
-    """How often the audit log tells of an act."""
+async def count_acts(stage: Stage, announcement: str, act: str) -> int:
+    """Return how often an act is in the audit log."""
     return sum(
         entry.act == act for entry in await stage.site.app.database.read(audit.about, announcement)
     )
 
 
-async def at_once(who: Browser, path: str, form: Mapping[str, Any], times: int = 4) -> list[int]:
-    """A form sent so many times at the same moment."""
+async def post_at_once(
+    visitor: Browser, path: str, form: Mapping[str, Any], times: int = 4
+) -> list[int]:
+    """Send a form so many times at the same moment; return the statuses in order."""
     return sorted(
         answer.status
-        for answer in await asyncio.gather(*(who.post(path, dict(form)) for _ in range(times)))
+        for answer in await asyncio.gather(*(visitor.post(path, dict(form)) for _ in range(times)))
     )
 
 
-async def hold_over(stage: Stage) -> None:
-    """Half a minute passes, and the clock publishes what is due."""
+async def end_hold(stage: Stage) -> None:
+    """Let half a minute pass, and publish what is due."""
     stage.site.clock.now += timedelta(seconds=31)
     for publish_held in (release.publish_held, corrections.publish_held):
         await stage.site.app.database.write(
@@ -209,15 +213,18 @@ async def test_a_double_click_on_approve_approves_once_and_publishes_once(stage:
     announcement = await submitted(stage)
     dewi = await browser(stage.site, stage.dewi)
     form = await judging(stage, {"id": announcement})
-    assert await at_once(dewi, f"/redaksi/pengumuman/{announcement}/setujui", form) == [
+    assert await post_at_once(dewi, f"/redaksi/pengumuman/{announcement}/setujui", form) == [
         303,
         409,
         409,
         409,
     ]
-    await hold_over(stage)
-    await hold_over(stage)
-    assert (await acts(stage, announcement, "approve"), await editions(stage, announcement)) == (
+    await end_hold(stage)
+    await end_hold(stage)
+    assert (
+        await count_acts(stage, announcement, "approve"),
+        await count_editions(stage, announcement),
+    ) == (
         1,
         1,
     )
@@ -234,10 +241,13 @@ async def test_two_people_who_approve_an_emergency_at_once_publish_it_once(stage
         f"/redaksi/pengumuman/{announcement}/setujui",
     )
     answers = await asyncio.gather(
-        *(who.post(path, dict(form)) for who in (dewi, bpbd, dewi, bpbd))
+        *(approver.post(path, dict(form)) for approver in (dewi, bpbd, dewi, bpbd))
     )
     assert sorted(answer.status for answer in answers) == [303, 409, 409, 409]
-    assert (await acts(stage, announcement, "publish"), await editions(stage, announcement)) == (
+    assert (
+        await count_acts(stage, announcement, "publish"),
+        await count_editions(stage, announcement),
+    ) == (
         1,
         1,
     )
@@ -247,13 +257,16 @@ async def test_publish_now_pressed_twice_while_the_clock_publishes_too(stage: St
     announcement = await approved(stage)
     stage.site.clock.now += timedelta(seconds=31)
     dewi = await browser(stage.site, stage.dewi)
-    pressed = at_once(dewi, f"/redaksi/pengumuman/{announcement}/terbitkan", {}, 2)
+    by_hand = post_at_once(dewi, f"/redaksi/pengumuman/{announcement}/terbitkan", {}, 2)
     by_clock = stage.site.app.database.write(
         release.publish_held, Press.of(stage.site.app), now=stage.site.clock()
     )
-    statuses, published = await asyncio.gather(pressed, by_clock)
+    statuses, published = await asyncio.gather(by_hand, by_clock)
     assert statuses.count(303) + len(published) == 1
-    assert (await acts(stage, announcement, "publish"), await editions(stage, announcement)) == (
+    assert (
+        await count_acts(stage, announcement, "publish"),
+        await count_editions(stage, announcement),
+    ) == (
         1,
         1,
     )
@@ -263,15 +276,15 @@ async def test_a_proposal_approved_twice_is_one_edition(stage: Stage) -> None:
     announcement = await corrected(stage)
     dewi = await browser(stage.site, stage.dewi)
     form = await proposed(stage, {"id": announcement})
-    assert await at_once(dewi, f"/redaksi/pengumuman/{announcement}/usulan/setujui", form) == [
+    assert await post_at_once(dewi, f"/redaksi/pengumuman/{announcement}/usulan/setujui", form) == [
         303,
         303,
         303,
         303,
     ]
-    await hold_over(stage)
-    await hold_over(stage)
-    assert await editions(stage, announcement) == 2
+    await end_hold(stage)
+    await end_hold(stage)
+    assert await count_editions(stage, announcement) == 2
 
 
 async def test_an_old_tab_neither_saves_nor_submits_nor_approves(stage: Stage) -> None:
@@ -286,20 +299,20 @@ async def test_an_old_tab_neither_saves_nor_submits_nor_approves(stage: Stage) -
     ).status == 409
     assert (await rina.post(f"{base}/ajukan", {"versi": "1"})).status == 409
     assert (await rina.post(f"{base}/ajukan", {"versi": "2"})).status == 303
-    seen = await judging(stage, {"id": announcement})
+    approval = await judging(stage, {"id": announcement})
     assert (
         await rina.post(f"{base}/simpan", {**COMPOSED, "title": "Sesudah diajukan", "versi": "3"})
     ).status == 200
-    assert (await dewi.post(f"{base}/setujui", dict(seen))).status == 409
-    newer = {**await judging(stage, {"id": announcement}), "dilihat": seen["dilihat"]}
-    assert (await dewi.post(f"{base}/setujui", newer)).status == 409, (
+    assert (await dewi.post(f"{base}/setujui", dict(approval))).status == 409
+    newer_version = {**await judging(stage, {"id": announcement}), "dilihat": approval["dilihat"]}
+    assert (await dewi.post(f"{base}/setujui", newer_version)).status == 409, (
         "the version alone is not what was seen"
     )
     assert (await stage.row(announcement)).state == "review"
     assert (await stage.row(announcement)).title == "Sesudah diajukan"
 
 
-# --- what every page says in its head -------------------------------------------------------------------
+# --- what every page says in its head -------------------------------------------------------------
 
 
 STRICT = {
@@ -309,60 +322,60 @@ STRICT = {
 
 
 def policy(headers: Mapping[str, str]) -> dict[str, str]:
-    """The Content-Security-Policy by directive."""
+    """Return the Content-Security-Policy by directive."""
     parts = (part.strip().partition(" ") for part in headers["Content-Security-Policy"].split(";"))
     return {name: value for name, _, value in parts}
 
 
-def checked_head(
-    path: str, headers: Mapping[str, str], *, framed: bool = False, kept: bool = False
+def check_head(
+    path: str, headers: Mapping[str, str], *, framed: bool = False, cacheable: bool = False
 ) -> None:
-    """Hold an answer's head against the rules of every page of the newsroom."""
+    """Check an answer's head against the rules of every page of the newsroom."""
     assert headers["X-Content-Type-Options"] == "nosniff", path
     assert headers["Referrer-Policy"] in {"same-origin", "no-referrer"}, path
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin", path
     assert "camera=()" in headers["Permissions-Policy"], path
     assert "unsafe" not in headers["Content-Security-Policy"], path
     assert "Server" not in headers, path
-    if not kept:
+    if not cacheable:
         assert headers["Cache-Control"] == "no-store", path
-    said = policy(headers)
+    directives = policy(headers)
     if framed:
-        assert said["frame-ancestors"] == "'self'", path
-        assert said["script-src"] == "'none'", path
-        assert "allow-scripts" not in said["sandbox"], path
-        assert "allow-same-origin" not in said["sandbox"], path
-        assert re.fullmatch(r"('sha256-[A-Za-z0-9+/=]+' ?)+|'none'", said["style-src"]), path
+        assert directives["frame-ancestors"] == "'self'", path
+        assert directives["script-src"] == "'none'", path
+        assert "allow-scripts" not in directives["sandbox"], path
+        assert "allow-same-origin" not in directives["sandbox"], path
+        assert re.fullmatch(r"('sha256-[A-Za-z0-9+/=]+' ?)+|'none'", directives["style-src"]), path
     else:
-        assert said == STRICT, path
+        assert directives == STRICT, path
 
 
-def checked_page(path: str, html: str) -> None:
-    """Nothing in a page that the policy would have to allow, and nothing from elsewhere."""
+def check_page(path: str, html: str) -> None:
+    """Check that a page needs no exception from the policy, and loads nothing from elsewhere."""
     assert " style=" not in html, path
     assert "<style" not in html, path
     assert not re.search(r"<[^>]+\son\w+=", html), path
     assert not re.search(r"<script(?![^>]* src=\"/static/)", html), path
-    loaded = r"""<(?:link rel="(?:stylesheet|icon|preload)|script|img|source)[^>]+?(?:href|src)="([^"]+)"""
-    assert all(address.startswith(("/", "data:image/")) for address in re.findall(loaded, html)), (
+    sources = r"""<(?:link rel="(?:stylesheet|icon|preload)|script|img|source)[^>]+?(?:href|src)="([^"]+)"""
+    assert all(address.startswith(("/", "data:image/")) for address in re.findall(sources, html)), (
         path
     )
     for form in re.findall(r'<form[^>]*method="post"[^>]*>.*?</form>', html, re.DOTALL):
         assert re.search(r'name="csrf" value="[\w-]{20,}"', form), f"{path}: a form without a token"
 
 
-@pytest.mark.parametrize("row", GETS, ids=named)
+@pytest.mark.parametrize("row", GETS, ids=row_name)
 async def test_a_page_is_kept_by_nobody_framed_by_nobody_and_loads_nothing_from_elsewhere(
     stage: Stage, row: Row
 ) -> None:
     path, _ = await filled(stage, row)
-    who = (
+    visitor = (
         await browser(stage.site, stage.rina, HALF)
         if row.path == f"{authorization.SIGN_IN}/kode"
         else None
     )
-    who = who or await signed_in(stage.site, "rekan", *EVERY_ROLE)
-    cookie = {} if row.path == authorization.SIGN_IN else {"Cookie": f"redaksi={who.cookie}"}
+    visitor = visitor or await signed_in(stage.site, "rekan", *EVERY_ROLE)
+    cookie = {} if row.path == authorization.SIGN_IN else {"Cookie": f"redaksi={visitor.cookie}"}
     for headers in (
         cookie,
         {**cookie, "Accept-Language": "en", "HX-Request": "true"},
@@ -370,34 +383,34 @@ async def test_a_page_is_kept_by_nobody_framed_by_nobody_and_loads_nothing_from_
     ):
         url = stage.site.url + path
         async with stage.site.session.get(url, headers=headers, allow_redirects=False) as answer:
-            kept, good = row.path in KEPT, answer.status == 200
-            checked_head(
-                path, answer.headers, framed=row.path in FRAMED and good, kept=kept and good
+            cacheable, ok = row.path in CACHEABLE, answer.status == 200
+            check_head(
+                path, answer.headers, framed=row.path in FRAMED and ok, cacheable=cacheable and ok
             )
             if answer.content_type == "text/html" and row.path not in FRAMED:
                 page = await stage.site.ask(path, headers=headers)
-                checked_page(path, page.text)
+                check_page(path, page.text)
 
 
 async def test_errors_and_refusals_have_the_same_head(stage: Stage) -> None:
     screens = await signed_in(stage.site, "layar", "screens")
     rina = await browser(stage.site, stage.rina)
-    for who, path, status in (
+    for visitor, path, status in (
         (screens, "/redaksi/tulis", 403),
         (rina, "/redaksi/pengumuman/tidak-ada", 404),
         (rina, "/redaksi/tidak-ada", 404),
     ):
-        answer = await who.get(path)
+        answer = await visitor.get(path)
         assert answer.status == status
-        checked_head(path, answer.headers)
-        checked_page(path, answer.text)
+        check_head(path, answer.headers)
+        check_page(path, answer.text)
     for path, form in (
         ("/redaksi/tulis", {}),
         (f"/redaksi/pengumuman/{await drafted(stage)}/setujui", {}),
     ):
         answer = await screens.post(path, form)
         assert answer.status == 403
-        checked_head(path, answer.headers)
+        check_head(path, answer.headers)
 
 
 async def test_a_letter_that_is_framed_runs_nothing(stage: Stage) -> None:
@@ -408,6 +421,6 @@ async def test_a_letter_that_is_framed_runs_nothing(stage: Stage) -> None:
     rina = await browser(stage.site, stage.rina)
     page = await rina.get(f"/redaksi/pengumuman/{announcement}/surat/email")
     assert page.status == 200
-    checked_head("letter", page.headers, framed=True)
+    check_head("letter", page.headers, framed=True)
     assert "<script>alert" not in page.text
     assert "javascript:" not in page.text.replace("[x](javascript:alert(1))", "")

@@ -1,57 +1,38 @@
-"""The newsroom's first pages over HTTP: signing in, what needs somebody, the list, one
+"""The newsroom's first pages over HTTP: signing in, what needs action, the list, a single
 announcement.
 """
-
-from typing import Any
 
 import pyotp
 
 from broadcaster.newsroom import drafts, review
-from broadcaster.newsroom.desk import Desk
-from broadcaster.publishing.press import Press
 from broadcaster.store import accounts, sessions
-from support.browsing import Answer, Running
-from support.staffing import NOTICE, PASSWORD, Browser, form_token, hire, signed_in
-
-
-async def sign_in(site: Running, name: str, password: str = PASSWORD, target: str = "") -> Answer:
-    """Fill in the form of the sign-in page as a browser does."""
-    page = await site.ask("/redaksi/masuk")
-    cookies = "; ".join(f"{key}={value}" for key, value in page.cookies.items())
-    form = {"csrf": form_token(page.text), "nama": name, "sandi": password, "ke": target}
-    return await site.ask(
-        "/redaksi/masuk", "POST", data=form, headers={"Cookie": cookies, "Origin": site.url}
-    )
-
-
-async def act(person: Browser, use_case: Any, *args: Any, **options: Any) -> Any:
-    """Have a person do something, other than by a page."""
-    app = person.site.app
-    desk = Desk(press=Press.of(app), account=person.account, now=app.clock())
-    return await app.database.write(use_case, desk, *args, **options)
+from support.acting import act
+from support.browsing import Running
+from support.sign_in_page import enter
+from support.staffing import NOTICE, form_token, hire, signed_in
 
 
 async def test_a_stranger_is_sent_to_sign_in_and_then_where_they_wanted(site: Running) -> None:
     await hire(site.app, "rina", "author")
-    sent = await site.ask("/redaksi/pengumuman?tab=draf")
-    assert (sent.status, sent.headers["Location"]) == (
+    redirect = await site.ask("/redaksi/pengumuman?tab=draf")
+    assert (redirect.status, redirect.headers["Location"]) == (
         303,
         "/redaksi/masuk?ke=%2Fredaksi%2Fpengumuman%3Ftab%3Ddraf",
     )
-    done = await sign_in(site, " Rina ", target="/redaksi/pengumuman?tab=draf")
-    assert (done.status, done.headers["Location"]) == (303, "/redaksi/pengumuman?tab=draf")
-    page = await site.ask("/redaksi/", headers={"Cookie": f"redaksi={done.cookies['redaksi']}"})
+    answer = await enter(site, " Rina ", target="/redaksi/pengumuman?tab=draf")
+    assert (answer.status, answer.headers["Location"]) == (303, "/redaksi/pengumuman?tab=draf")
+    page = await site.ask("/redaksi/", headers={"Cookie": f"redaksi={answer.cookies['redaksi']}"})
     assert page.status == 200
     assert "Selamat bekerja, Rina" in page.text
     assert page.headers["Cache-Control"] == "no-store"
-    assert "httponly" in done.headers["Set-Cookie"].lower()
+    assert "httponly" in answer.headers["Set-Cookie"].lower()
 
 
 async def test_a_wrong_password_says_no_more_than_that(site: Running) -> None:
     await hire(site.app, "rina", "author")
     wrong, unknown = (
-        await sign_in(site, "rina", "bukan ini"),
-        await sign_in(site, "siapa", "bukan ini"),
+        await enter(site, "rina", "bukan ini"),
+        await enter(site, "siapa", "bukan ini"),
     )
     assert wrong.status == unknown.status == 401
     assert "Nama pengguna atau kata sandi salah" in wrong.text
@@ -66,7 +47,7 @@ async def test_a_second_factor_is_asked_before_anything_opens(site: Running) -> 
     await site.app.database.write(
         accounts.set_totp, rina.id, site.app.vault.seal("totp", secret), []
     )
-    half = await sign_in(site, "rina")
+    half = await enter(site, "rina")
     assert half.headers["Location"] == "/redaksi/masuk/kode"
     cookie = f"redaksi={half.cookies['redaksi']}"
     assert (await site.ask("/redaksi/", headers={"Cookie": cookie})).status == 303
@@ -80,9 +61,9 @@ async def test_a_second_factor_is_asked_before_anything_opens(site: Running) -> 
         "/redaksi/masuk/kode", "POST", data={**form, "kode": "000000"}, headers=headers
     )
     assert wrong.status == 401
-    done = await site.ask("/redaksi/masuk/kode", "POST", data=form, headers=headers)
-    assert (done.status, done.headers["Location"]) == (303, "/redaksi/")
-    assert done.cookies["redaksi"] != half.cookies["redaksi"]
+    answer = await site.ask("/redaksi/masuk/kode", "POST", data=form, headers=headers)
+    assert (answer.status, answer.headers["Location"]) == (303, "/redaksi/")
+    assert answer.cookies["redaksi"] != half.cookies["redaksi"]
     again = await site.ask("/redaksi/masuk/kode", "POST", data=form, headers=headers)
     assert again.headers["Location"] == "/redaksi/masuk", (
         "the half session is gone, and the code is spent"
@@ -91,8 +72,8 @@ async def test_a_second_factor_is_asked_before_anything_opens(site: Running) -> 
 
 async def test_who_signs_out_is_out(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    done = await rina.post("/redaksi/keluar")
-    assert (done.status, done.headers["Location"]) == (303, "/redaksi/masuk?keluar=1")
+    answer = await rina.post("/redaksi/keluar")
+    assert (answer.status, answer.headers["Location"]) == (303, "/redaksi/masuk?keluar=1")
     assert (await rina.get("/redaksi/")).status == 303
     assert (
         await site.app.database.read(sessions.find, rina.cookie, site.clock().timestamp()) is None
@@ -137,9 +118,9 @@ async def test_the_list_finds_by_tab_words_code_and_filters(site: Running) -> No
         drafts.save,
         {**NOTICE, "title": "Vaksin gratis", "body": "Di puskesmas.", "category": "kesehatan"},
     )
-    everything = (await rina.get("/redaksi/pengumuman?tab=draf")).text
-    assert "Air PDAM mati" in everything
-    assert "Vaksin gratis" in everything
+    unfiltered = (await rina.get("/redaksi/pengumuman?tab=draf")).text
+    assert "Air PDAM mati" in unfiltered
+    assert "Vaksin gratis" in unfiltered
     for query in (
         "kata=pdam",
         f"kata={water.code}",
@@ -163,11 +144,11 @@ async def test_the_list_finds_by_tab_words_code_and_filters(site: Running) -> No
 
 async def test_what_was_withdrawn_is_called_so_wherever_it_stands(site: Running) -> None:
     dewi = await signed_in(site, "dewi", "approver")
-    stored = await site.publish(NOTICE)
-    await site.withdraw(stored, "Salah tanggal.")
+    announcement = await site.publish(NOTICE)
+    await site.withdraw(announcement, "Salah tanggal.")
     for path in (
         "/redaksi/pengumuman?tab=berakhir",
-        f"/redaksi/pengumuman/{stored.id}",
+        f"/redaksi/pengumuman/{announcement.id}",
         "/redaksi/",
     ):
         page = (await dewi.get(path)).text
@@ -178,38 +159,38 @@ async def test_what_was_withdrawn_is_called_so_wherever_it_stands(site: Running)
 async def test_one_announcement_shows_what_it_says_and_who_did_what(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     notice = {**NOTICE, "title": "<b>Air</b> mati"}
-    stored = await site.publish(notice)
-    page = await rina.get(f"/redaksi/pengumuman/{stored.id}")
+    announcement = await site.publish(notice)
+    page = await rina.get(f"/redaksi/pengumuman/{announcement.id}")
     assert page.status == 200
     assert "&lt;b&gt;Air&lt;/b&gt; mati" in page.text
-    assert (await rina.get(f"/redaksi/pengumuman/{stored.code}")).status == 200
+    assert (await rina.get(f"/redaksi/pengumuman/{announcement.code}")).status == 200
     draft = await act(rina, drafts.save, notice)
-    there = f"/redaksi/pengumuman/{draft.id}"
-    assert (await rina.get(there)).headers["Location"] == f"{there}/tulis"
+    address = f"/redaksi/pengumuman/{draft.id}"
+    assert (await rina.get(address)).headers["Location"] == f"{address}/tulis"
     await act(rina, review.submit, draft.id)
-    assert (await rina.get(there)).headers["Location"] == f"{there}/periksa"
+    assert (await rina.get(address)).headers["Location"] == f"{address}/periksa"
     missing = await rina.get("/redaksi/pengumuman/tidak-ada")
     assert missing.status == 404
     assert "/redaksi/" in missing.text
 
 
-async def test_what_is_published_or_over_is_copied_and_put_away_from_its_page(
+async def test_what_is_published_or_over_is_copied_and_archived_from_its_page(
     site: Running,
 ) -> None:
     rina = await signed_in(site, "rina", "author")
     layar = await signed_in(site, "layar", "screens")
-    stored = await site.publish()
-    there = f"/redaksi/pengumuman/{stored.id}"
-    page = (await rina.get(there)).text
-    assert f'action="{there}/duplikat"' in page
-    assert f'action="{there}/arsipkan"' not in page, "what holds is not put away"
-    assert "/duplikat" not in (await layar.get(there)).text
-    copy = await rina.post(f"{there}/duplikat")
+    announcement = await site.publish()
+    address = f"/redaksi/pengumuman/{announcement.id}"
+    page = (await rina.get(address)).text
+    assert f'action="{address}/duplikat"' in page
+    assert f'action="{address}/arsipkan"' not in page, "what holds is not put away"
+    assert "/duplikat" not in (await layar.get(address)).text
+    copy = await rina.post(f"{address}/duplikat")
     assert copy.headers["Location"].endswith("/tulis")
     assert NOTICE["title"] in (await rina.get(copy.headers["Location"])).text
-    await site.withdraw(stored, "Pekerjaan dibatalkan.")
-    assert f'action="{there}/arsipkan"' in (await rina.get(there)).text
-    assert (await rina.post(f"{there}/arsipkan")).status == 303
-    page = (await rina.get(there)).text
+    await site.withdraw(announcement, "Pekerjaan dibatalkan.")
+    assert f'action="{address}/arsipkan"' in (await rina.get(address)).text
+    assert (await rina.post(f"{address}/arsipkan")).status == 303
+    page = (await rina.get(address)).text
     assert "Diarsipkan" in page
     assert "staff:" not in page, "people are called by their names"

@@ -1,35 +1,29 @@
-"""Who is offered a decision: nobody whom it would refuse, and who looks reads why not and who can."""
+"""Offers of a decision: made to nobody whom it would refuse; others read why not, and who can
+decide.
+"""
 
 from datetime import timedelta
-
-import pytest
 
 from broadcaster.domain.independence import Control
 from broadcaster.newsroom import corrections
 from broadcaster.store import controls, drafts
 from subscribers.areas import AreaTree
-from support.browsing import Running
-from support.staff_rows import FORM, Stage, corrected, judging, published, staged, submitted
+from support.staff_rows import FORM, Stage, corrected, judging, published, submitted
 from support.staffing import browser, hire
 
 
-@pytest.fixture
-async def stage(site: Running) -> Stage:
-    return await staged(site)
-
-
-async def bind(stage: Stage) -> None:
-    """Rina, who writes, has given dewi her account a minute ago."""
+async def bind_accounts(stage: Stage) -> None:
+    """Record that Rina, the writer, gave Dewi her account a minute ago."""
     control = Control(
         account=stage.dewi.id, maker=stage.rina.id, at=stage.site.clock().timestamp() - 60
     )
     await stage.site.app.database.write(controls.record, control, "account_change")
 
 
-async def test_an_approver_of_one_hand_with_the_writer_is_told_who_can_instead(
+async def test_an_approver_whose_account_the_writer_controls_is_told_who_can_instead(
     stage: Stage,
 ) -> None:
-    await bind(stage)
+    await bind_accounts(stage)
     await hire(stage.site.app, "eka", "approver")
     announcement = await submitted(stage)
     dewi = await browser(stage.site, stage.dewi)
@@ -37,27 +31,27 @@ async def test_an_approver_of_one_hand_with_the_writer_is_told_who_can_instead(
     assert "/setujui" not in page
     assert "Rina, yang menyusun ini, baru saja mengatur akun Anda." in page
     assert "Yang dapat memutuskan: Eka." in page
-    refused = await dewi.post(
+    refusal = await dewi.post(
         f"/redaksi/pengumuman/{announcement}/setujui", await judging(stage, {"id": announcement})
     )
-    assert refused.status == 409, "the rule itself stands"
+    assert refusal.status == 409, "the rule itself stands"
     stage.site.clock.now += timedelta(hours=24)
-    tomorrow = await browser(stage.site, stage.dewi)
-    assert "/setujui" in (await tomorrow.get(f"/redaksi/pengumuman/{announcement}/periksa")).text
+    next_day = await browser(stage.site, stage.dewi)
+    assert "/setujui" in (await next_day.get(f"/redaksi/pengumuman/{announcement}/periksa")).text
 
 
 async def test_a_change_is_not_offered_to_them_either(stage: Stage) -> None:
     announcement = await corrected(stage)
     dewi, path = await browser(stage.site, stage.dewi), f"/redaksi/pengumuman/{announcement}/ralat"
     assert "/usulan/setujui" in (await dewi.get(path)).text
-    await bind(stage)
+    await bind_accounts(stage)
     page = (await dewi.get(path)).text
     assert "/usulan/setujui" not in page
     assert "baru saja mengatur akun Anda" in page
-    waiting = await stage.site.app.database.read(drafts.proposed, announcement)
-    assert waiting is not None
+    proposal = await stage.site.app.database.read(drafts.proposed, announcement)
+    assert proposal is not None
     assert (
-        await dewi.post(path.replace("ralat", "usulan/setujui"), {"seen": waiting.bound})
+        await dewi.post(path.replace("ralat", "usulan/setujui"), {"seen": proposal.bound})
     ).status == 409
 
 
@@ -88,11 +82,11 @@ async def test_a_correction_to_further_areas_is_offered_to_those_alone_who_hold_
     await stage.do(
         stage.rina, corrections.propose_correction, announcement, form, reason="Kurang satu."
     )
-    near = await hire(
+    approver = await hire(
         stage.site.app, "eka", "approver", areas=(AreaTree.built_in()["cibabat"].code,)
     )
     path = f"/redaksi/pengumuman/{announcement}/ralat"
-    page = (await (await browser(stage.site, near)).get(path)).text
+    page = (await (await browser(stage.site, approver)).get(path)).text
     assert "/usulan/setujui" not in page
     assert "Yang dapat memutuskan: Dewi." in page
     assert "/usulan/setujui" in (await (await browser(stage.site, stage.dewi)).get(path)).text

@@ -1,4 +1,4 @@
-"""The piece of the account's page that says where a person is told, as the page includes it."""
+"""The part of the account page that lists notification channels, as the page includes it."""
 
 import re
 from dataclasses import replace
@@ -14,8 +14,8 @@ from support.browsing import Running
 from support.staffing import hire
 
 
-async def piece(site: Running, **account: Any) -> str:
-    """The piece as this person sees it."""
+async def render_part(site: Running, **account: Any) -> str:
+    """Render the part as this person sees it."""
     person = replace(await hire(site.app, "dewi", "approver"), **account)
     state = SimpleNamespace(app=site.app)
     scope = {
@@ -23,15 +23,15 @@ async def piece(site: Running, **account: Any) -> str:
         "app": SimpleNamespace(state=state),
         "state": {"session": SimpleNamespace(account=person)},
     }
-    ways = link_chat.nudge_channels(cast("Request", Request(scope)))
+    channels = link_chat.nudge_channels(cast("Request", Request(scope)))
     template = pages.environment().get_template("staff/_nudge_settings.html")
     return template.render(
-        nudge_ways=ways, account=person, csrf_token=lambda: "kode", t=words("id")
+        nudge_ways=channels, account=person, csrf_token=lambda: "kode", t=words("id")
     )
 
 
 async def test_it_names_each_way_and_offers_to_join_the_chat(site: Running) -> None:
-    html = await piece(site, email="dewi@contoh.example")
+    html = await render_part(site, email="dewi@contoh.example")
     assert re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html) == [
         ("Email", "dewi@contoh.example"),
         ("Telegram", "Belum ada"),
@@ -41,7 +41,7 @@ async def test_it_names_each_way_and_offers_to_join_the_chat(site: Running) -> N
 
 
 async def test_a_joined_chat_can_be_let_go_and_its_number_is_not_shown(site: Running) -> None:
-    html = await piece(site, telegram="7000000002")
+    html = await render_part(site, telegram="7000000002")
     assert re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html) == [
         ("Email", "Belum ada"),
         ("Telegram", "Tersambung"),

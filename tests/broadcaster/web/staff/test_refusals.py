@@ -16,8 +16,8 @@ from subscribers.areas import AreaTree
 from support.staffing import NOTICE, signed_in
 
 
-def refused(**changes: Any) -> list[str]:
-    """What the pages say of the notice with these changes."""
+def refusal_texts(**changes: Any) -> list[str]:
+    """Return what the pages say of the notice with these changes."""
     form = {name: value for name, value in {**NOTICE, **changes}.items() if value is not None}
     try:
         examine(
@@ -27,16 +27,16 @@ def refused(**changes: Any) -> list[str]:
             channels=(),
             now=datetime(2026, 11, 25, tzinfo=UTC),
         )
-    except InvalidAnnouncement as problems:
+    except InvalidAnnouncement as error:
         return [
-            f"{one.reason} {one.remedy}".strip()
-            for one in refusals.worded(problems.problems, words("id"))
+            f"{problem.reason} {problem.remedy}".strip()
+            for problem in refusals.worded(error.problems, words("id"))
         ]
     return []
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"areas": None}, "Wilayah belum diisi."),
         ({"title": None}, "Judul belum diisi."),
@@ -62,24 +62,24 @@ def refused(**changes: Any) -> list[str]:
         ),
     ],
 )
-def test_a_refusal_names_the_field_as_the_page_does(changes: dict[str, Any], said: str) -> None:
-    assert refused(**changes) == [said]
+def test_a_refusal_names_the_field_as_the_page_does(changes: dict[str, Any], expected: str) -> None:
+    assert refusal_texts(**changes) == [expected]
 
 
 def test_every_field_that_can_be_missing_has_a_label() -> None:
     for name in ("title", "body", "areas", "reason", "publish_at"):
-        (told,) = refusals.worded(
+        (problem,) = refusals.worded(
             [Problem(field=name, code=FieldCode.MISSING, parameters={"name": name})], words("id")
         )
-        assert name not in f"{told.reason} {told.remedy}".split()
+        assert name not in f"{problem.reason} {problem.remedy}".split()
 
 
 def test_a_host_that_looks_like_a_name_is_no_name() -> None:
     hosts = {"host": "jahat.example", "hosts": ["body.example"]}
-    (told,) = refusals.worded(
+    (problem,) = refusals.worded(
         [Problem(field="body", code=RuleCode.LINK_NOT_ALLOWED, parameters=hosts)], words("id")
     )
-    assert told.remedy == (
+    assert problem.remedy == (
         "Pakai tautan ke body.example, atau minta pengelola menambahkan situs ini."
     )
     assert "body" in Fields.model_fields

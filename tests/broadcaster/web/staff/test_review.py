@@ -12,53 +12,46 @@ from broadcaster.newsroom import release
 from broadcaster.publishing.press import Press
 from broadcaster.store import announcements
 from broadcaster.store.tables import delivery, edition, run
-from support.browsing import Running
 from support.fakes import FakeChannel
 from support.sending import drain_all, fill, table, with_channels
-from support.staff_rows import COMPOSED, FORM, Stage, judging, staged, submitted
+from support.staff_rows import COMPOSED, FORM, Stage, judging, submitted
 from support.staffing import Browser, browser, signed_in
 
 OWN = ("setujui", "kembalikan", "tolak")
 CHANNELS = ("email", "telegram", "whatsapp")
 
 
-@pytest.fixture
-async def stage(site: Running) -> Stage:
-    """The site with rina and dewi."""
-    return await staged(site)
-
-
-async def written(who: Browser, **changes: str) -> str:
-    """Write and submit by the pages; the address of the announcement."""
-    made = await who.post("/redaksi/tulis", {**COMPOSED, **changes})
-    assert made.status == 303, made.text
-    address = made.headers["Location"].partition("/tulis")[0].partition("/periksa")[0]
-    sent = await who.post(f"{address}/ajukan", {"versi": "1"})
-    assert sent.status == 303, sent.text
+async def submit_by_pages(author: Browser, **changes: str) -> str:
+    """Write and submit an announcement by the pages; return its address."""
+    draft = await author.post("/redaksi/tulis", {**COMPOSED, **changes})
+    assert draft.status == 303, draft.text
+    address = draft.headers["Location"].partition("/tulis")[0].partition("/periksa")[0]
+    answer = await author.post(f"{address}/ajukan", {"versi": "1"})
+    assert answer.status == 303, answer.text
     return address
 
 
 async def decision(stage: Stage, address: str) -> Mapping[str, Any]:
-    """Everything that a deciding form sends."""
+    """Return all fields that a deciding form sends."""
     return {**await judging(stage, {"id": address.rsplit("/", 1)[-1]}), "alasan": "Sudah baik."}
 
 
 async def publish_due(stage: Stage, seconds: int) -> None:
-    """Time passes, and the clock publishes what is due."""
+    """Let time pass, and publish what is due."""
     stage.site.clock.now += timedelta(seconds=seconds)
     await stage.site.app.database.write(
         release.publish_held, Press.of(stage.site.app), now=stage.site.clock()
     )
 
 
-# --- nobody decides on their own work -------------------------------------------------------------------
+# --- nobody decides on their own work -------------------------------------------------------------
 
 
 async def test_an_author_is_offered_no_decision_on_their_own_and_a_forged_one_is_refused(
     stage: Stage,
 ) -> None:
     both = await signed_in(stage.site, "budi", "author", "approver")
-    address = await written(both)
+    address = await submit_by_pages(both)
     page = (await both.get(f"{address}/periksa")).text
     assert not any(f'{address}/{act}"' in page for act in OWN)
     form, before = await decision(stage, address), await stage.row(address.rsplit("/", 1)[-1])
@@ -79,12 +72,12 @@ async def test_an_author_is_offered_no_decision_on_their_own_and_a_forged_one_is
     )
 
 
-async def test_who_only_mended_a_word_does_not_approve_either(stage: Stage) -> None:
+async def test_who_only_changed_a_word_does_not_approve_either(stage: Stage) -> None:
     rina, both = (
         await browser(stage.site, stage.rina),
         await signed_in(stage.site, "budi", "author", "approver"),
     )
-    address = await written(rina)
+    address = await submit_by_pages(rina)
     assert (
         await both.post(f"{address}/simpan", {**COMPOSED, "title": "Satu kata lain", "versi": "2"})
     ).status == 200
@@ -95,7 +88,7 @@ async def test_who_only_mended_a_word_does_not_approve_either(stage: Stage) -> N
 
 async def test_an_edit_after_approval_waits_for_approval_again(stage: Stage) -> None:
     rina, dewi = await browser(stage.site, stage.rina), await browser(stage.site, stage.dewi)
-    address = await written(rina)
+    address = await submit_by_pages(rina)
     assert (
         await dewi.post(f"{address}/setujui", dict(await decision(stage, address)))
     ).status == 303
@@ -110,16 +103,16 @@ async def test_an_edit_after_approval_waits_for_approval_again(stage: Stage) -> 
     assert (await stage.row(row.id)).published_at is None
 
 
-# --- what is returned -----------------------------------------------------------------------------------
+# --- what is returned -----------------------------------------------------------------------------
 
 
 async def test_a_return_needs_a_reason_which_its_author_reads_first(stage: Stage) -> None:
     rina, dewi = await browser(stage.site, stage.rina), await browser(stage.site, stage.dewi)
-    address = await written(rina)
+    address = await submit_by_pages(rina)
     for empty in ("", "   ", "...", "\u200b"):
-        refused = await dewi.post(f"{address}/kembalikan", {"alasan": empty})
-        assert refused.status == 422
-        assert "Tulis alasannya" in refused.text
+        refusal = await dewi.post(f"{address}/kembalikan", {"alasan": empty})
+        assert refusal.status == 422
+        assert "Tulis alasannya" in refusal.text
     assert (await stage.row(address.rsplit("/", 1)[-1])).state == "review"
     assert (
         await dewi.post(f"{address}/kembalikan", {"alasan": "Jam berapa <b>selesai</b>?"})
@@ -128,7 +121,7 @@ async def test_a_return_needs_a_reason_which_its_author_reads_first(stage: Stage
     assert page.index("Jam berapa &lt;b&gt;selesai&lt;/b&gt;?") < page.index('name="title"')
 
 
-# --- what is called back --------------------------------------------------------------------------------
+# --- what is called back --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("called_back", [True, False])
@@ -158,12 +151,16 @@ async def test_what_is_called_back_within_the_hold_reached_no_provider(
     for name in CHANNELS:
         fill(stage.site.app, name)
         await drain_all(with_channels(stage.site.app, *providers), name)
-    sent = sum(provider.accepted.total() for provider in providers)
+    accepted = sum(provider.accepted.total() for provider in providers)
     newest = await stage.site.app.database.read(announcements.newest_edition, announcement)
     if called_back:
-        assert (sent, newest) == (0, None)
-        assert [table(stage.site.app, which) for which in (edition, run, delivery)] == [[], [], []]
+        assert (accepted, newest) == (0, None)
+        assert [table(stage.site.app, ledger) for ledger in (edition, run, delivery)] == [
+            [],
+            [],
+            [],
+        ]
         assert (await stage.row(announcement)).state == "review"
     else:
-        assert sent == len(CHANNELS), "else the zero above proves nothing"
+        assert accepted == len(CHANNELS), "else the zero above proves nothing"
         assert (await rina.post(f"{address}/batalkan")).status == 409, "it is too late"

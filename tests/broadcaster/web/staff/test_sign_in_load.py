@@ -1,5 +1,5 @@
-"""Many who sign in at once: what costs a core on purpose holds up nobody who reads, and the wait
-falls on who causes it.
+"""Many sign-ins at once: hashing, which costs a core on purpose, delays no reader, and the wait
+falls on its cause.
 """
 
 import asyncio
@@ -15,37 +15,18 @@ from argon2 import PasswordHasher
 
 from broadcaster.runtime.password_hashing import KNOWN_PLACES, RETRY_SECONDS, STRANGER_PLACES
 from broadcaster.store.sign_in_throttle import FREE_NAME
-from support.browsing import Answer, Running, running
+from support.browsing import Running, running
+from support.sign_in_page import enter, lasting_cookies
 from support.staff_rows import sign_in_form
 from support.staffing import PASSWORD, hire, signed_in
 from support.waiting import until
 
-SIGN_IN = "/redaksi/masuk"
 FEED = "/feed/cibabat.rss"
-
-
-async def enter(
-    site: Running,
-    name: str,
-    password: str = PASSWORD,
-    *,
-    address: str = "",
-    cookie: str = "",
-    form: tuple[str, str] | None = None,
-) -> Answer:
-    """Fill in the sign-in form, or send one again; `address` is what the proxy in front of us says."""
-    given, token = form or await sign_in_form(site)
-    headers = {"Cookie": "; ".join(part for part in (given, cookie) if part), "Origin": site.url}
-    if address:
-        headers["X-Forwarded-For"] = address
-    return await site.ask(
-        SIGN_IN, "POST", data={"csrf": token, "nama": name, "sandi": password}, headers=headers
-    )
 
 
 @contextmanager
 def hashing_threads() -> Iterator[set[str]]:
-    """Names of the threads in which Argon2 looks at a password."""
+    """Record the names of the threads in which Argon2 runs."""
     names: set[str] = set()
 
     def watch(frame: FrameType, event: str, _argument: object) -> None:
@@ -65,19 +46,19 @@ def hashing_threads() -> Iterator[set[str]]:
 
 
 @asynccontextmanager
-async def hashing_held(site: Running) -> AsyncIterator[None]:
-    """The site while one password takes as long as the block."""
-    free = threading.Event()
-    held = asyncio.create_task(site.app.hasher.run(free.wait))
+async def busy_hasher(site: Running) -> AsyncIterator[None]:
+    """Occupy the hasher until the block ends."""
+    release = threading.Event()
+    blocker = asyncio.create_task(site.app.hasher.run(release.wait))
     await asyncio.sleep(0)
     try:
         yield
     finally:
-        free.set()
-        await held
+        release.set()
+        await blocker
 
 
-async def test_passwords_are_looked_at_in_a_thread_that_serves_nothing_else(
+async def test_passwords_are_checked_in_a_thread_that_serves_nothing_else(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     with hashing_threads() as names:
@@ -104,16 +85,16 @@ async def test_twenty_tries_at_once_leave_feeds_alone_and_those_beyond_the_queue
     site: Running,
 ) -> None:
     await hire(site.app, "rina", "author")
-    async with hashing_held(site):
+    async with busy_hasher(site):
         tries = [
             asyncio.create_task(enter(site, f"nama{n}", address=f"198.51.{n}.1")) for n in range(20)
         ]
         await until(lambda: sum(task.done() for task in tries) == 20 - STRANGER_PLACES)
-        refused = [task.result() for task in tries if task.done()]
-        assert {answer.status for answer in refused} == {503}
-        assert {answer.headers["Retry-After"] for answer in refused} == {str(RETRY_SECONDS)}
-        assert "memeriksa banyak kata sandi" in refused[0].text
-        assert 'value="nama' in refused[0].text, "the name need not be typed again"
+        refusals = [task.result() for task in tries if task.done()]
+        assert {answer.status for answer in refusals} == {503}
+        assert {answer.headers["Retry-After"] for answer in refusals} == {str(RETRY_SECONDS)}
+        assert "memeriksa banyak kata sandi" in refusals[0].text
+        assert 'value="nama' in refusals[0].text, "the name need not be typed again"
         for path in ("/", FEED, "/healthz", "/layar/cibabat/data"):
             assert (await site.ask(path)).status == 200, path
     statuses = [answer.status for answer in await asyncio.gather(*tries)]
@@ -126,10 +107,8 @@ async def test_a_known_browser_and_who_is_signed_in_have_places_that_strangers_c
     await hire(site.app, "rina", "author")
     ani = await signed_in(site, "ani", "admin")
     before = await enter(site, "rina")
-    known = "; ".join(
-        f"{name}={value}" for name, value in before.cookies.items() if name != "redaksi"
-    )
-    async with hashing_held(site):
+    known = lasting_cookies(before)
+    async with busy_hasher(site):
         tries = [
             asyncio.create_task(enter(site, f"nama{n}", address=f"198.51.{n}.1")) for n in range(20)
         ]
@@ -149,7 +128,7 @@ async def test_who_is_signed_in_is_told_when_to_come_again_where_even_their_plac
     site: Running,
 ) -> None:
     ani = await signed_in(site, "ani", "admin")
-    async with hashing_held(site):
+    async with busy_hasher(site):
         waiting = [asyncio.create_task(site.app.hasher.run(list)) for _ in range(KNOWN_PLACES)]
         await until(lambda: site.app.hasher.waiting == KNOWN_PLACES)
         for path in ("/redaksi/pengguna/baru", "/redaksi/akun/sandi"):
@@ -160,7 +139,7 @@ async def test_who_is_signed_in_is_told_when_to_come_again_where_even_their_plac
     await asyncio.gather(*waiting)
 
 
-# --- whose turn it is ---------------------------------------------------------------------------------
+# --- whose turn it is -----------------------------------------------------------------------------
 
 
 async def test_the_owner_enters_within_seconds_from_a_new_browser_while_many_addresses_guess(

@@ -1,5 +1,5 @@
-"""Single sign-on against a real provider process: the whole walk, and everything that is refused,
-with words and no session.
+"""Single sign-on against a real provider process: the whole walk, and all that is refused, in words
+and without a session.
 """
 
 import asyncio
@@ -25,42 +25,44 @@ AGAIN = "Mulai lagi dari tombol di bawah ini"
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[RunningProvider]:
-    """The provider's process, for every test of this module."""
+    """Run the provider's process for every test of this module."""
     with running_provider() as started:
         yield started
 
 
 @pytest.fixture
 async def city(sqlite_url: str, tmp_path: Path, process: RunningProvider) -> AsyncIterator[City]:
-    """The site with three settings, and an honest provider."""
+    """Serve the site with the three settings and an honest provider."""
     async with opened(sqlite_url, tmp_path, process) as started:
         yield started
 
 
-async def refused(city: City, answer: Answer, visitor: Visitor, status: int, *says: str) -> None:
-    """Nobody came in: no session, no account, no cookie, and words that say what to do."""
+async def assert_refused(
+    city: City, answer: Answer, visitor: Visitor, status: int, *phrases: str
+) -> None:
+    """Check that nobody came in: no session, account or cookie, but words that say what to do."""
     assert (answer.status, answer.headers["Cache-Control"]) == (status, "no-store")
-    for words in says:
-        assert words in answer.text
+    for phrase in phrases:
+        assert phrase in answer.text
     assert "redaksi" not in visitor.cookies
     assert await city.sessions() == 0
     assert (await visitor.get("/redaksi/")).status == 303
 
 
-# --- who comes in -------------------------------------------------------------------------------------------
+# --- accepted sign-ins ----------------------------------------------------------------------------
 
 
 async def test_the_whole_walk_from_a_page_to_that_page_with_an_account_made_on_the_way(
     city: City,
 ) -> None:
     visitor = city.browser()
-    stranger = await visitor.get("/redaksi/pengumuman?tab=draf")
-    page = await visitor.get(stranger.headers["Location"])
+    redirect = await visitor.get("/redaksi/pengumuman?tab=draf")
+    page = await visitor.get(redirect.headers["Location"])
     button = page.text.index("Masuk dengan akun Pemkot")
     assert button < page.text.index("atau dengan akun lokal") < page.text.index('name="sandi"')
     assert 'href="/redaksi/masuk/sso?ke=/redaksi/pengumuman%3Ftab%3Ddraf"' in page.text
-    done = await visitor.walk("?ke=/redaksi/pengumuman%3Ftab%3Ddraf")
-    assert (done.status, done.headers["Location"]) == (303, "/redaksi/pengumuman?tab=draf")
+    answer = await visitor.walk("?ke=/redaksi/pengumuman%3Ftab%3Ddraf")
+    assert (answer.status, answer.headers["Location"]) == (303, "/redaksi/pengumuman?tab=draf")
     assert set(visitor.cookies) == {"redaksi", "formulir"}, "the attempt is over"
     home = await visitor.get("/redaksi/")
     assert home.status == 200
@@ -126,19 +128,19 @@ async def test_nobody_takes_over_an_account_by_its_name_or_email(city: City) -> 
 
 
 async def test_an_unproved_email_is_not_kept_and_a_strange_name_is_made_plain(city: City) -> None:
-    strange = {
+    claims = {
         "name": " Siti \n Aminah ",
         "preferred_username": "CIMAHI\\siti <b>",
         "email_verified": False,
     }
-    city.behave(claims={**SITI, **strange})
+    city.behave(claims={**SITI, **claims})
     await city.browser().walk()
     siti = await city.account("cimahisitib")
     assert (siti.email, siti.full_name) == ("", "Siti Aminah")
 
 
 @pytest.mark.parametrize(
-    ("claim", "told"),
+    ("claim", "userinfo"),
     [
         ("roles", {"roles": "penyusun penyetuju"}),
         ("roles", {"roles": ["penyusun", "penyetuju"]}),
@@ -146,12 +148,12 @@ async def test_an_unproved_email_is_not_kept_and_a_strange_name_is_made_plain(ci
     ],
 )
 async def test_what_the_token_lacks_is_asked_at_userinfo(
-    sqlite_url: str, tmp_path: Path, process: RunningProvider, claim: str, told: dict[str, Any]
+    sqlite_url: str, tmp_path: Path, process: RunningProvider, claim: str, userinfo: dict[str, Any]
 ) -> None:
     async with opened(
         sqlite_url, tmp_path, process, OIDC_ROLE_CLAIM=claim, OIDC_ROLE_SEPARATOR="space"
     ) as city:
-        city.behave(claims={}, told={**SITI, "roles": [], **told})
+        city.behave(claims={}, told={**SITI, "roles": [], **userinfo})
         assert (await city.browser().walk()).headers["Location"] == HOME
         assert (await city.account("siti.aminah")).roles == ("author", "approver")
         assert city.provider.asked()["/userinfo"] == 1
@@ -165,7 +167,7 @@ async def test_nobody_becomes_an_administrator_unless_the_city_says_by_which_val
 ) -> None:
     city.behave(claims={**SITI, "roles": value})
     visitor = city.browser()
-    await refused(city, await visitor.walk(), visitor, 403, "Minta petugas TI")
+    await assert_refused(city, await visitor.walk(), visitor, 403, "Minta petugas TI")
 
 
 @pytest.mark.parametrize("name", ["dewі", "Ｄewi", "dewí", "de\u200bwi", " DEWI "])
@@ -175,7 +177,9 @@ async def test_a_name_that_looks_like_another_becomes_one_that_does_not(
     local = await hire(city.site.app, "dewi", "admin")
     city.behave(claims={**SITI, "preferred_username": name})
     await city.browser().walk()
-    names = await city.site.app.database.read(lambda c: [one.name for one in accounts.everyone(c)])
+    names = await city.site.app.database.read(
+        lambda c: [account.name for account in accounts.everyone(c)]
+    )
     assert names in (["dewi", "dewi2"], ["dew", "dewi"])
     assert await city.account("dewi") == local
 
@@ -204,8 +208,8 @@ async def test_a_provider_that_wants_the_secret_in_the_form_gets_it_there(city: 
 async def test_discovery_and_keys_are_kept_and_a_new_key_is_fetched_once(city: City) -> None:
     for _ in range(2):
         assert (await city.browser().walk()).headers["Location"] == HOME
-    asked = city.provider.asked()
-    assert (asked["/.well-known/openid-configuration"], asked["/jwks"]) == (1, 1)
+    requests = city.provider.asked()
+    assert (requests["/.well-known/openid-configuration"], requests["/jwks"]) == (1, 1)
     city.behave(misdeed="rotated")
     for _ in range(2):
         assert (await city.browser().walk()).headers["Location"] == HOME
@@ -213,8 +217,8 @@ async def test_discovery_and_keys_are_kept_and_a_new_key_is_fetched_once(city: C
     city.site.clock.now += timedelta(hours=2)
     city.behave()
     await city.browser().walk()
-    asked = city.provider.asked()
-    assert (asked["/.well-known/openid-configuration"], asked["/jwks"]) == (1, 1), (
+    requests = city.provider.asked()
+    assert (requests["/.well-known/openid-configuration"], requests["/jwks"]) == (1, 1), (
         "after an hour both are read anew"
     )
 
@@ -251,17 +255,17 @@ async def test_two_who_come_at_once_are_one_account(
 ) -> None:
     async with opened(database_url, tmp_path, process) as city:
         visitors = [city.browser() for _ in range(4)]
-        backs = [await visitor.at_provider(await visitor.begin()) for visitor in visitors]
-        done = await asyncio.gather(
-            *(visitor.get(back) for visitor, back in zip(visitors, backs, strict=True))
+        returns = [await visitor.at_provider(await visitor.begin()) for visitor in visitors]
+        answers = await asyncio.gather(
+            *(visitor.get(address) for visitor, address in zip(visitors, returns, strict=True))
         )
-        assert [answer.headers.get("Location") for answer in done] == [HOME] * 4
+        assert [answer.headers.get("Location") for answer in answers] == [HOME] * 4
         assert await city.site.app.database.read(
-            lambda c: [one.name for one in accounts.everyone(c)]
+            lambda c: [account.name for account in accounts.everyone(c)]
         ) == ["siti.aminah"]
 
 
-# --- who does not -------------------------------------------------------------------------------------------
+# --- refused sign-ins -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -291,10 +295,10 @@ async def test_an_answer_that_does_not_prove_who_it_is_lets_nobody_in(
 ) -> None:
     visitor = city.browser()
     city.behave(misdeed=misdeed)
-    with capture_logs() as said:
+    with capture_logs() as logs:
         answer = await visitor.walk()
-    assert [one["reason"] for one in said if one["event"] == "sso_refused"] == [reason]
-    await refused(city, answer, visitor, 401, "tidak lolos pemeriksaan keamanan", AGAIN)
+    assert [entry["reason"] for entry in logs if entry["event"] == "sso_refused"] == [reason]
+    await assert_refused(city, answer, visitor, 401, "tidak lolos pemeriksaan keamanan", AGAIN)
     assert await city.site.app.database.read(accounts.exists) is False
     assert city.provider.asked().get("/jwks", 0) <= 2, "the keys are fetched once more at most"
     city.behave()
@@ -302,21 +306,23 @@ async def test_an_answer_that_does_not_prove_who_it_is_lets_nobody_in(
 
 
 async def test_a_code_that_was_asked_for_with_another_verifier_is_worth_nothing(city: City) -> None:
-    """Somebody puts a code of their own into another's browser: it belongs to another challenge."""
+    """A thief plants a code of their own in a victim's browser: it belongs to another challenge."""
     victim, thief = city.browser(), city.browser()
     address = await victim.begin()
-    others = parse_qs(urlsplit(await thief.begin()).query)
+    stolen = parse_qs(urlsplit(await thief.begin()).query)
     query = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
-    swapped = f"{address.partition('?')[0]}?{urlencode({**query, 'code_challenge': others['code_challenge'][0]})}"
-    await refused(city, await victim.get(await victim.at_provider(swapped)), victim, 401, AGAIN)
+    swapped = f"{address.partition('?')[0]}?{urlencode({**query, 'code_challenge': stolen['code_challenge'][0]})}"
+    await assert_refused(
+        city, await victim.get(await victim.at_provider(swapped)), victim, 401, AGAIN
+    )
 
 
 async def test_a_code_serves_once(city: City) -> None:
     visitor = city.browser()
     back = await visitor.at_provider(await visitor.begin())
-    kept = dict(visitor.cookies)
+    cookies = dict(visitor.cookies)
     assert (await visitor.get(back)).headers["Location"] == HOME
-    replaying = Visitor(site=city.site, cookies=kept)
+    replaying = Visitor(site=city.site, cookies=cookies)
     again = await replaying.get(back)
     assert (again.status, "redaksi" in replaying.cookies) == (401, False)
     assert "tidak lolos pemeriksaan keamanan" in again.text
@@ -330,15 +336,15 @@ async def test_a_return_without_state_or_in_another_browser_is_refused(city: Cit
     code = parse_qs(urlsplit(back).query)["code"][0]
     stale = ("dimulai di peramban lain", "Mulai lagi")
     elsewhere = city.browser()
-    await refused(city, await elsewhere.get(back), elsewhere, 401, *stale)
+    await assert_refused(city, await elsewhere.get(back), elsewhere, 401, *stale)
     await elsewhere.begin()
-    await refused(city, await elsewhere.get(back), elsewhere, 401, *stale)
+    await assert_refused(city, await elsewhere.get(back), elsewhere, 401, *stale)
     for query in (f"code={code}", f"code={code}&state=", f"code={code}&state=tebakan", ""):
-        await refused(
+        await assert_refused(
             city, await visitor.get(f"/redaksi/masuk/sso/kembali?{query}"), visitor, 401, *stale
         )
     forged = Visitor(site=city.site, cookies={"masuk-sso": "AAAA"})
-    await refused(city, await forged.get(back), forged, 401, *stale)
+    await assert_refused(city, await forged.get(back), forged, 401, *stale)
     assert city.provider.asked().get("/token", 0) == 0, "the provider was not even asked"
     assert (await visitor.get(back)).headers["Location"] == HOME, (
         "and the person's own browser still may"
@@ -357,7 +363,7 @@ async def test_an_attempt_ends_after_ten_minutes(city: City) -> None:
     visitor = city.browser()
     back = await visitor.at_provider(await visitor.begin())
     city.site.clock.now += timedelta(minutes=13)
-    await refused(city, await visitor.get(back), visitor, 401, "sudah kedaluwarsa")
+    await assert_refused(city, await visitor.get(back), visitor, 401, "sudah kedaluwarsa")
 
 
 @pytest.mark.parametrize(
@@ -373,8 +379,8 @@ async def test_an_attempt_ends_after_ten_minutes(city: City) -> None:
 )
 async def test_nobody_is_led_to_another_site(city: City, target: str) -> None:
     visitor = city.browser()
-    done = await visitor.walk(f"?ke={quote(target, safe='')}")
-    assert done.headers["Location"] == HOME
+    answer = await visitor.walk(f"?ke={quote(target, safe='')}")
+    assert answer.headers["Location"] == HOME
     again = await visitor.get(f"/redaksi/masuk/sso?ke={quote(target, safe='')}")
     assert again.headers["Location"] == HOME
 
@@ -382,16 +388,18 @@ async def test_nobody_is_led_to_another_site(city: City, target: str) -> None:
 async def test_who_stops_at_the_provider_is_back_at_the_sign_in_page(city: City) -> None:
     city.behave(misdeed="denied")
     visitor = city.browser()
-    await refused(city, await visitor.walk(), visitor, 401, "dihentikan di halaman akun Pemkot")
+    await assert_refused(
+        city, await visitor.walk(), visitor, 401, "dihentikan di halaman akun Pemkot"
+    )
 
 
 async def test_without_a_role_there_is_no_account_and_a_page_says_whom_to_ask(city: City) -> None:
     visitor = city.browser()
     city.behave(claims={**SITI, "roles": ["admin", "tamu"]})
-    nobody = await visitor.walk()
-    assert "Minta petugas TI" in nobody.text
+    answer = await visitor.walk()
+    assert "Minta petugas TI" in answer.text
     await hire(city.site.app, "dewi", "admin")
-    await refused(
+    await assert_refused(
         city,
         await visitor.walk(),
         visitor,
@@ -402,7 +410,7 @@ async def test_without_a_role_there_is_no_account_and_a_page_says_whom_to_ask(ci
         "pengelola",
     )
     assert await city.site.app.database.read(
-        lambda c: [one.name for one in accounts.everyone(c)]
+        lambda c: [account.name for account in accounts.everyone(c)]
     ) == ["dewi"]
 
 
@@ -411,7 +419,7 @@ async def test_who_lost_every_role_loses_the_sessions_too(city: City) -> None:
     visitor, other = city.browser(), city.browser()
     await visitor.walk()
     city.behave(claims={**SITI, "roles": []})
-    await refused(city, await other.walk(), other, 403, "Akun Anda belum punya peran")
+    await assert_refused(city, await other.walk(), other, 403, "Akun Anda belum punya peran")
     assert (await visitor.get("/redaksi/")).status == 303
     assert (await city.account("siti.aminah")).roles == ()
     city.behave()
@@ -425,7 +433,7 @@ async def test_a_disabled_account_stays_out_whatever_the_provider_says(city: Cit
     await city.site.app.database.write(accounts.disable, siti.id, at)
     city.behave(claims={**SITI, "roles": ["pengelola"]})
     visitor = city.browser()
-    await refused(
+    await assert_refused(
         city,
         await visitor.walk(),
         visitor,
@@ -443,17 +451,18 @@ async def test_the_last_pengelola_keeps_the_role_and_is_told(
 ) -> None:
     mapping = "penyusun=penyusun pengelola=pengelola"
     async with opened(sqlite_url, tmp_path, process, OIDC_ROLES=mapping) as city:
-        await _last_pengelola(city)
+        await check_last_pengelola(city)
 
 
-async def _last_pengelola(city: City) -> None:
+async def check_last_pengelola(city: City) -> None:
+    """Sign in the last pengelola without the role, without any role, and beside another."""
     city.behave(claims={**SITI, "roles": ["pengelola"]})
     await city.browser().walk()
     city.behave()
     visitor = city.browser()
-    told = await visitor.walk("?ke=/redaksi/pengumuman")
-    assert told.headers["Location"] == "/redaksi/masuk/sso/tetap?ke=%2Fredaksi%2Fpengumuman"
-    page = await visitor.get(told.headers["Location"])
+    redirect = await visitor.walk("?ke=/redaksi/pengumuman")
+    assert redirect.headers["Location"] == "/redaksi/masuk/sso/tetap?ke=%2Fredaksi%2Fpengumuman"
+    page = await visitor.get(redirect.headers["Location"])
     assert "Anda pengelola terakhir" in page.text
     assert 'href="/redaksi/pengumuman"' in page.text
     assert (await city.account("siti.aminah")).roles == ("author", "admin")
@@ -469,7 +478,7 @@ async def _last_pengelola(city: City) -> None:
     assert (await city.account("siti.aminah")).roles == ("author",)
 
 
-# --- the provider fails ---------------------------------------------------------------------------------------
+# --- the provider fails ---------------------------------------------------------------------------
 
 
 async def test_while_the_provider_is_down_the_page_says_so_and_local_accounts_come_in(
@@ -479,7 +488,7 @@ async def test_while_the_provider_is_down_the_page_says_so_and_local_accounts_co
         visitor = city.browser()
         assert (await visitor.get("/redaksi/masuk")).status == 200
         answer = await visitor.get("/redaksi/masuk/sso?ke=/redaksi/pengumuman")
-        await refused(
+        await assert_refused(
             city, answer, visitor, 503, "tidak menjawab", "masuk dengan akun lokal", 'name="sandi"'
         )
         assert 'value="/redaksi/pengumuman"' in answer.text, "the local form still leads there"
@@ -503,7 +512,9 @@ async def test_a_provider_that_goes_down_on_the_way_lets_nobody_in(city: City) -
     visitor = city.browser()
     back = await visitor.at_provider(await visitor.begin())
     city.behave(misdeed="broken")
-    await refused(city, await visitor.get(back), visitor, 503, "tidak menjawab", "akun lokal")
+    await assert_refused(
+        city, await visitor.get(back), visitor, 503, "tidak menjawab", "akun lokal"
+    )
 
 
 @pytest.mark.parametrize(
@@ -520,7 +531,7 @@ async def test_a_provider_that_cannot_be_trusted_is_not_used(
     city.behave(**conduct)
     visitor = city.browser()
     answer = await visitor.get("/redaksi/masuk/sso")
-    await refused(
+    await assert_refused(
         city,
         answer,
         visitor,
@@ -536,7 +547,9 @@ async def test_a_provider_that_cannot_be_trusted_is_not_used(
 async def test_an_answer_too_long_or_from_elsewhere_is_none(city: City, misdeed: str) -> None:
     city.behave(misdeed=misdeed)
     visitor = city.browser()
-    await refused(city, await visitor.get("/redaksi/masuk/sso"), visitor, 503, "tidak menjawab")
+    await assert_refused(
+        city, await visitor.get("/redaksi/masuk/sso"), visitor, 503, "tidak menjawab"
+    )
     assert city.provider.asked() == {"/.well-known/openid-configuration": 1}, (
         "no redirect was followed"
     )
@@ -553,14 +566,16 @@ async def test_a_name_that_leads_into_our_own_network_is_not_asked(city: City) -
         port = inside.sockets[0].getsockname()[1]
         city.behave(says={"jwks_uri": f"https://localhost:{port}/jwks"})
         visitor = city.browser()
-        await refused(city, await visitor.walk(), visitor, 503, "tidak menjawab")
+        await assert_refused(city, await visitor.walk(), visitor, 503, "tidak menjawab")
     assert callers == [], "not even a connection"
 
 
 async def test_userinfo_of_another_person_lets_nobody_in(city: City) -> None:
     city.behave(claims={}, told=SITI, misdeed="userinfo_sub")
     visitor = city.browser()
-    await refused(city, await visitor.walk(), visitor, 401, "tidak lolos pemeriksaan keamanan")
+    await assert_refused(
+        city, await visitor.walk(), visitor, 401, "tidak lolos pemeriksaan keamanan"
+    )
 
 
 async def test_a_wrong_client_secret_is_a_matter_for_those_who_set_it(
@@ -568,30 +583,30 @@ async def test_a_wrong_client_secret_is_a_matter_for_those_who_set_it(
 ) -> None:
     async with opened(sqlite_url, tmp_path, process, OIDC_CLIENT_SECRET="salah") as city:
         visitor = city.browser()
-        await refused(city, await visitor.walk(), visitor, 503, "belum disetel dengan benar")
+        await assert_refused(city, await visitor.walk(), visitor, 503, "belum disetel dengan benar")
 
 
-# --- out again ----------------------------------------------------------------------------------------------
+# --- signing out ----------------------------------------------------------------------------------
 
 
 async def test_who_signs_out_is_out_here_and_at_the_provider(city: City) -> None:
     visitor = city.browser()
     await visitor.walk()
     value, at = visitor.cookies["redaksi"], city.site.clock().timestamp()
-    found = await city.site.app.database.read(sessions.find, value, at)
-    assert found is not None
-    assert found.way == "oidc"
-    assert found.hint
-    assert "." not in found.hint, "the id token tells of a person: it is sealed"
-    assert not base64.b64decode(found.hint).startswith(b"eyJ")
-    page = await visitor.post("/redaksi/keluar", found.csrf)
+    session = await city.site.app.database.read(sessions.find, value, at)
+    assert session is not None
+    assert session.way == "oidc"
+    assert session.hint
+    assert "." not in session.hint, "the id token tells of a person: it is sealed"
+    assert not base64.b64decode(session.hint).startswith(b"eyJ")
+    page = await visitor.post("/redaksi/keluar", session.csrf)
     assert page.status == 200
     assert "redaksi" not in visitor.cookies
     assert await city.site.app.database.read(sessions.find, value, at) is None
-    there = page.text.partition('content="0; url=')[2].partition('"')[0].replace("&amp;", "&")
-    assert there.startswith(f"{city.provider.url}/end_session?id_token_hint=eyJ")
+    address = page.text.partition('content="0; url=')[2].partition('"')[0].replace("&amp;", "&")
+    assert address.startswith(f"{city.provider.url}/end_session?id_token_hint=eyJ")
     assert "Siti" not in page.text
-    back = await city.site.ask(there)
+    back = await city.site.ask(address)
     assert (back.status, back.headers["Location"]) == (
         302,
         f"{city.site.url}/redaksi/masuk/sso/keluar",
@@ -604,17 +619,17 @@ async def test_where_the_provider_has_no_way_out_the_page_warns(city: City) -> N
     city.behave(loses="end_session_endpoint")
     visitor = city.browser()
     await visitor.walk()
-    found = await city.site.app.database.read(
+    session = await city.site.app.database.read(
         sessions.find, visitor.cookies["redaksi"], city.site.clock().timestamp()
     )
-    assert found is not None
-    page = await visitor.post("/redaksi/keluar", found.csrf)
+    assert session is not None
+    page = await visitor.post("/redaksi/keluar", session.csrf)
     assert (page.status, "masih terbuka di peramban ini" in page.text) == (200, True)
     assert "http-equiv" not in page.text
     assert (await visitor.get("/redaksi/")).status == 303
 
 
-async def test_without_the_settings_there_is_no_button_and_no_way(site: Running) -> None:
+async def test_without_the_settings_there_is_no_button_and_no_route(site: Running) -> None:
     assert "Pemkot" not in (await site.ask("/redaksi/masuk")).text
     for path in ("", "/kembali", "/keluar"):
         assert (await site.ask(f"/redaksi/masuk/sso{path}")).status == 404
