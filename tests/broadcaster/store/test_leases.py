@@ -1,4 +1,6 @@
-"""Leases on both databases: by which clock, for whom, until when, and what ends them early."""
+"""Leases on both databases: which clock they use, who holds them, until when, and what ends them
+early.
+"""
 
 import asyncio
 import os
@@ -88,7 +90,7 @@ def test_the_clock_of_postgresql_goes_on_within_a_transaction(database: Database
 
 
 def holder() -> Holder:
-    """A process."""
+    """Return the holder of a new process."""
     return Holder(owner=new_owner(), lease=30)
 
 
@@ -119,11 +121,11 @@ def test_a_sweeper_of_an_earlier_boot_is_void_where_the_clock_began_anew(
     database: Database,
 ) -> None:
     database.write_now(take_sweeper, Holder(owner="0123456789ab-1-abcd", lease=30), 10**9)
-    mine = holder()
-    assert database.write_now(take_sweeper, mine, 30) == database.sqlite
-    if not database.sqlite:  # its clock is the server's: the lease may be that of another machine
+    sweeper_of_this_boot = holder()
+    assert database.write_now(take_sweeper, sweeper_of_this_boot, 30) == database.sqlite
+    if not database.sqlite:  # the server's clock: another machine may hold it
         database.write_now(lambda c: c.execute(update(sweeper).values(lease_until=0)))
-        assert database.write_now(take_sweeper, mine, 30)
+        assert database.write_now(take_sweeper, sweeper_of_this_boot, 30)
 
 
 async def test_of_many_who_ask_at_once_one_becomes_the_sweeper(database: Database) -> None:

@@ -12,9 +12,9 @@ from support.wording import refuses
 
 async def test_the_secret_finds_its_token_and_is_stored_nowhere(database: Database) -> None:
     secret = await database.write(tokens.add, "situs kota", ["write", "publish"])
-    found = await database.read(tokens.find, secret)
-    assert found is not None
-    assert (found.name, found.scopes) == ("situs kota", {"write", "publish"})
+    token = await database.read(tokens.find, secret)
+    assert token is not None
+    assert (token.name, token.scopes) == ("situs kota", {"write", "publish"})
     stored = await database.read(
         lambda connection: [
             bytes(d) for d in connection.execute(text("SELECT digest FROM token")).scalars()
@@ -63,11 +63,11 @@ async def test_a_name_is_needed_and_is_given_once(database: Database) -> None:
     assert len(await database.read(tokens.everyone)) == 1
 
 
-async def test_a_token_may_only_what_it_was_given(database: Database) -> None:
+async def test_a_token_may_do_only_what_its_scopes_allow(database: Database) -> None:
     secret = await database.write(tokens.add, "situs", ["write"])
-    found = await database.read(tokens.find, secret)
-    assert found is not None
-    assert [scope for scope in tokens.SCOPES if found.may(scope)] == ["write"]
+    token = await database.read(tokens.find, secret)
+    assert token is not None
+    assert [scope for scope in tokens.SCOPES if token.may(scope)] == ["write"]
 
 
 async def test_its_use_is_noted_at_most_once_a_minute(database: Database) -> None:

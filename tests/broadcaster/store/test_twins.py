@@ -1,5 +1,5 @@
-"""Two addresses that turn out to be one (spellings, other ids, a moved chat): what the ledger had
-of either stands once.
+"""Two addresses that turn out to be one (spellings, other ids, a moved chat): the ledger's rows of
+both are merged.
 """
 
 import base64
@@ -53,24 +53,24 @@ class FormerVault(Vault):
 
 @dataclass
 class City:
-    """A program in which people signed up by whatever spelling, and what has arrived in mailboxes."""
+    """A program whose residents signed up in several spellings, and the mail that arrived."""
 
     app: App
     channel: FakeChannel
 
     async def sign_up(self, *people: tuple[str, str]) -> None:
-        """Sign (address, areas) up as the version before did."""
+        """Sign (address, areas) pairs up as the version before did."""
         former = FormerVault(secret_key.derive(base64.b64decode(SECRET), "addresses"))
         await subscribe(replace(self.app, vault=former), "email", people)
 
     async def send(self, *, areas: str = "cibabat") -> str:
-        """Publish a notice and send all of it; the announcement's id."""
+        """Publish a notice and send all of it; return the announcement's id."""
         done = await publish(self.app, notice(areas=areas.split(), channels="email"))
         await drain_all(self.app)
         return done.id
 
     async def correct(self, announcement: str, *, areas: str = "cibabat") -> int:
-        """Correct it and send all of that; the edition."""
+        """Correct it and send all of that; return the edition."""
         self.channel.accepted.clear()
         press, now = Press.of(self.app), datetime.now(UTC)
         checked = press.examine(
@@ -85,7 +85,7 @@ class City:
         return stored.edition
 
     async def withdraw(self, announcement: str) -> None:
-        """Take it back, and tell everybody so."""
+        """Withdraw it and send all of that."""
         self.channel.accepted.clear()
         now = datetime.now(UTC)
         press = Press.of(self.app)
@@ -98,7 +98,7 @@ class City:
         )
         await drain_all(self.app)
 
-    def join(self) -> None:
+    def merge_spellings(self) -> None:
         """Start the version in which spellings are one."""
         self.app.database.write_now(
             lambda connection: connection.execute(insert(unspelled).values(one=1, after=0))
@@ -107,14 +107,14 @@ class City:
 
     @property
     def mailboxes(self) -> Counter[str]:
-        """How many messages have arrived in each mailbox since the last correction."""
-        found: Counter[str] = Counter()
+        """Count the messages of each mailbox since the last correction."""
+        counts: Counter[str] = Counter()
         for address, number in self.channel.accepted.items():
-            found[address.lower()] += number
-        return found
+            counts[address.lower()] += number
+        return counts
 
     def row_of(self, address: str) -> Any:
-        """The address as it is stored."""
+        """Return the stored address."""
         return self.app.database.read_now(residents.find, self.app.vault, "email", address)
 
 
@@ -133,7 +133,7 @@ async def test_a_correction_has_one_row_for_a_person_whose_two_spellings_had_the
 ) -> None:
     await city.sign_up((FIRST, "cibabat"), (SECOND, "cibabat"), ("budi@contoh.example", "cibabat"))
     done = await city.send()
-    city.join()
+    city.merge_spellings()
     second = await city.correct(done)
     assert len([row for row in rows(city.app) if row.edition == second]) == 2
     assert city.mailboxes == {"sari.b@contoh.example": 1, "budi@contoh.example": 1}
@@ -145,7 +145,7 @@ async def test_a_mailbox_whose_other_spelling_had_the_first_edition_is_corrected
 ) -> None:
     await city.sign_up((FIRST, "melong"), (SECOND, "cibabat"))
     done = await city.send()
-    city.join()
+    city.merge_spellings()
     check_counters(city.app)
     second = await city.correct(done, areas="cibabat melong")
     (row,) = [row for row in rows(city.app) if row.edition == second]
@@ -159,7 +159,7 @@ async def test_a_mailbox_of_three_spellings_is_corrected_once_also_where_it_is_n
 ) -> None:
     await city.sign_up((FIRST, "melong"), (SECOND, "cibabat"), (THIRD, "cibabat"))
     done = await city.send()
-    city.join()
+    city.merge_spellings()
     await city.correct(done)
     assert city.mailboxes == {"sari.b@contoh.example": 1}
     await city.withdraw(done)
@@ -176,7 +176,7 @@ async def test_a_mailbox_that_was_reached_by_the_spelling_that_goes_hears_of_the
     await city.sign_up((FIRST, "cibabat"), (SECOND, "cibabat"))
     done = await city.send()
     city.channel.provider = lambda _recipient: Receipt()
-    city.join()
+    city.merge_spellings()
     check_counters(city.app)
     stays = city.row_of(FIRST)
     assert {(row.slot == stays.slot, STATES[row.state]) for row in rows(city.app)} == {
@@ -193,7 +193,7 @@ async def test_what_still_waits_for_two_spellings_leaves_once(city: City, areas:
     await city.sign_up((FIRST, areas), (SECOND, "cibabat"))
     await publish(city.app, notice(channels="email"))
     fill(city.app)
-    city.join()
+    city.merge_spellings()
     check_counters(city.app)
     await drain_all(city.app)
     assert city.mailboxes == {"sari.b@contoh.example": 1}
@@ -210,7 +210,7 @@ async def test_what_one_spelling_had_already_does_not_leave_for_the_other(
     await city.send()
     assert states(city.app) == {"sent": 1, "pending": 1}
     city.channel.provider = lambda _recipient: Receipt()
-    city.join()
+    city.merge_spellings()
     check_counters(city.app)
     everything_due(city.app)
     await drain_all(city.app)
@@ -227,7 +227,7 @@ async def test_what_a_status_names_by_the_providers_id_follows_the_message(city:
     city.app.database.write_now(
         lambda connection: connection.execute(insert(provider_message).values(name))
     )
-    city.join()
+    city.merge_spellings()
     (named,) = table(city.app, provider_message)
     assert (named.edition, named.slot) == (row.edition, city.row_of(FIRST).slot)
 
@@ -256,7 +256,7 @@ async def test_what_a_killed_worker_left_on_the_wire_is_corrected_once(
 
     city.app.database.write_now(mark)
     assert "sending" in states(city.app)
-    city.join()
+    city.merge_spellings()
     check_counters(city.app)
     forget_leases(city.app)
     everything_due(city.app)
@@ -269,20 +269,20 @@ async def test_what_a_killed_worker_left_on_the_wire_is_corrected_once(
     assert city.mailboxes == {SECOND: 1}
 
 
-@pytest.mark.parametrize("told", ["moved", "alias of a status", "alias of a word"])
+@pytest.mark.parametrize("notice_of_change", ["moved", "alias of a status", "alias of a word"])
 async def test_a_chat_that_turns_out_to_be_another_hears_what_becomes_of_all_that_either_had(
-    city: City, told: str
+    city: City, notice_of_change: str
 ) -> None:
     await subscribe(
         city.app, "email", [("dulu@contoh.example", "cibabat"), ("kini@contoh.example", "melong")]
     )
     done = await city.send()
     database, vault = city.app.database, city.app.vault
-    before, now = city.row_of("dulu@contoh.example").id, city.row_of("kini@contoh.example").id
-    if told == "moved":
-        database.write_now(address_effects.move, vault, before, "kini@contoh.example")
-    elif told == "alias of a status":
-        meaning = Consequence(slot=0, address=now, aliases=("dulu@contoh.example",))
+    old_id, new_id = city.row_of("dulu@contoh.example").id, city.row_of("kini@contoh.example").id
+    if notice_of_change == "moved":
+        database.write_now(address_effects.move, vault, old_id, "kini@contoh.example")
+    elif notice_of_change == "alias of a status":
+        meaning = Consequence(slot=0, address=new_id, aliases=("dulu@contoh.example",))
         database.write_now(
             address_effects.apply,
             vault,
@@ -324,13 +324,13 @@ async def test_whatever_the_spellings_of_a_mailbox_had_it_hears_once(
     outcomes = [Receipt(), Receipt(), Rejected(), Deferred(retry_after=60, scope="address")]
     city.channel.provider = lambda _recipient: chance.choice(outcomes)
     done = await city.send()
-    had = set(city.mailboxes)
+    mailboxes = set(city.mailboxes)
     city.channel.provider = lambda _recipient: Receipt()
-    city.join()
+    city.merge_spellings()
     check_counters(city.app)
     if withdrawn:
         await city.withdraw(done)
-        assert city.mailboxes == dict.fromkeys(had, 1)
+        assert city.mailboxes == dict.fromkeys(mailboxes, 1)
     else:
         await city.correct(done, areas="cibabat melong")
         assert city.mailboxes == dict.fromkeys({address.lower() for address, _areas in people}, 1)
