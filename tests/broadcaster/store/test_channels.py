@@ -24,18 +24,17 @@ from broadcaster.store.database import Database
 from broadcaster.store.tables import run, worker
 from subscribers import consent
 from subscribers.store import State, address
+from support.email_program import email_program
 from support.fakes import FakeChannel
 from support.sending import drain_until_quiet, table, with_channels
 from support.world import (
     deliverer,
     emergency,
     notice,
-    program,
     publish,
     rows,
     states,
     subscribe,
-    variables,
 )
 
 
@@ -180,11 +179,9 @@ def test_the_limits_of_mass_suppression(results: int, dead: int, mass: bool) -> 
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
-    async with program(environ) as opened:
-        await subscribe(opened, "email", [(f"w{n:02}@x.example", "cibabat") for n in range(40)])
+    async with email_program(
+        database_url, tmp_path, [(f"w{n:02}@x.example", "cibabat") for n in range(40)]
+    ) as opened:
         yield opened
 
 

@@ -13,9 +13,10 @@ from broadcaster.store.database import now
 from broadcaster.store.failure_causes import Causes, Watcher, reason_of
 from broadcaster.store.tables import delivery, slice_
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient, Skipped
+from support.email_program import email_program
 from support.fakes import FakeChannel
 from support.sending import drain_all, fill, with_channels
-from support.world import notice, program, publish, subscribe, variables
+from support.world import notice, publish
 
 PEOPLE = [f"warga{n:02}@x.example" for n in range(24)]
 
@@ -40,11 +41,9 @@ def skip_or_defer(recipient: Recipient) -> Outcome:
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
-    async with program(environ) as opened:
-        await subscribe(opened, "email", [(address, "cibabat") for address in PEOPLE])
+    async with email_program(
+        database_url, tmp_path, [(address, "cibabat") for address in PEOPLE]
+    ) as opened:
         yield with_channels(opened, FakeChannel(provider=skip_or_defer))
 
 

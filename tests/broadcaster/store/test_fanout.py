@@ -19,15 +19,17 @@ from broadcaster.app import App
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import SENDING, SENT, Decision
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
-from broadcaster.publishing import corrections, publications
+from broadcaster.publishing import publications
 from broadcaster.publishing.press import Press
 from broadcaster.store import address_effects, fanout, gate, ledger, outcomes, slices
 from broadcaster.store.fanout import MAX_SLOT, FanOut, Sizes
 from broadcaster.store.leases import Holder
-from broadcaster.store.tables import delivery, run, slice_
+from broadcaster.store.tables import delivery, slice_
 from channels.base.contract import Deferred, Receipt, Refused, Rejected
 from subscribers import audience, consent, residents
+from support.email_program import email_program
 from support.fakes import FakeChannel
+from support.runs import claim_slice, correct, run_of, withdraw
 from support.sending import (
     HOLDER,
     check_counters,
@@ -37,7 +39,7 @@ from support.sending import (
     table,
     with_channels,
 )
-from support.world import emergency, notice, program, publish, rows, states, subscribe, variables
+from support.world import emergency, notice, publish, rows, states, subscribe
 
 SMALL = Sizes(first=3, chunk=5, slice_=2, least=1)
 CIBABAT = [f"cibabat{n}@x.example" for n in range(12)]
@@ -48,15 +50,9 @@ OTHER = Holder(owner="other", lease=30)
 @asynccontextmanager
 async def program_with_subscribers(url: str, folder: Path) -> AsyncIterator[App]:
     """Open a program with email subscribers in Cibabat and in Melong."""
-    environ = variables(
-        url,
-        folder,
-        EMAIL_URL="smtp://127.0.0.1:1",
-        EMAIL_FROM="info@cimahi.example",
-        TELEGRAM_TOKEN="1:x",
-    )
-    async with program(environ) as app:
-        await subscribe(app, "email", [(address, "cibabat") for address in CIBABAT])
+    async with email_program(
+        url, folder, [(address, "cibabat") for address in CIBABAT], TELEGRAM_TOKEN="1:x"
+    ) as app:
         await subscribe(app, "email", [(address, "melong") for address in MELONG])
         yield with_channels(app, FakeChannel())
 
@@ -89,39 +85,6 @@ def addresses_reached(app: App, edition: int, channel: str = "email") -> set[str
     ids = {row.address for row in rows(app, channel) if row.edition == edition}
     addresses = {app.database.read_now(residents.get, number) for number in ids}
     return {app.vault.open(channel, row.cipher) for row in addresses if row is not None}
-
-
-def run_of(app: App, edition: int, channel: str = "email") -> Any:
-    return next(row for row in table(app, run) if (row.edition, row.channel) == (edition, channel))
-
-
-def correct(app: App, announcement: str, **changes: Any) -> int:
-    """Publish a correction; its edition."""
-    press, now = Press.of(app), datetime.now(UTC)
-    checked = press.examine(notice(title="Air PDAM mati sampai 16.00", **changes), now)
-    stored = app.database.write_now(
-        corrections.correct,
-        press,
-        announcement,
-        checked,
-        reason="Jam salah.",
-        actor=NamedActor(name="t", now=now),
-    )
-    assert stored.edition is not None
-    return stored.edition
-
-
-def withdraw(app: App, announcement: str) -> int:
-    """Take an announcement back; the edition that says so."""
-    stored = app.database.write_now(
-        corrections.withdraw,
-        Press.of(app),
-        announcement,
-        reason="Batal.",
-        actor=NamedActor(name="t", now=datetime.now(UTC)),
-    )
-    assert stored.edition is not None
-    return stored.edition
 
 
 # --- chunks and slices ----------------------------------------------------------------------------------
@@ -319,14 +282,7 @@ async def test_whoever_was_reached_hears_of_a_correction_at_their_next_address_w
 
 @pytest.fixture
 async def app_of_pairs(sqlite_url: str, tmp_path: Path) -> AsyncIterator[tuple[App, list[int]]]:
-    environ = variables(
-        sqlite_url,
-        tmp_path,
-        EMAIL_URL="smtp://127.0.0.1:1",
-        EMAIL_FROM="info@cimahi.example",
-        TELEGRAM_TOKEN="1:x",
-    )
-    async with program(environ) as opened:
+    async with email_program(sqlite_url, tmp_path, TELEGRAM_TOKEN="1:x") as opened:
         await subscribe(opened, "telegram", [(str(n), "cibabat") for n in range(1, 8)])
         yield opened, await two_addresses(opened, 9)
 
@@ -479,15 +435,7 @@ async def test_a_correction_is_counted_under_the_area_where_the_original_was(loc
 async def test_a_correction_waits_until_the_originals_rows_have_settled(app: App) -> None:
     done = await publish(app, notice())
     fill(app)
-    part = app.database.write_now(
-        slices.claim_slice,
-        channel="email",
-        lane="routine",
-        holder=OTHER,
-        reopen_wait=0,
-        uncertain_limit=UNCERTAIN_LIMIT,
-    )
-    assert part is not None
+    part = claim_slice(app, OTHER)
     marked = app.database.write_now(gate.mark, part, OTHER, cursor=-1, limit=5)
     second = correct(app, done.id)
     assert claim_run(app) is None, "five rows are on the wire, seven wait"
@@ -505,15 +453,7 @@ async def test_a_correction_waits_until_the_originals_rows_have_settled(app: App
 async def test_a_third_edition_waits_for_the_first_too(local: App) -> None:
     done = await publish(local, notice())
     fill(local)
-    part = local.database.write_now(
-        slices.claim_slice,
-        channel="email",
-        lane="routine",
-        holder=OTHER,
-        reopen_wait=0,
-        uncertain_limit=UNCERTAIN_LIMIT,
-    )
-    assert part is not None
+    part = claim_slice(local, OTHER)
     local.database.write_now(gate.mark, part, OTHER, cursor=-1, limit=100)
     correct(local, done.id)
     third = correct(local, done.id, summary="Sampai pukul 16.00.")
@@ -563,15 +503,7 @@ async def test_a_withdrawal_before_anything_left_reaches_nobody_and_is_done(loca
 async def test_whoever_had_an_uncertain_message_is_told_of_the_withdrawal(app: App) -> None:
     done = await publish(app, notice())
     fill(app)
-    part = app.database.write_now(
-        slices.claim_slice,
-        channel="email",
-        lane="routine",
-        holder=OTHER,
-        reopen_wait=0,
-        uncertain_limit=UNCERTAIN_LIMIT,
-    )
-    assert part is not None
+    part = claim_slice(app, OTHER)
     marked = app.database.write_now(gate.mark, part, OTHER, cursor=-1, limit=4)
     forget_leases(app)  # the worker died with four on the wire
     second = withdraw(app, done.id)

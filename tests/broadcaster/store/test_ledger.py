@@ -16,7 +16,9 @@ from broadcaster.store.ledger import Progress
 from broadcaster.store.tables import run, slice_
 from channels.base.contract import Deferred, Receipt, Refused, Rejected
 from subscribers import residents
+from support.email_program import email_program
 from support.fakes import FakeChannel
+from support.runs import run_of
 from support.sending import (
     HOLDER,
     check_counters,
@@ -28,7 +30,7 @@ from support.sending import (
     table,
     with_channels,
 )
-from support.world import notice, program, publish, states, subscribe, variables
+from support.world import notice, publish, states, subscribe
 
 PEOPLE = [f"warga{n:02}@x.example" for n in range(12)]
 SMALL = fanout.Sizes(first=4, chunk=4, slice_=2)
@@ -37,15 +39,9 @@ SMALL = fanout.Sizes(first=4, chunk=4, slice_=2)
 @asynccontextmanager
 async def program_with_subscribers(url: str, folder: Path) -> AsyncIterator[App]:
     """Open a program with twelve subscribers by email and two by Telegram."""
-    environ = variables(
-        url,
-        folder,
-        EMAIL_URL="smtp://127.0.0.1:1",
-        EMAIL_FROM="info@cimahi.example",
-        TELEGRAM_TOKEN="1:x",
-    )
-    async with program(environ) as app:
-        await subscribe(app, "email", [(address, "cibabat") for address in PEOPLE])
+    async with email_program(
+        url, folder, [(address, "cibabat") for address in PEOPLE], TELEGRAM_TOKEN="1:x"
+    ) as app:
         await subscribe(app, "telegram", [("71", "cibabat"), ("72", "melong")])
         yield with_channels(app, FakeChannel(), FakeChannel(name="telegram"))
 
@@ -65,10 +61,6 @@ async def local(sqlite_url: str, tmp_path: Path) -> AsyncIterator[App]:
 
 def progress(app: App, key: str) -> Progress:
     return app.database.read_now(ledger.progress, key)
-
-
-def run_of(app: App, channel: str) -> Any:
-    return next(row for row in table(app, run) if row.channel == channel)
 
 
 # --- progress -------------------------------------------------------------------------------------------
@@ -254,7 +246,7 @@ async def test_rows_that_wait_for_a_later_attempt_are_closed_at_once(local: App)
     local.database.write_now(ledger.cancel, stored.id)
     await drain_all(local)
     assert counters(local) == {"cancelled": 6, "sent": 6}
-    assert run_of(local, "email").finished_at is not None
+    assert run_of(local, stored.edition).finished_at is not None
     check_counters(local)
 
 

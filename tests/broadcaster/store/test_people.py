@@ -18,9 +18,10 @@ from subscribers.areas import AreaTree
 from subscribers.audience import Audience
 from subscribers.enrolment import Subscription, enrol
 from subscribers.store import State, address
+from support.email_program import email_program
 from support.fakes import FakeChannel
 from support.sending import fill, with_channels
-from support.world import notice, program, publish, rows, variables
+from support.world import notice, publish, rows
 
 SLUGS = [area.slug for area in AreaTree.built_in().all()]
 TOPICS = ("lainnya", "bansos")
@@ -28,14 +29,7 @@ TOPICS = ("lainnya", "bansos")
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url,
-        tmp_path,
-        EMAIL_URL="smtp://127.0.0.1:1",
-        EMAIL_FROM="info@cimahi.example",
-        TELEGRAM_TOKEN="1:x",
-    )
-    async with program(environ) as opened:
+    async with email_program(database_url, tmp_path, TELEGRAM_TOKEN="1:x") as opened:
         yield with_channels(opened, FakeChannel(name="email"), FakeChannel(name="telegram"))
 
 

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, event
 from broadcaster.app import App
 from broadcaster.store import hubs, people
 from channels.base.contract import Receipt, Refused
+from support.email_program import email_program
 from support.fakes import FakeChannel
 from support.query_plans import plan
 from support.sending import drain_all, with_channels
-from support.world import notice, program, publish, states, subscribe, variables
+from support.world import notice, publish, states, subscribe
 
 GROWING = ("delivery", "slice", "address", "subscription", "consent", "provider_message")
 ALIASES = ("d", "a", "c", "newer")
@@ -79,15 +80,12 @@ def whole_reads(
 async def test_no_statement_of_a_delivery_reads_a_growing_table_whole(
     database_url: str, tmp_path: Path, statements: Statements
 ) -> None:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
     channel = FakeChannel(
         provider=lambda r: (
             Refused(reason="address_dead") if r.address.startswith("w1@") else Receipt()
         )
     )
-    async with program(environ) as opened:
+    async with email_program(database_url, tmp_path) as opened:
         app = with_channels(opened, channel)
         await subscribe(app, "email", [(f"w{n}@contoh.example", "cibabat") for n in range(PEOPLE)])
         record_statements(app, statements)
@@ -106,10 +104,7 @@ async def test_no_statement_of_a_delivery_reads_a_growing_table_whole(
 async def test_no_sweep_reads_every_edition(
     database_url: str, tmp_path: Path, statements: Statements
 ) -> None:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
-    async with program(environ) as app:
+    async with email_program(database_url, tmp_path) as app:
         await publish(app, notice())
         now = app.clock().timestamp()
         record_statements(app, statements)

@@ -25,6 +25,7 @@ from subscribers.enrolment import Subscription
 from subscribers.respelling import is_pending
 from subscribers.subscriptions import read
 from subscribers.vault import Vault
+from support.former_vault import former_vault
 from support.world import SECRET
 
 TREE = AreaTree.built_in()
@@ -32,14 +33,7 @@ NOW = 1_795_600_000.0
 CIBABAT, MELONG = "32.77.03.1002", "32.77.01.1001"
 
 
-class FormerVault(Vault):
-    """Finds addresses by the spelling they came in, as the version before did."""
-
-    def address_lookup(self, channel: str, address: str) -> bytes:
-        return self.lookup(channel, address)
-
-
-FORMER = FormerVault(secret_key.derive(base64.b64decode(SECRET), "addresses"))
+FORMER = former_vault()
 VAULT = Vault(secret_key.derive(base64.b64decode(SECRET), "addresses"))
 
 

@@ -1,7 +1,6 @@
 """Folding: old rows become counts, and nothing that people are shown of them changes."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +9,18 @@ from sqlalchemy import select, update
 
 from broadcaster.app import App
 from broadcaster.delivery.status import overview
-from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import SENT
-from broadcaster.publishing import corrections
-from broadcaster.publishing.press import Press
 from broadcaster.store import ledger, metrics, retention
 from broadcaster.store.database import now
 from broadcaster.store.failure_causes import Watcher
 from broadcaster.store.retention import DAY, fold_old
 from broadcaster.store.tables import announcement, delivery, folded, provider_message, run, slice_
 from channels.base.contract import Receipt, Refused, Rejected, Skipped
+from support.email_program import email_program
 from support.fakes import FakeChannel
+from support.runs import withdraw
 from support.sending import check_counters, drain_all, retry_failed, table, with_channels
-from support.world import notice, program, publish, rows, subscribe, variables
+from support.world import notice, publish, rows, subscribe
 
 PEOPLE = [(f"warga{n:02}@x.example", "cibabat" if n % 2 else "melong") for n in range(20)]
 OUTCOMES = (
@@ -36,15 +34,7 @@ OUTCOMES = (
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url,
-        tmp_path,
-        EMAIL_URL="smtp://127.0.0.1:1",
-        EMAIL_FROM="info@cimahi.example",
-        TELEGRAM_TOKEN="1:x",
-    )
-    async with program(environ) as opened:
-        await subscribe(opened, "email", PEOPLE)
+    async with email_program(database_url, tmp_path, PEOPLE, TELEGRAM_TOKEN="1:x") as opened:
         await subscribe(opened, "telegram", [("71", "cibabat")])
         provider = FakeChannel(provider=lambda r: OUTCOMES[int(r.address[5:7]) % 5], receipt_wait=1)
         yield with_channels(opened, provider, FakeChannel(name="telegram"))
@@ -138,13 +128,7 @@ async def test_no_channel_folds_while_another_one_still_sends(app: App) -> None:
 
 async def test_an_edition_whose_withdrawal_is_not_sent_yet_keeps_its_rows(app: App) -> None:
     key = await finished(app, days=40, state="published")
-    app.database.write_now(
-        corrections.withdraw,
-        Press.of(app),
-        key,
-        reason="Batal.",
-        actor=NamedActor(name="t", now=datetime.now(UTC)),
-    )
+    withdraw(app, key)
     assert fold(app) == [], "the withdrawal goes to whom it reached"
     await drain_all(app)
     reached = {row.slot for row in rows(app, "email") if row.edition == 1 and row.state == SENT}

@@ -5,7 +5,6 @@ it is requested.
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,14 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from broadcaster.app import App
-from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import FAILED, SKIPPED, STATES, UNCONFIRMED
-from broadcaster.publishing import corrections
-from broadcaster.publishing.press import Press
 from broadcaster.store import ledger, retries
 from broadcaster.store.tables import delivery, run, slice_
 from channels.base.contract import Deferred, Receipt, Recipient, Refused, Rejected, Skipped
 from subscribers import consent, store
+from support.email_program import email_program
 from support.fakes import FakeChannel
+from support.runs import withdraw
 from support.sending import (
     check_counters,
     counters,
@@ -34,7 +32,7 @@ from support.sending import (
     table,
     with_channels,
 )
-from support.world import emergency, notice, program, publish, rows, states, subscribe, variables
+from support.world import emergency, notice, publish, rows, states
 
 PEOPLE = [f"warga{n:02}@x.example" for n in range(40)]
 OUTCOMES = (
@@ -45,11 +43,9 @@ OUTCOMES = (
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
-    async with program(environ) as opened:
-        await subscribe(opened, "email", [(address, "cibabat") for address in PEOPLE])
+    async with email_program(
+        database_url, tmp_path, [(address, "cibabat") for address in PEOPLE]
+    ) as opened:
         yield with_channels(opened, FakeChannel())
 
 
@@ -224,13 +220,7 @@ async def test_only_the_newest_edition_is_sent_again(app: App) -> None:
     app = with_channels(app, fake)
     stored = await publish(app, notice(channels=["email"]))
     await drain_all(app)
-    app.database.write_now(
-        corrections.withdraw,
-        Press.of(app),
-        stored.id,
-        reason="Batal.",
-        actor=NamedActor(name="t", now=datetime.now(UTC)),
-    )
+    withdraw(app, stored.id)
     fake.provider = lambda _r: Receipt()
     await drain_all(app)
     assert retry_failed(app, stored.id) == (0, {})

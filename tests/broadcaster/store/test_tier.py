@@ -16,18 +16,16 @@ from broadcaster.store.channel_tables import reached
 from broadcaster.store.database import Database, now
 from broadcaster.store.tier import DAY
 from subscribers.audience import Audience
+from support.email_program import email_program
 from support.fakes import FakeChannel
 from support.sending import check_counters, drain_until_quiet, everything_due, table, with_channels
 from support.world import (
     deliverer,
     emergency,
     notice,
-    program,
     publish,
     rows,
     states,
-    subscribe,
-    variables,
 )
 
 
@@ -139,11 +137,9 @@ def test_waiting_for_more_places_than_there_are_has_an_answer_too(database: Data
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
-    async with program(environ) as opened:
-        await subscribe(opened, "email", [(f"w{n:02}@x.example", "cibabat") for n in range(30)])
+    async with email_program(
+        database_url, tmp_path, [(f"w{n:02}@x.example", "cibabat") for n in range(30)]
+    ) as opened:
         yield opened
 
 

@@ -2,34 +2,29 @@
 both are merged.
 """
 
-import base64
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
 
 from broadcaster.app import App
-from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import Consequence
-from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound import inbox
-from broadcaster.publishing import corrections
-from broadcaster.publishing.press import Press
-from broadcaster.runtime import secret_key
-from broadcaster.store import address_effects, gate, respelling, slices
+from broadcaster.store import address_effects, gate, respelling
 from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.tables import STATES, provider_message
 from channels.base.contract import AddressEvent, Deferred, Receipt, Rejected
 from subscribers import residents
 from subscribers.store import unspelled
-from subscribers.vault import Vault
+from support.email_program import email_program
 from support.fakes import FakeChannel
+from support.former_vault import former_vault
+from support.runs import claim_slice, correct, withdraw
 from support.sending import (
     check_counters,
     drain_all,
@@ -39,16 +34,9 @@ from support.sending import (
     table,
     with_channels,
 )
-from support.world import SECRET, notice, program, publish, rows, states, subscribe, variables
+from support.world import notice, publish, rows, states, subscribe
 
 FIRST, SECOND, THIRD = "Sari.B@contoh.example", "sari.b@contoh.example", "SARI.B@contoh.example"
-
-
-class FormerVault(Vault):
-    """Finds addresses by the spelling they came in, as the version before did."""
-
-    def address_lookup(self, channel: str, address: str) -> bytes:
-        return self.lookup(channel, address)
 
 
 @dataclass
@@ -60,8 +48,7 @@ class City:
 
     async def sign_up(self, *people: tuple[str, str]) -> None:
         """Sign (address, areas) pairs up as the version before did."""
-        former = FormerVault(secret_key.derive(base64.b64decode(SECRET), "addresses"))
-        await subscribe(replace(self.app, vault=former), "email", people)
+        await subscribe(replace(self.app, vault=former_vault()), "email", people)
 
     async def send(self, *, areas: str = "cibabat") -> str:
         """Publish a notice and send all of it; return the announcement's id."""
@@ -72,30 +59,14 @@ class City:
     async def correct(self, announcement: str, *, areas: str = "cibabat") -> int:
         """Correct it and send all of that; return the edition."""
         self.channel.accepted.clear()
-        press, now = Press.of(self.app), datetime.now(UTC)
-        checked = press.examine(
-            notice(title="Air PDAM mati sampai 16.00", areas=areas.split(), channels="email"), now
-        )
-        act = (press, announcement, checked)
-        stored = self.app.database.write_now(
-            corrections.correct, *act, reason="Jam salah.", actor=NamedActor(name="t", now=now)
-        )
+        edition = correct(self.app, announcement, areas=areas.split(), channels="email")
         await drain_all(self.app)
-        assert stored.edition is not None
-        return stored.edition
+        return edition
 
     async def withdraw(self, announcement: str) -> None:
         """Withdraw it and send all of that."""
         self.channel.accepted.clear()
-        now = datetime.now(UTC)
-        press = Press.of(self.app)
-        self.app.database.write_now(
-            corrections.withdraw,
-            press,
-            announcement,
-            reason="Batal.",
-            actor=NamedActor(name="t", now=now),
-        )
+        withdraw(self.app, announcement)
         await drain_all(self.app)
 
     def merge_spellings(self) -> None:
@@ -120,10 +91,7 @@ class City:
 
 @pytest.fixture
 async def city(database_url: str, tmp_path: Path) -> AsyncIterator[City]:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
-    async with program(environ) as opened:
+    async with email_program(database_url, tmp_path) as opened:
         channel = FakeChannel(provider=lambda r: Receipt(provider_id=f"id-{r.delivery}"))
         yield City(app=with_channels(opened, channel), channel=channel)
 
@@ -242,19 +210,8 @@ async def test_what_a_killed_worker_left_on_the_wire_is_corrected_once(
     fill(city.app)
     holder = Holder(owner=new_owner(), lease=30)
 
-    def mark(connection: Connection) -> None:
-        claim = slices.claim_slice(
-            connection,
-            channel="email",
-            lane="routine",
-            holder=holder,
-            reopen_wait=0,
-            uncertain_limit=UNCERTAIN_LIMIT,
-        )
-        assert claim is not None
-        gate.mark(connection, claim, holder, cursor=-1, limit=10)
-
-    city.app.database.write_now(mark)
+    claim = claim_slice(city.app, holder)
+    city.app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=10)
     assert "sending" in states(city.app)
     city.merge_spellings()
     check_counters(city.app)
