@@ -247,7 +247,7 @@ async def test_twelve_people_refused_alike_by_whatsapp_halt_it(
         assert states(app) == {"pending": 12}
 
 
-async def test_twelve_people_whom_whatsapp_calls_spammed_let_routine_work_rest(
+async def test_twelve_people_whom_whatsapp_calls_spammed_pause_routine_work(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     people = [phone(n) for n in range(12)]
@@ -273,7 +273,7 @@ async def test_twelve_chats_refused_alike_by_telegram_halt_it(
         assert api.counts["requests"] <= 12
 
 
-async def test_three_chats_told_to_slow_down_let_the_whole_bot_rest(
+async def test_three_chats_told_to_slow_down_pause_the_whole_bot(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     api, people = BotApi(), [chat(n) for n in range(6)]

@@ -239,7 +239,7 @@ async def test_a_state_from_a_clock_that_was_ahead_does_not_stop_the_sending(
         assert await until_granted(limiter) == 5
 
 
-async def test_a_state_nobody_wrote_does_not_stop_the_sending(valkey_url: str) -> None:
+async def test_an_unreadable_state_does_not_stop_the_sending(valkey_url: str) -> None:
     with redis.Redis.from_url(valkey_url) as client:
         client.set("siaran:tick:email", "nonsense")
     async with limiters(valkey_url) as (limiter,):

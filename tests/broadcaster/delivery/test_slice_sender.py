@@ -141,7 +141,7 @@ async def test_retries_count_by_the_clock_of_the_database_not_of_the_worker(
     assert all(before + 55 < row.due_at <= after + 61 for row in rows(app))
 
 
-async def test_what_no_database_takes_of_a_providers_words_is_left_out(app: App) -> None:
+async def test_a_provider_id_that_no_database_stores_as_text_is_still_recorded(app: App) -> None:
     await publish(app, notice())
     app = with_channels(
         app, FakeChannel(provider=lambda _r: Receipt(provider_id="a\0b\ud800"), receipt_wait=30)

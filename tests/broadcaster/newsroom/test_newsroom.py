@@ -128,7 +128,7 @@ def test_two_tabs_do_not_write_over_each_other(newsroom: ReviewNewsroom) -> None
     assert newsroom.stored(row).title == "Satu"
 
 
-def test_saving_what_stands_there_changes_nothing(local: ReviewNewsroom) -> None:
+def test_saving_an_unchanged_form_changes_nothing(local: ReviewNewsroom) -> None:
     row = local.submit()
     local.perform(
         drafts.save, "rina", forms.form_of(row), announcement_id=row.id, version=row.version
@@ -217,7 +217,7 @@ def test_a_missed_schedule_can_be_published_by_an_approver_who_wrote_none_of_it(
     )
 
 
-def test_no_editor_approves_not_even_of_an_earlier_version(local: ReviewNewsroom) -> None:
+def test_nobody_approves_what_they_edited_even_in_an_earlier_version(local: ReviewNewsroom) -> None:
     local.hire(person("eka", "author", "approver"))
     row = local.draft("eka")
     local.perform(drafts.save, "rina", {**NOTICE, "title": "Lain"}, announcement_id=row.id)
@@ -240,7 +240,7 @@ def test_an_account_without_the_right_does_nothing(local: ReviewNewsroom) -> Non
     assert local.stored(row) == row
 
 
-def test_who_holds_for_another_agency_or_area_neither_submits_nor_approves(
+def test_a_person_of_another_agency_or_area_neither_submits_nor_approves(
     local: ReviewNewsroom,
 ) -> None:
     local.hire(person("tia", "author", agencies=("Perumda Tirta",)))
@@ -308,7 +308,7 @@ def test_the_log_says_what_each_edit_changed_but_not_every_keystroke(
     )
 
 
-def test_called_back_within_the_hold_nothing_was_sent(newsroom: ReviewNewsroom) -> None:
+def test_what_is_called_back_within_the_hold_is_not_sent(newsroom: ReviewNewsroom) -> None:
     row = newsroom.submit()
     newsroom.approve(row)
     assert newsroom.perform(review.call_back, "rina", row.id, after=10).state == "review"
@@ -670,7 +670,7 @@ def test_words_of_a_correction_that_was_refused_or_taken_back_are_kept(
     assert "staff:dewi" not in newsroom.database.read_now(editors, row.id)
 
 
-def test_who_proposes_does_not_approve(local: ReviewNewsroom) -> None:
+def test_the_proposer_does_not_approve(local: ReviewNewsroom) -> None:
     local.hire(person("eka", "author", "approver"))
     row = publish_notice(local)
     waiting = local.perform(

@@ -177,7 +177,7 @@ async def test_a_channel_that_was_halted_before_is_told_as_soon_as_an_emergency_
     assert "buka lagi di halaman Kanal" in letter["text"]
 
 
-async def test_everyday_news_that_waits_calls_nobody(office: PostOffice) -> None:
+async def test_routine_news_that_waits_calls_nobody(office: PostOffice) -> None:
     await hire_administrator(office)
     await publish_filled(office, NOTICE)
     await drain_channel(
@@ -277,7 +277,7 @@ async def test_a_pause_by_staff_calls_nobody(office: PostOffice) -> None:
     assert office.site.app.database.read_now(ledger.progress, stored.id).sending == "paused"
 
 
-async def test_what_single_recipients_said_closes_no_emergency_and_is_not_told(
+async def test_replies_of_single_recipients_close_no_emergency_and_are_not_reported(
     office: PostOffice,
 ) -> None:
     await hire_administrator(office)
@@ -525,7 +525,7 @@ async def test_one_mailbox_of_many_that_is_asked_again_later_calls_nobody(
     assert (reported(office), office.letters("dewi")) == ([], [])
 
 
-async def test_an_emergency_that_was_corrected_to_less_is_held_up_as_its_lane_is(
+async def test_an_emergency_corrected_to_a_lower_level_is_held_up_by_its_lane(
     office: PostOffice,
 ) -> None:
     stored = await publish_filled(office)

@@ -192,13 +192,13 @@ async def test_the_worker_tells_the_hub(sqlite_url: str, tmp_path: Path) -> None
         "https://",
     ],
 )
-def test_a_hub_that_cannot_be_told_is_an_error_at_the_start(hub: str) -> None:
+def test_an_invalid_hub_address_is_an_error_at_the_start(hub: str) -> None:
     with pytest.raises(config.BadSettings) as wrong:
         config.read({"FEED_HUB": hub})
     assert "FEED_HUB: harus satu alamat https, misalnya https://hub.contoh.id/." in str(wrong.value)
 
 
-async def test_a_database_that_is_not_at_home_tells_no_hub_until_it_is(
+async def test_a_moved_database_tells_no_hub_until_it_is_settled(
     database_url: str, tmp_path: Path
 ) -> None:
     hub = Hub()

@@ -73,7 +73,7 @@ def test_an_announcement_is_found_by_its_id_and_by_its_code(database: Database) 
     assert (by_id.state, by_id.fields.title) == ("published", desk.NOTICE["title"])
 
 
-def test_what_is_not_there_is_none(database: Database) -> None:
+def test_an_unknown_key_finds_nothing(database: Database) -> None:
     publish(database)
     for key in ("", "CMH-2222-22", "f" * 32, "' OR 1=1 --"):
         assert database.read_now(announcements.find, key) is None

@@ -111,7 +111,7 @@ def test_a_changed_row_is_found(database: Database, change: dict[str, Any]) -> N
     assert broken.value.id == second
 
 
-def test_a_row_taken_out_is_found_at_the_next(database: Database) -> None:
+def test_a_removed_row_is_noticed_at_the_next(database: Database) -> None:
     database.write_now(fill)
     database.write_now(unguard)
     _, second, third, _ = ids(database)
@@ -124,7 +124,7 @@ def test_a_row_taken_out_is_found_at_the_next(database: Database) -> None:
         database.read_now(audit.verify)
 
 
-def test_a_row_slipped_in_is_found(database: Database) -> None:
+def test_an_inserted_row_is_noticed(database: Database) -> None:
     database.write_now(fill)
     forged = {
         "at": 1.0,
@@ -157,7 +157,7 @@ def test_rows_removed_from_the_end_are_noticed(database: Database) -> None:
     assert (broken.value.id, broken.value.tail) == (third, fourth)
 
 
-def test_what_is_written_after_such_a_cut_does_not_hide_it(database: Database) -> None:
+def test_rows_written_after_a_removal_do_not_hide_it(database: Database) -> None:
     database.write_now(fill)
     database.write_now(remove_last_row)
     database.write_now(fill, 2)

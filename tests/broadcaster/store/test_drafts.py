@@ -110,7 +110,7 @@ def test_what_came_by_the_api_is_kept_before_the_composer_writes_over_it(rina: W
     assert rina.history()[-1].actor == "token:portal"
 
 
-def test_an_overwriting_that_was_chosen_keeps_what_it_wrote_over(rina: Writer) -> None:
+def test_a_chosen_overwrite_keeps_the_text_it_replaced(rina: Writer) -> None:
     rina.save({"body": LONG})
     rina.save({"body": LONG[:-1]}, apart=True)
     assert rina.bodies() == [LONG[:-1], LONG]
@@ -156,7 +156,7 @@ def characters_kept(text: str, version: str) -> int:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(CHANGES)
-def test_whatever_stood_on_the_server_is_found_in_the_history(
+def test_every_longer_text_the_server_held_is_in_the_history(
     database: Database, changes: list[Any]
 ) -> None:
     rina = Writer.__new__(Writer)

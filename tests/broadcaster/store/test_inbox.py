@@ -41,7 +41,7 @@ def names_due(database: Database, priority: int, now: float = NOW) -> list[str]:
     return database.read_now(read)
 
 
-def test_what_is_fresh_is_looked_at_in_order_by_any_clock(database: Database) -> None:
+def test_fresh_events_are_read_in_order_by_any_clock(database: Database) -> None:
     fill(
         database,
         ("second", WORDS, NOW + 5, 0),
@@ -52,7 +52,7 @@ def test_what_is_fresh_is_looked_at_in_order_by_any_clock(database: Database) ->
     assert names_due(database, STATUSES) == ["status"]
 
 
-def test_what_was_put_off_is_looked_at_when_due_the_newest_unmatched_first(
+def test_postponed_events_are_read_when_due_the_newest_unmatched_first(
     database: Database,
 ) -> None:
     fill(
@@ -85,7 +85,7 @@ def test_waits_grow_to_a_longest_one(priority: int, waits: list[float]) -> None:
     assert inbox.wait(priority, 10_000) == waits[-1]
 
 
-def test_what_is_put_off_together_waits_each_by_its_own_tries_and_the_oldest_is_given_up(
+def test_events_postponed_together_wait_by_their_own_tries_and_the_oldest_is_given_up(
     database: Database,
 ) -> None:
     fill(database, ("a", STATUSES, NOW, 0), ("b", STATUSES, NOW, 2), ("c", STATUSES, NOW, 0))
@@ -102,7 +102,7 @@ def test_what_is_put_off_together_waits_each_by_its_own_tries_and_the_oldest_is_
     assert {(row.applied_at, row.body, row.priority) for row in events} == {(NOW, None, None)}
 
 
-def test_what_was_applied_meanwhile_is_not_put_off(database: Database) -> None:
+def test_an_event_applied_meanwhile_is_not_postponed(database: Database) -> None:
     fill(database, ("a", STATUSES, NOW, 0))
     rows = database.read_now(inbox.due, STATUSES, NOW)
     database.write_now(inbox.mark_applied, [row.id for row in rows], NOW)
@@ -139,7 +139,7 @@ def test_the_same_event_twice_is_kept_once_with_its_first_priority(database: Dat
 
 
 @pytest.mark.parametrize("priority", inbox.KINDS)
-def test_a_look_reads_an_index_and_never_the_backlog(database: Database, priority: int) -> None:
+def test_a_round_reads_an_index_and_never_the_backlog(database: Database, priority: int) -> None:
     """Read the database's own plan, with many rows there."""
     fill(database, *((str(n), UNMATCHED, NOW - n, 1) for n in range(2_000)))
     bound = "" if priority in (STOPS, WORDS, STATUSES) else " AND due_at <= :now"

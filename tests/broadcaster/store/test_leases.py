@@ -94,7 +94,7 @@ def holder() -> Holder:
     return Holder(owner=new_owner(), lease=30)
 
 
-def test_one_owner_is_the_sweeper_and_may_stay_it(database: Database) -> None:
+def test_one_owner_is_the_sweeper_and_may_remain_it(database: Database) -> None:
     first, second = holder(), holder()
     assert database.write_now(take_sweeper, first, 30)
     assert not database.write_now(take_sweeper, second, 30)
@@ -102,7 +102,7 @@ def test_one_owner_is_the_sweeper_and_may_stay_it(database: Database) -> None:
     assert not database.write_now(take_sweeper, second, 30)
 
 
-def test_a_sweeper_that_is_not_heard_of_is_followed_by_another(database: Database) -> None:
+def test_an_expired_sweeper_is_followed_by_another(database: Database) -> None:
     first, second = holder(), holder()
     assert database.write_now(take_sweeper, first, -1)
     assert database.write_now(take_sweeper, second, 30)

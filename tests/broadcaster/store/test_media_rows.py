@@ -58,7 +58,7 @@ def test_unused_is_what_is_old_and_unnamed(database: Database) -> None:
     assert database.read_now(media.unused, 300.0) == [OTHER]
 
 
-def test_one_that_became_young_again_is_not_forgotten(database: Database) -> None:
+def test_a_picture_that_became_young_again_is_not_forgotten(database: Database) -> None:
     database.write_now(media.add, ONE)
     database.write_now(media.add, replace(ONE, at=300.0))
     assert not database.write_now(media.forget, ONE)

@@ -99,7 +99,7 @@ def test_an_address_is_found_in_whatever_case_and_sent_to_as_it_was_written(
     assert older.find("id.9ab", channel="whatsapp") is None, "ids of providers are what they are"
 
 
-def test_twins_become_one_with_the_newest_choice_and_every_proof_of_consent(
+def test_two_spellings_become_one_with_the_newest_choice_and_every_proof_of_consent(
     older: OlderDatabase,
 ) -> None:
     first = older.sign_up("Sari.B@contoh.example", "cibabat", at=NOW)
@@ -125,7 +125,7 @@ def test_twins_become_one_with_the_newest_choice_and_every_proof_of_consent(
 
 @pytest.mark.parametrize("stopped", [0, 1])
 @pytest.mark.parametrize("reason", ["opted_out", "address_dead"])
-def test_a_stop_of_either_twin_holds(
+def test_a_stop_of_either_spelling_holds(
     older: OlderDatabase, stopped: int, reason: consent.Reason
 ) -> None:
     ids = [
@@ -138,7 +138,7 @@ def test_a_stop_of_either_twin_holds(
     assert (row.id, row.confirmed, row.reason) == (ids[0], False, reason)
 
 
-def test_links_in_old_messages_of_either_twin_still_stop_it(older: OlderDatabase) -> None:
+def test_links_in_old_messages_to_either_spelling_still_stop_it(older: OlderDatabase) -> None:
     ids = [
         older.sign_up("Sari.B@contoh.example"),
         older.sign_up("sari.b@contoh.example"),
@@ -157,7 +157,7 @@ def test_links_in_old_messages_of_either_twin_still_stop_it(older: OlderDatabase
     )
 
 
-def test_what_the_ledger_has_of_either_twin_stays(older: OlderDatabase) -> None:
+def test_ledger_rows_of_either_spelling_stay(older: OlderDatabase) -> None:
     kept_id, merged_id = (
         older.sign_up("Sari.B@contoh.example"),
         older.sign_up("sari.b@contoh.example"),

@@ -76,7 +76,7 @@ async def drain_to_the_end(app: App) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_exactly_those_get_it_again_whom_it_did_not_reach_and_who_may_get_it(
+async def test_exactly_those_not_reached_who_may_still_get_it_get_it_again(
     app: App, seed: int
 ) -> None:
     dice = random.Random(seed)

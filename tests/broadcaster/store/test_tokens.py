@@ -39,7 +39,7 @@ async def test_a_wrong_secret_finds_nothing(database: Database, wrong: str) -> N
     assert await database.read(tokens.find, wrong) is None
 
 
-async def test_a_revoked_token_is_found_no_more(database: Database) -> None:
+async def test_a_revoked_token_is_no_longer_found(database: Database) -> None:
     secret = await database.write(tokens.add, "situs", ["read"])
     assert await database.write(tokens.revoke, "situs")
     assert await database.read(tokens.find, secret) is None
@@ -54,7 +54,7 @@ async def test_unknown_scopes_are_refused_by_name(database: Database, scopes: li
     assert await database.read(tokens.everyone) == []
 
 
-async def test_a_name_is_needed_and_is_given_once(database: Database) -> None:
+async def test_a_name_is_required_and_unique(database: Database) -> None:
     with pytest.raises(tokens.BadToken, match="token_name_missing"):
         await database.write(tokens.add, "  ", ["read"])
     await database.write(tokens.add, "situs", ["read"])
