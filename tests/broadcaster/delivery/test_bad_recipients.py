@@ -1,4 +1,4 @@
-"""Replies to single recipients, over real sockets and the real delivery path: one of N, all of N,
+"""Refusals of single recipients over real sockets and the real delivery path: one of N, all of N,
 none of N.
 """
 
@@ -11,7 +11,7 @@ from broadcaster.delivery import channel_controls
 from broadcaster.domain.actor import NamedActor
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.smtp_script import ScriptedAnswer
-from broadcaster.store import channels as channel_store
+from broadcaster.store import channels
 from channels.base.meta.graph_errors import ERRORS
 from support.bad_recipients import (
     chat,
@@ -79,7 +79,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize("pipelining", [True, False])
 @pytest.mark.parametrize(
-    "answer", ANSWERS, ids=[f"{each.step} {each.reply[:36]}" for each in ANSWERS]
+    "answer", ANSWERS, ids=[f"{answer.step} {answer.reply[:36]}" for answer in ANSWERS]
 )
 async def test_one_recipient_refused_by_mail_keeps_nobody_from_theirs(
     sqlite_url: str, tmp_path: Path, answer: ScriptedAnswer, pipelining: bool
@@ -212,9 +212,9 @@ async def test_twelve_domains_that_refuse_the_sender_halt_the_channel(
     async with email_city(database_url, tmp_path, server, TWELVE) as app:
         await publish(app, emergency() if lane == "emergency" else notice())
         await drain_until_quiet(deliverer(app), "email", lane)
-        standing = state(app, "email")
-        assert (standing.halted, standing.suspected) == ("manual", True)
-        assert reply[:9] in standing.detail
+        status = state(app, "email")
+        assert (status.halted, status.suspected) == ("manual", True)
+        assert reply[:9] in status.detail
         assert server.transcript.tried.total() <= 12
         assert states(app) == {"pending": 12}
 
@@ -240,14 +240,14 @@ async def test_twelve_people_refused_alike_by_whatsapp_halt_it(
     async with whatsapp_city(sqlite_url, tmp_path, api, people) as app:
         await publish(app, emergency() if lane == "emergency" else notice())
         await drain_until_quiet(deliverer(app), "whatsapp", lane)
-        standing = state(app, "whatsapp")
-        assert standing.halted == "manual"
-        assert str(code) in standing.detail
+        status = state(app, "whatsapp")
+        assert status.halted == "manual"
+        assert str(code) in status.detail
         assert api.tried <= 12
         assert states(app) == {"pending": 12}
 
 
-async def test_twelve_people_whom_whatsapp_calls_spammed_let_routine_work_rest(
+async def test_twelve_people_whom_whatsapp_calls_spammed_pause_routine_work(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     people = [phone(n) for n in range(12)]
@@ -255,8 +255,8 @@ async def test_twelve_people_whom_whatsapp_calls_spammed_let_routine_work_rest(
     async with whatsapp_city(sqlite_url, tmp_path, api, people) as app:
         await publish(app, notice())
         await drain_until_quiet(deliverer(app), "whatsapp")
-        assert app.database.read_now(channel_store.closed_for, "whatsapp", "routine") > 3_500
-        assert app.database.read_now(channel_store.closed_for, "whatsapp", "emergency") == 0
+        assert app.database.read_now(channels.closed_for, "whatsapp", "routine") > 3_500
+        assert app.database.read_now(channels.closed_for, "whatsapp", "emergency") == 0
 
 
 @pytest.mark.parametrize("status", [401, 404])
@@ -273,7 +273,7 @@ async def test_twelve_chats_refused_alike_by_telegram_halt_it(
         assert api.counts["requests"] <= 12
 
 
-async def test_three_chats_told_to_slow_down_let_the_whole_bot_rest(
+async def test_three_chats_told_to_slow_down_pause_the_whole_bot(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     api, people = BotApi(), [chat(n) for n in range(6)]
@@ -282,7 +282,7 @@ async def test_three_chats_told_to_slow_down_let_the_whole_bot_rest(
     async with telegram_city(sqlite_url, tmp_path, api, people) as app:
         await publish(app, notice())
         await deliverer(app).drain("telegram", "routine", seconds=2)
-        assert app.database.read_now(channel_store.closed_for, "telegram", "emergency") > 25
+        assert app.database.read_now(channels.closed_for, "telegram", "emergency") > 25
         assert all(row.spent == 0 for row in rows(app))
 
 
@@ -301,7 +301,7 @@ async def test_two_workers_together_see_what_neither_sees_enough_of(
         assert server.transcript.tried.total() <= 12
 
 
-# --- nobody waits for them ------------------------------------------------------------------------
+# --- the others do not wait -----------------------------------------------------------------------
 
 
 async def test_three_addresses_of_a_domain_hold_it_for_routine_work_and_two_do_not(
@@ -376,7 +376,7 @@ async def test_what_the_server_says_of_us_before_any_recipient_halts_at_once_for
                 )
                 == 1
             )
-            assert app.database.read_now(channel_store.closed_for, "email", "emergency") > 0
+            assert app.database.read_now(channels.closed_for, "email", "emergency") > 0
 
 
 REFUSALS = [
@@ -466,7 +466,7 @@ async def test_one_slow_answer_holds_up_nobody(sqlite_url: str, tmp_path: Path) 
         await publish(app, emergency())
         draining = asyncio.create_task(deliverer(app).drain("whatsapp", "emergency", seconds=60))
         await until(lambda: len(api.arrived) == 129, seconds=60, what="all others")
-        assert states(app)["sending"] >= 1  # the slow one: its time is not over yet
+        assert states(app)["sending"] >= 1  # the slow one has not timed out yet
         gate.set()
         await draining
 
@@ -508,13 +508,13 @@ async def test_nine_mailboxes_that_answer_slowly_hold_up_no_other_mail(
         await publish(app, emergency())
         draining = asyncio.create_task(deliverer(app).drain("email", "emergency", seconds=60))
         await until(lambda: len(server.transcript.arrived) == 291, seconds=60, what="all others")
-        assert states(app)["sending"] >= 9  # the slow ones: their time is not over yet
+        assert states(app)["sending"] >= 9  # the slow ones have not timed out yet
         gate.set()
         await draining
         assert undisturbed(app, "email")
 
 
-async def test_twenty_six_put_off_of_the_first_fifty_do_not_open_the_failure_breaker(
+async def test_twenty_six_deferred_of_the_first_fifty_do_not_open_the_failure_breaker(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     server = picky()
@@ -532,7 +532,7 @@ async def test_twenty_six_put_off_of_the_first_fifty_do_not_open_the_failure_bre
         assert undisturbed(app, "email")
 
 
-async def test_fifty_put_off_and_nobody_reached_open_the_failure_breaker(
+async def test_fifty_deferred_and_nobody_reached_open_the_failure_breaker(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     people = list(map(mailbox, range(80)))
@@ -541,7 +541,7 @@ async def test_fifty_put_off_and_nobody_reached_open_the_failure_breaker(
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
         assert (state(app, "email").halted, state(app, "email").suspected) == ("probe", True)
-        assert app.database.read_now(channel_store.closed_for, "email", "emergency") == 0
+        assert app.database.read_now(channels.closed_for, "email", "emergency") == 0
 
 
 async def test_one_421_slows_nobody_and_three_hold_their_domain(

@@ -1,5 +1,5 @@
-"""A few suspect replies where nobody else is left to try: they wait by themselves, several close
-the channel. Real sockets.
+"""A few suspect replies when nobody else is left to try, over real sockets: they wait by
+themselves, several close the channel.
 """
 
 from pathlib import Path

@@ -13,17 +13,13 @@ from sqlalchemy import select, text, update
 
 from broadcaster.app import App
 from broadcaster.delivery import controls
-from broadcaster.delivery.drain import Deliverer
 from broadcaster.delivery.status import overview
-from broadcaster.domain import deliveries
 from broadcaster.domain.actor import NamedActor
-from broadcaster.domain.deliveries import PENDING, SENDING, STATES
-from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
-from broadcaster.store import channels as channel_store
-from broadcaster.store import fanout, gate, ledger, outcomes, slices
+from broadcaster.domain.deliveries import FAILED, PENDING, SENDING, SENT, STATES, Decision
+from broadcaster.store import channels, fanout, gate, ledger, outcomes, slices
 from broadcaster.store.failure_causes import Watcher
 from broadcaster.store.leases import Holder, LeaseLost
-from broadcaster.store.tables import delivery, run, slice_
+from broadcaster.store.tables import run
 from channels.base.contract import (
     Deferred,
     Halted,
@@ -36,18 +32,25 @@ from channels.base.contract import (
 )
 from subscribers.store import State, address
 from subscribers.vault import Vault
+from support.email_program import email_program
 from support.fakes import FakeChannel, Killed, accepts_all
-from support.sending import everything_due, retry_failed
+from support.runs import claim_slice
+from support.sending import (
+    drain_until_quiet,
+    everything_due,
+    fill,
+    forget_leases,
+    retry_failed,
+    with_channels,
+)
 from support.world import (
     deliverer,
     emergency,
     notice,
-    program,
     publish,
     rows,
     states,
     subscribe,
-    variables,
 )
 
 PEOPLE = [(f"warga{n:03}@contoh.example", "cibabat") for n in range(30)]
@@ -55,21 +58,8 @@ PEOPLE = [(f"warga{n:03}@contoh.example", "cibabat") for n in range(30)]
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
-    async with program(environ) as opened:
-        await subscribe(opened, "email", PEOPLE)
+    async with email_program(database_url, tmp_path, PEOPLE) as opened:
         yield opened
-
-
-def with_channel(app: App, channel: FakeChannel) -> App:
-    return replace(app, push={**app.push, channel.name: channel})
-
-
-async def drain_until_quiet(engine: Deliverer, lane: str = "routine") -> None:
-    while await engine.drain("email", lane, seconds=5):
-        pass
 
 
 async def test_every_subscriber_of_the_area_gets_it_once_and_no_one_else(app: App) -> None:
@@ -84,7 +74,7 @@ async def test_every_subscriber_of_the_area_gets_it_once_and_no_one_else(app: Ap
         ],
     )
     channel = FakeChannel()
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     await publish(app, notice())
     await drain_until_quiet(deliverer(app))
     expected = {address for address, _areas in PEOPLE} | {
@@ -97,7 +87,7 @@ async def test_every_subscriber_of_the_area_gets_it_once_and_no_one_else(app: Ap
 
 
 async def test_progress_is_done_only_when_sealed_and_closed_and_equals_the_rows(app: App) -> None:
-    app = with_channel(app, FakeChannel())
+    app = with_channels(app, FakeChannel())
     done = await publish(app, notice())
     before = app.database.read_now(ledger.progress, done.id)
     assert (before.sending, before.percent) == ("preparing", 0)
@@ -111,7 +101,7 @@ async def test_the_area_under_which_a_delivery_counts_is_the_deepest_that_matche
     await subscribe(
         app, "email", [("utara@x.example", "cimahi-utara"), ("kota@x.example", "cimahi")]
     )
-    app = with_channel(app, FakeChannel())
+    app = with_channels(app, FakeChannel())
     done = await publish(app, notice())
     await drain_until_quiet(deliverer(app))
     areas = app.database.read_now(ledger.areas, done.id)
@@ -127,7 +117,7 @@ async def test_a_killed_worker_loses_nothing_and_doubles_only_what_the_ledger_ad
 ) -> None:
     calls = iter(range(1000))
     channel = FakeChannel(provider=lambda _r: None if next(calls) == 12 else Receipt())
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     done = await publish(app, notice())
     with pytest.raises(BaseExceptionGroup) as killed:
         await deliverer(app, lease=1).drain("email", "routine")
@@ -141,78 +131,32 @@ async def test_a_killed_worker_loses_nothing_and_doubles_only_what_the_ledger_ad
     assert states(app) == {"sent": 30}
 
 
-def forget_leases(app: App) -> None:
-    """The time of every lease is over (a killed process never gives its own back)."""
-    app.database.write_now(
-        lambda c: (
-            c.execute(update(slice_).values(lease_until=0)),
-            c.execute(update(run).values(lease_until=0)),
-        )
-    )
-
-
 async def test_a_row_left_sending_three_times_closes_as_unconfirmed(app: App) -> None:
-    app = with_channel(app, FakeChannel())
+    app = with_channels(app, FakeChannel())
     await publish(app, notice())
     holder = Holder(owner="first", lease=30)
-    claim = app.database.write_now(
-        fanout.claim_fanout, channel="email", lane="routine", holder=holder
-    )
-    assert claim is not None
-    while not app.database.write_now(fanout.fill_chunk, claim, holder):
-        pass
+    fill(app)
     for _death in range(3):
         forget_leases(app)
-        taken = app.database.write_now(
-            slices.claim_slice,
-            channel="email",
-            lane="routine",
-            holder=holder,
-            reopen_wait=0,
-            uncertain_limit=UNCERTAIN_LIMIT,
-        )
-        assert taken is not None
-        app.database.write_now(gate.mark, taken, holder, cursor=-1, limit=100)
+        claim = claim_slice(app, holder)
+        app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=100)
     forget_leases(app)
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"unconfirmed": 30}
 
 
 async def test_an_outcome_from_a_fenced_attempt_is_still_recorded(app: App) -> None:
-    app = with_channel(app, FakeChannel())
+    app = with_channels(app, FakeChannel())
     await publish(app, notice())
     first, second = Holder(owner="first", lease=30), Holder(owner="second", lease=30)
-    claim = app.database.write_now(
-        fanout.claim_fanout, channel="email", lane="routine", holder=first
-    )
-    assert claim is not None
-    while not app.database.write_now(fanout.fill_chunk, claim, first):
-        pass
-    old = app.database.write_now(
-        slices.claim_slice,
-        channel="email",
-        lane="routine",
-        holder=first,
-        reopen_wait=0,
-        uncertain_limit=UNCERTAIN_LIMIT,
-    )
-    assert old is not None
+    fill(app)
+    old = claim_slice(app, first)
     marked = app.database.write_now(gate.mark, old, first, cursor=-1, limit=5)
     forget_leases(app)
-    new = app.database.write_now(
-        slices.claim_slice,
-        channel="email",
-        lane="routine",
-        holder=second,
-        reopen_wait=60,
-        uncertain_limit=UNCERTAIN_LIMIT,
-    )
-    assert new is not None
+    new = claim_slice(app, second, reopen_wait=60)
     with pytest.raises(LeaseLost):
         app.database.write_now(gate.mark, old, first, cursor=-1, limit=5)
-    facts = [
-        deliveries.Decision(slot=row.slot, attempt=row.attempt, state=2) for row in marked.rows
-    ]
+    facts = [Decision(slot=row.slot, attempt=row.attempt, state=SENT) for row in marked.rows]
     for _twice in range(2):
         app.database.write_now(outcomes.settle, app.vault, old, facts, keep_ids=False)
     app.database.write_now(slices.release, new, second)
@@ -221,7 +165,7 @@ async def test_an_outcome_from_a_fenced_attempt_is_still_recorded(app: App) -> N
 
 
 async def test_outcomes_recorded_twice_change_nothing(app: App) -> None:
-    app = with_channel(app, FakeChannel())
+    app = with_channels(app, FakeChannel())
     done = await publish(app, notice())
     await drain_until_quiet(deliverer(app))
     before = rows(app)
@@ -238,7 +182,7 @@ async def test_outcomes_recorded_twice_change_nothing(app: App) -> None:
         expires_at=None,
     )
     facts = [
-        deliveries.Decision(slot=row.slot, attempt=row.attempt, state=5, reason="rejected")
+        Decision(slot=row.slot, attempt=row.attempt, state=FAILED, reason="rejected")
         for row in before
     ]
     app.database.write_now(outcomes.settle, app.vault, claim, facts, keep_ids=False)
@@ -248,7 +192,7 @@ async def test_outcomes_recorded_twice_change_nothing(app: App) -> None:
 
 async def test_a_resident_who_stopped_after_publishing_gets_nothing(app: App) -> None:
     channel = FakeChannel()
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     await publish(app, notice())
     stop = update(address).values(state=State.SUPPRESSED, reason="opted_out")
     app.database.write_now(lambda c: c.execute(stop))
@@ -258,15 +202,9 @@ async def test_a_resident_who_stopped_after_publishing_gets_nothing(app: App) ->
 
 async def test_a_stop_between_fan_out_and_sending_closes_the_row_with_its_reason(app: App) -> None:
     channel = FakeChannel()
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     done = await publish(app, notice())
-    holder = Holder(owner="filler", lease=30)
-    claim = app.database.write_now(
-        fanout.claim_fanout, channel="email", lane="routine", holder=holder
-    )
-    assert claim is not None
-    while not app.database.write_now(fanout.fill_chunk, claim, holder):
-        pass
+    fill(app)
     stop = (
         update(address)
         .where(address.c.id == rows(app)[3].address)
@@ -281,10 +219,10 @@ async def test_a_stop_between_fan_out_and_sending_closes_the_row_with_its_reason
 
 async def test_an_expired_edition_sends_nothing_more(app: App) -> None:
     channel = FakeChannel()
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     done = await publish(app, emergency())
     app.database.write_now(lambda c: c.execute(update(run).values(expires_at=1.0)))
-    await drain_until_quiet(deliverer(app), "emergency")
+    await drain_until_quiet(deliverer(app), lane="emergency")
     assert not channel.accepted
     assert states(app) == {"expired": 30}
     assert app.database.read_now(ledger.progress, done.id).sending == "done"
@@ -294,10 +232,10 @@ async def test_refused_addresses_fail_with_reason_and_are_suppressed(app: App) -
     dead = {"warga003@contoh.example", "warga017@contoh.example"}
 
     def refuse(recipient: Recipient) -> Outcome:
-        gone = recipient.address in dead
-        return Refused(reason="address_dead", code="5.1.1") if gone else Receipt()
+        is_dead = recipient.address in dead
+        return Refused(reason="address_dead", code="5.1.1") if is_dead else Receipt()
 
-    app = with_channel(app, FakeChannel(provider=refuse))
+    app = with_channels(app, FakeChannel(provider=refuse))
     done = await publish(app, notice())
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 28, "failed": 2}
@@ -312,40 +250,40 @@ async def test_a_burst_of_dead_addresses_suppresses_nobody_and_halts_routine_sen
 ) -> None:
     more = [(f"banyak{n:03}@contoh.example", "cibabat") for n in range(60)]
     await subscribe(app, "email", more)
-    app = with_channel(
+    app = with_channels(
         app, FakeChannel(provider=lambda _r: Refused(reason="address_dead", code="5.1.1"))
     )
     await publish(app, notice())
     engine = deliverer(app)
     await engine.drain("email", "routine", seconds=2)
-    state = app.database.read_now(channel_store.channel_states)["email"]
+    state = app.database.read_now(channels.channel_states)["email"]
     assert state.holding
     assert state.halted == "manual"
-    held = app.database.write_now(channel_store.release_held, "email", apply=False)
-    assert held > 0
+    discarded = app.database.write_now(channels.release_held, "email", apply=False)
+    assert discarded > 0
 
 
 async def test_a_throttled_row_waits_as_long_as_asked_and_pauses_the_channel(app: App) -> None:
-    app = with_channel(
+    app = with_channels(
         app, FakeChannel(provider=lambda _r: Deferred(retry_after=30, throttle=True, code="429"))
     )
     await publish(app, notice())
     await deliverer(app).drain("email", "routine", seconds=2)
     assert states(app) == {"pending": 30}
     assert all(row.spent == 0 for row in rows(app))
-    assert 25 < app.database.read_now(channel_store.closed_for, "email") <= 30
+    assert 25 < app.database.read_now(channels.closed_for, "email") <= 30
 
 
 async def test_halted_burns_no_recipient_and_a_resume_goes_on(app: App) -> None:
     channel = FakeChannel(provider=lambda _r: Halted(code="535", detail="bad password"))
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     await publish(app, notice())
     await deliverer(app).drain("email", "routine", seconds=2)
     assert states(app) == {"pending": 30}
-    assert app.database.read_now(channel_store.channel_states)["email"].halted == "manual"
+    assert app.database.read_now(channels.channel_states)["email"].halted == "manual"
     assert await deliverer(app).drain("email", "routine", seconds=1) is False
     channel.provider = accepts_all
-    app.database.write_now(channel_store.resume_channel, "email")
+    app.database.write_now(channels.resume_channel, "email")
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 30}
 
@@ -353,7 +291,7 @@ async def test_halted_burns_no_recipient_and_a_resume_goes_on(app: App) -> None:
 async def test_a_message_three_addresses_reject_alike_stops_the_edition_and_the_rest_stays_pending(
     app: App,
 ) -> None:
-    app = with_channel(
+    app = with_channels(
         app, FakeChannel(provider=lambda _r: Rejected(code="5.6.0", detail="content"))
     )
     done = await publish(app, notice())
@@ -366,7 +304,7 @@ async def test_a_message_three_addresses_reject_alike_stops_the_edition_and_the_
 
 async def test_a_rejection_between_successes_is_that_address_alone(app: App) -> None:
     odd = {f"warga{n:03}@contoh.example" for n in (1, 9, 20, 25)}
-    app = with_channel(
+    app = with_channels(
         app, FakeChannel(provider=lambda r: Rejected(code="x") if r.address in odd else Receipt())
     )
     await publish(app, notice())
@@ -387,17 +325,12 @@ async def test_an_uncertain_message_is_counted_as_possible_duplicate_and_resent_
             else Deferred(uncertain=True, code="timeout")
         )
 
-    app = with_channel(app, FakeChannel(provider=first_time_uncertain))
+    app = with_channels(app, FakeChannel(provider=first_time_uncertain))
     done = await publish(app, notice())
     engine = deliverer(app)
     await drain_until_quiet(engine)
     assert states(app) == {"pending": 30}
-    app.database.write_now(
-        lambda c: (
-            c.execute(update(delivery).values(due_at=0)),
-            c.execute(update(slice_).values(due_at=0)),
-        )
-    )
+    everything_due(app)
     await drain_until_quiet(engine)
     assert states(app) == {"sent": 30}
     assert app.database.read_now(ledger.progress, done.id).possible_duplicates == 30
@@ -406,15 +339,15 @@ async def test_an_uncertain_message_is_counted_as_possible_duplicate_and_resent_
 
 async def test_a_channel_that_mostly_fails_is_halted_until_a_probe_succeeds(app: App) -> None:
     await subscribe(app, "email", [(f"lain{n:03}@contoh.example", "cibabat") for n in range(80)])
-    app = with_channel(app, FakeChannel(provider=lambda _r: Deferred(code="451")))
+    app = with_channels(app, FakeChannel(provider=lambda _r: Deferred(code="451")))
     await publish(app, notice())
     await deliverer(app).drain("email", "routine", seconds=3)
-    assert app.database.read_now(channel_store.channel_states)["email"].halted == "probe"
+    assert app.database.read_now(channels.channel_states)["email"].halted == "probe"
 
 
-async def test_pause_resume_and_cancel_do_as_they_say(app: App) -> None:
+async def test_pause_and_resume_and_cancel_do_what_they_say(app: App) -> None:
     channel = FakeChannel()
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     done = await publish(app, notice())
     assert app.database.write_now(ledger.pause, done.id, "salah ketik")
     await drain_until_quiet(deliverer(app))
@@ -428,15 +361,9 @@ async def test_pause_resume_and_cancel_do_as_they_say(app: App) -> None:
 
 async def test_cancelling_closes_every_open_row_and_says_stopped(app: App) -> None:
     channel = FakeChannel()
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     done = await publish(app, notice())
-    holder = Holder(owner="filler", lease=30)
-    claim = app.database.write_now(
-        fanout.claim_fanout, channel="email", lane="routine", holder=holder
-    )
-    assert claim is not None
-    while not app.database.write_now(fanout.fill_chunk, claim, holder):
-        pass
+    fill(app)
     assert app.database.write_now(ledger.cancel, done.id)
     await drain_until_quiet(deliverer(app))
     assert not channel.accepted
@@ -447,7 +374,7 @@ async def test_cancelling_closes_every_open_row_and_says_stopped(app: App) -> No
 async def test_retry_failed_sends_to_exactly_those_who_failed(app: App) -> None:
     odd = {f"warga{n:03}@contoh.example" for n in (1, 9)}
     channel = FakeChannel(provider=lambda r: Rejected(code="x") if r.address in odd else Receipt())
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     done = await publish(app, notice())
     await drain_until_quiet(deliverer(app))
     channel.provider = accepts_all
@@ -472,7 +399,7 @@ async def test_a_skipped_address_falls_back_to_the_persons_older_one(app: App) -
     channel = FakeChannel(
         provider=lambda r: Skipped(code="cap") if r.address == "baru@x.example" else Receipt()
     )
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     done = await publish(app, notice())
     await drain_until_quiet(deliverer(app))
     assert channel.accepted["lama@x.example"] == 1
@@ -480,30 +407,30 @@ async def test_a_skipped_address_falls_back_to_the_persons_older_one(app: App) -
     assert app.database.read_now(ledger.progress, done.id).total == 32
 
 
-def spoil(app: App, condition: str) -> None:
-    """Damage the seals of some addresses."""
-    spoilt = text(f"UPDATE address SET cipher = :junk WHERE {condition}")
-    app.database.write_now(lambda c: c.execute(spoilt, {"junk": b"\x01spoilt"}))
+def damage_seals(app: App, condition: str) -> None:
+    """Damage the seals of the addresses that meet a condition."""
+    damage = text(f"UPDATE address SET cipher = :junk WHERE {condition}")
+    app.database.write_now(lambda c: c.execute(damage, {"junk": b"\x01broken"}))
 
 
 async def test_one_unreadable_address_does_not_stop_its_slice(app: App) -> None:
     channel = FakeChannel()
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     done = await publish(app, notice())
     sealed = app.database.read_now(
         lambda c: c.execute(text("SELECT cipher FROM address ORDER BY id LIMIT 1")).scalar_one()
     )
-    spoil(app, "id = (SELECT min(id) FROM address)")
+    damage_seals(app, "id = (SELECT min(id) FROM address)")
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 29, "pending": 1}
     (waiting,) = [row for row in rows(app) if row.state == PENDING]
     assert (waiting.spent, waiting.uncertain, waiting.reason) == (0, 0, "unreadable")
     assert waiting.due_at > app.clock().timestamp() + 30
-    assert app.database.read_now(channel_store.closed_for, "email") == 0
+    assert app.database.read_now(channels.closed_for, "email") == 0
     (cause,) = app.database.read_now(overview, done.id, app.site, Watcher()).causes.waiting
     assert (cause.reason, cause.count) == ("unreadable", 1)
-    mend = text("UPDATE address SET cipher = :sealed WHERE id = (SELECT min(id) FROM address)")
-    app.database.write_now(lambda c: c.execute(mend, {"sealed": sealed}))
+    repair = text("UPDATE address SET cipher = :sealed WHERE id = (SELECT min(id) FROM address)")
+    app.database.write_now(lambda c: c.execute(repair, {"sealed": sealed}))
     everything_due(app)
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 30}
@@ -512,9 +439,9 @@ async def test_one_unreadable_address_does_not_stop_its_slice(app: App) -> None:
 async def test_an_unreadable_address_waits_longer_each_time_and_is_closed_by_a_cancel(
     app: App,
 ) -> None:
-    app = with_channel(app, FakeChannel())
+    app = with_channels(app, FakeChannel())
     done = await publish(app, notice())
-    spoil(app, "id = (SELECT min(id) FROM address)")
+    damage_seals(app, "id = (SELECT min(id) FROM address)")
     waits = []
     for _try in range(3):
         await drain_until_quiet(deliverer(app))
@@ -528,23 +455,22 @@ async def test_an_unreadable_address_waits_longer_each_time_and_is_closed_by_a_c
 
 
 async def test_many_damaged_addresses_beside_good_ones_halt_nothing(app: App) -> None:
-    app = with_channel(app, FakeChannel())
+    app = with_channels(app, FakeChannel())
     await publish(app, notice())
-    spoil(
-        app, "id IN (SELECT id FROM address ORDER BY slot LIMIT 8)"
-    )  # the first eight in the order of sending
+    damage_seals(app, "id IN (SELECT id FROM address ORDER BY slot LIMIT 8)")
+    # These are the first eight in the order of sending.
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 22, "pending": 8}
     everything_due(app)
-    await drain_until_quiet(deliverer(app))  # now they come alone
-    assert app.database.read_now(channel_store.closed_for, "email") == 0
+    await drain_until_quiet(deliverer(app))  # now without good ones
+    assert app.database.read_now(channels.closed_for, "email") == 0
 
 
 async def test_with_another_key_everything_waits_and_the_channel_halts_with_the_reason(
     app: App,
 ) -> None:
     channel = FakeChannel()
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     await publish(app, notice())
     await publish(app, emergency())
     wrong = replace(app, vault=Vault(b"another key of thirty-two bytes."))
@@ -552,9 +478,9 @@ async def test_with_another_key_everything_waits_and_the_channel_halts_with_the_
     await drain_until_quiet(deliverer(wrong), lane="emergency")
     assert states(app) == {"pending": 60}
     assert {(row.spent, row.uncertain) for row in rows(app)} == {(0, 0)}
-    state = app.database.read_now(channel_store.channel_states)["email"]
+    state = app.database.read_now(channels.channel_states)["email"]
     assert (state.halted, "kunci rahasia tidak cocok" in state.detail) == ("manual", True)
-    app.database.write_now(channel_store.resume_channel, "email")
+    app.database.write_now(channels.resume_channel, "email")
     everything_due(app)
     await drain_until_quiet(deliverer(app))
     await drain_until_quiet(deliverer(app), lane="emergency")
@@ -563,16 +489,16 @@ async def test_with_another_key_everything_waits_and_the_channel_halts_with_the_
 
 async def test_stopping_hands_back_what_was_marked_and_not_written(app: App) -> None:
     channel = FakeChannel()
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     await publish(app, notice())
     engine = deliverer(app)
 
-    def stop_after_ten(_recipient: Recipient) -> Receipt:
+    def stop_at_the_tenth(_recipient: Recipient) -> Receipt:
         if sum(channel.accepted.values()) >= 9:
             engine.stop()
         return Receipt()
 
-    channel.provider = stop_after_ten
+    channel.provider = stop_at_the_tenth
     await engine.drain("email", "routine")
     assert states(app) == {"sent": 10, "pending": 20}
     assert {row.spent for row in rows(app)} == {0}
@@ -585,7 +511,7 @@ async def test_stopping_hands_back_what_was_marked_and_not_written(app: App) -> 
 async def test_two_workers_share_an_edition_without_doubling(app: App) -> None:
     await subscribe(app, "email", [(f"lagi{n:04}@contoh.example", "cibabat") for n in range(2500)])
     channel = FakeChannel()
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     await publish(app, notice())
     await asyncio.gather(*(drain_until_quiet(deliverer(app)) for _ in range(2)))
     assert states(app) == {"sent": 2530}
@@ -595,7 +521,7 @@ async def test_two_workers_share_an_edition_without_doubling(app: App) -> None:
 async def test_editions_of_a_lane_take_turns(app: App) -> None:
     await subscribe(app, "email", [(f"lagi{n:04}@contoh.example", "cibabat") for n in range(3000)])
     channel = FakeChannel()
-    app = with_channel(app, channel)
+    app = with_channels(app, channel)
     await publish(app, notice())
     await publish(app, notice(title="Posyandu pindah ke balai RW 03"))
     await drain_until_quiet(deliverer(app))
@@ -605,12 +531,12 @@ async def test_editions_of_a_lane_take_turns(app: App) -> None:
 
 
 async def test_the_gate_marks_in_slot_order_so_any_part_is_a_sample_of_the_city(app: App) -> None:
-    app = with_channel(app, FakeChannel())
+    app = with_channels(app, FakeChannel())
     await publish(app, notice())
     await drain_until_quiet(deliverer(app))
-    found = rows(app)
-    assert [row.slot for row in found] == sorted(row.slot for row in found)
-    assert {row.state for row in found}.isdisjoint({PENDING, SENDING})
+    ledger_rows = rows(app)
+    assert [row.slot for row in ledger_rows] == sorted(row.slot for row in ledger_rows)
+    assert {row.state for row in ledger_rows}.isdisjoint({PENDING, SENDING})
 
 
 async def test_a_channel_without_settings_is_left_alone(app: App) -> None:

@@ -1,12 +1,11 @@
-"""How runs end: paused ones at their expiry, superseded ones at once, on closed channels too;
-nobody waits for a retry.
+"""The end of runs, also on closed channels: paused ones end at their expiry, superseded ones at
+once; nobody waits for a retry.
 """
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import text, update
@@ -15,36 +14,33 @@ from broadcaster.app import App
 from broadcaster.domain import deliveries
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import FAILED, PENDING, SENT, SKIPPED, Decision
-from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound import status_updates
 from broadcaster.publishing import corrections
-from broadcaster.publishing.press import Press, StoredAnnouncement
-from broadcaster.store import address_effects, fanout, gate, ledger, outcomes, slices
-from broadcaster.store import channels as channel_store
+from broadcaster.publishing.press import Press
+from broadcaster.store import address_effects, channels, fanout, gate, ledger, outcomes, slices
 from broadcaster.store.database import now
 from broadcaster.store.leases import Holder, LeaseLost
 from broadcaster.store.tables import run
 from channels.base.contract import Deferred, Receipt, Refused, StatusEvent
+from support.email_program import email_program
 from support.fakes import FakeChannel
+from support.runs import claim_slice, correct, run_of
 from support.sending import (
     check_counters,
     drain_until_quiet,
     fill,
     forget_leases,
     retry_failed,
-    table,
     with_channels,
 )
 from support.world import (
     deliverer,
     emergency,
     notice,
-    program,
     publish,
     rows,
     states,
     subscribe,
-    variables,
 )
 
 PEOPLE = [(f"warga{n:03}@contoh.example", "cibabat") for n in range(12)]
@@ -52,29 +48,8 @@ PEOPLE = [(f"warga{n:03}@contoh.example", "cibabat") for n in range(12)]
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
-    async with program(environ) as opened:
-        await subscribe(opened, "email", PEOPLE)
+    async with email_program(database_url, tmp_path, PEOPLE) as opened:
         yield opened
-
-
-def correct(app: App, announcement: str) -> StoredAnnouncement:
-    press = Press.of(app)
-    checked = press.examine(notice(title="Ralat: air PDAM mati Kamis"), app.clock())
-    return app.database.write_now(
-        corrections.correct,
-        press,
-        announcement,
-        checked,
-        reason="salah hari",
-        actor=NamedActor(name="t", now=app.clock()),
-    )
-
-
-def run_of(app: App, edition: int | None) -> Any:
-    return next(row for row in table(app, run) if row.edition == edition)
 
 
 async def test_a_correction_does_not_wait_for_the_retries_of_what_it_corrects(app: App) -> None:
@@ -88,7 +63,7 @@ async def test_a_correction_does_not_wait_for_the_retries_of_what_it_corrects(ap
     second = correct(app, first.id)
     for _ring in range(2):
         await drain_until_quiet(deliverer(app))
-    sent = [row for row in rows(app) if row.edition == second.edition and row.state == SENT]
+    sent = [row for row in rows(app) if row.edition == second and row.state == SENT]
     assert len(sent) == 12
     assert states(app) == {"sent": 23, "cancelled": 1}
     assert run_of(app, first.edition).finished_at is not None
@@ -98,14 +73,7 @@ async def test_a_retry_noted_after_the_end_of_a_run_closes_at_once_too(app: App)
     first = await publish(app, notice())
     fill(app)
     holder = Holder(owner="h", lease=30)
-    claim = app.database.write_now(
-        slices.claim_slice,
-        channel="email",
-        lane="routine",
-        holder=holder,
-        reopen_wait=0,
-        uncertain_limit=UNCERTAIN_LIMIT,
-    )
+    claim = claim_slice(app, holder)
     marked = app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=3)
     correct(app, first.id)
     later = app.database.read_now(now) + 3600
@@ -145,7 +113,7 @@ async def test_a_halted_channel_still_closes_what_may_not_leave_any_more(
 ) -> None:
     done = await publish(app, notice())
     fill(app)
-    app.database.write_now(channel_store.halt_channel, "email", "token", "manual")
+    app.database.write_now(channels.halt_channel, "email", "token", "manual")
     if end == "cancel":
         app.database.write_now(ledger.cancel, done.id)
     else:
@@ -159,7 +127,7 @@ async def test_a_halted_channel_still_closes_what_may_not_leave_any_more(
 
 async def test_a_halted_channel_keeps_what_may_still_leave(app: App) -> None:
     await publish(app, notice())
-    app.database.write_now(channel_store.halt_channel, "email", "token", "manual")
+    app.database.write_now(channels.halt_channel, "email", "token", "manual")
     await drain_until_quiet(deliverer(with_channels(app, FakeChannel())))
     assert states(app) == {"pending": 12}
 
@@ -172,7 +140,7 @@ async def test_an_emergency_goes_on_while_suppressions_are_held(app: App) -> Non
     engine = deliverer(app)
     for _ring in range(3):
         await drain_until_quiet(engine, lane="emergency")
-    assert app.database.read_now(channel_store.channel_states)["email"].holding
+    assert app.database.read_now(channels.channel_states)["email"].holding
     assert states(app) == {"sent": 12, "failed": 60}
     await publish(app, emergency())
     await drain_until_quiet(engine, lane="emergency")
@@ -185,9 +153,7 @@ async def test_an_emergency_goes_on_while_suppressions_are_held(app: App) -> Non
 async def test_a_second_correction_reaches_those_whom_only_the_first_edition_reached(
     app: App,
 ) -> None:
-    """More earlier rows than one chunk holds: each recipient counts once, however many editions
-    reached him.
-    """
+    """Correct twice with more earlier rows than one chunk holds: each recipient counts once."""
     await subscribe(app, "email", [(f"lagi{n:04}@contoh.example", "cibabat") for n in range(1200)])
     channel = FakeChannel()
     app = with_channels(app, channel)
@@ -203,19 +169,10 @@ async def test_a_second_correction_reaches_those_whom_only_the_first_edition_rea
             {"first": min(moved), "last": max(moved)},
         )
     )
-    press = Press.of(app)
-    checked = press.examine(notice(title="Ralat kedua: air PDAM mati Jumat"), app.clock())
-    third = app.database.write_now(
-        corrections.correct,
-        press,
-        first.id,
-        checked,
-        reason="salah",
-        actor=NamedActor(name="t", now=app.clock()),
-    )
+    third = correct(app, first.id, title="Ralat kedua: air PDAM mati Jumat")
     for _ring in range(2):
         await drain_until_quiet(deliverer(app))
-    assert len([row for row in rows(app) if row.edition == third.edition]) == 1212
+    assert len([row for row in rows(app) if row.edition == third]) == 1212
 
 
 async def test_sending_an_unconfirmed_message_again_is_admitted_as_a_possible_duplicate(
@@ -227,14 +184,7 @@ async def test_sending_an_unconfirmed_message_again_is_admitted_as_a_possible_du
     holder = Holder(owner="h", lease=30)
     for _death in range(3):
         forget_leases(app)
-        claim = app.database.write_now(
-            slices.claim_slice,
-            channel="email",
-            lane="routine",
-            holder=holder,
-            reopen_wait=0,
-            uncertain_limit=UNCERTAIN_LIMIT,
-        )
+        claim = claim_slice(app, holder)
         app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=100)
     forget_leases(app)
     await drain_until_quiet(deliverer(app))
@@ -245,20 +195,14 @@ async def test_sending_an_unconfirmed_message_again_is_admitted_as_a_possible_du
     check_counters(app)
 
 
-def fenced(app: App) -> tuple[slices.Claim, slices.Claim, gate.Marked]:
-    """A filled run whose first holder lost its lease with rows on the wire to a second one."""
+def fence_first_holder(app: App) -> tuple[slices.Claim, slices.Claim, gate.Marked]:
+    """Fill a run and let its first holder lose the lease, with rows on the wire, to a second one."""
     fill(app)
     first, second = Holder(owner="first", lease=30), Holder(owner="second", lease=30)
-    take = {
-        "channel": "email",
-        "lane": "routine",
-        "reopen_wait": 0,
-        "uncertain_limit": UNCERTAIN_LIMIT,
-    }
-    old = app.database.write_now(slices.claim_slice, holder=first, **take)
+    old = claim_slice(app, first)
     marked = app.database.write_now(gate.mark, old, first, cursor=-1, limit=100)
     forget_leases(app)
-    return old, app.database.write_now(slices.claim_slice, holder=second, **take), marked
+    return old, claim_slice(app, second), marked
 
 
 async def test_a_fenced_refusal_suppresses_but_does_not_fall_back_from_an_open_row(
@@ -274,7 +218,7 @@ async def test_a_fenced_refusal_suppresses_but_does_not_fall_back_from_an_open_r
         )
     )
     await publish(app, notice())
-    old, _new, marked = fenced(app)
+    old, _new, marked = fence_first_holder(app)
     newest = max(marked.rows, key=lambda row: row.address)
     decision = Decision(slot=newest.slot, attempt=newest.attempt, state=SKIPPED, reason="skipped")
     meaning = deliveries.Consequence(slot=newest.slot, address=newest.address, fall_back=True)
@@ -292,17 +236,21 @@ async def test_a_late_receipt_counts_though_a_later_attempt_is_on_the_wire_or_fa
     app: App,
 ) -> None:
     await publish(app, notice())
-    old, new, marked = fenced(app)
+    old, new, marked = fence_first_holder(app)
     second = Holder(owner="second", lease=30)
-    again = app.database.write_now(gate.mark, new, second, cursor=-1, limit=100)
-    failed = Decision(slot=again.rows[0].slot, attempt=2, state=FAILED, reason="rejected")
+    remarked = app.database.write_now(gate.mark, new, second, cursor=-1, limit=100)
+    failed = Decision(slot=remarked.rows[0].slot, attempt=2, state=FAILED, reason="rejected")
     app.database.write_now(outcomes.settle, app.vault, new, [failed], keep_ids=False)
     facts = [Decision(slot=row.slot, attempt=1, state=SENT) for row in marked.rows]
     app.database.write_now(outcomes.settle, app.vault, old, facts, keep_ids=False)
     assert states(app) == {"sent": 12}
-    app.database.write_now(outcomes.hand_back, new, again.rows)
+    app.database.write_now(outcomes.hand_back, new, remarked.rows)
     app.database.write_now(
-        outcomes.settle, app.vault, new, [failed._replace(slot=again.rows[1].slot)], keep_ids=False
+        outcomes.settle,
+        app.vault,
+        new,
+        [failed._replace(slot=remarked.rows[1].slot)],
+        keep_ids=False,
     )
     assert states(app) == {"sent": 12}
     check_counters(app)
@@ -317,24 +265,24 @@ async def test_a_chunk_that_was_being_filled_when_its_run_was_superseded_is_undo
     claim = app.database.write_now(
         fanout.claim_fanout, channel="email", lane="routine", holder=holder
     )
-    press, lost = Press.of(app), []
+    press, lost_leases = Press.of(app), []
 
-    def filling() -> None:
+    def fill_chunk() -> None:
         try:
             app.database.write_now(fanout.fill_chunk, claim, holder)
         except LeaseLost:
-            lost.append(True)
+            lost_leases.append(True)
 
-    other = threading.Thread(target=filling)
+    thread = threading.Thread(target=fill_chunk)
     with app.database.writer_engine.begin() as connection:
         corrections.withdraw(
             connection, press, first.id, reason="salah", actor=NamedActor(name="t", now=app.clock())
         )
         slices.finish_idle(connection)
-        other.start()
+        thread.start()
         await asyncio.sleep(0.3)
-    other.join()
-    assert lost
+    thread.join()
+    assert lost_leases
     assert rows(app) == []
 
 
@@ -356,37 +304,30 @@ async def test_a_run_that_closes_while_a_receipt_reopens_a_row_stays_open(app: A
         at=app.clock(),
     )
 
-    def arriving() -> None:
+    def apply_receipt() -> None:
         app.database.write_now(
             lambda c: status_updates.apply_status(
                 c, app.vault, "email", event, now(c), receipt_wait=0
             )
         )
 
-    other = threading.Thread(target=arriving)
+    thread = threading.Thread(target=apply_receipt)
     with app.database.writer_engine.begin() as connection:
         slices.finish_run(connection, row.edition, "email")
-        other.start()
+        thread.start()
         await asyncio.sleep(0.3)
-    other.join()
-    found = run_of(app, done.edition)
-    assert (found.state, found.finished_at) == ("running", None)
+    thread.join()
+    reopened = run_of(app, done.edition)
+    assert (reopened.state, reopened.finished_at) == ("running", None)
 
 
-async def test_a_channel_that_halts_stops_the_hands_that_are_at_work(app: App) -> None:
+async def test_a_channel_that_halts_stops_the_senders_at_work(app: App) -> None:
     await publish(app, notice())
     fill(app)
     holder = Holder(owner="h", lease=30)
-    claim = app.database.write_now(
-        slices.claim_slice,
-        channel="email",
-        lane="routine",
-        holder=holder,
-        reopen_wait=0,
-        uncertain_limit=UNCERTAIN_LIMIT,
-    )
+    claim = claim_slice(app, holder)
     assert len(app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=3).rows) == 3
-    app.database.write_now(channel_store.pause_channel, "email", 30)
+    app.database.write_now(channels.pause_channel, "email", 30)
     stopped = app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=3)
     assert (stopped.rows, stopped.exhausted) == ([], True)
     assert states(app) == {"sending": 3, "pending": 9}

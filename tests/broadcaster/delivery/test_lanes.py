@@ -27,7 +27,7 @@ from support.world import (
 )
 
 RATE = 100.0
-"""Messages a second: a city-wide notice would take a while."""
+"""Messages a second, so slow that the notice is still going out when the emergency comes."""
 ROUTINE, URGENT = 150, 60
 
 
@@ -51,12 +51,12 @@ async def app(sqlite_url: str, valkey_url: str, tmp_path: Path) -> AsyncIterator
 
 
 def lanes(order: list[Recipient]) -> str:
-    """One letter a message, in the order of leaving: E for the emergency, r for routine."""
+    """Return a letter for each message in the order of leaving: E for the emergency, r for routine."""
     return "".join("E" if recipient.address.startswith("cibabat") else "r" for recipient in order)
 
 
 async def drain(engine: Deliverer, lane: str, done: asyncio.Event) -> None:
-    """What a worker of this lane does until nobody needs it any more."""
+    """Drain a lane as a worker does, until `done` is set."""
     while not done.is_set():
         await engine.drain("email", lane, seconds=5)
         await asyncio.sleep(0.02)
@@ -79,7 +79,7 @@ async def test_an_emergency_takes_the_whole_rate_until_done_and_routine_resumes(
         await asyncio.gather(*workers)
     order = lanes(channel.order)
     between = order[order.index("E") : order.rindex("E")]
-    # what was reserved for routine before the demand was heard leaves within a tick
+    # What was reserved for routine before the demand arrived leaves within a tick.
     assert between.count("r") <= 2 * RATE / TICKS
     assert order.rindex("r") > order.rindex("E"), "routine goes on afterwards"
     assert set(channel.accepted.values()) == {1}

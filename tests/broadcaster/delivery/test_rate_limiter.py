@@ -1,5 +1,5 @@
-"""Shared rates on a real Valkey, measured by when each grant came; a careful share without it; the
-window of unsettled rows.
+"""Shared rates on a real Valkey, measured by the times of the grants; a cautious share without it;
+the window of unsettled rows.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from broadcaster.delivery.rate_limiter import (
 from broadcaster.delivery.redis_scripts import ALONE
 from broadcaster.runtime.queue import LANES, Queue
 from broadcaster.runtime.valkey import valkey
-from support.waiting import turns
+from support.waiting import turns, until
 
 T = TypeVar("T")
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -45,7 +45,7 @@ def clock() -> float:
 
 @asynccontextmanager
 async def limiters(url: str, count: int = 1) -> AsyncIterator[list[Limiter]]:
-    """The limiters of so many processes."""
+    """Yield the limiters of `count` processes."""
     queues = [Queue(url) for _ in range(count)]
     try:
         yield [Limiter(queue, lambda: count) for queue in queues]
@@ -54,28 +54,26 @@ async def limiters(url: str, count: int = 1) -> AsyncIterator[list[Limiter]]:
             await queue.aclose()
 
 
-async def hand(limiter: Limiter, until: float, rate: float, wanted: int) -> list[Grant]:
-    """One hand of a worker that always has work: when it was granted how much. Each rate is that of
-    a channel of its own.
-    """
+async def grants_of(limiter: Limiter, until: float, rate: float, size: int) -> list[Grant]:
+    """Return the grants of a sender that always has work. Each rate has a channel of its own."""
     grants: list[Grant] = []
     while clock() < until:
-        if granted := await limiter.take(f"channel-{rate:g}", "routine", rate=rate, wanted=wanted):
+        if granted := await limiter.take(f"channel-{rate:g}", "routine", rate=rate, wanted=size):
             grants.append((clock(), granted))
     return grants
 
 
-async def measured(
-    found: Sequence[Limiter], seconds: float, rate: float, wanted: Sequence[int]
+async def measure(
+    processes: Sequence[Limiter], seconds: float, rate: float, sizes: Sequence[int]
 ) -> list[Grant]:
-    """All grants of all hands, in order of time: each limiter has one hand for each of `wanted`."""
+    """Return all grants in order of time: each limiter has one sender for each of `sizes`."""
     until = clock() + seconds
-    work = [hand(limiter, until, rate, size) for limiter in found for size in wanted]
+    work = [grants_of(limiter, until, rate, size) for limiter in processes for size in sizes]
     return sorted(grant for grants in await asyncio.gather(*work) for grant in grants)
 
 
 def most_in_a_second(grants: Sequence[Grant]) -> int:
-    """The most that any window of one second saw."""
+    """Return the most that any window of one second granted."""
     times, sums = [at for at, _ in grants], [0]
     for _, granted in grants:
         sums.append(sums[-1] + granted)
@@ -85,7 +83,7 @@ def most_in_a_second(grants: Sequence[Grant]) -> int:
 
 
 def mean(grants: Sequence[Grant]) -> float:
-    """Messages a second in the two seconds that begin with the first grant."""
+    """Return the messages a second in the two seconds from the first grant."""
     return sum(granted for at, granted in grants if at - grants[0][0] < 2) / 2
 
 
@@ -95,22 +93,22 @@ def mean(grants: Sequence[Grant]) -> float:
 async def test_no_second_sees_more_than_the_rate_and_the_mean_is_close_to_it(
     valkey_url: str,
 ) -> None:
-    wanted = {30: (80, 80, 80), 100: (1, 7, 80), 1000: (80, 80, 80)}
-    best = dict.fromkeys(wanted, 0.0)
-    async with limiters(valkey_url, 3) as found:
+    sizes = {30: (80, 80, 80), 100: (1, 7, 80), 1000: (80, 80, 80)}
+    best = dict.fromkeys(sizes, 0.0)
+    async with limiters(valkey_url, 3) as processes:
         for _again in range(10):  # a machine that stalls grants less, never more
             for rate, grants in zip(
-                wanted,
+                sizes,
                 await asyncio.gather(
-                    *(measured(found, 2.3, rate, wanted[rate]) for rate in wanted)
+                    *(measure(processes, 2.3, rate, sizes[rate]) for rate in sizes)
                 ),
                 strict=True,
             ):
                 assert most_in_a_second(grants) <= rate
                 best[rate] = max(best[rate], mean(grants))
-            if all(best[rate] >= 0.93 * rate for rate in wanted):
+            if all(best[rate] >= 0.93 * rate for rate in sizes):
                 break
-    assert all(0.93 * rate <= best[rate] <= rate for rate in wanted), best
+    assert all(0.93 * rate <= best[rate] <= rate for rate in sizes), best
 
 
 async def test_an_emptied_redis_causes_no_burst(valkey_url: str) -> None:
@@ -124,9 +122,9 @@ async def test_an_emptied_redis_causes_no_burst(valkey_url: str) -> None:
 
 
 async def most_while_redis_is_emptied(valkey_url: str) -> int:
-    """The most that was granted within a second at a rate of 80."""
-    async with limiters(valkey_url, 2) as found:
-        measuring = asyncio.create_task(measured(found, 2.5, 100, (80, 3, 80)))
+    """Return the most that was granted within a second at a rate of 100."""
+    async with limiters(valkey_url, 2) as processes:
+        measuring = asyncio.create_task(measure(processes, 2.5, 100, (80, 3, 80)))
         with redis.Redis.from_url(valkey_url) as client:
             for _times in range(4):
                 await asyncio.sleep(0.5)
@@ -154,7 +152,7 @@ async def test_after_redis_was_emptied_nothing_is_granted_in_the_ticks_that_may_
 
 
 def tick_of(client: "redis.Redis") -> int:
-    """The tick in which Redis is now."""
+    """Return the current tick of Redis."""
     seconds, micros = client.time()  # type: ignore[misc]
     return int((seconds * 1_000_000 + micros) // round(TICK * 1e6))
 
@@ -169,17 +167,17 @@ async def test_a_script_that_redis_forgot_is_sent_again(valkey_url: str) -> None
 
 @dataclass
 class CountingQueue(Queue):
-    """Counts what Redis is asked."""
+    """A queue that counts the requests to Redis."""
 
     url: str
-    asked: int = 0
+    requests: int = 0
 
     def __post_init__(self) -> None:
         super().__init__(self.url)
 
     async def ask(self, act: Callable[[ArqRedis], Awaitable[T]]) -> T:
-        """Count, and ask."""
-        self.asked += 1
+        """Count the request and pass it on."""
+        self.requests += 1
         return await super().ask(act)
 
 
@@ -188,13 +186,13 @@ async def test_an_unlimited_channel_asks_redis_a_few_times_a_second_only(valkey_
     limiter, began = Limiter(queue, lambda: 1), clock()
     for _ in range(2_000):
         assert await limiter.take("email", "routine", rate=0, wanted=80) == 80
-    assert queue.asked <= 1 + (clock() - began) / LOOK_SECONDS
+    assert queue.requests <= 1 + (clock() - began) / LOOK_SECONDS
     await queue.aclose()
 
 
 async def test_a_rate_below_one_a_tick_is_kept_too(valkey_url: str) -> None:
     async with limiters(valkey_url) as (limiter,):
-        grants = await measured([limiter], 1.5, 4, (80, 80))
+        grants = await measure([limiter], 1.5, 4, (80, 80))
     assert most_in_a_second(grants) <= 4
     assert 3 <= sum(granted for _, granted in grants) <= 6
     assert {granted for _, granted in grants} == {1}
@@ -224,7 +222,7 @@ async def test_a_demand_holds_unlimited_channels_too_and_ends_by_itself(valkey_u
 
 
 async def until_granted(limiter: Limiter, lane: str = "routine", rate: float = 50) -> int:
-    """The next grant, within a second."""
+    """Return the next grant within a second, else 0."""
     until = clock() + 1
     while clock() < until:
         if granted := await limiter.take("email", lane, rate=rate, wanted=80):
@@ -241,7 +239,7 @@ async def test_a_state_from_a_clock_that_was_ahead_does_not_stop_the_sending(
         assert await until_granted(limiter) == 5
 
 
-async def test_a_state_nobody_wrote_does_not_stop_the_sending(valkey_url: str) -> None:
+async def test_an_unreadable_state_does_not_stop_the_sending(valkey_url: str) -> None:
     with redis.Redis.from_url(valkey_url) as client:
         client.set("siaran:tick:email", "nonsense")
     async with limiters(valkey_url) as (limiter,):
@@ -274,19 +272,19 @@ def test_a_grant_whose_time_has_passed_is_dropped_but_not_for_ever() -> None:
 
 async def test_without_redis_a_worker_takes_half_of_its_share() -> None:
     async with limiters("") as alone, limiters("", 4) as many, limiters(NOWHERE, 2) as two:
-        found = [alone, many, two]
+        groups = [alone, many, two]
         parts = await asyncio.gather(
-            *(measured(some[:1], 1.2, 200, (80, 80, 80)) for some in found)
+            *(measure(group[:1], 1.2, 200, (80, 80, 80)) for group in groups)
         )
-    for some, grants in zip(found, parts, strict=True):
-        share = 200 / (2 * len(some))
+    for group, grants in zip(groups, parts, strict=True):
+        share = 200 / (2 * len(group))
         assert most_in_a_second(grants) <= share * 1.1 + 1
         assert sum(granted for _, granted in grants) >= 0.7 * share * 1.2
 
 
 async def test_without_redis_all_workers_together_stay_below_the_rate() -> None:
-    async with limiters("", 4) as found:
-        grants = await measured(found, 1.2, 80, (80, 80))
+    async with limiters("", 4) as processes:
+        grants = await measure(processes, 1.2, 80, (80, 80))
     assert most_in_a_second(grants) <= 80
 
 
@@ -296,14 +294,14 @@ async def test_an_unlimited_channel_is_not_held_up_without_redis() -> None:
             assert await limiter.take("email", "routine", rate=0, wanted=80) == 80
 
 
-async def test_redis_away_is_told_once_and_then_left_alone() -> None:
-    with capture_logs() as said:
+async def test_an_unreachable_redis_is_logged_once_and_then_left_alone() -> None:
+    with capture_logs() as logs:
         async with limiters(NOWHERE) as (limiter,):
-            await measured([limiter], 0.3, 100, (80, 80))
-    assert [entry["event"] for entry in said] == ["limiter_without_redis"]
+            await measure([limiter], 0.3, 100, (80, 80))
+    assert [entry["event"] for entry in logs] == ["limiter_without_redis"]
 
 
-async def test_a_redis_that_says_nothing_holds_up_for_a_second_at_most() -> None:
+async def test_a_silent_redis_holds_up_for_a_second_at_most() -> None:
     open_connections: list[asyncio.StreamWriter] = []
 
     async def listen(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -325,10 +323,8 @@ async def test_a_redis_that_says_nothing_holds_up_for_a_second_at_most() -> None
 
 
 @asynccontextmanager
-async def always_at_work(found: Sequence[Limiter], rate: float) -> AsyncIterator[list[Grant]]:
-    """Two hands a limiter that take whatever they get while this block runs; what each was granted,
-    and when.
-    """
+async def always_at_work(processes: Sequence[Limiter], rate: float) -> AsyncIterator[list[Grant]]:
+    """Run two senders for each limiter during this block; yield their grants, which grow."""
     grants: list[Grant] = []
 
     async def work(limiter: Limiter) -> None:
@@ -336,7 +332,7 @@ async def always_at_work(found: Sequence[Limiter], rate: float) -> AsyncIterator
             if granted := await limiter.take("email", "routine", rate=rate, wanted=80):
                 grants.append((clock(), granted))
 
-    working = [asyncio.create_task(work(limiter)) for limiter in found for _hand in range(2)]
+    working = [asyncio.create_task(work(limiter)) for limiter in processes for _hand in range(2)]
     try:
         yield grants
     finally:
@@ -345,35 +341,28 @@ async def always_at_work(found: Sequence[Limiter], rate: float) -> AsyncIterator
         await asyncio.gather(*working, return_exceptions=True)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until it holds; TimeoutError after a minute."""
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110  nobody tells
-            await asyncio.sleep(0.05)
-
-
 @pytest.mark.parametrize("emptied", [False, True])
 async def test_a_redis_that_goes_and_comes_back_causes_no_burst(
     tmp_path: Path, emptied: bool
 ) -> None:
     async with AsyncExitStack() as stack:
         async with valkey(tmp_path) as url:
-            found = await stack.enter_async_context(limiters(url, 3))
-            grants = await stack.enter_async_context(always_at_work(found, 100))
-            await until(lambda: sum(granted for _, granted in grants) > 120)
-        await until(lambda: all(limiter._away for limiter in found))
+            processes = await stack.enter_async_context(limiters(url, 3))
+            grants = await stack.enter_async_context(always_at_work(processes, 100))
+            await until(lambda: sum(granted for _, granted in grants) > 120, seconds=60)
+        await until(lambda: all(limiter._away for limiter in processes), seconds=60)
         if emptied:
             shutil.rmtree(tmp_path / "valkey")
         alone = len(grants)
-        await until(lambda: len(grants) > alone + 20)
+        await until(lambda: len(grants) > alone + 20, seconds=60)
         await stack.enter_async_context(valkey(tmp_path))
-        await until(lambda: all(limiter._alone_since is None for limiter in found))
+        await until(lambda: all(limiter._alone_since is None for limiter in processes), seconds=60)
         whole = len(grants)
-        await until(lambda: sum(granted for _, granted in grants[whole:]) > 120)
+        await until(lambda: sum(granted for _, granted in grants[whole:]) > 120, seconds=60)
     assert most_in_a_second(sorted(grants)) <= 100
 
 
-async def test_whoever_sees_redis_come_back_lets_all_go_on_alone_until_each_has_seen_it(
+async def test_the_first_to_see_redis_return_lets_all_go_on_alone_until_each_has_seen_it(
     valkey_url: str,
 ) -> None:
     async with limiters(valkey_url, 2) as (first, second):
@@ -409,43 +398,43 @@ async def test_a_redis_still_away_is_looked_for_again_and_nobody_waits_for_it() 
 
 
 async def test_a_pause_stops_every_worker_and_both_lanes_at_once(valkey_url: str) -> None:
-    async with limiters(valkey_url, 2) as (told, other):
-        await told.pause("email", 30)
-        assert other.open_for("email", "routine"), "it has not heard yet"
+    async with limiters(valkey_url, 2) as (first, second):
+        await first.pause("email", 30)
+        assert second.open_for("email", "routine"), "it has not looked yet"
         for lane in LANES:
-            assert not told.open_for("email", lane)
-            assert await other.take("email", lane, rate=50, wanted=80) == 0
-            assert not other.open_for("email", lane)
-            assert other.open_for("telegram", lane)
+            assert not first.open_for("email", lane)
+            assert await second.take("email", lane, rate=50, wanted=80) == 0
+            assert not second.open_for("email", lane)
+            assert second.open_for("telegram", lane)
         with redis.Redis.from_url(valkey_url) as client:
             assert 0 < int(client.pttl("siaran:pause:email")) <= 1000 * PAUSE_SECONDS, (
                 "longer is the database's affair"
             )
 
 
-async def test_a_watching_worker_hears_of_a_pause_and_of_an_emergency(valkey_url: str) -> None:
-    async with limiters(valkey_url, 2) as (other, granted):
-        watching = asyncio.create_task(granted.watch("email", "routine"))
+async def test_a_watching_worker_learns_of_a_pause_and_of_an_emergency(valkey_url: str) -> None:
+    async with limiters(valkey_url, 2) as (other, watcher):
+        watching = asyncio.create_task(watcher.watch("email", "routine"))
         for act in (other.pause("email", 30), other.look("telegram", "emergency")):
             await act
         async with asyncio.timeout(10):
-            while granted.open_for("email", "emergency"):  # noqa: ASYNC110  it hears by asking
+            while watcher.open_for("email", "emergency"):  # noqa: ASYNC110  it hears by asking
                 await asyncio.sleep(0.01)
         watching.cancel()
-        await granted.look("telegram", "routine")
-        assert not granted.open_for("telegram", "routine")
-        assert granted.open_for("telegram", "emergency")
+        await watcher.look("telegram", "routine")
+        assert not watcher.open_for("telegram", "routine")
+        assert watcher.open_for("telegram", "emergency")
         with redis.Redis.from_url(valkey_url) as client:
             client.flushall()
-        await granted.look("telegram", "routine")
-        assert granted.open_for("telegram", "routine")
+        await watcher.look("telegram", "routine")
+        assert watcher.open_for("telegram", "routine")
 
 
 async def test_an_unlimited_channel_is_paused_too(valkey_url: str) -> None:
-    async with limiters(valkey_url, 2) as (told, other):
-        await told.pause("email", 30)
-        assert await other.take("email", "routine", rate=0, wanted=80) == 0
-        assert await told.take("email", "emergency", rate=0, wanted=80) == 0
+    async with limiters(valkey_url, 2) as (first, second):
+        await first.pause("email", 30)
+        assert await second.take("email", "routine", rate=0, wanted=80) == 0
+        assert await first.take("email", "emergency", rate=0, wanted=80) == 0
 
 
 async def test_a_pause_without_redis_stops_this_worker_and_no_pause_is_none() -> None:
@@ -461,22 +450,22 @@ async def test_a_pause_without_redis_stops_this_worker_and_no_pause_is_none() ->
 
 
 async def test_two_workers_keep_the_distance_to_one_address_together(valkey_url: str) -> None:
-    async with limiters(valkey_url, 2) as (one, other):
-        assert await one.space("whatsapp", {1: 6.0, 2: 6.0, 3: 0.0}) == {}
-        held = await other.space("whatsapp", {1: 6.0, 3: 0.0, 4: 6.0})
-        assert set(held) == {1}
-        assert 0 < held[1] <= 6
-        assert set(await other.space("whatsapp", {4: 6.0})) == {4}
-        assert await other.space("telegram", {1: 1.0}) == {}, "each channel for itself"
-        assert await one.space("whatsapp", {}) == {}
+    async with limiters(valkey_url, 2) as (first, second):
+        assert await first.space("whatsapp", {1: 6.0, 2: 6.0, 3: 0.0}) == {}
+        waits = await second.space("whatsapp", {1: 6.0, 3: 0.0, 4: 6.0})
+        assert set(waits) == {1}
+        assert 0 < waits[1] <= 6
+        assert set(await second.space("whatsapp", {4: 6.0})) == {4}
+        assert await second.space("telegram", {1: 1.0}) == {}, "each channel for itself"
+        assert await first.space("whatsapp", {}) == {}
 
 
 async def test_a_distance_that_has_passed_holds_nothing(valkey_url: str) -> None:
     for url in (valkey_url, ""):
         async with limiters(url) as (limiter,):
             assert await limiter.space("whatsapp", {1: 0.05}) == {}
-            held = await limiter.space("whatsapp", {1: 0.05})
-            await asyncio.sleep(held.get(1, 0.0) + 0.06)
+            waits = await limiter.space("whatsapp", {1: 0.05})
+            await asyncio.sleep(waits.get(1, 0.0) + 0.06)
             assert await limiter.space("whatsapp", {1: 0.05}) == {}
 
 
@@ -484,8 +473,8 @@ async def test_the_distance_is_kept_by_each_worker_when_redis_goes_away(valkey_u
     async with limiters(valkey_url) as (limiter,):
         await limiter.space("whatsapp", {1: 6.0})
         limiter._away, limiter._away_until = True, math.inf
-        held = await limiter.space("whatsapp", {1: 6.0, 2: 6.0})
-        assert set(held) == {1}
+        waits = await limiter.space("whatsapp", {1: 6.0, 2: 6.0})
+        assert set(waits) == {1}
         assert set(await limiter.space("whatsapp", {2: 6.0})) == {2}
 
 
@@ -500,20 +489,20 @@ async def test_addresses_free_again_are_forgotten() -> None:
 
 
 async def test_the_window_never_lends_more_places_than_it_has() -> None:
-    window, held, most = Window(250), 0, 0
+    window, in_use, most = Window(250), 0, 0
 
-    async def borrow(wanted: int) -> None:
-        nonlocal held, most
+    async def borrow(places: int) -> None:
+        nonlocal in_use, most
         for _ in range(20):
-            taken = await window.acquire(wanted)
-            assert 1 <= taken <= wanted
-            held += taken
-            most = max(most, held)
+            lent = await window.acquire(places)
+            assert 1 <= lent <= places
+            in_use += lent
+            most = max(most, in_use)
             await asyncio.sleep(0)
-            held -= taken
-            await window.release(taken)
+            in_use -= lent
+            await window.release(lent)
 
-    await asyncio.gather(*(borrow(wanted) for wanted in (80, 80, 80, 80, 1, 250)))
+    await asyncio.gather(*(borrow(places) for places in (80, 80, 80, 80, 1, 250)))
     assert most == 250
     assert await window.acquire(1000) == 250
 

@@ -1,4 +1,4 @@
-"""Hands side by side: one that fails leaves the others at work, slow providers outlast the job,
+"""Senders side by side: a failing one leaves the others at work, slow providers outlast the job,
 clocks differ.
 """
 
@@ -15,16 +15,17 @@ from broadcaster.app import App
 from broadcaster.store import ledger
 from broadcaster.store.database import now
 from channels.base.contract import Deferred, Edition, MayWrite, Message, Outgoing, Receipt, Result
+from support.email_program import email_program
 from support.fakes import FakeChannel
 from support.sending import drain_until_quiet, with_channels
-from support.world import deliverer, notice, program, publish, rows, states, subscribe, variables
+from support.world import deliverer, notice, publish, rows, states
 
 PEOPLE = [(f"warga{n:03}@contoh.example", "cibabat") for n in range(12)]
 
 
 @dataclass
 class SlowChannel(FakeChannel):
-    """Takes its time for every message; `third` says that it began the third."""
+    """A channel that takes its time for every message; `third` is set when it begins the third."""
 
     seconds: float = 0.05
     third: asyncio.Event = field(default_factory=asyncio.Event)
@@ -32,7 +33,7 @@ class SlowChannel(FakeChannel):
     async def send(
         self, messages: Sequence[Outgoing], *, may_write: MayWrite
     ) -> AsyncIterator[Result]:
-        """One after the other."""
+        """Send one after the other."""
         for outgoing in messages:
             if not may_write():
                 return
@@ -44,21 +45,21 @@ class SlowChannel(FakeChannel):
 
 
 @dataclass
-class SpoiltChannel(SlowChannel):
-    """Cannot render what is called "Rusak", and breaks in the middle of sending what is called
+class FailingChannel(SlowChannel):
+    """A slow channel that cannot render an edition called "Rusak" and fails to send one called
     "Macet".
     """
 
     def render(self, edition: Edition, lang: str) -> Message:
-        """The title, where it is not spoilt."""
+        """Return the title, except for the edition that cannot be rendered."""
         if edition.wording(lang).title == "Rusak":
-            raise TypeError("spoilt")
+            raise TypeError("cannot render")
         return super().render(edition, lang)
 
     async def send(
         self, messages: Sequence[Outgoing], *, may_write: MayWrite
     ) -> AsyncIterator[Result]:
-        """As a slow one, but for the edition that breaks it."""
+        """Send slowly, except the edition that fails."""
         if messages and messages[0].payload == "Macet":
             raise RuntimeError("broken")
         async for result in super().send(messages, may_write=may_write):
@@ -67,23 +68,19 @@ class SpoiltChannel(SlowChannel):
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
-    async with program(environ) as opened:
-        await subscribe(opened, "email", PEOPLE)
+    async with email_program(database_url, tmp_path, PEOPLE) as opened:
         yield opened
 
 
 async def test_an_edition_that_cannot_be_rendered_waits_for_a_person_and_others_go_on(
     app: App,
 ) -> None:
-    channel = SpoiltChannel()
+    channel = FailingChannel()
     app = with_channels(app, channel)
-    spoilt = await publish(app, notice(title="Rusak"))
+    unrenderable = await publish(app, notice(title="Rusak"))
     good = await publish(app, notice())
     await drain_until_quiet(deliverer(app))
-    progress = app.database.read_now(ledger.progress, spoilt.id)
+    progress = app.database.read_now(ledger.progress, unrenderable.id)
     assert (progress.sending, progress.why) == (
         "paused",
         {"email": "Pesan tidak dapat dibuat (TypeError)."},
@@ -93,8 +90,8 @@ async def test_an_edition_that_cannot_be_rendered_waits_for_a_person_and_others_
     assert set(channel.accepted.values()) == {1}
 
 
-async def test_a_hand_that_fails_does_not_break_off_what_the_others_send(app: App) -> None:
-    channel = SpoiltChannel()
+async def test_a_failing_sender_does_not_interrupt_the_others(app: App) -> None:
+    channel = FailingChannel()
     app = with_channels(app, channel)
     broken = await publish(app, notice(title="Macet"))
     good = await publish(app, notice())
@@ -144,7 +141,7 @@ async def test_retries_count_by_the_clock_of_the_database_not_of_the_worker(
     assert all(before + 55 < row.due_at <= after + 61 for row in rows(app))
 
 
-async def test_what_no_database_takes_of_a_providers_words_is_left_out(app: App) -> None:
+async def test_a_provider_id_that_no_database_stores_as_text_is_still_recorded(app: App) -> None:
     await publish(app, notice())
     app = with_channels(
         app, FakeChannel(provider=lambda _r: Receipt(provider_id="a\0b\ud800"), receipt_wait=30)
@@ -156,7 +153,7 @@ async def test_what_no_database_takes_of_a_providers_words_is_left_out(app: App)
     assert states(app) == {"sent": 12}
 
 
-async def test_nothing_is_kept_of_the_ids_of_a_provider_that_never_reports_later(app: App) -> None:
+async def test_no_ids_are_stored_of_a_provider_that_never_reports_later(app: App) -> None:
     await publish(app, notice())
     app = with_channels(
         app,

@@ -1,5 +1,5 @@
-"""Answers that do not come: whoever can be reached is reached meanwhile, over real sockets and by
-fakes that hang.
+"""Slow and missing answers: everyone who can be reached is reached meanwhile, over real sockets and
+with fakes that hang.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ from support.waiting import until
 from support.world import deliverer, emergency, program, publish, states, subscribe, variables
 
 TAKES_LONG = 0.15
-"""Seconds of an answer: longer than a hand waits before it goes on with the next rows."""
+"""Seconds of an answer: longer than a sender waits before it goes on with the next rows."""
 
 
 class SilentApi(BotApi):
-    """A Bot API that answers everybody after a while, and some chats only when they are let."""
+    """A Bot API that answers after a while, and the `silent` chats only once `answering` is set."""
 
     def __init__(self, silent: Sequence[str] = ()) -> None:
         super().__init__(record=True)
-        self.silent, self.answering = {int(each) for each in silent}, asyncio.Event()
+        self.silent, self.answering = {int(chat_id) for chat_id in silent}, asyncio.Event()
 
     async def _handle(self, request: web.Request) -> web.Response:
         fields = await fields_of(request)
@@ -60,7 +60,7 @@ async def test_silent_chats_hold_up_none_of_four_hundred_others(
                 deliverer(app).drain("telegram", "emergency", seconds=60)
             )
             await until(lambda: len(api.accepted) == 398, seconds=60, what="all others")
-            assert states(app)["sending"] >= 3  # the silent ones: their time is not over yet
+            assert states(app)["sending"] >= 3  # the silent ones have not timed out yet
             api.answering.set()
             await draining
             assert states(app) == {"sent": 401}
@@ -68,26 +68,28 @@ async def test_silent_chats_hold_up_none_of_four_hundred_others(
 
 @dataclass
 class HangingChannel(FakeChannel):
-    """Answers some only when they are let; all at once."""
+    """A channel that sends all at once and answers the addresses that hang only once `answering` is
+    set.
+    """
 
     hangs: Callable[[str], bool] = lambda _address: False
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     begun: int = 0
     unsettled: Callable[[], int] = lambda: 0
     most_unsettled: int = 0
-    """The highest that `unsettled` told right after rows were marked."""
+    """The highest `unsettled()` right after rows were marked."""
 
     async def send(
         self, messages: Sequence[Outgoing], *, may_write: MayWrite
     ) -> AsyncIterator[Result]:
-        """Each in a task of its own."""
+        """Send each message in a task of its own."""
         self.most_unsettled = max(self.most_unsettled, self.unsettled())
         async for result in each(
-            messages, self._one, concurrency=len(messages), may_write=may_write
+            messages, self._send_one, concurrency=len(messages), may_write=may_write
         ):
             yield result
 
-    async def _one(self, outgoing: Outgoing) -> Outcome:
+    async def _send_one(self, outgoing: Outgoing) -> Outcome:
         self.begun += 1
         if self.hangs(outgoing.recipient.address):
             await self.answering.wait()
@@ -107,7 +109,7 @@ async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
         yield opened
 
 
-async def test_whoever_is_due_again_is_tried_while_a_slow_answer_is_awaited(app: App) -> None:
+async def test_a_retry_that_is_due_goes_out_while_a_slow_answer_is_awaited(app: App) -> None:
     put_off = Deferred(retry_after=0.1, throttle=True, scope="address")
     channel = HangingChannel(hangs="bisu@contoh.example".__eq__)
     channel.provider = lambda recipient: (
@@ -149,15 +151,15 @@ async def test_a_provider_that_answers_nobody_holds_up_no_other_channel(app: App
 
 
 class WatchedWindow(Window):
-    """A window that tells who waits for a place."""
+    """A window that counts those who wait for a place."""
 
     waiting = 0
 
-    async def acquire(self, wanted: int, channel: str = "") -> int:
-        """As ever."""
+    async def acquire(self, places: int, channel: str = "") -> int:
+        """Acquire as usual, counted while waiting."""
         self.waiting += 1
         try:
-            return await super().acquire(wanted, channel)
+            return await super().acquire(places, channel)
         finally:
             self.waiting -= 1
 

@@ -1,6 +1,4 @@
-"""The distance between two messages to one person: who says it, and that a second edition waits for
-it.
-"""
+"""Spacing of messages to one person: each channel's interval, and a second edition waits for it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,35 +6,27 @@ from pathlib import Path
 import pytest
 
 from broadcaster.app import App
-from channels.email import Email
-from channels.email import Settings as EmailSettings
-from channels.telegram import Settings as TelegramSettings
-from channels.telegram import Telegram
-from channels.whatsapp import Settings as WhatsAppSettings
-from channels.whatsapp import WhatsApp
+from channels import email, telegram, whatsapp
+from support.email_program import email_program
 from support.fakes import FakeChannel
 from support.sending import drain_until_quiet, everything_due, with_channels
-from support.world import deliverer, notice, program, publish, rows, states, subscribe, variables
+from support.world import deliverer, notice, publish, rows, states
 
 
 def test_each_channel_says_its_distance() -> None:
-    telegram, whatsapp, email = (
-        Telegram(TelegramSettings()),
-        WhatsApp(WhatsAppSettings()),
-        Email(EmailSettings()),
-    )
-    assert (telegram.spacing("12345"), telegram.spacing("-100777")) == (1.0, 3.0)
-    assert (whatsapp.spacing("6281200000001"), email.spacing("a@x.example")) == (6.0, 0.0)
-    assert (telegram.spaced, whatsapp.spaced, email.spaced) == (True, True, False)
+    bot = telegram.Telegram(telegram.Settings())
+    phone = whatsapp.WhatsApp(whatsapp.Settings())
+    mail = email.Email(email.Settings())
+    assert (bot.spacing("12345"), bot.spacing("-100777")) == (1.0, 3.0)
+    assert (phone.spacing("6281200000001"), mail.spacing("a@x.example")) == (6.0, 0.0)
+    assert (bot.spaced, phone.spaced, mail.spaced) == (True, True, False)
 
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
-    async with program(environ) as opened:
-        await subscribe(opened, "email", [(f"w{n:02}@x.example", "cibabat") for n in range(8)])
+    async with email_program(
+        database_url, tmp_path, [(f"w{n:02}@x.example", "cibabat") for n in range(8)]
+    ) as opened:
         yield opened
 
 

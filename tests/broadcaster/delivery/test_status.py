@@ -1,4 +1,4 @@
-"""One announcement as the API and `show --json` answer it: the same names for ever."""
+"""The status of one announcement in the API and `show --json`: the same names for ever."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -14,9 +14,10 @@ from broadcaster.store import channels, ledger
 from broadcaster.store.channel_tables import channel_state, held_suppression
 from broadcaster.store.failure_causes import Watcher
 from channels.base.contract import Deferred, Rejected
+from support.email_program import email_program
 from support.fakes import FakeChannel
 from support.sending import drain_all, with_channels
-from support.world import notice, program, publish, subscribe, variables
+from support.world import notice, publish
 
 CHANNEL = {
     "sending": "preparing",
@@ -30,28 +31,26 @@ CHANNEL = {
 
 @pytest.fixture
 async def app(sqlite_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
+    async with email_program(
         sqlite_url,
         tmp_path,
-        EMAIL_URL="smtp://127.0.0.1:1",
-        EMAIL_FROM="info@cimahi.example",
+        [(f"w{n}@x.example", "cibabat") for n in range(3)],
         TELEGRAM_TOKEN="1:x",
-    )
-    async with program(environ) as opened:
-        await subscribe(opened, "email", [(f"w{n}@x.example", "cibabat") for n in range(3)])
+    ) as opened:
         yield with_channels(opened, FakeChannel(), FakeChannel(name="telegram"))
 
 
-def look(app: App, key: str) -> Overview:
-    found = app.database.read_now(overview, key, app.site, Watcher())
-    assert found is not None
-    return found
+def status_of(app: App, key: str) -> Overview:
+    """Return the overview as a fresh process would."""
+    status = app.database.read_now(overview, key, app.site, Watcher())
+    assert status is not None
+    return status
 
 
 async def test_the_answer_has_exactly_these_names(app: App) -> None:
     stored = await publish(app, notice())
     zero = dict.fromkeys(STATES, 0)
-    assert look(app, stored.id).as_json() == {
+    assert status_of(app, stored.id).as_json() == {
         "id": stored.id,
         "code": stored.code,
         "status": "published",
@@ -84,41 +83,41 @@ async def test_the_answer_follows_the_sending(app: App) -> None:
     stored = await publish(app, notice())
     for channel in ("email", "telegram"):
         await drain_all(app, channel)
-    answer = look(app, stored.id).as_json()
+    answer = status_of(app, stored.id).as_json()
     assert answer["sending"] == "done"
     assert answer["deliveries"]["email"]["sent"] == 3
     app.database.write_now(ledger.cancel, stored.id)
-    assert look(app, stored.id).as_json() == answer, "nothing is left to stop"
+    assert status_of(app, stored.id).as_json() == answer, "nothing is left to stop"
 
 
 async def test_an_announcement_is_found_by_id_and_by_its_code_in_any_spelling(app: App) -> None:
     stored = await publish(app, notice())
     six = stored.code.replace("-", "")[3:]
     for key in (stored.id, stored.code, stored.code.lower(), six, f"cmh {six[:4]} {six[4:]}"):
-        assert look(app, key).id == stored.id
+        assert status_of(app, key).id == stored.id
 
 
 @pytest.mark.parametrize(
     "key", ["", "x", "CMH-0000-00", "0" * 32, "'; DROP TABLE announcement --", "é" * 500]
 )
-async def test_what_is_neither_is_found_nowhere(app: App, key: str) -> None:
+async def test_any_other_key_finds_nothing(app: App, key: str) -> None:
     assert app.database.read_now(overview, key, app.site) is None
 
 
 async def test_a_scheduled_announcement_has_no_deliveries_yet(app: App) -> None:
     soon = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
     stored = await publish(app, notice(publish_at=soon))
-    answer = look(app, stored.id).as_json()
+    answer = status_of(app, stored.id).as_json()
     assert (answer["status"], answer["sending"], answer["deliveries"]) == ("scheduled", "done", {})
 
 
 async def test_an_edition_for_feeds_alone_has_no_deliveries(app: App) -> None:
     stored = await publish(app, notice(channels=["feed"]))
-    answer = look(app, stored.id).as_json()
+    answer = status_of(app, stored.id).as_json()
     assert (answer["status"], answer["sending"], answer["deliveries"]) == ("published", "done", {})
 
 
-async def test_why_it_does_not_go_on_is_told(app: App) -> None:
+async def test_the_answer_says_why_it_does_not_go_on(app: App) -> None:
     stored = await publish(app, notice())
     fake = FakeChannel(
         provider=lambda r: (
@@ -137,7 +136,7 @@ async def test_why_it_does_not_go_on_is_told(app: App) -> None:
         )
 
     app.database.write_now(trouble)
-    answer = look(app, stored.id).as_json()
+    answer = status_of(app, stored.id).as_json()
     assert answer["channels"]["email"] == {
         "sending": "paused",
         "why": "salah ketik",
@@ -163,11 +162,11 @@ async def test_why_it_does_not_go_on_is_told(app: App) -> None:
     assert datetime.fromisoformat(waiting["next_try"]) > datetime.now(UTC)
 
 
-async def test_a_pause_that_is_over_is_no_more_told(app: App) -> None:
+async def test_a_pause_that_is_over_is_no_longer_shown(app: App) -> None:
     stored = await publish(app, notice())
     app.database.write_now(channels.pause_channel, "email", -5.0)
     app.database.write_now(lambda c: c.execute(update(channel_state).values(paused_until=5.0)))
-    assert look(app, stored.id).as_json()["channels"]["email"] == CHANNEL
+    assert status_of(app, stored.id).as_json()["channels"]["email"] == CHANNEL
 
 
 async def test_the_id_of_an_announcement_is_found_by_either_name(app: App) -> None:

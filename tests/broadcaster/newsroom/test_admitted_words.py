@@ -1,5 +1,5 @@
-"""Whatever the rules admit, every channel shows: no announcement reaches some residents and fails
-on the way to others.
+"""Agreement of rules and channels: every channel shows whatever the rules admit, so no announcement
+reaches some residents and fails for others.
 """
 
 import importlib
@@ -52,8 +52,8 @@ FORMS = st.fixed_dictionaries(
 
 
 def editions(raw: dict[str, Any], reason: str) -> list[Edition]:
-    """What an announcement becomes when it is published, corrected and withdrawn; nothing where it
-    is refused.
+    """Return the editions of an announcement published, corrected and withdrawn; none when it is
+    refused.
     """
     try:
         checked = desk.checked(raw)
@@ -75,13 +75,13 @@ def editions(raw: dict[str, Any], reason: str) -> list[Edition]:
 
 
 def readings(text: str) -> list[str]:
-    """A part of a message as plain text and as HTML, without hair spaces."""
+    """Return a part of a message as plain text and as read from HTML, without hair spaces."""
     visible = re.sub("[\u200a\u2060]", "", text)
     return [squeezed(visible), squeezed(unescape(re.sub(r"</?[a-z][^>]*>", "", visible)))]
 
 
-def pushed(module: Any, channel: Any, edition: Edition, lang: str) -> str:
-    """The text of one message."""
+def message_text(module: Any, channel: Any, edition: Edition, lang: str) -> str:
+    """Return the text of one message."""
     for address in ADDRESSES:
         try:
             recipient = samples.recipient(module.parse_address(address))
@@ -94,13 +94,13 @@ def pushed(module: Any, channel: Any, edition: Edition, lang: str) -> str:
 
 
 def check_shown(edition: Edition, lang: str) -> None:
-    """Every channel has the title and the code of an edition, and refuses nothing."""
+    """Check that every channel shows the title and the code of an edition, and refuses nothing."""
     title = re.sub("[\u200a\u2060]", "", squeezed(edition.wording(lang).title))
     for module, channel in OPEN:
         if hasattr(channel, "send"):
-            text = pushed(module, channel, edition, lang)
+            text = message_text(module, channel, edition, lang)
             assert edition.code in text
-            assert any(title in seen for seen in readings(text)), module.__name__
+            assert any(title in reading for reading in readings(text)), module.__name__
             continue
         for path in channel.paths:
             request = PageRequest(
@@ -128,11 +128,11 @@ def check_shown(edition: Edition, lang: str) -> None:
 def test_what_the_rules_admit_every_channel_shows(
     sample: dict[str, Any], form: dict[str, Any], reason: str
 ) -> None:
-    known = {
+    fields = {
         name: text
         for name, text in form.items()
         if name not in {"claim", "fact", "seen_at", "hoax_type"} or "claim" in sample
     }
-    for edition in editions({**sample, **known}, reason):
+    for edition in editions({**sample, **fields}, reason):
         for lang in ("id", "en"):
             check_shown(edition, lang)

@@ -1,5 +1,5 @@
-"""Nudges: who must act is told once by mail and in their chat, over a real mail server and a Bot
-API; what is moot is dropped.
+"""Notifications of staff: each person who must act is told once by mail and in their chat, over a
+real mail server and a Bot API; moot ones are dropped.
 """
 
 import asyncio
@@ -26,39 +26,39 @@ from support.waiting import until
 
 @pytest.fixture
 async def office(database_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
-    """On each database in turn."""
+    """Yield the post office on each database in turn."""
     async with post_office(database_url, tmp_path) as opened:
         yield opened
 
 
 @pytest.fixture
-async def town(sqlite_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
-    """On SQLite alone, where the database does not matter."""
+async def local_office(sqlite_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
+    """Yield the post office on SQLite alone, where the kind of database does not matter."""
     async with post_office(sqlite_url, tmp_path) as opened:
         yield opened
 
 
-async def submitted(
+async def submit(
     office: PostOffice, rina: Browser, form: Any = NOTICE, **changes: Any
 ) -> Announcement:
-    """Rina writes something and submits it."""
+    """Save an announcement as Rina and submit it."""
     row = await office.act(rina, drafts.save, {**form, **changes})
-    found: Announcement = await office.act(rina, review.submit, row.id)
-    return found
+    announcement: Announcement = await office.act(rina, review.submit, row.id)
+    return announcement
 
 
-async def staff(office: PostOffice) -> tuple[Browser, Browser]:
-    """An author and an approver whose chat is joined too."""
+async def hire_staff(office: PostOffice) -> tuple[Browser, Browser]:
+    """Hire an author and an approver, whose chat is linked too."""
     return await office.hire("rina", "author"), await office.hire(
         "dewi", "approver", telegram=str(DEWI_CHAT)
     )
 
 
-async def test_who_may_approve_is_told_once_by_mail_and_chat_with_the_page(
+async def test_an_approver_is_told_once_by_mail_and_chat_with_the_page(
     office: PostOffice,
 ) -> None:
-    rina, _dewi = await staff(office)
-    row = await submitted(office, rina)
+    rina, _dewi = await hire_staff(office)
+    row = await submit(office, rina)
     assert [await office.work(), await office.work()] == [1, 0]
     (letter,) = office.letters("dewi")
     assert letter["subject"] == "Menunggu persetujuan Anda: Air PDAM mati di Cibabat"
@@ -79,12 +79,12 @@ async def test_who_may_approve_is_told_once_by_mail_and_chat_with_the_page(
 
 
 async def test_the_author_reads_why_it_came_back_or_was_refused(office: PostOffice) -> None:
-    rina, dewi = await staff(office)
+    rina, dewi = await hire_staff(office)
     for act, subject, below in (
         (review.send_back, "Dikembalikan untuk diperbaiki", "/tulis"),
         (review.reject, "Ditolak", ""),
     ):
-        row = await submitted(office, rina)
+        row = await submit(office, rina)
         await office.act(dewi, act, row.id, "Jam berapa?")
         await office.work()
         letter = office.letters("rina")[-1]
@@ -95,44 +95,51 @@ async def test_the_author_reads_why_it_came_back_or_was_refused(office: PostOffi
     assert {row.outcome for row in office.rows() if row.reason == "review"} == {"moot"}
 
 
-async def test_what_was_approved_meanwhile_needs_nobody_else(town: PostOffice) -> None:
-    rina, dewi = await staff(town)
-    await town.hire("budi", "approver")
-    row = await submitted(town, rina)
-    await town.act(dewi, review.approve, row.id, seen=row.bound, version=row.version)
-    assert await town.work() == 2
-    assert town.mail.accepted == []
-    assert {one.outcome for one in town.rows()} == {"moot"}
+async def test_what_was_approved_meanwhile_needs_nobody_else(local_office: PostOffice) -> None:
+    rina, dewi = await hire_staff(local_office)
+    await local_office.hire("budi", "approver")
+    row = await submit(local_office, rina)
+    await local_office.act(dewi, review.approve, row.id, seen=row.bound, version=row.version)
+    assert await local_office.work() == 2
+    assert local_office.mail.accepted == []
+    assert {nudge.outcome for nudge in local_office.rows()} == {"moot"}
 
 
-async def test_who_can_no_longer_act_is_not_told(town: PostOffice) -> None:
-    rina, dewi = await staff(town)
-    ani, budi = await town.hire("ani", "approver", "author"), await town.hire("budi", "approver")
-    row = await submitted(town, rina)
-    at, write = town.site.clock().timestamp(), town.site.app.database.write
+async def test_a_person_who_can_no_longer_act_is_not_told(local_office: PostOffice) -> None:
+    rina, dewi = await hire_staff(local_office)
+    ani, budi = (
+        await local_office.hire("ani", "approver", "author"),
+        await local_office.hire("budi", "approver"),
+    )
+    row = await submit(local_office, rina)
+    at, write = local_office.site.clock().timestamp(), local_office.site.app.database.write
     await write(accounts.disable, dewi.account.id, at)
     await write(accounts.change, replace(budi.account, roles=("author",)))
-    await town.act(ani, drafts.save, {**NOTICE, "title": "Air mati"}, announcement_id=row.id)
-    assert await town.work() == 3
-    assert town.mail.accepted == []
+    await local_office.act(
+        ani, drafts.save, {**NOTICE, "title": "Air mati"}, announcement_id=row.id
+    )
+    assert await local_office.work() == 3
+    assert local_office.mail.accepted == []
 
 
-async def test_submitted_twice_before_the_worker_looks_is_told_once(town: PostOffice) -> None:
-    rina, dewi = await staff(town)
-    row = await submitted(town, rina)
-    town.pass_time(seconds=1)
-    await town.act(dewi, review.send_back, row.id, "Kurang jelas")
-    town.pass_time(seconds=1)
-    await town.act(rina, review.submit, row.id)
-    await town.work()
-    assert len(town.letters("dewi")) == 1
-    assert town.letters("rina") == []
+async def test_submitted_twice_before_the_worker_looks_is_told_once(
+    local_office: PostOffice,
+) -> None:
+    rina, dewi = await hire_staff(local_office)
+    row = await submit(local_office, rina)
+    local_office.pass_time(seconds=1)
+    await local_office.act(dewi, review.send_back, row.id, "Kurang jelas")
+    local_office.pass_time(seconds=1)
+    await local_office.act(rina, review.submit, row.id)
+    await local_office.work()
+    assert len(local_office.letters("dewi")) == 1
+    assert local_office.letters("rina") == []
 
 
-async def test_a_proposal_is_told_to_approvers_and_its_refusal_to_who_made_it(
+async def test_a_proposal_is_told_to_approvers_and_its_refusal_to_its_author(
     office: PostOffice,
 ) -> None:
-    rina, dewi = await staff(office)
+    rina, dewi = await hire_staff(office)
     stored = await office.site.publish()
     form = {**NOTICE, "title": "Air PDAM mati sampai sore"}
     await office.act(rina, corrections.propose_correction, stored.id, form, reason="Jam berubah")
@@ -149,7 +156,7 @@ async def test_a_proposal_is_told_to_approvers_and_its_refusal_to_who_made_it(
 
 
 async def test_breaking_the_glass_alarms_every_pengelola(office: PostOffice) -> None:
-    rina, _dewi = await staff(office)
+    rina, _dewi = await hire_staff(office)
     await office.hire("ani", "admin")
     await office.hire("tono", "admin", "approver")
     row = await office.act(rina, drafts.save, EMERGENCY)
@@ -166,19 +173,21 @@ async def test_breaking_the_glass_alarms_every_pengelola(office: PostOffice) -> 
     assert office.letters("dewi") == []
 
 
-async def test_an_exercise_is_told_to_staff_and_says_that_it_is_one(town: PostOffice) -> None:
-    rina, _dewi = await staff(town)
-    row = await town.act(rina, drafts.save, EMERGENCY, training=True)
-    await town.act(rina, review.submit, row.id)
-    await town.work()
-    (letter,) = town.letters("dewi")
+async def test_an_exercise_is_told_to_staff_and_says_that_it_is_one(
+    local_office: PostOffice,
+) -> None:
+    rina, _dewi = await hire_staff(local_office)
+    row = await local_office.act(rina, drafts.save, EMERGENCY, training=True)
+    await local_office.act(rina, review.submit, row.id)
+    await local_office.work()
+    (letter,) = local_office.letters("dewi")
     assert letter["subject"].startswith("[LATIHAN] [Darurat] Menunggu persetujuan Anda")
     assert "Ini latihan. Pengumuman ini tidak dikirim ke warga." in letter["text"]
 
 
-async def test_what_did_not_go_out_is_told_to_who_approved_it(office: PostOffice) -> None:
-    rina, dewi = await staff(office)
-    row = await submitted(office, rina, publish_at="2026-11-25 09:00")
+async def test_what_did_not_go_out_is_told_to_its_approver(office: PostOffice) -> None:
+    rina, dewi = await hire_staff(office)
+    row = await submit(office, rina, publish_at="2026-11-25 09:00")
     await office.act(dewi, review.approve, row.id, seen=row.bound, version=row.version)
     await office.work()
     office.pass_time(hours=4)
@@ -196,9 +205,9 @@ async def test_what_did_not_go_out_is_told_to_who_approved_it(office: PostOffice
 async def test_a_correction_that_did_not_go_out_is_told_with_its_own_page_and_reason(
     office: PostOffice,
 ) -> None:
-    rina, dewi = await staff(office)
+    rina, dewi = await hire_staff(office)
     budi = await office.hire("budi", "author")
-    row = await submitted(office, rina)
+    row = await submit(office, rina)
     await office.act(dewi, review.approve, row.id, seen=row.bound, version=row.version)
     office.pass_time(minutes=1)
     press = Press.of(office.site.app)
@@ -217,7 +226,11 @@ async def test_a_correction_that_did_not_go_out_is_told_with_its_own_page_and_re
     )
     await office.work()
     for name in ("budi", "dewi"):
-        letter = next(one for one in office.letters(name) if "perlu keputusan" in one["subject"])
+        letter = next(
+            candidate
+            for candidate in office.letters(name)
+            if "perlu keputusan" in candidate["subject"]
+        )
         assert (
             letter["subject"]
             == "Ralat tidak jadi terbit, perlu keputusan penyetuju: Air PDAM mati di Cibabat"
@@ -230,11 +243,11 @@ async def test_a_correction_that_did_not_go_out_is_told_with_its_own_page_and_re
 
 
 async def missed_correction(office: PostOffice) -> tuple[Browser, Announcement, str]:
-    """An approved correction whose time went by, of which nobody was told yet: dewi, the
-    announcement and the proposed text.
+    """Let an approved correction miss its time, with nobody told yet; return Dewi, the announcement
+    and the version she approved.
     """
-    rina, dewi = await staff(office)
-    row = await submitted(office, rina)
+    rina, dewi = await hire_staff(office)
+    row = await submit(office, rina)
     await office.act(dewi, review.approve, row.id, seen=row.bound, version=row.version)
     office.pass_time(minutes=1)
     database, press = office.site.app.database, Press.of(office.site.app)
@@ -249,8 +262,8 @@ async def missed_correction(office: PostOffice) -> tuple[Browser, Announcement, 
     return dewi, row, waiting.bound
 
 
-def told_as_missed(office: PostOffice) -> list[str]:
-    """Subjects by which rina reads that something was not published."""
+def missed_subjects(office: PostOffice) -> list[str]:
+    """Return the subjects by which Rina learns that something was not published."""
     return [subject for subject in office.subjects("rina") if "tidak jadi terbit" in subject]
 
 
@@ -258,15 +271,15 @@ async def test_a_missed_correction_that_was_approved_again_asks_nobody(office: P
     dewi, row, bound = await missed_correction(office)
     await office.act(dewi, corrections.approve, row.id, seen=bound)
     await office.work()
-    assert told_as_missed(office) == []
+    assert missed_subjects(office) == []
 
 
 async def test_a_correction_proposed_after_something_was_missed_is_not_told_as_missed(
     office: PostOffice,
 ) -> None:
-    rina, dewi = await staff(office)
+    rina, dewi = await hire_staff(office)
     tono = await office.hire("tono", "approver")
-    row = await submitted(office, rina, publish_at="2026-11-25 09:00")
+    row = await submit(office, rina, publish_at="2026-11-25 09:00")
     await office.act(dewi, review.approve, row.id, seen=row.bound, version=row.version)
     await office.work()
     office.pass_time(hours=4)
@@ -278,14 +291,14 @@ async def test_a_correction_proposed_after_something_was_missed_is_not_told_as_m
     form = {**NOTICE, "title": "Air PDAM mati di Cibabat sampai 16.00"}
     await office.act(rina, corrections.propose_correction, row.id, form, reason="Jamnya salah.")
     await office.work()
-    assert told_as_missed(office) == []
+    assert missed_subjects(office) == []
 
 
 async def test_what_went_out_late_is_told_with_both_times_and_stands_on_the_first_page(
     office: PostOffice,
 ) -> None:
-    rina, dewi = await staff(office)
-    row = await submitted(office, rina, publish_at="2026-11-25 09:00")
+    rina, dewi = await hire_staff(office)
+    row = await submit(office, rina, publish_at="2026-11-25 09:00")
     await office.act(dewi, review.approve, row.id, seen=row.bound, version=row.version)
     planned = datetime.fromisoformat("2026-11-25T09:29:00+07:00")
     office.site.clock.now = planned
@@ -304,36 +317,38 @@ async def test_what_went_out_late_is_told_with_both_times_and_stands_on_the_firs
     assert "Jadwalnya 25 Nov 2026 09.00 WIB, terbit 25 Nov 2026 09.29 WIB" in page.text
 
 
-async def test_who_gave_no_address_is_left_to_the_first_page(town: PostOffice) -> None:
-    rina = await town.hire("rina", "author")
-    await town.hire("dewi", "approver", email="")
-    await submitted(town, rina)
-    await town.work()
-    assert [row.outcome for row in town.rows()] == ["unreachable"]
+async def test_a_person_without_an_address_is_left_to_the_first_page(
+    local_office: PostOffice,
+) -> None:
+    rina = await local_office.hire("rina", "author")
+    await local_office.hire("dewi", "approver", email="")
+    await submit(local_office, rina)
+    await local_office.work()
+    assert [row.outcome for row in local_office.rows()] == ["unreachable"]
 
 
 async def test_a_chat_that_blocked_us_is_not_tried_again_and_mail_still_goes(
-    town: PostOffice,
+    local_office: PostOffice,
 ) -> None:
-    rina, _dewi = await staff(town)
-    town.bot.blocked.add(DEWI_CHAT)
-    await submitted(town, rina)
-    await town.work()
-    (row,) = town.rows()
+    rina, _dewi = await hire_staff(local_office)
+    local_office.bot.blocked.add(DEWI_CHAT)
+    await submit(local_office, rina)
+    await local_office.work()
+    (row,) = local_office.rows()
     assert (row.outcome, row.settled) == ("told", "email telegram")
     assert "telegram Refused 403" in row.problem
     assert str(DEWI_CHAT) not in row.problem
 
 
-# --- when it does not work at once ----------------------------------------------------------------------
+# --- failures and retries -------------------------------------------------------------------------------
 
 
 async def test_a_failed_way_is_tried_again_later_and_longer_and_the_other_not_twice(
     office: PostOffice,
 ) -> None:
-    rina, _dewi = await staff(office)
+    rina, _dewi = await hire_staff(office)
     office.mail.faults = Faults(rate_5xx=1)
-    await submitted(office, rina)
+    await submit(office, rina)
     began, waits = office.site.clock().timestamp(), []
     for _try in range(4):
         assert await office.work() == 1
@@ -352,37 +367,37 @@ async def test_a_failed_way_is_tried_again_later_and_longer_and_the_other_not_tw
     assert (row.outcome, row.sent_at) == ("told", pytest.approx(began))
 
 
-async def test_after_a_day_it_is_given_up(town: PostOffice) -> None:
-    rina = await town.hire("rina", "author")
-    await town.hire("dewi", "approver")
-    town.mail.faults = Faults(rate_5xx=1)
-    await submitted(town, rina)
+async def test_after_a_day_it_is_given_up(local_office: PostOffice) -> None:
+    rina = await local_office.hire("rina", "author")
+    await local_office.hire("dewi", "approver")
+    local_office.mail.faults = Faults(rate_5xx=1)
+    await submit(local_office, rina)
     for _hour in range(26):
-        await town.work()
-        town.pass_time(hours=1)
-    (row,) = town.rows()
+        await local_office.work()
+        local_office.pass_time(hours=1)
+    (row,) = local_office.rows()
     assert (row.outcome, row.sent_at, row.tries) == ("given_up", None, 26)
-    town.mail.faults = Faults()
-    assert await town.work() == 0
+    local_office.mail.faults = Faults()
+    assert await local_office.work() == 0
     assert "contoh.example" not in row.problem
 
 
 async def test_ended_nudges_are_forgotten_after_a_month_and_open_ones_are_not(
-    town: PostOffice,
+    local_office: PostOffice,
 ) -> None:
-    rina, _dewi = await staff(town)
-    await submitted(town, rina)
-    await town.work()
-    await submitted(town, rina, title="Baru")
-    later = town.site.clock().timestamp() + 1
-    assert await town.site.app.database.write(nudges.purge, later) == 1
-    assert [row.outcome for row in town.rows()] == [""]
+    rina, _dewi = await hire_staff(local_office)
+    await submit(local_office, rina)
+    await local_office.work()
+    await submit(local_office, rina, title="Baru")
+    later = local_office.site.clock().timestamp() + 1
+    assert await local_office.site.app.database.write(nudges.purge, later) == 1
+    assert [row.outcome for row in local_office.rows()] == [""]
 
 
 async def test_two_workers_at_once_tell_nobody_twice(office: PostOffice) -> None:
-    rina, _dewi = await staff(office)
+    rina, _dewi = await hire_staff(office)
     for number in range(30):
-        await submitted(office, rina, title=f"Kabar {number}")
+        await submit(office, rina, title=f"Kabar {number}")
     while sum(
         await asyncio.gather(
             *(notifications.send_due(office.site.app, urgent=False) for _worker in range(4))
@@ -394,50 +409,54 @@ async def test_two_workers_at_once_tell_nobody_twice(office: PostOffice) -> None
     assert len(ids) == len(set(ids)) == 30
 
 
-async def test_who_dies_after_claiming_leaves_it_to_the_next_after_a_minute(
+async def test_a_worker_that_dies_after_claiming_leaves_it_to_the_next_after_a_minute(
     office: PostOffice,
 ) -> None:
-    rina, _dewi = await staff(office)
-    await submitted(office, rina)
+    rina, _dewi = await hire_staff(office)
+    await submit(office, rina)
     now = office.site.clock().timestamp()
-    taken, letters = await office.site.app.database.write(
+    claimed, letters = await office.site.app.database.write(
         notifications.take, office.site.app, now, urgent=False
     )
-    assert (taken, len(letters)) == (1, 1)
+    assert (claimed, len(letters)) == (1, 1)
     assert await office.work() == 0
     office.pass_time(seconds=nudges.CLAIM_SECONDS)
     assert await office.work() == 1
     assert len(office.letters("dewi")) == 1
 
 
-async def test_a_bad_address_of_one_person_leaves_the_others_theirs(town: PostOffice) -> None:
-    rina, _dewi = await staff(town)
-    await town.hire("budi", "approver", email="bukan alamat\r\nBcc: x@contoh.example")
-    await submitted(town, rina)
-    assert await town.work() == 2
-    assert [to for to, _id in town.mail.accepted] == ["dewi@contoh.example"]
-    assert {row.outcome for row in town.rows()} == {"told", "unreachable"}
+async def test_a_bad_address_of_one_person_leaves_the_others_theirs(
+    local_office: PostOffice,
+) -> None:
+    rina, _dewi = await hire_staff(local_office)
+    await local_office.hire("budi", "approver", email="bukan alamat\r\nBcc: x@contoh.example")
+    await submit(local_office, rina)
+    assert await local_office.work() == 2
+    assert [to for to, _id in local_office.mail.accepted] == ["dewi@contoh.example"]
+    assert {row.outcome for row in local_office.rows()} == {"told", "unreachable"}
 
 
 async def test_the_emergency_lane_tells_of_emergencies_and_the_other_of_all_else(
-    town: PostOffice,
+    local_office: PostOffice,
 ) -> None:
-    rina, _dewi = await staff(town)
-    await submitted(town, rina)
-    await submitted(town, rina, EMERGENCY)
-    assert await notifications.send_due(town.site.app, urgent=True) == 1
-    assert town.subjects("dewi") == [f"[Darurat] Menunggu persetujuan Anda: {EMERGENCY['title']}"]
-    assert await notifications.send_due(town.site.app, urgent=False) == 1
+    rina, _dewi = await hire_staff(local_office)
+    await submit(local_office, rina)
+    await submit(local_office, rina, EMERGENCY)
+    assert await notifications.send_due(local_office.site.app, urgent=True) == 1
+    assert local_office.subjects("dewi") == [
+        f"[Darurat] Menunggu persetujuan Anda: {EMERGENCY['title']}"
+    ]
+    assert await notifications.send_due(local_office.site.app, urgent=False) == 1
 
 
 @pytest.mark.parametrize(("lane", "form"), [("emergency", EMERGENCY), ("routine", NOTICE)])
-async def test_a_worker_tells_by_itself(town: PostOffice, lane: str, form: Any) -> None:
-    rina, _dewi = await staff(town)
-    worker = LaneWorker(town.site.app, lane)
+async def test_a_worker_tells_by_itself(local_office: PostOffice, lane: str, form: Any) -> None:
+    rina, _dewi = await hire_staff(local_office)
+    worker = LaneWorker(local_office.site.app, lane)
     task = asyncio.create_task(worker.run())
     try:
-        await submitted(town, rina, form)
-        await until(lambda: town.letters("dewi"), what="Dewi's letter")
+        await submit(local_office, rina, form)
+        await until(lambda: local_office.letters("dewi"), what="Dewi's letter")
     finally:
         worker.stop()
         await asyncio.wait_for(task, 15)
@@ -447,17 +466,6 @@ def test_every_reason_has_words() -> None:
     names = {
         path.name
         for path in (Path(notifications.__file__).parents[2] / "templates" / "nudge").iterdir()
-    }
-    reasons = {
-        "review",
-        "returned",
-        "rejected",
-        "missed",
-        "lapsed",
-        "late",
-        "held_up",
-        "resumed",
-        "break_glass",
     }
     reasons = {
         "review",

@@ -1,5 +1,5 @@
-"""Texts without a letter, letters under piles of marks, times that cannot be meant: refused by
-every road, in words.
+"""Refusals in words, on every path: texts without a letter, letters under piles of marks, times
+that cannot be meant.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ PILED = "Banjir" + "\u0301\u0316" * 20
 
 
 def refusals(raw: dict[str, Any], **changes: Any) -> dict[str, str]:
-    """What is refused of an announcement, by field."""
+    """Return the refusals of an announcement by field."""
     try:
         checked(raw, **changes)
     except InvalidAnnouncement as invalid:
@@ -63,12 +63,12 @@ def test_an_instruction_without_a_letter_is_no_instruction(text: str) -> None:
 
 @pytest.mark.parametrize("field", ["claim", "fact"])
 @pytest.mark.parametrize("text", UNSEEN, ids=ascii)
-def test_what_a_clarification_must_hold_is_read_by_somebody(field: str, text: str) -> None:
+def test_the_required_texts_of_a_clarification_need_a_letter(field: str, text: str) -> None:
     assert field in refusals(CLARIFICATION, **{field: text})
 
 
 @pytest.mark.parametrize("field", ["summary", "agency", "image_alt", "seen_at", "hoax_type"])
-def test_what_may_be_left_out_is_not_filled_with_signs(field: str) -> None:
+def test_an_optional_text_is_not_filled_with_signs(field: str) -> None:
     raw = {**CLARIFICATION, "image": "https://info.cimahi.example/a.jpg", "image_alt": "Peta."}
     assert refusals(raw) == {}
     assert refusals(raw, **{field: "\u0301\u2800—"}) == {
@@ -88,12 +88,12 @@ def test_a_letter_under_a_pile_of_marks_is_named(field: str) -> None:
 
 
 def test_a_letter_under_a_pile_of_marks_is_named_within_a_translation_too() -> None:
-    said = refusals(
+    refused = refusals(
         NOTICE,
         translations={"en": {"title": PILED, "body": "Store water."}},
         overrides={"email": {"title": PILED}},
     )
-    assert set(said) == {"translations.en.title", "overrides.email.title"}
+    assert set(refused) == {"translations.en.title", "overrides.email.title"}
 
 
 def test_letters_of_other_languages_are_taken() -> None:
@@ -119,16 +119,16 @@ READERS: dict[str, tuple[Callable[[str], object], type[Exception]]] = {
 @pytest.mark.parametrize("text", [PILED, "\u0301", "\u2800", "—"], ids=ascii)
 @pytest.mark.parametrize("name", READERS)
 def test_reasons_and_names_need_letters_that_can_be_read(name: str, text: str) -> None:
-    read, refusal = READERS[name]
+    reader, refusal = READERS[name]
     with pytest.raises(refusal):
-        read(text)
+        reader(text)
 
 
 @pytest.mark.parametrize("name", ["reason", "template", "person"])
-def test_a_name_of_fillers_is_none(name: str) -> None:
-    read, refusal = READERS[name]
+def test_a_name_of_fillers_is_refused(name: str) -> None:
+    reader, refusal = READERS[name]
     with pytest.raises(refusal):
-        read("\u3164\u200b\uffa0")
+        reader("\u3164\u200b\uffa0")
 
 
 def test_a_name_is_kept_without_what_nobody_sees() -> None:
@@ -169,7 +169,7 @@ def test_a_warning_that_began_within_a_month_is_taken() -> None:
     assert refusals(ALERT, effective=None, expires="2027-12-20 08:00") == {}
 
 
-def test_what_is_rarely_meant_is_pointed_out_of_any_other_announcement() -> None:
+def test_an_unlikely_time_of_any_other_announcement_is_only_pointed_out() -> None:
     for field, moment in (
         ("effective", "2026-05-27 08:00"),
         ("effective", "2028-11-25 08:00"),
@@ -185,7 +185,7 @@ def test_what_is_rarely_meant_is_pointed_out_of_any_other_announcement() -> None
     "moment", ["0026-11-25 08:00", "2026-13-01 08:00", "9999-12-31 23:59", "2026-11-25"]
 )
 @pytest.mark.parametrize("field", ["effective", "expires", "publish_at"])
-def test_a_time_of_no_calendar_or_century_of_ours_is_refused(field: str, moment: str) -> None:
+def test_a_time_outside_the_calendar_or_our_century_is_refused(field: str, moment: str) -> None:
     assert field in refusals(NOTICE, **{field: moment})
 
 
@@ -197,7 +197,7 @@ def test_a_schedule_years_ahead_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "seen",
+    "seen_at",
     [
         "WhatsApp, 26 November 2026",
         "Facebook 2027-01-02",
@@ -205,19 +205,19 @@ def test_a_schedule_years_ahead_is_refused() -> None:
         "grup RW, 30 Des 2026",
     ],
 )
-def test_a_claim_was_not_seen_on_a_day_to_come(seen: str) -> None:
-    assert "belum tiba" in refusals(CLARIFICATION, seen_at=seen)["seen_at"]
+def test_a_claim_seen_on_a_future_day_is_refused(seen_at: str) -> None:
+    assert "belum tiba" in refusals(CLARIFICATION, seen_at=seen_at)["seen_at"]
 
 
 @pytest.mark.parametrize(
-    "seen",
+    "seen_at",
     ["WhatsApp, 25 November 2026", "Facebook 2026-01-02", "grup RT 03/12", "TikTok", "45/13/2027"],
 )
-def test_a_claim_that_was_seen_is_taken(seen: str) -> None:
-    assert refusals(CLARIFICATION, seen_at=seen) == {}
+def test_a_claim_that_was_seen_is_taken(seen_at: str) -> None:
+    assert refusals(CLARIFICATION, seen_at=seen_at) == {}
 
 
-def test_a_warning_that_is_out_since_long_can_be_corrected() -> None:
+def test_a_warning_published_long_ago_can_be_corrected() -> None:
     raw = {**ALERT, "effective": "2026-05-27 08:00"}
     fields = Fields.read(raw)
     began = (NOW - timedelta(days=180)).timestamp()

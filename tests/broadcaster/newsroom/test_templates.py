@@ -1,5 +1,5 @@
-"""Templates of notices that come again, on both databases: kept, used, renamed, deleted, and each
-act in the audit.
+"""Templates of recurring notices on both databases: stored, used, renamed, deleted, and each act in
+the audit log.
 """
 
 import re
@@ -7,18 +7,16 @@ from typing import Any
 
 import pytest
 
-from broadcaster.domain.accounts import Account
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.newsroom import drafts, forms, templates
-from broadcaster.newsroom.desk import Desk
 from broadcaster.simulation.staff import TEMPLATES, add_templates
-from broadcaster.store import accounts, audit
-from broadcaster.store import templates as store
+from broadcaster.store import audit
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.database import Database
-from broadcaster.store.templates import Template
+from broadcaster.store.templates import Template, everything, find
 from support.desk import NOTICE, NOW, press
+from support.newsroom import Newsroom
 from support.staffing import person
 from support.wording import refuses, worded
 
@@ -30,55 +28,54 @@ FORM = {
 }
 
 
-class Shelf:
-    """An author and an approver at a database."""
+class TemplateNewsroom(Newsroom):
+    """A newsroom with an author and an approver."""
 
     def __init__(self, database: Database) -> None:
-        self.database = database
-        people = (person("rina", "author"), person("dewi", "approver"))
-        self.people: dict[str, Account] = {
-            one.name: database.write_now(accounts.add, one, at=NOW.timestamp()) for one in people
-        }
+        super().__init__(database, person("rina", "author"), person("dewi", "approver"))
 
     def do(self, act: Any, *args: Any, who: str = "rina", **options: Any) -> Any:
-        """Have somebody do something."""
-        desk = Desk(press=press(), account=self.people[who], now=NOW, place="127.0.0.1")
-        return self.database.write_now(act, desk, *args, **options)
+        """Perform an act as Rina or as `who`."""
+        return self.perform(act, who, *args, **options)
 
-    def kept(self, name: str = "Air PDAM mati", **changes: Any) -> Template:
-        """A template of a notice."""
+    def keep_template(self, name: str = "Air PDAM mati", **changes: Any) -> Template:
+        """Keep a template of a notice; return it."""
         row: Announcement = self.do(drafts.save, {**FORM, **changes})
-        found: Template = self.do(templates.keep, row.id, name)
-        return found
+        template: Template = self.do(templates.keep, row.id, name)
+        return template
 
     @property
     def names(self) -> list[str]:
-        """What the list shows."""
-        return [one.name for one in self.database.read_now(store.everything)]
+        """Return the names in the list."""
+        return [template.name for template in self.database.read_now(everything)]
 
 
 @pytest.fixture
-def shelf(database: Database) -> Shelf:
-    return Shelf(database)
+def newsroom(database: Database) -> TemplateNewsroom:
+    return TemplateNewsroom(database)
 
 
-def test_a_template_keeps_words_and_areas_and_leaves_the_times_open(shelf: Shelf) -> None:
-    kept = shelf.kept()
-    assert set(kept.form) == {"title", "body", "areas", "category", "summary"}
-    row = shelf.do(templates.use, kept.id)
+def test_a_template_keeps_words_and_areas_and_leaves_the_times_open(
+    newsroom: TemplateNewsroom,
+) -> None:
+    template = newsroom.keep_template()
+    assert set(template.form) == {"title", "body", "areas", "category", "summary"}
+    row = newsroom.do(templates.use, template.id)
     assert (row.state, row.title, row.created_by) == ("draft", NOTICE["title"], "staff:rina")
-    assert forms.form_of(row) == kept.form
-    again = shelf.do(templates.use, kept.id)
-    assert again.id != row.id
+    assert forms.form_of(row) == template.form
+    second = newsroom.do(templates.use, template.id)
+    assert second.id != row.id
 
 
-def test_what_comes_of_the_announcement_later_leaves_the_template_alone(shelf: Shelf) -> None:
-    row = shelf.do(drafts.save, FORM)
-    kept = shelf.do(templates.keep, row.id, "Air")
-    shelf.do(drafts.save, {**FORM, "title": "Lain"}, announcement_id=row.id)
-    found = shelf.database.read_now(store.find, kept.id)
-    assert found is not None
-    assert found.form["title"] == NOTICE["title"]
+def test_what_comes_of_the_announcement_later_leaves_the_template_alone(
+    newsroom: TemplateNewsroom,
+) -> None:
+    row = newsroom.do(drafts.save, FORM)
+    template = newsroom.do(templates.keep, row.id, "Air")
+    newsroom.do(drafts.save, {**FORM, "title": "Lain"}, announcement_id=row.id)
+    current = newsroom.database.read_now(find, template.id)
+    assert current is not None
+    assert current.form["title"] == NOTICE["title"]
 
 
 @pytest.mark.parametrize(
@@ -90,29 +87,29 @@ def test_what_comes_of_the_announcement_later_leaves_the_template_alone(shelf: S
         ("AIR pdam  MATI", "sudah dipakai"),
     ],
 )
-def test_a_name_is_short_and_nobody_elses(shelf: Shelf, name: str, why: str) -> None:
-    kept = shelf.kept()
-    other = shelf.kept("Posyandu")
-    row = shelf.do(drafts.save, FORM)
+def test_a_name_is_short_and_nobody_elses(newsroom: TemplateNewsroom, name: str, why: str) -> None:
+    template = newsroom.keep_template()
+    other = newsroom.keep_template("Posyandu")
+    row = newsroom.do(drafts.save, FORM)
     for act, args in ((templates.keep, (row.id, name)), (templates.rename, (other.id, name))):
         with refuses(InvalidAnnouncement, match=why):
-            shelf.do(act, *args)
-    assert shelf.names == [kept.name, "Posyandu"]
+            newsroom.do(act, *args)
+    assert newsroom.names == [template.name, "Posyandu"]
 
 
-def test_a_template_can_change_the_capitals_of_its_own_name(shelf: Shelf) -> None:
-    kept = shelf.kept("air pdam")
-    assert shelf.do(templates.rename, kept.id, "  Air\nPDAM ").name == "Air PDAM"
-    assert shelf.names == ["Air PDAM"]
+def test_a_template_can_change_the_capitals_of_its_own_name(newsroom: TemplateNewsroom) -> None:
+    template = newsroom.keep_template("air pdam")
+    assert newsroom.do(templates.rename, template.id, "  Air\nPDAM ").name == "Air PDAM"
+    assert newsroom.names == ["Air PDAM"]
 
 
-def test_each_act_is_in_the_audit(shelf: Shelf) -> None:
-    kept = shelf.kept()
-    shelf.do(templates.rename, kept.id, "Air mati")
-    shelf.do(templates.rename, kept.id, "Air mati")
-    shelf.do(templates.use, kept.id)
-    shelf.do(templates.delete, kept.id)
-    acts = shelf.database.read_now(audit.about, f"template:{kept.id}")
+def test_each_act_is_in_the_audit_log(newsroom: TemplateNewsroom) -> None:
+    template = newsroom.keep_template()
+    newsroom.do(templates.rename, template.id, "Air mati")
+    newsroom.do(templates.rename, template.id, "Air mati")
+    newsroom.do(templates.use, template.id)
+    newsroom.do(templates.delete, template.id)
+    acts = newsroom.database.read_now(audit.about, f"template:{template.id}")
     assert [entry.act for entry in acts] == [
         "keep_template",
         "rename_template",
@@ -120,37 +117,39 @@ def test_each_act_is_in_the_audit(shelf: Shelf) -> None:
         "delete_template",
     ]
     assert acts[1].detail == {"name": "Air mati", "was": "Air PDAM mati", "from": "127.0.0.1"}
-    assert shelf.names == []
-    shelf.database.read_now(audit.verify)
+    assert newsroom.names == []
+    newsroom.database.read_now(audit.verify)
 
 
-def test_what_is_gone_is_gone(shelf: Shelf) -> None:
-    kept = shelf.kept()
-    shelf.do(templates.delete, kept.id)
+def test_a_deleted_template_cannot_be_used_renamed_or_deleted(newsroom: TemplateNewsroom) -> None:
+    template = newsroom.keep_template()
+    newsroom.do(templates.delete, template.id)
     for act, args in ((templates.use, ()), (templates.rename, ("Lain",)), (templates.delete, ())):
         with pytest.raises(NotAllowed, match="no_template"):
-            shelf.do(act, kept.id, *args)
+            newsroom.do(act, template.id, *args)
 
 
-def test_only_who_may_write_has_to_do_with_templates(shelf: Shelf) -> None:
-    kept, row = shelf.kept(), shelf.do(drafts.save, FORM)
+def test_only_authors_keep_use_rename_and_delete_templates(newsroom: TemplateNewsroom) -> None:
+    template, row = newsroom.keep_template(), newsroom.do(drafts.save, FORM)
     acts = (
         (templates.keep, (row.id, "Lain")),
-        (templates.use, (kept.id,)),
-        (templates.rename, (kept.id, "Lain")),
-        (templates.delete, (kept.id,)),
+        (templates.use, (template.id,)),
+        (templates.rename, (template.id, "Lain")),
+        (templates.delete, (template.id,)),
     )
     for act, args in acts:
         with pytest.raises(NotAllowed):
-            shelf.do(act, *args, who="dewi")
+            newsroom.do(act, *args, who="dewi")
 
 
-def test_the_demos_templates_lack_nothing_but_their_times_and_blanks(shelf: Shelf) -> None:
+def test_the_demos_templates_lack_nothing_but_their_times_and_blanks(
+    newsroom: TemplateNewsroom,
+) -> None:
     for _start in range(2):
-        shelf.database.write_now(add_templates, NOW.timestamp())
-    assert shelf.names == sorted(TEMPLATES)
-    for template in shelf.database.read_now(store.everything):
-        row = shelf.do(templates.use, template.id)
+        newsroom.database.write_now(add_templates, NOW.timestamp())
+    assert newsroom.names == sorted(TEMPLATES)
+    for template in newsroom.database.read_now(everything):
+        row = newsroom.do(templates.use, template.id)
         with pytest.raises(InvalidAnnouncement) as refused:
             press().examine(forms.form_of(row), NOW)
         assert all("Masih ada isian kosong" in problem.reason for problem in worded(refused.value))

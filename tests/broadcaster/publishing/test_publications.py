@@ -1,6 +1,4 @@
-"""Publishing as one transaction, by schedule, corrected and taken back: on SQLite and on
-PostgreSQL.
-"""
+"""Publishing as one transaction, scheduled, corrected and withdrawn, on SQLite and on PostgreSQL."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -24,9 +22,8 @@ from broadcaster.domain.signatures import Signer
 from broadcaster.publishing import corrections, publications, schedule
 from broadcaster.publishing.lateness import STALE
 from broadcaster.publishing.press import StoredAnnouncement
-from broadcaster.store import announcements, archive, audit, metrics
+from broadcaster.store import announcements, archive, audit, audit_tables, metrics
 from broadcaster.store.announcements import Announcement, EditionRow
-from broadcaster.store.audit_tables import audit as audit_table
 from broadcaster.store.database import Database
 from broadcaster.store.tables import announcement, edition, edition_area, run
 from subscribers.areas import AreaTree
@@ -38,7 +35,7 @@ PRESS = press()
 
 
 class BrokenSigner(Signer):
-    """A key that cannot be used."""
+    """A signer whose key cannot be used."""
 
     def sign(self, document: bytes) -> str:
         """Fail, as a hardware key would."""
@@ -55,7 +52,7 @@ def publish(
 
 
 def runs_of(database: Database, edition_id: int | None) -> dict[str, Row[Any]]:
-    """The runs of an edition by channel."""
+    """Return the runs of an edition by channel."""
     statement = select(run).where(run.c.edition == edition_id)
     return {
         row.channel: row
@@ -63,33 +60,35 @@ def runs_of(database: Database, edition_id: int | None) -> dict[str, Row[Any]]:
     }
 
 
-def found(database: Database, stored: StoredAnnouncement) -> Announcement:
-    """The announcement as it is stored now."""
+def announcement_of(database: Database, stored: StoredAnnouncement) -> Announcement:
+    """Return the announcement as it is stored now."""
     row = database.read_now(announcements.find, stored.id)
     assert row is not None
     return row
 
 
 def newest(database: Database, stored: StoredAnnouncement) -> EditionRow:
-    """The newest edition of an announcement."""
+    """Return the newest edition of an announcement."""
     row = database.read_now(announcements.newest_edition, stored.id)
     assert row is not None
     return row
 
 
 def acts(database: Database) -> list[tuple[str, str]]:
-    """Who did what, in order; the chain holds."""
+    """Return (actor, act) pairs of the audit log in order, after checking its chain."""
     database.read_now(audit.verify)
-    statement = select(audit_table.c.actor, audit_table.c.act).order_by(audit_table.c.id)
+    statement = select(audit_tables.audit.c.actor, audit_tables.audit.c.act).order_by(
+        audit_tables.audit.c.id
+    )
     return [
         (row.actor, row.act)
         for row in database.read_now(lambda connection: connection.execute(statement).all())
     ]
 
 
-def at_once(database_url: str, act: Callable[[Database], Any], times: int = 2) -> list[Any]:
-    """Run `act` in threads that begin together, each with its own database; results, or exceptions
-    that came instead.
+def run_together(database_url: str, act: Callable[[Database], Any], times: int = 2) -> list[Any]:
+    """Run `act` in threads that begin together, each with its own database; return the results, or
+    the refusals raised instead.
     """
     barrier = Barrier(times)
 
@@ -122,13 +121,13 @@ def test_publishing_stores_edition_signature_areas_and_outbox(database: Database
     assert row.key_id == PRESS.signer.key_id
     assert set(runs_of(database, stored.edition)) == {"whatsapp", "telegram", "email"}
     assert acts(database) == [("rina", "publish")]
-    kept = found(database, stored)
-    assert (kept.state, kept.created_by, kept.published_at) == (
+    current = announcement_of(database, stored)
+    assert (current.state, current.created_by, current.published_at) == (
         "published",
         "rina",
         NOW.timestamp(),
     )
-    assert kept.fields == checked().fields
+    assert current.fields == checked().fields
 
 
 def test_an_edition_concerns_its_areas_what_contains_them_and_what_lies_within(
@@ -180,13 +179,14 @@ def test_a_failure_in_the_middle_leaves_nothing(database: Database) -> None:
             publications.publish, broken, checked(), actor=NamedActor(name="rina", now=NOW)
         )
     assert [
-        count(database, table) for table in (announcement, edition, edition_area, run, audit_table)
+        count(database, table)
+        for table in (announcement, edition, edition_area, run, audit_tables.audit)
     ] == [0] * 5
 
 
 def test_a_taken_code_is_drawn_again(database: Database) -> None:
-    taken = publish(database).code
-    draws = iter([taken, taken, "CMH-2222-22"])
+    used = publish(database).code
+    draws = iter([used, used, "CMH-2222-22"])
     row = Announcement(
         id="b" * 32,
         code="",
@@ -204,7 +204,7 @@ def test_a_taken_code_is_drawn_again(database: Database) -> None:
         == "CMH-2222-22"
     )
     with pytest.raises(RuntimeError, match="no free code"):
-        database.write_now(announcements.insert_announcement, row, lambda: taken)
+        database.write_now(announcements.insert_announcement, row, lambda: used)
 
 
 def test_codes_and_ids_are_all_different_and_ids_sort_by_time(database: Database) -> None:
@@ -274,7 +274,7 @@ def test_a_draft_can_be_changed_until_it_is_published(database: Database) -> Non
         actor=NamedActor(name="rina", now=NOW),
         announcement_id=draft.id,
     )
-    assert found(database, draft).fields.title.endswith("Pasirkaliki")
+    assert announcement_of(database, draft).fields.title.endswith("Pasirkaliki")
     database.write_now(
         publications.publish,
         PRESS,
@@ -308,7 +308,7 @@ def test_an_author_publishes_nothing_alone(database: Database) -> None:
     assert count(database, edition) == 0
 
 
-def test_a_stored_draft_is_held_against_the_rules_of_the_day(database: Database) -> None:
+def test_a_stored_draft_is_checked_by_the_rules_of_the_day(database: Database) -> None:
     draft = database.write_now(
         publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
     )
@@ -319,11 +319,11 @@ def test_a_stored_draft_is_held_against_the_rules_of_the_day(database: Database)
             draft.id,
             actor=NamedActor(name="dewi", now=later(days=1)),
         )
-    assert found(database, draft).state == "draft"
+    assert announcement_of(database, draft).state == "draft"
     assert count(database, edition) == 0
 
 
-def test_an_unknown_announcement_is_told_so(database: Database) -> None:
+def test_an_unknown_announcement_is_refused(database: Database) -> None:
     with refuses(NotAllowed, match="tidak ada"):
         database.write_now(
             publications.publish_stored, PRESS, "f" * 32, actor=NamedActor(name="dewi", now=NOW)
@@ -335,7 +335,7 @@ def test_a_double_click_publishes_once(database_url: str) -> None:
     draft = database.write_now(
         publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
     )
-    results = at_once(
+    results = run_together(
         database_url,
         lambda own: own.write_now(
             publications.publish_stored, PRESS, draft.id, actor=NamedActor(name="dewi", now=NOW)
@@ -364,7 +364,7 @@ def test_a_schedule_stores_no_edition_until_its_time(database: Database) -> None
         PRESS.push_channels,
     )
     assert newest(database, planned).edition.effective == due
-    assert found(database, planned).fields.publish_at is None
+    assert announcement_of(database, planned).fields.publish_at is None
     assert database.write_now(schedule.publish_due, PRESS, now=due) == []
     assert acts(database) == [("rina", "schedule"), ("clock", "publish")]
 
@@ -380,7 +380,7 @@ def test_racing_workers_publish_a_schedule_once(database_url: str) -> None:
     database = Database(database_url)
     planned = [publish(database, publish_at="2026-11-25 09:00") for _ in range(5)]
     due = datetime.fromisoformat("2026-11-25T09:00:00+07:00")
-    results: Sequence[list[StoredAnnouncement]] = at_once(
+    results: Sequence[list[StoredAnnouncement]] = run_together(
         database_url, lambda own: own.write_now(schedule.publish_due, PRESS, now=due), times=4
     )
     assert sorted(stored.id for stored in itertools.chain(*results)) == sorted(
@@ -397,7 +397,7 @@ def test_a_schedule_missed_by_more_than_thirty_minutes_asks_a_person(database: D
         database.write_now(schedule.publish_due, PRESS, now=due + STALE + (later(seconds=1) - NOW))
         == []
     )
-    row = found(database, planned)
+    row = announcement_of(database, planned)
     assert (row.state, row.note) == (
         "approved",
         "Jadwal 25 Nov 2026 09.00 WIB terlewat lebih dari 30 menit. Periksa, lalu terbitkan atau jadwalkan lagi.",
@@ -410,7 +410,7 @@ def test_a_schedule_missed_by_more_than_thirty_minutes_asks_a_person(database: D
         actor=NamedActor(name="dewi", now=later(hours=5)),
     )
     assert published.status == "published"
-    assert found(database, planned).note == ""
+    assert announcement_of(database, planned).note == ""
 
 
 def test_a_schedule_missed_by_thirty_minutes_is_still_kept(database: Database) -> None:
@@ -426,8 +426,8 @@ def test_a_schedule_past_its_expiry_asks_a_person_and_holds_nobody_up(database: 
     now = datetime.fromisoformat("2026-11-25T09:25:00+07:00")
     published = database.write_now(schedule.publish_due, press(push_channels=("email",)), now=now)
     assert [stored.id for stored in published] == [good.id]
-    assert "sudah lewat" in found(database, over).note
-    assert "telegram" in found(database, closed).note
+    assert "sudah lewat" in announcement_of(database, over).note
+    assert "telegram" in announcement_of(database, closed).note
 
 
 def test_an_unscheduled_announcement_stays_approved_and_is_not_published(
@@ -443,7 +443,7 @@ def test_an_unscheduled_announcement_stays_approved_and_is_not_published(
     )
     assert stored.status == "approved"
     assert database.write_now(schedule.publish_due, PRESS, now=later(hours=2)) == []
-    again = database.write_now(
+    rescheduled = database.write_now(
         publications.schedule,
         PRESS,
         checked(publish_at="2026-11-25 11:00"),
@@ -451,7 +451,7 @@ def test_an_unscheduled_announcement_stays_approved_and_is_not_published(
         announcement_id=planned.id,
         role="approver",
     )
-    assert again.status == "scheduled"
+    assert rescheduled.status == "scheduled"
 
 
 def test_expired_announcements_end_and_others_stay(database: Database) -> None:
@@ -459,7 +459,10 @@ def test_expired_announcements_end_and_others_stay(database: Database) -> None:
     assert database.write_now(schedule.end_expired, later(hours=1)) == []
     assert database.write_now(schedule.end_expired, later(hours=7)) == [over.id]
     assert database.write_now(schedule.end_expired, later(hours=8)) == []
-    assert (found(database, over).state, found(database, without_end).state) == (
+    assert (
+        announcement_of(database, over).state,
+        announcement_of(database, without_end).state,
+    ) == (
         "ended",
         "published",
     )
@@ -504,7 +507,9 @@ def test_a_correction_is_the_next_edition_under_the_same_code(database: Database
     )
     assert second.edition.published_at > first.edition.published_at
     assert signatures.verify(PRESS.signer.public_pem, second.document.encode(), second.signature)
-    assert found(database, original).fields.title == "Air PDAM mati di Cibabat sampai sore"
+    assert (
+        announcement_of(database, original).fields.title == "Air PDAM mati di Cibabat sampai sore"
+    )
     assert acts(database)[-1] == ("dewi", "correct")
 
 
@@ -548,8 +553,8 @@ def test_a_correction_reaches_every_channel_of_the_original(database: Database) 
         name: database.read_now(archive.concerning, area, since=0, channel=name)
         for name in ("feed", "email", "display")
     }
-    listed = {name: len(page.editions) for name, page in pages.items()}
-    assert listed == {"feed": 1, "email": 1, "display": 0}
+    counts = {name: len(page.editions) for name, page in pages.items()}
+    assert counts == {"feed": 1, "email": 1, "display": 0}
 
 
 def test_a_correction_may_widen_the_areas(database: Database) -> None:
@@ -557,16 +562,16 @@ def test_a_correction_may_widen_the_areas(database: Database) -> None:
     correct(database, original, later(hours=1), areas=["cibabat", "melong"])
     melong = AreaTree.built_in()["melong"].code
     assert [
-        found.number for found in database.read_now(archive.concerning, melong, since=0).editions
+        item.number for item in database.read_now(archive.concerning, melong, since=0).editions
     ] == [2]
 
 
-def shown_in(database: Database, slug: str, channel: str = "feed") -> list[tuple[int, str]]:
-    """Number and change of the editions that feeds or screens of an area are made of."""
+def editions_shown(database: Database, slug: str, channel: str = "feed") -> list[tuple[int, str]]:
+    """Return number and change of the editions that feeds or screens show for an area."""
     page = database.read_now(
         archive.concerning, AreaTree.built_in()[slug].code, since=0, channel=channel
     )
-    return [(found.number, found.change) for found in page.editions]
+    return [(item.number, item.change) for item in page.editions]
 
 
 @pytest.mark.parametrize("channel", ["feed", "display"])
@@ -576,17 +581,17 @@ def test_a_correction_to_other_areas_stands_wherever_an_earlier_edition_stood(
     original = publish(database, areas=["cibabat"])
     correct(database, original, later(hours=1), areas=["melong"])
     assert (
-        shown_in(database, "cibabat", channel)
-        == shown_in(database, "melong", channel)
+        editions_shown(database, "cibabat", channel)
+        == editions_shown(database, "melong", channel)
         == [(2, "correction")]
     )
     correct(database, original, later(hours=2), areas=["leuwigajah"])
     for slug in ("cibabat", "cimahi-utara", "melong", "leuwigajah", "cimahi"):
-        assert shown_in(database, slug, channel) == [(3, "correction")]
+        assert editions_shown(database, slug, channel) == [(3, "correction")]
     withdraw(database, original, later(hours=3))
     for slug in ("cibabat", "cimahi-utara", "melong", "leuwigajah", "cimahi"):
-        assert shown_in(database, slug, channel) == [(4, "withdrawal")]
-    assert shown_in(database, "pasirkaliki", channel) == []
+        assert editions_shown(database, slug, channel) == [(4, "withdrawal")]
+    assert editions_shown(database, "pasirkaliki", channel) == []
 
 
 def test_areas_that_a_correction_left_count_no_announcement_in_force(database: Database) -> None:
@@ -601,10 +606,10 @@ def test_a_channel_taken_off_keeps_showing_what_became_of_it(database: Database)
     original = publish(database, channels=["email", "feed"])
     for hours, act in ((1, {"title": "Air mati dua"}), (2, {"title": "Air mati tiga"})):
         correct(database, original, later(hours=hours), channels=["email"], **act)
-        assert shown_in(database, "cibabat") == [(hours + 1, "correction")]
+        assert editions_shown(database, "cibabat") == [(hours + 1, "correction")]
     withdraw(database, original, later(hours=3))
-    assert shown_in(database, "cibabat") == [(4, "withdrawal")]
-    assert shown_in(database, "cibabat", "display") == []
+    assert editions_shown(database, "cibabat") == [(4, "withdrawal")]
+    assert editions_shown(database, "cibabat", "display") == []
 
 
 def test_what_corrects_an_emergency_is_as_urgent_as_it_was(database: Database) -> None:
@@ -654,12 +659,12 @@ def test_a_correction_without_a_change_or_a_reason_is_refused(database: Database
             actor=NamedActor(name="dewi", now=NOW),
         )
     other = checked(title="Lain")
-    for reason, said in (
+    for reason, message in (
         ("  ", "Belum diisi"),
         ("...", "Belum diisi"),
         ("x" * 301, "Kelebihan 1 karakter"),
     ):
-        with refuses(InvalidAnnouncement, match=said):
+        with refuses(InvalidAnnouncement, match=message):
             database.write_now(
                 corrections.correct,
                 PRESS,
@@ -692,7 +697,9 @@ def test_a_draft_can_be_neither_corrected_nor_withdrawn(database: Database) -> N
 def test_the_same_correction_twice_at_once_is_one_edition(database_url: str) -> None:
     database = Database(database_url)
     original = publish(database)
-    results = at_once(database_url, lambda own: correct(own, original, later(hours=1)), times=3)
+    results = run_together(
+        database_url, lambda own: correct(own, original, later(hours=1)), times=3
+    )
     assert sum(isinstance(result, StoredAnnouncement) for result in results) == 1
     assert [row.number for row in database.read_now(announcements.versions, original.id)] == [1, 2]
     database.close()
@@ -702,7 +709,7 @@ def test_the_same_correction_twice_at_once_is_one_edition(database_url: str) -> 
 
 
 def withdraw(database: Database, stored: StoredAnnouncement, now: datetime) -> StoredAnnouncement:
-    """Take an announcement back."""
+    """Withdraw an announcement."""
     return database.write_now(
         corrections.withdraw,
         PRESS,
@@ -751,7 +758,9 @@ def test_an_ended_announcement_can_still_be_withdrawn(database: Database) -> Non
 def test_two_withdrawals_at_once_are_one(database_url: str) -> None:
     database = Database(database_url)
     original = publish(database)
-    results = at_once(database_url, lambda own: withdraw(own, original, later(hours=1)), times=3)
+    results = run_together(
+        database_url, lambda own: withdraw(own, original, later(hours=1)), times=3
+    )
     assert sum(isinstance(result, StoredAnnouncement) for result in results) == 1
     assert count(database, edition) == 2
     database.close()
@@ -768,40 +777,44 @@ def test_every_writer_leaves_a_whole_chain_of_acts(database_url: str) -> None:
 
     def work(own: Database) -> None:
         for draft in drafts:
-            own.write_now(_ignore, publications.publish_stored, draft.id)
+            own.write_now(_publish_if_allowed, publications.publish_stored, draft.id)
             own.write_now(
                 publications.publish, PRESS, checked(), actor=NamedActor(name="cli", now=NOW)
             )
 
-    at_once(database_url, work, times=3)
+    run_together(database_url, work, times=3)
     assert sorted(acts(database)) == sorted(
         [("rina", "edit")] * 3 + [("dewi", "publish")] * 3 + [("cli", "publish")] * 9
     )
     database.close()
 
 
-def _ignore(
+def _publish_if_allowed(
     connection: Connection, act: Callable[..., StoredAnnouncement], announcement_id: str
 ) -> None:
     with suppress(NotAllowed):
         act(connection, PRESS, announcement_id, actor=NamedActor(name="dewi", now=NOW))
 
 
-def test_stored_fields_are_what_was_given(database: Database) -> None:
-    given = checked(desk.CLARIFICATION)
+def test_stored_fields_equal_the_published_ones(database: Database) -> None:
+    original = checked(desk.CLARIFICATION)
     stored = database.write_now(
-        publications.publish, PRESS, given, actor=NamedActor(name="cli", now=NOW)
+        publications.publish, PRESS, original, actor=NamedActor(name="cli", now=NOW)
     )
     raw = database.read_now(
         lambda connection: connection.execute(select(announcement.c.fields)).scalar_one()
     )
-    assert Fields.model_validate_json(raw) == given.fields == found(database, stored).fields
+    assert (
+        Fields.model_validate_json(raw)
+        == original.fields
+        == announcement_of(database, stored).fields
+    )
 
 
-# --- the doorbell -----------------------------------------------------------------------------------
+# --- waking the workers -----------------------------------------------------------------------------------
 
 
-async def test_publishing_rings_once_for_each_channel_after_the_commit(
+async def test_publishing_wakes_workers_once_for_each_channel_after_the_commit(
     sqlite_url: str, tmp_path: Path, valkey_url: str
 ) -> None:
     environ = world.variables(
@@ -826,6 +839,6 @@ async def test_with_redis_away_the_announcement_is_stored_all_the_same(
     )
     async with world.program(environ, redis_url=f"unix://{tmp_path}/nobody.sock") as app:
         stored = await world.publish(app, world.notice())
-        found = await app.database.read(announcements.find, stored.code)
-        assert found is not None
-        assert found.state == "published"
+        current = await app.database.read(announcements.find, stored.code)
+        assert current is not None
+        assert current.state == "published"

@@ -1,4 +1,4 @@
-"""Reasons that residents read: no link to a host that nobody named."""
+"""Reasons that residents read: no link to a host that was not allowed."""
 
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.rules import InvalidAnnouncement

@@ -1,5 +1,5 @@
-"""WebSub hubs: told of every changed feed after the commit, until they take it; over real HTTP, on
-both databases.
+"""WebSub hubs over real HTTP, on both databases: notified of every changed feed after the commit,
+until they accept.
 """
 
 import asyncio
@@ -29,19 +29,19 @@ SITE = "https://info.cimahi.example"
 
 @dataclass
 class Hub:
-    """A hub that notes what it is told, and answers as the test says."""
+    """A hub that records its notifications and answers as the test says."""
 
     status: int = 204
     forms: list[list[tuple[str, str]]] = field(default_factory=list)
 
     @property
     def app(self) -> web.Application:
-        """Its application."""
+        """Return its application."""
         app = web.Application()
-        app.router.add_post("/", self._told)
+        app.router.add_post("/", self._receive)
         return app
 
-    async def _told(self, request: web.Request) -> web.Response:
+    async def _receive(self, request: web.Request) -> web.Response:
         form = await request.post()
         self.forms.append([(name, str(value)) for name, value in form.items()])
         return web.Response(
@@ -50,23 +50,23 @@ class Hub:
 
     @property
     def urls(self) -> list[str]:
-        """Every address that it was told of."""
+        """Return every feed address that it was notified of."""
         return [value for form in self.forms for name, value in form if name == "hub.url"]
 
 
 @asynccontextmanager
-async def city(
+async def program_with_hub(
     database_url: str, folder: Path, hub: Hub, *, named: bool = True
 ) -> AsyncIterator[App]:
-    """A program whose feeds name the hub, some seconds from now."""
+    """Open a program whose feeds name the hub (`named`), or none."""
     async with running(hub.app) as url:
         settings = {"FEED_HUB": f"{url}/" if named else "", "BROADCASTER_BASE_URL": SITE}
         async with program(variables(database_url, folder, **settings)) as app:
             yield app
 
 
-def later(app: App, seconds: float) -> HubNotifier:
-    """What a process tells hubs that begins so much later."""
+def notifier_later(app: App, seconds: float) -> HubNotifier:
+    """Return the notifier of a process whose clock is so many seconds ahead."""
     return HubNotifier(replace(app, clock=lambda: datetime.now(UTC) + timedelta(seconds=seconds)))
 
 
@@ -74,12 +74,12 @@ async def test_a_hub_is_told_once_of_every_feed_that_a_publication_changed(
     database_url: str, tmp_path: Path
 ) -> None:
     hub = Hub()
-    async with city(database_url, tmp_path, hub) as app:
+    async with program_with_hub(database_url, tmp_path, hub) as app:
         await publish(app, notice(areas=["cibabat"]))
-        hubs = later(app, 5)
+        hubs = notifier_later(app, 5)
         assert await hubs.tell_due()
         assert not await hubs.tell_due()
-        assert not await later(app, 60).tell_due()
+        assert not await notifier_later(app, 60).tell_due()
     assert {form[0] for form in hub.forms} == {("hub.mode", "publish")}
     assert all(len(form) <= AT_ONCE + 1 for form in hub.forms)
     for area in ("cibabat", "cimahi-utara", "cimahi"):
@@ -100,57 +100,57 @@ async def test_every_address_told_is_what_the_feed_calls_itself(
     database_url: str, tmp_path: Path
 ) -> None:
     hub = Hub()
-    async with city(database_url, tmp_path, hub) as app:
+    async with program_with_hub(database_url, tmp_path, hub) as app:
         await publish(app, notice(areas=["cimahi"]))
-        await later(app, 5).tell_due()
+        await notifier_later(app, 5).tell_due()
         for url in hub.urls:
             path, _, query = url.removeprefix(SITE).partition("?")
-            known = app.tree[path.split("/")[2].partition(".")[0]]
-            area = Area(code=known.code, name=known.name, slug=known.slug)
-            asked = PageRequest(
+            node = app.tree[path.split("/")[2].partition(".")[0]]
+            feed_area = Area(code=node.code, name=node.name, slug=node.slug)
+            request = PageRequest(
                 path=path,
-                area=area,
+                area=feed_area,
                 query=dict(parse_qsl(query)),
                 editions=[],
                 now=datetime.now(UTC),
             )
-            assert f'<{url}>; rel="self"' in app.pull["feed"].render_page(asked).headers["Link"]
+            assert f'<{url}>; rel="self"' in app.pull["feed"].render_page(request).headers["Link"]
     assert len(hub.urls) == len(set(hub.urls)) == 7 * len(app.tree.all())
 
 
 @pytest.mark.parametrize("status", [500, 429, 404, 302])
-async def test_a_hub_that_did_not_take_it_is_told_again_also_by_another_process(
+async def test_a_hub_that_did_not_accept_is_told_again_also_by_another_process(
     sqlite_url: str, tmp_path: Path, status: int
 ) -> None:
     hub = Hub(status=status)
-    async with city(sqlite_url, tmp_path, hub) as app:
+    async with program_with_hub(sqlite_url, tmp_path, hub) as app:
         await publish(app, notice())
-        hubs = later(app, 5)
+        hubs = notifier_later(app, 5)
         assert await hubs.tell_due()
-        assert not await hubs.tell_due()  # not at once
+        assert not await hubs.tell_due(), "not again at once"
         tries = len(hub.forms)
         hub.status = 202
-        assert await later(app, 11).tell_due()
+        assert await notifier_later(app, 11).tell_due()
         assert len(hub.forms) > tries
-        assert not await later(app, 600).tell_due()
+        assert not await notifier_later(app, 600).tell_due()
 
 
 async def test_a_correction_that_changes_areas_is_told_for_both(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     hub = Hub()
-    async with city(sqlite_url, tmp_path, hub) as app:
+    async with program_with_hub(sqlite_url, tmp_path, hub) as app:
         await publish(app, notice(areas=["cibabat"]))
-        await later(app, 5).tell_due()
+        await notifier_later(app, 5).tell_due()
         hub.forms.clear()
         app.database.write_now(_second_edition)
-        await later(app, 10).tell_due()
+        await notifier_later(app, 10).tell_due()
     assert f"{SITE}/feed/cibabat.rss" in hub.urls
     assert f"{SITE}/feed/melong.rss" in hub.urls
 
 
 def _second_edition(connection: Connection) -> None:
-    """Another edition of the announcement, for another area."""
+    """Insert another edition of the announcement, for another area."""
     connection.exec_driver_sql(
         "INSERT INTO edition (announcement, number, document, signature, key_id, level, topic, channels, published_at,"
         " first_published_at, newest, withdrawn) SELECT announcement, 2, document, signature, key_id, level, topic, channels,"
@@ -165,15 +165,15 @@ async def test_without_a_hub_nothing_is_declared_and_nobody_told(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     hub = Hub()
-    async with city(sqlite_url, tmp_path, hub, named=False) as app:
+    async with program_with_hub(sqlite_url, tmp_path, hub, named=False) as app:
         await publish(app, notice())
-        assert not await later(app, 5).tell_due()
+        assert not await notifier_later(app, 5).tell_due()
     assert hub.forms == []
 
 
 async def test_the_worker_tells_the_hub(sqlite_url: str, tmp_path: Path) -> None:
     hub = Hub()
-    async with city(sqlite_url, tmp_path, hub) as app:
+    async with program_with_hub(sqlite_url, tmp_path, hub) as app:
         worker = LaneWorker(app, "routine")
         working = asyncio.create_task(worker.run())
         await publish(app, notice())
@@ -192,23 +192,23 @@ async def test_the_worker_tells_the_hub(sqlite_url: str, tmp_path: Path) -> None
         "https://",
     ],
 )
-def test_a_hub_that_cannot_be_told_is_an_error_at_the_start(hub: str) -> None:
+def test_an_invalid_hub_address_is_an_error_at_the_start(hub: str) -> None:
     with pytest.raises(config.BadSettings) as wrong:
         config.read({"FEED_HUB": hub})
     assert "FEED_HUB: harus satu alamat https, misalnya https://hub.contoh.id/." in str(wrong.value)
 
 
-async def test_a_database_that_is_not_at_home_tells_no_hub_until_it_is(
+async def test_a_moved_database_tells_no_hub_until_it_is_settled(
     database_url: str, tmp_path: Path
 ) -> None:
     hub = Hub()
-    async with city(database_url, tmp_path, hub) as app:
+    async with program_with_hub(database_url, tmp_path, hub) as app:
         await publish(app, notice())
-        known = app.database.read_now(custody.read)
-        assert known is not None
+        record = app.database.read_now(custody.read)
+        assert record is not None
         app.database.write_now(custody.hold, "moved", 1.0)
-        assert not await later(app, 5).tell_due()
+        assert not await notifier_later(app, 5).tell_due()
         assert hub.forms == []
-        app.database.write_now(custody.settle, known.home, known.mark)
-        assert await later(app, 6).tell_due()
+        app.database.write_now(custody.settle, record.home, record.mark)
+        assert await notifier_later(app, 6).tell_due()
     assert hub.forms

@@ -1,6 +1,4 @@
-"""Rows of announcements and editions as web, feeds and delivery read them: on SQLite and on
-PostgreSQL.
-"""
+"""Announcement and edition rows as web, feeds and delivery read them, on SQLite and on PostgreSQL."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -30,7 +28,7 @@ DAY = timedelta(days=1)
 def publish(
     database: Database, now: datetime = NOW, raw: dict[str, Any] = desk.NOTICE, **changes: Any
 ) -> StoredAnnouncement:
-    """Publish an announcement at `now`, without an end unless one is given."""
+    """Publish an announcement at `now`; it has no end unless `changes` give one."""
     changes = {"expires": None, **changes}
     return database.write_now(
         publications.publish,
@@ -43,21 +41,21 @@ def publish(
 def concerning(
     database: Database, slug: str, since: datetime = NOW - 30 * DAY, **options: Any
 ) -> ArchivePage:
-    """One page of the editions that concern an area."""
+    """Return one page of the editions that concern an area."""
     return database.read_now(
         archive.concerning, TREE[slug].code, since=since.timestamp(), **options
     )
 
 
-def listed(database: Database, **wanted: Any) -> list[str]:
-    """Codes of the archive's announcements, as many as are counted."""
-    page = database.read_now(archive.list_public, ArchiveFilter(**wanted), limit=100)
-    assert len(page.editions) == database.read_now(archive.count_public, ArchiveFilter(**wanted))
+def archived_codes(database: Database, **filters: Any) -> list[str]:
+    """Return the codes of the archive's announcements; the count must agree."""
+    page = database.read_now(archive.list_public, ArchiveFilter(**filters), limit=100)
+    assert len(page.editions) == database.read_now(archive.count_public, ArchiveFilter(**filters))
     return codes(page)
 
 
 def codes(page: ArchivePage) -> list[str]:
-    """Codes in the order shown."""
+    """Return the codes in page order."""
     return [edition.code for edition in page.editions]
 
 
@@ -75,7 +73,7 @@ def test_an_announcement_is_found_by_its_id_and_by_its_code(database: Database) 
     assert (by_id.state, by_id.fields.title) == ("published", desk.NOTICE["title"])
 
 
-def test_what_is_not_there_is_none(database: Database) -> None:
+def test_an_unknown_key_finds_nothing(database: Database) -> None:
     publish(database)
     for key in ("", "CMH-2222-22", "f" * 32, "' OR 1=1 --"):
         assert database.read_now(announcements.find, key) is None
@@ -88,7 +86,7 @@ def test_a_draft_has_no_edition(database: Database) -> None:
         publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
     )
     assert database.read_now(announcements.newest_edition, draft.code) is None
-    assert listed(database) == []
+    assert archived_codes(database) == []
     assert concerning(database, "cimahi").editions == ()
 
 
@@ -219,14 +217,14 @@ def test_a_channel_sees_only_what_is_to_go_there(database: Database) -> None:
 def test_pages_show_everything_once_and_in_order(database: Database) -> None:
     stored = [publish(database, later(seconds=number // 3)) for number in range(7)]
     for limit in (1, 2, 3, 7, 50):
-        seen = list(pages(database, limit))
-        assert sorted(edition.code for edition in seen) == sorted(item.code for item in stored)
-        places = [(edition.first_published_at, edition.code) for edition in seen]
+        editions = list(pages(database, limit))
+        assert sorted(edition.code for edition in editions) == sorted(item.code for item in stored)
+        places = [(edition.first_published_at, edition.code) for edition in editions]
         assert places == sorted(places, reverse=True)
 
 
 def pages(database: Database, limit: int) -> Iterator[Edition]:
-    """Every edition that concerns Cibabat, page by page."""
+    """Yield every edition that concerns Cibabat, page by page."""
     before = ""
     while True:
         page = concerning(database, "cibabat", limit=limit, before=before)
@@ -266,20 +264,20 @@ def test_the_archive_shows_everything_ever_published_newest_first(database: Data
         actor=NamedActor(name="dewi", now=later(minutes=2)),
     )
     database.write_now(schedule.end_expired, NOW + 2 * DAY)
-    assert listed(database) == [taken_back.code, over]
+    assert archived_codes(database) == [taken_back.code, over]
 
 
 def test_the_archive_can_be_narrowed_by_area_category_and_time(database: Database) -> None:
     water = publish(database, areas=["cibabat"]).code
     health = publish(database, later(hours=1), areas=["melong"], category="kesehatan").code
-    assert listed(database, area=TREE["melong"].code) == [health]
-    assert listed(database, area=TREE["cimahi"].code) == [health, water]
-    assert listed(database, category="gangguan-layanan") == [water]
-    assert listed(database, area=TREE["melong"].code, category="gangguan-layanan") == []
+    assert archived_codes(database, area=TREE["melong"].code) == [health]
+    assert archived_codes(database, area=TREE["cimahi"].code) == [health, water]
+    assert archived_codes(database, category="gangguan-layanan") == [water]
+    assert archived_codes(database, area=TREE["melong"].code, category="gangguan-layanan") == []
     first = NOW.replace(microsecond=0).timestamp()
-    assert listed(database, since=first + 1) == [health]
-    assert listed(database, until=first + 1) == [water]
-    assert listed(database, since=first, until=first) == []
+    assert archived_codes(database, since=first + 1) == [health]
+    assert archived_codes(database, until=first + 1) == [water]
+    assert archived_codes(database, since=first, until=first) == []
 
 
 FOUND = ("pdam", "PDAM cibabat", "truk  kelurahan", "100%", "%", "é", "josé")
@@ -292,14 +290,14 @@ def test_a_search_finds_words_in_title_summary_and_body_and_nothing_else(
     code = publish(
         database, body="Tampung air. Diskon 100% untuk truk tangki di kantor kelurahan, kata José."
     ).code
-    assert {text for text in FOUND if listed(database, text=text) == [code]} == set(FOUND)
-    assert {text for text in NOT_FOUND if listed(database, text=text)} == set()
+    assert {text for text in FOUND if archived_codes(database, text=text) == [code]} == set(FOUND)
+    assert {text for text in NOT_FOUND if archived_codes(database, text=text)} == set()
 
 
 def test_a_search_finds_a_code(database: Database) -> None:
     stored = publish(database)
     publish(database)
-    assert listed(database, text=stored.code.lower()) == [stored.code]
+    assert archived_codes(database, text=stored.code.lower()) == [stored.code]
 
 
 def test_a_search_no_longer_finds_what_was_withdrawn(database: Database) -> None:
@@ -311,8 +309,8 @@ def test_a_search_no_longer_finds_what_was_withdrawn(database: Database) -> None
         reason="Salah kelurahan.",
         actor=NamedActor(name="dewi", now=later(minutes=2)),
     )
-    assert listed(database, text="tangki") == []
-    assert listed(database, text="salah kelurahan") == [stored.code]
+    assert archived_codes(database, text="tangki") == []
+    assert archived_codes(database, text="salah kelurahan") == [stored.code]
 
 
 def test_the_archive_has_pages(database: Database) -> None:
@@ -333,13 +331,13 @@ def test_a_move_happens_only_from_the_state_that_was_read(database: Database) ->
     draft = database.write_now(
         publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
     )
-    read = database.read_now(announcements.find, draft.id)
-    assert read is not None
+    before = database.read_now(announcements.find, draft.id)
+    assert before is not None
     database.write_now(
         lambda connection: connection.execute(update(announcement).values(state="review"))
     )
-    assert database.write_now(announcements.move, read, "published", 1.0) is False
-    kept = database.read_now(announcements.find, draft.id)
-    assert kept is not None
-    assert kept.state == "review"
+    assert database.write_now(announcements.move, before, "published", 1.0) is False
+    after = database.read_now(announcements.find, draft.id)
+    assert after is not None
+    assert after.state == "review"
     assert count(database, announcement) == 1

@@ -1,4 +1,4 @@
-"""The audit log: chained, append-only, one writer at a time, on both databases."""
+"""The audit log on both databases: chained, append-only, one writer at a time."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -13,20 +13,16 @@ from sqlalchemy.exc import DatabaseError
 
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.audit_acts import Act
-from broadcaster.store import audit
-from broadcaster.store import migrate as migrating
+from broadcaster.store import audit, audit_tables, migrate
 from broadcaster.store.audit import BEGINNING, BrokenChain, CutShort, Forgotten
 from broadcaster.store.audit_guard import REFUSAL
-from broadcaster.store.audit_tables import audit as table
-from broadcaster.store.audit_tables import audit_tail
 from broadcaster.store.database import Database, is_sqlite
-from broadcaster.store.migrate import migrate
 
 NOW = datetime(2026, 11, 25, 7, 43, 0, 123456, tzinfo=UTC)
 
 
 def fill(connection: Connection, count: int = 4) -> None:
-    """Some acts of Rina's."""
+    """Append some acts of Rina's."""
     for number in range(count):
         audit.append(
             connection,
@@ -39,7 +35,7 @@ def fill(connection: Connection, count: int = 4) -> None:
 
 
 def unguard(connection: Connection) -> None:
-    """Take the database's own guard away, as somebody with every right over it can."""
+    """Remove the database's own guard, as somebody with every right over it can."""
     if is_sqlite(connection):
         names = (
             connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
@@ -54,11 +50,15 @@ def unguard(connection: Connection) -> None:
 
 
 def ids(database: Database) -> list[int]:
-    """The rows' ids, first to last."""
+    """Return the row ids in order."""
     return list(
         database.read_now(
             lambda connection: (
-                connection.execute(select(table.c.id).order_by(table.c.id)).scalars().all()
+                connection.execute(
+                    select(audit_tables.audit.c.id).order_by(audit_tables.audit.c.id)
+                )
+                .scalars()
+                .all()
             )
         )
     )
@@ -77,7 +77,9 @@ def test_an_empty_log_holds(database: Database) -> None:
 def test_each_row_names_the_one_before(database: Database) -> None:
     database.write_now(fill)
     rows = database.read_now(
-        lambda connection: connection.execute(select(table).order_by(table.c.id)).all()
+        lambda connection: connection.execute(
+            select(audit_tables.audit).order_by(audit_tables.audit.c.id)
+        ).all()
     )
     assert [row.previous for row in rows] == [BEGINNING, *(row.digest for row in rows[:-1])]
     assert database.read_now(audit.head) == rows[-1].digest.hex()
@@ -101,7 +103,7 @@ def test_a_changed_row_is_found(database: Database, change: dict[str, Any]) -> N
     second = ids(database)[1]
     database.write_now(
         lambda connection: connection.execute(
-            update(table).where(table.c.id == second).values(**change)
+            update(audit_tables.audit).where(audit_tables.audit.c.id == second).values(**change)
         )
     )
     with pytest.raises(BrokenChain) as broken:
@@ -109,18 +111,20 @@ def test_a_changed_row_is_found(database: Database, change: dict[str, Any]) -> N
     assert broken.value.id == second
 
 
-def test_a_row_taken_out_is_found_at_the_next(database: Database) -> None:
+def test_a_removed_row_is_noticed_at_the_next(database: Database) -> None:
     database.write_now(fill)
     database.write_now(unguard)
     _, second, third, _ = ids(database)
     database.write_now(
-        lambda connection: connection.execute(delete(table).where(table.c.id == second))
+        lambda connection: connection.execute(
+            delete(audit_tables.audit).where(audit_tables.audit.c.id == second)
+        )
     )
     with pytest.raises(BrokenChain, match=str(third)):
         database.read_now(audit.verify)
 
 
-def test_a_row_slipped_in_is_found(database: Database) -> None:
+def test_an_inserted_row_is_noticed(database: Database) -> None:
     database.write_now(fill)
     forged = {
         "at": 1.0,
@@ -131,39 +135,41 @@ def test_a_row_slipped_in_is_found(database: Database) -> None:
         "previous": b"p" * 32,
         "digest": b"d" * 32,
     }
-    database.write_now(lambda connection: connection.execute(insert(table).values(**forged)))
+    database.write_now(
+        lambda connection: connection.execute(insert(audit_tables.audit).values(**forged))
+    )
     with pytest.raises(BrokenChain):
         database.read_now(audit.verify)
 
 
-def cut(connection: Connection) -> None:
-    """Remove the last row, guard and all."""
+def remove_last_row(connection: Connection) -> None:
+    """Remove the guard and the last row."""
     unguard(connection)
-    connection.execute(delete(table).where(table.c.subject == "a3"))
+    connection.execute(delete(audit_tables.audit).where(audit_tables.audit.c.subject == "a3"))
 
 
-def test_rows_taken_from_the_end_are_missed(database: Database) -> None:
+def test_rows_removed_from_the_end_are_noticed(database: Database) -> None:
     database.write_now(fill)
     _, _, third, fourth = ids(database)
-    database.write_now(cut)
+    database.write_now(remove_last_row)
     with pytest.raises(CutShort) as broken:
         database.read_now(audit.verify)
     assert (broken.value.id, broken.value.tail) == (third, fourth)
 
 
-def test_what_is_written_after_such_a_cut_does_not_hide_it(database: Database) -> None:
+def test_rows_written_after_a_removal_do_not_hide_it(database: Database) -> None:
     database.write_now(fill)
-    database.write_now(cut)
+    database.write_now(remove_last_row)
     database.write_now(fill, 2)
     with pytest.raises(BrokenChain) as broken:
         database.read_now(audit.verify)
     assert broken.value.id == ids(database)[3], "the first row after the gap"
 
 
-def test_a_tail_that_was_taken_away_is_missed(database: Database) -> None:
+def test_a_removed_tail_is_noticed(database: Database) -> None:
     database.write_now(fill)
     database.write_now(unguard)
-    database.write_now(lambda connection: connection.execute(delete(audit_tail)))
+    database.write_now(lambda connection: connection.execute(delete(audit_tables.audit_tail)))
     with pytest.raises(CutShort):
         database.read_now(audit.verify)
 
@@ -173,12 +179,14 @@ def test_a_log_cut_with_its_tail_is_found_by_a_head_noted_elsewhere(database: Da
     early = database.read_now(audit.head)
     database.write_now(fill)
     late = database.read_now(audit.head)
-    database.write_now(cut)
+    database.write_now(remove_last_row)
     last = ids(database)[-1]
 
     def forge(connection: Connection) -> None:
-        digest = connection.execute(select(table.c.digest).where(table.c.id == last)).scalar_one()
-        connection.execute(update(audit_tail).values(last=last, digest=digest))
+        digest = connection.execute(
+            select(audit_tables.audit.c.digest).where(audit_tables.audit.c.id == last)
+        ).scalar_one()
+        connection.execute(update(audit_tables.audit_tail).values(last=last, digest=digest))
 
     database.write_now(forge)
     assert database.read_now(audit.verify) == len(ids(database)), "by itself the forged log holds"
@@ -190,14 +198,18 @@ def test_a_log_cut_with_its_tail_is_found_by_a_head_noted_elsewhere(database: Da
 def test_rows_written_past_the_tail_are_found(database: Database) -> None:
     database.write_now(fill)
 
-    def slip(connection: Connection) -> None:
-        before = connection.execute(select(table).order_by(table.c.id.desc()).limit(1)).one()
-        kept = connection.execute(select(audit_tail)).one()
+    def append_past_the_tail(connection: Connection) -> None:
+        before = connection.execute(
+            select(audit_tables.audit).order_by(audit_tables.audit.c.id.desc()).limit(1)
+        ).one()
+        tail = connection.execute(select(audit_tables.audit_tail)).one()
         audit.append(connection, NamedActor(name="x", now=NOW), Act.EDIT, "z")
         unguard(connection)
-        connection.execute(update(audit_tail).values(last=before.id, digest=kept.digest))
+        connection.execute(
+            update(audit_tables.audit_tail).values(last=before.id, digest=tail.digest)
+        )
 
-    database.write_now(slip)
+    database.write_now(append_past_the_tail)
     with pytest.raises(CutShort):
         database.read_now(audit.verify)
 
@@ -218,7 +230,7 @@ def test_the_database_refuses_to_change_or_remove_a_row(database: Database, stat
     assert database.read_now(audit.verify) == 4
 
 
-def test_no_way_around_the_guard_by_replacing_or_truncating(database: Database) -> None:
+def test_the_guard_stops_replacing_and_truncating_too(database: Database) -> None:
     database.write_now(fill)
     if database.sqlite:
         tricks = [
@@ -247,7 +259,7 @@ def _triggers(database: Database) -> dict[str, str]:
 def test_a_migrated_database_has_the_same_guard(
     database: Database, empty_database_url: str
 ) -> None:
-    migrate(empty_database_url)
+    migrate.migrate(empty_database_url)
     migrated = Database(empty_database_url)
     try:
         assert database.sqlite != migrated.sqlite or _triggers(migrated) == _triggers(database)
@@ -255,18 +267,18 @@ def test_a_migrated_database_has_the_same_guard(
         for statement in REFUSED:
             with pytest.raises(DatabaseError, match=REFUSAL):
                 migrated.write_now(
-                    lambda connection, said=statement: connection.execute(text(said))
+                    lambda connection, statement=statement: connection.execute(text(statement))
                 )
         assert migrated.read_now(audit.verify) == 4
     finally:
         migrated.close()
 
 
-def test_rows_written_before_there_was_a_tail_are_kept_by_it(empty_database_url: str) -> None:
-    opened = Database(empty_database_url)
+def test_rows_older_than_the_tail_are_covered_by_it(empty_database_url: str) -> None:
+    database = Database(empty_database_url)
 
-    def before(connection: Connection) -> None:
-        command.upgrade(migrating._config(connection), "0007")
+    def write_without_tail(connection: Connection) -> None:
+        command.upgrade(migrate._config(connection), "0007")
         row = {"at": 1.0, "actor": "rina", "act": "publish", "subject": "a", "detail": "{}"}
         digest = hashlib.sha256(BEGINNING + msgspec.json.encode(row, order="sorted")).digest()
         columns = "at, actor, act, subject, detail, previous, digest"
@@ -277,15 +289,15 @@ def test_rows_written_before_there_was_a_tail_are_kept_by_it(empty_database_url:
         )
 
     try:
-        opened.write_now(before)
-        migrate(empty_database_url)
-        opened.write_now(fill)
-        assert opened.read_now(audit.verify) == 5
-        opened.write_now(cut)
+        database.write_now(write_without_tail)
+        migrate.migrate(empty_database_url)
+        database.write_now(fill)
+        assert database.read_now(audit.verify) == 5
+        database.write_now(remove_last_row)
         with pytest.raises(CutShort):
-            opened.read_now(audit.verify)
+            database.read_now(audit.verify)
     finally:
-        opened.close()
+        database.close()
 
 
 async def test_an_act_says_where_it_came_from(database: Database) -> None:
@@ -315,14 +327,14 @@ def test_a_rolled_back_act_leaves_no_row_and_no_gap(database: Database) -> None:
 
 
 def test_many_writers_make_one_chain(database_url: str) -> None:
-    def write(_: int) -> None:
+    def append_rows(_: int) -> None:
         writer = Database(database_url)
         for _ in range(8):
             writer.write_now(fill, 1)
         writer.close()
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, range(4)))
+        list(pool.map(append_rows, range(4)))
     reader = Database(database_url)
     assert reader.read_now(audit.verify) == 32
     reader.close()

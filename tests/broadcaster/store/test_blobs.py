@@ -1,4 +1,4 @@
-"""The folder of pictures: whole files or none, for their owner alone, and no name that leads
+"""The media folder: whole files or none, readable by their owner alone, and no name that leads
 elsewhere.
 """
 
@@ -12,7 +12,7 @@ from broadcaster.store.blobs import FolderDepot, StoreDown
 NAME = "0123456789abcdef0123456789abcdef/web.jpg"
 
 
-async def test_a_file_is_put_got_and_taken_away(tmp_path: Path) -> None:
+async def test_a_file_is_stored_read_and_deleted(tmp_path: Path) -> None:
     depot = FolderDepot(tmp_path / "media")
     assert await depot.get(NAME) is None
     await depot.delete(NAME)
@@ -62,7 +62,9 @@ async def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str)
             await act
 
 
-async def test_a_place_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_written_is_reported_and_nothing_is_left_behind(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "media").write_text("keliru")
     with pytest.raises(StoreDown):
         await FolderDepot(tmp_path / "media").put(NAME, b"gambar")

@@ -1,6 +1,4 @@
-"""The store's files on disk: addresses are sealed, but who receives what is nobody else's business
-either.
-"""
+"""The database itself: its files belong to their owner alone, and bounded reads are interrupted."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +11,7 @@ from broadcaster.store.database import Database, ReadTimeout
 
 
 def mode(path: Path) -> int:
-    """The permission bits of a file or folder."""
+    """Return the permission bits of a file or folder."""
     return path.stat().st_mode & 0o777
 
 
@@ -51,19 +49,19 @@ ENDLESS = text(
 
 @pytest.fixture
 def impatient(database_url: str) -> Iterator[Database]:
-    """The store, whose bounded reads end after 0.1 s."""
+    """Yield the store with bounded reads of at most 0.1 s."""
     opened = Database(database_url, bounded_seconds=0.1)
     yield opened
     opened.close()
 
 
 def endless(connection: Connection) -> None:
-    """A read that never ends by itself."""
+    """Run a read that never ends by itself."""
     connection.execute(ENDLESS)
 
 
-def one(connection: Connection) -> int:
-    """A read that ends at once."""
+def select_one(connection: Connection) -> int:
+    """Run a read that ends at once."""
     return int(connection.execute(text("SELECT 1")).scalar_one())
 
 
@@ -73,9 +71,9 @@ async def test_a_bounded_read_that_lasts_too_long_is_interrupted_and_its_connect
     for _ in range(5):
         with pytest.raises(ReadTimeout):
             await impatient.read_bounded(endless)
-        assert await impatient.read_bounded(one) == 1
-    assert await impatient.read(one) == 1
-    assert await impatient.write(one) == 1
+        assert await impatient.read_bounded(select_one) == 1
+    assert await impatient.read(select_one) == 1
+    assert await impatient.write(select_one) == 1
 
 
 def test_only_what_was_interrupted_is_a_timeout(impatient: Database) -> None:

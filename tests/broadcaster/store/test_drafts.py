@@ -1,6 +1,4 @@
-"""Versions of drafts: whatever stood on the server and was more than a few words can be found in
-the history.
-"""
+"""Versions of drafts: any text the server held that was more than a few words is in the history."""
 
 import difflib
 from typing import Any
@@ -10,12 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broadcaster.domain.actor import NamedActor
-from broadcaster.newsroom import drafts as newsroom
+from broadcaster.newsroom import drafts
 from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing import publications
-from broadcaster.store import accounts, drafts
+from broadcaster.store import accounts
 from broadcaster.store.database import Database
-from broadcaster.store.drafts import DraftVersion
+from broadcaster.store.drafts import DraftVersion, history
 from support.desk import NOTICE, NOW, checked, later, press
 from support.staffing import person
 
@@ -23,7 +21,7 @@ LONG = "Perumda Tirta mengganti pipa induk. Tampung air sekarang. Truk tangki me
 
 
 class Writer:
-    """One person who types; every save is an autosave some seconds after the one before."""
+    """A person typing; every save is an autosave some seconds after the one before."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -32,21 +30,21 @@ class Writer:
         self.seconds = 0.0
 
     def save(self, form: dict[str, Any], after: float = 3.0, **options: Any) -> None:
-        """Leave the form so."""
+        """Save the form as it is `after` seconds later."""
         self.seconds += after
         desk = Desk(press=press(), account=self.account, now=later(seconds=self.seconds))
         row = self.database.write_now(
-            newsroom.save, desk, form, announcement_id=self.announcement, **options
+            drafts.save, desk, form, announcement_id=self.announcement, **options
         )
         self.announcement = row.id
 
     def history(self) -> list[DraftVersion]:
-        """The newest first."""
+        """Return the versions, newest first."""
         assert self.announcement is not None
-        return self.database.read_now(drafts.history, self.announcement)
+        return self.database.read_now(history, self.announcement)
 
     def bodies(self) -> list[str]:
-        """The bodies of the history."""
+        """Return the bodies of the history."""
         return [str(version.form.get("body", "")) for version in self.history()]
 
 
@@ -55,20 +53,20 @@ def rina(database: Database) -> Writer:
     return Writer(database)
 
 
-def test_what_was_cleared_three_seconds_later_is_in_the_history(rina: Writer) -> None:
+def test_text_cleared_after_three_seconds_is_in_the_history(rina: Writer) -> None:
     rina.save({"body": LONG})
     rina.save({})
     assert rina.bodies() == ["", LONG]
 
 
-def test_what_was_typed_on_is_one_version(rina: Writer) -> None:
+def test_continuous_typing_is_one_version(rina: Writer) -> None:
     for end in range(10, len(LONG), 10):
         rina.save({"body": LONG[:end]})
     rina.save({"body": LONG})
     assert rina.bodies() == [LONG]
 
 
-def test_what_is_taken_away_little_by_little_is_kept_too(rina: Writer) -> None:
+def test_text_deleted_little_by_little_is_kept_too(rina: Writer) -> None:
     for end in range(len(LONG), 0, -5):
         rina.save({"body": LONG[:end]})
     assert len(LONG) - len(rina.bodies()[-1]) <= 20
@@ -84,7 +82,7 @@ def test_a_text_that_was_written_over_is_kept_and_can_be_put_back(rina: Writer) 
     rina.save({"title": "Air mati", "body": "Listrik padam di seluruh kecamatan sejak pagi ini."})
     first = rina.history()[-1]
     desk = Desk(press=press(), account=rina.account, now=later(seconds=60))
-    rina.database.write_now(newsroom.restore, desk, rina.announcement, first.number)
+    rina.database.write_now(drafts.restore, desk, rina.announcement, first.number)
     assert rina.bodies()[0] == LONG
     assert "Listrik padam di seluruh kecamatan sejak pagi ini." in rina.bodies(), (
         "what was there before is not lost by it"
@@ -112,7 +110,7 @@ def test_what_came_by_the_api_is_kept_before_the_composer_writes_over_it(rina: W
     assert rina.history()[-1].actor == "token:portal"
 
 
-def test_an_overwriting_that_was_chosen_keeps_what_it_wrote_over(rina: Writer) -> None:
+def test_a_chosen_overwrite_keeps_the_text_it_replaced(rina: Writer) -> None:
     rina.save({"body": LONG})
     rina.save({"body": LONG[:-1]}, apart=True)
     assert rina.bodies() == [LONG[:-1], LONG]
@@ -130,8 +128,8 @@ CHANGES = st.lists(
 )
 
 
-def changed(body: str, before: str, act: str, text: str, place: float) -> str:
-    """The body after somebody's hand was at it."""
+def edited(body: str, before: str, act: str, text: str, place: float) -> str:
+    """Return the body after an edit of this kind at this place (0 to 1)."""
     at = int(place * len(body))
     pieces = {
         "type": body[:at] + text + body[at:],
@@ -143,8 +141,8 @@ def changed(body: str, before: str, act: str, text: str, place: float) -> str:
     return pieces[act].strip()
 
 
-def held_in(text: str, version: str) -> int:
-    """Characters of a text that a version holds, in order."""
+def characters_kept(text: str, version: str) -> int:
+    """Count the characters of a text that a version holds, in order."""
     return sum(
         block.size
         for block in difflib.SequenceMatcher(
@@ -158,7 +156,7 @@ def held_in(text: str, version: str) -> int:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(CHANGES)
-def test_whatever_stood_on_the_server_is_found_in_the_history(
+def test_every_longer_text_the_server_held_is_in_the_history(
     database: Database, changes: list[Any]
 ) -> None:
     rina = Writer.__new__(Writer)
@@ -166,12 +164,12 @@ def test_whatever_stood_on_the_server_is_found_in_the_history(
     rina.account = next(iter(database.read_now(accounts.everyone)), None) or database.write_now(
         accounts.add, person("rina"), at=NOW.timestamp()
     )
-    stood, body, before = [], "", ""
+    texts, body, before = [], "", ""
     for act, text, place, seconds in changes:
-        body, before = changed(body, before, act, text, place), body
+        body, before = edited(body, before, act, text, place), body
         rina.save({"body": body} if body else {}, after=seconds)
-        stood.append(body)
+        texts.append(body)
     bodies = rina.bodies()
-    for text in stood:
+    for text in texts:
         if len(text) > 20:
-            assert max(held_in(text, version) for version in bodies) >= len(text) - 20, text
+            assert max(characters_kept(text, version) for version in bodies) >= len(text) - 20, text

@@ -1,5 +1,5 @@
-"""Filling the ledger on both databases: who gets a row, in what order, when, and that the counters
-are the rows.
+"""The ledger's fan-out on both databases: who gets a row, in which order and when, and that the
+counters agree with the rows.
 """
 
 import itertools
@@ -19,15 +19,17 @@ from broadcaster.app import App
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import SENDING, SENT, Decision
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
-from broadcaster.publishing import corrections, publications
+from broadcaster.publishing import publications
 from broadcaster.publishing.press import Press
 from broadcaster.store import address_effects, fanout, gate, ledger, outcomes, slices
 from broadcaster.store.fanout import MAX_SLOT, FanOut, Sizes
 from broadcaster.store.leases import Holder
-from broadcaster.store.tables import delivery, run, slice_
+from broadcaster.store.tables import delivery, slice_
 from channels.base.contract import Deferred, Receipt, Refused, Rejected
 from subscribers import audience, consent, residents
+from support.email_program import email_program
 from support.fakes import FakeChannel
+from support.runs import claim_slice, correct, run_of, withdraw
 from support.sending import (
     HOLDER,
     check_counters,
@@ -37,7 +39,7 @@ from support.sending import (
     table,
     with_channels,
 )
-from support.world import emergency, notice, program, publish, rows, states, subscribe, variables
+from support.world import emergency, notice, publish, rows, states, subscribe
 
 SMALL = Sizes(first=3, chunk=5, slice_=2, least=1)
 CIBABAT = [f"cibabat{n}@x.example" for n in range(12)]
@@ -46,82 +48,43 @@ OTHER = Holder(owner="other", lease=30)
 
 
 @asynccontextmanager
-async def opened(url: str, folder: Path) -> AsyncIterator[App]:
-    """A program with email subscribers in Cibabat and in Melong."""
-    environ = variables(
-        url,
-        folder,
-        EMAIL_URL="smtp://127.0.0.1:1",
-        EMAIL_FROM="info@cimahi.example",
-        TELEGRAM_TOKEN="1:x",
-    )
-    async with program(environ) as app:
-        await subscribe(app, "email", [(address, "cibabat") for address in CIBABAT])
+async def program_with_subscribers(url: str, folder: Path) -> AsyncIterator[App]:
+    """Open a program with email subscribers in Cibabat and in Melong."""
+    async with email_program(
+        url, folder, [(address, "cibabat") for address in CIBABAT], TELEGRAM_TOKEN="1:x"
+    ) as app:
         await subscribe(app, "email", [(address, "melong") for address in MELONG])
         yield with_channels(app, FakeChannel())
 
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    async with opened(database_url, tmp_path) as made:
-        yield made
+    async with program_with_subscribers(database_url, tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def local(sqlite_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    """The same on SQLite alone, where the database does not matter."""
-    async with opened(sqlite_url, tmp_path) as made:
-        yield made
+    """Yield the same on SQLite alone, where the kind of database does not matter."""
+    async with program_with_subscribers(sqlite_url, tmp_path) as opened:
+        yield opened
 
 
-def claim(app: App, channel: str = "email", holder: Holder = HOLDER) -> FanOut | None:
+def claim_run(app: App, channel: str = "email", holder: Holder = HOLDER) -> FanOut | None:
     return app.database.write_now(
         fanout.claim_fanout, channel=channel, lane="routine", holder=holder
     )
 
 
-def chunk(app: App, taken: FanOut, holder: Holder = HOLDER, sizes: Sizes = SMALL) -> bool:
-    return app.database.write_now(fanout.fill_chunk, taken, holder, sizes)
+def fill_chunk(app: App, fan_out: FanOut, holder: Holder = HOLDER, sizes: Sizes = SMALL) -> bool:
+    return app.database.write_now(fanout.fill_chunk, fan_out, holder, sizes)
 
 
-def reached(app: App, edition: int, channel: str = "email") -> set[str]:
-    """The addresses that have a row of an edition."""
-    found = {row.address for row in rows(app, channel) if row.edition == edition}
-    opened = {app.database.read_now(residents.get, number) for number in found}
-    return {app.vault.open(channel, row.cipher) for row in opened if row is not None}
-
-
-def run_of(app: App, edition: int, channel: str = "email") -> Any:
-    return next(row for row in table(app, run) if (row.edition, row.channel) == (edition, channel))
-
-
-def correct(app: App, announcement: str, **changes: Any) -> int:
-    """Publish a correction; its edition."""
-    press, now = Press.of(app), datetime.now(UTC)
-    checked = press.examine(notice(title="Air PDAM mati sampai 16.00", **changes), now)
-    stored = app.database.write_now(
-        corrections.correct,
-        press,
-        announcement,
-        checked,
-        reason="Jam salah.",
-        actor=NamedActor(name="t", now=now),
-    )
-    assert stored.edition is not None
-    return stored.edition
-
-
-def withdraw(app: App, announcement: str) -> int:
-    """Take an announcement back; the edition that says so."""
-    stored = app.database.write_now(
-        corrections.withdraw,
-        Press.of(app),
-        announcement,
-        reason="Batal.",
-        actor=NamedActor(name="t", now=datetime.now(UTC)),
-    )
-    assert stored.edition is not None
-    return stored.edition
+def addresses_reached(app: App, edition: int, channel: str = "email") -> set[str]:
+    """Return the addresses that have a row of an edition."""
+    ids = {row.address for row in rows(app, channel) if row.edition == edition}
+    addresses = {app.database.read_now(residents.get, number) for number in ids}
+    return {app.vault.open(channel, row.cipher) for row in addresses if row is not None}
 
 
 # --- chunks and slices ----------------------------------------------------------------------------------
@@ -129,10 +92,10 @@ def withdraw(app: App, announcement: str) -> int:
 
 async def test_chunks_follow_each_other_in_slot_order_and_slices_cover_every_slot(app: App) -> None:
     done = await publish(app, notice())
-    taken = claim(app)
-    assert taken is not None
+    fan_out = claim_run(app)
+    assert fan_out is not None
     totals = []
-    while not chunk(app, taken):
+    while not fill_chunk(app, fan_out):
         totals.append(len(rows(app)))
     assert totals == [3, 8, 12], (
         "4, then 6 addresses are looked at, so that about 3 and 5 are concerned: some are in Melong"
@@ -142,7 +105,7 @@ async def test_chunks_follow_each_other_in_slot_order_and_slices_cover_every_slo
     assert spans[-1][1] == MAX_SLOT
     assert all(before[1] == after[0] for before, after in pairwise(spans))
     assert [part.number for part in table(app, slice_)] == list(range(len(spans)))
-    sealed = run_of(app, taken.edition)
+    sealed = run_of(app, fan_out.edition)
     assert (sealed.total, sealed.sealed, sealed.state, sealed.owner) == (12, True, "running", None)
     assert app.database.read_now(ledger.progress, done.id).deliveries["email"]["pending"] == 12
     check_counters(app)
@@ -160,10 +123,10 @@ async def test_an_edition_nobody_subscribed_to_is_done_at_its_seal(local: App) -
 
 async def test_an_edition_that_was_sent_before_its_seal_is_done_at_its_seal(app: App) -> None:
     await publish(app, notice())
-    taken = claim(app)
-    assert taken is not None
+    fan_out = claim_run(app)
+    assert fan_out is not None
     while len(rows(app)) < len(CIBABAT):
-        chunk(app, taken)
+        fill_chunk(app, fan_out)
     while part := app.database.write_now(
         slices.claim_slice,
         channel="email",
@@ -176,12 +139,12 @@ async def test_an_edition_that_was_sent_before_its_seal_is_done_at_its_seal(app:
         facts = [Decision(slot=row.slot, attempt=row.attempt, state=SENT) for row in marked.rows]
         app.database.write_now(outcomes.settle, app.vault, part, facts, keep_ids=False)
         app.database.write_now(slices.release, part, OTHER)
-    assert run_of(app, taken.edition).state == "preparing"
-    assert chunk(app, taken)
-    assert run_of(app, taken.edition).state == "done"
+    assert run_of(app, fan_out.edition).state == "preparing"
+    assert fill_chunk(app, fan_out)
+    assert run_of(app, fan_out.edition).state == "done"
 
 
-async def test_whoever_confirmed_after_the_publication_is_not_in_it(local: App) -> None:
+async def test_a_subscriber_confirmed_after_the_publication_is_not_in_it(local: App) -> None:
     await publish(local, notice())
     late = text(
         "UPDATE address SET confirmed_at = confirmed_at + 86400 WHERE id = (SELECT min(id) FROM address)"
@@ -196,24 +159,24 @@ async def test_whoever_confirmed_after_the_publication_is_not_in_it(local: App) 
 
 async def test_a_run_is_filled_by_one_holder_at_a_time(local: App) -> None:
     await publish(local, notice())
-    first = claim(local)
+    first = claim_run(local)
     assert first is not None
-    assert claim(local, holder=OTHER) is None
-    assert claim(local) == first, "its own holder may go on"
+    assert claim_run(local, holder=OTHER) is None
+    assert claim_run(local) == first, "its own holder may go on"
 
 
 async def test_a_run_that_its_holder_left_is_taken_over_where_it_stood(app: App) -> None:
     await publish(app, notice())
-    first = claim(app)
+    first = claim_run(app)
     assert first is not None
-    chunk(app, first)
+    fill_chunk(app, first)
     forget_leases(app)
-    second = claim(app, holder=OTHER)
+    second = claim_run(app, holder=OTHER)
     assert second is not None
     before = len(rows(app))
-    assert chunk(app, first), "the one who lost it adds nothing more"
+    assert fill_chunk(app, first), "the one who lost it adds nothing more"
     assert 0 < len(rows(app)) == before
-    while not chunk(app, second, OTHER):
+    while not fill_chunk(app, second, OTHER):
         pass
     assert len(rows(app)) == len(CIBABAT)
     check_counters(app)
@@ -221,9 +184,9 @@ async def test_a_run_that_its_holder_left_is_taken_over_where_it_stood(app: App)
 
 async def test_a_run_of_a_dead_holder_is_taken_over_at_once(local: App) -> None:
     await publish(local, notice())
-    assert claim(local) is not None
+    assert claim_run(local) is not None
     knows = Holder(owner="other", lease=30, is_dead=lambda owner: owner == HOLDER.owner)
-    assert claim(local, holder=knows) is not None
+    assert claim_run(local, holder=knows) is not None
 
 
 async def test_the_run_with_the_fewest_rows_comes_first(local: App) -> None:
@@ -231,29 +194,29 @@ async def test_the_run_with_the_fewest_rows_comes_first(local: App) -> None:
     await publish(local, notice(title="Posyandu pindah ke balai RW 03"))
     order = []
     for _turn in range(4):
-        taken = claim(local)
-        assert taken is not None
-        order.append(taken.edition)
-        chunk(local, taken)
+        fan_out = claim_run(local)
+        assert fan_out is not None
+        order.append(fan_out.edition)
+        fill_chunk(local, fan_out)
     assert order == [1, 2, 1, 2]
 
 
 async def test_nothing_is_added_to_a_run_that_is_paused_or_stopped(local: App) -> None:
     done = await publish(local, notice())
-    taken = claim(local)
-    assert taken is not None
-    chunk(local, taken)
+    fan_out = claim_run(local)
+    assert fan_out is not None
+    fill_chunk(local, fan_out)
     local.database.write_now(ledger.pause, done.id, "salah")
-    assert chunk(local, taken)
-    assert claim(local) is None
+    assert fill_chunk(local, fan_out)
+    assert claim_run(local) is None
     local.database.write_now(ledger.resume, done.id)
-    again = claim(local)
-    assert again is not None
-    chunk(local, again)
+    resumed = claim_run(local)
+    assert resumed is not None
+    fill_chunk(local, resumed)
     before = len(rows(local))
     local.database.write_now(ledger.cancel, done.id, "batal")
-    assert chunk(local, again)
-    assert claim(local) is None
+    assert fill_chunk(local, resumed)
+    assert claim_run(local) is None
     assert 0 < len(rows(local)) == before < len(CIBABAT)
 
 
@@ -261,18 +224,18 @@ async def test_nothing_is_added_to_a_run_that_is_paused_or_stopped(local: App) -
 
 
 async def two_addresses(app: App, people: int) -> list[int]:
-    """People with an email and a Telegram address each; the ids of their email addresses."""
+    """Subscribe people with an email and a Telegram address each; return their email address ids."""
     for person in range(people):
         for channel, address in (
             ("email", f"dua{person}@x.example"),
             ("telegram", str(1000 + person)),
         ):
             await subscribe(app, channel, [(address, "cibabat")], subscriber=f"dua-{person}")
-    found = (
+    addresses = (
         app.database.read_now(residents.find, app.vault, "email", f"dua{person}@x.example")
         for person in range(people)
     )
-    return [row.id for row in found if row is not None]
+    return [row.id for row in addresses if row is not None]
 
 
 async def test_a_fallback_row_before_the_fan_out_reaches_its_slot_is_counted_once(app: App) -> None:
@@ -319,14 +282,7 @@ async def test_whoever_was_reached_hears_of_a_correction_at_their_next_address_w
 
 @pytest.fixture
 async def app_of_pairs(sqlite_url: str, tmp_path: Path) -> AsyncIterator[tuple[App, list[int]]]:
-    environ = variables(
-        sqlite_url,
-        tmp_path,
-        EMAIL_URL="smtp://127.0.0.1:1",
-        EMAIL_FROM="info@cimahi.example",
-        TELEGRAM_TOKEN="1:x",
-    )
-    async with program(environ) as opened:
+    async with email_program(sqlite_url, tmp_path, TELEGRAM_TOKEN="1:x") as opened:
         await subscribe(opened, "telegram", [(str(n), "cibabat") for n in range(1, 8)])
         yield opened, await two_addresses(opened, 9)
 
@@ -360,18 +316,18 @@ def test_whatever_falls_back_meanwhile_the_seal_counts_the_rows(
     for step in order:
         if step == "fall back":
             app.database.write_now(address_effects.fall_back, edition, seed.choice(people))
-        elif (taken := claim(app, step)) is not None:
-            chunk(app, taken, sizes=sizes)
+        elif (fan_out := claim_run(app, step)) is not None:
+            fill_chunk(app, fan_out, sizes=sizes)
     for channel, expected in (("email", 9), ("telegram", 16)):
-        while (taken := claim(app, channel)) is not None:
-            chunk(app, taken, sizes=sizes)
-        mine = [row for row in rows(app, channel) if row.edition == edition]
+        while (fan_out := claim_run(app, channel)) is not None:
+            fill_chunk(app, fan_out, sizes=sizes)
+        own_rows = [row for row in rows(app, channel) if row.edition == edition]
         parts = [
             part
             for part in table(app, slice_)
             if (part.edition, part.channel) == (edition, channel)
         ]
-        assert len(mine) == expected == run_of(app, edition, channel).total
+        assert len(own_rows) == expected == run_of(app, edition, channel).total
         assert sum(part.open for part in parts) == sum(part.n_pending for part in parts) == expected
         assert (parts[0].after_slot, parts[-1].last_slot) == (-1, MAX_SLOT)
     if edition % 8 == 0:
@@ -392,7 +348,7 @@ async def test_a_correction_goes_to_those_reached_and_to_its_own_audience_once_e
     await drain_all(app)
     second = correct(app, done.id, areas=["melong"])
     await drain_all(app)
-    assert reached(app, second) == {*CIBABAT, *MELONG, "dua@x.example"} - {odd}
+    assert addresses_reached(app, second) == {*CIBABAT, *MELONG, "dua@x.example"} - {odd}
     assert len(rows(app)) == 13 + 16
     check_counters(app)
 
@@ -407,10 +363,10 @@ async def test_a_correction_to_other_areas_goes_to_those_reached_and_to_nobody_n
     )
     second = correct(app, done.id, areas=["melong"])
     await drain_all(app)
-    assert reached(app, second) == {*CIBABAT, *MELONG, "baru-melong@x.example"}
+    assert addresses_reached(app, second) == {*CIBABAT, *MELONG, "baru-melong@x.example"}
     third = withdraw(app, done.id)
     await drain_all(app)
-    assert reached(app, third) == {*CIBABAT, *MELONG, "baru-melong@x.example"}
+    assert addresses_reached(app, third) == {*CIBABAT, *MELONG, "baru-melong@x.example"}
 
 
 async def test_a_correction_knows_every_message_of_earlier_editions_the_newest_first(
@@ -479,45 +435,29 @@ async def test_a_correction_is_counted_under_the_area_where_the_original_was(loc
 async def test_a_correction_waits_until_the_originals_rows_have_settled(app: App) -> None:
     done = await publish(app, notice())
     fill(app)
-    part = app.database.write_now(
-        slices.claim_slice,
-        channel="email",
-        lane="routine",
-        holder=OTHER,
-        reopen_wait=0,
-        uncertain_limit=UNCERTAIN_LIMIT,
-    )
-    assert part is not None
+    part = claim_slice(app, OTHER)
     marked = app.database.write_now(gate.mark, part, OTHER, cursor=-1, limit=5)
     second = correct(app, done.id)
-    assert claim(app) is None, "five rows are on the wire, seven wait"
+    assert claim_run(app) is None, "five rows are on the wire, seven wait"
     facts = [Decision(slot=row.slot, attempt=row.attempt, state=SENT) for row in marked.rows]
     app.database.write_now(outcomes.settle, app.vault, part, facts, keep_ids=False)
     app.database.write_now(slices.release, part, OTHER)
-    assert claim(app) is None, "seven still wait for the gate"
+    assert claim_run(app) is None, "seven still wait for the gate"
     await drain_all(app)
     first = [row for row in rows(app) if row.edition != second]
     assert [row.reason for row in first].count("superseded") == 7
-    assert reached(app, second) == set(CIBABAT)
+    assert addresses_reached(app, second) == set(CIBABAT)
     check_counters(app)
 
 
 async def test_a_third_edition_waits_for_the_first_too(local: App) -> None:
     done = await publish(local, notice())
     fill(local)
-    part = local.database.write_now(
-        slices.claim_slice,
-        channel="email",
-        lane="routine",
-        holder=OTHER,
-        reopen_wait=0,
-        uncertain_limit=UNCERTAIN_LIMIT,
-    )
-    assert part is not None
+    part = claim_slice(local, OTHER)
     local.database.write_now(gate.mark, part, OTHER, cursor=-1, limit=100)
     correct(local, done.id)
     third = correct(local, done.id, summary="Sampai pukul 16.00.")
-    assert claim(local) is None
+    assert claim_run(local) is None
     forget_leases(local)
     local.database.write_now(
         lambda c: (
@@ -525,9 +465,9 @@ async def test_a_third_edition_waits_for_the_first_too(local: App) -> None:
             c.execute(update(slice_).values(open=0)),
         )
     )
-    found = claim(local)
-    assert found is not None
-    assert found.edition == third
+    fan_out = claim_run(local)
+    assert fan_out is not None
+    assert fan_out.edition == third
 
 
 async def test_a_withdrawal_goes_only_to_those_who_may_have_had_it(app: App) -> None:
@@ -542,7 +482,7 @@ async def test_a_withdrawal_goes_only_to_those_who_may_have_had_it(app: App) -> 
     second = withdraw(app, done.id)
     channel.provider = lambda _r: Receipt()
     await drain_all(app)
-    assert reached(app, second) == set(CIBABAT[2:])
+    assert addresses_reached(app, second) == set(CIBABAT[2:])
     assert app.database.read_now(ledger.progress, done.id).deliveries["email"]["sent"] == 10
     check_counters(app)
 
@@ -554,7 +494,7 @@ async def test_a_withdrawal_before_anything_left_reaches_nobody_and_is_done(loca
     fill(local)
     second = withdraw(local, done.id)
     await drain_all(local)
-    assert reached(local, second) == set()
+    assert addresses_reached(local, second) == set()
     assert not channel.accepted
     assert states(local) == {"cancelled": 12}
     assert run_of(local, second).state == "done"
@@ -563,20 +503,12 @@ async def test_a_withdrawal_before_anything_left_reaches_nobody_and_is_done(loca
 async def test_whoever_had_an_uncertain_message_is_told_of_the_withdrawal(app: App) -> None:
     done = await publish(app, notice())
     fill(app)
-    part = app.database.write_now(
-        slices.claim_slice,
-        channel="email",
-        lane="routine",
-        holder=OTHER,
-        reopen_wait=0,
-        uncertain_limit=UNCERTAIN_LIMIT,
-    )
-    assert part is not None
+    part = claim_slice(app, OTHER)
     marked = app.database.write_now(gate.mark, part, OTHER, cursor=-1, limit=4)
     forget_leases(app)  # the worker died with four on the wire
     second = withdraw(app, done.id)
     await drain_all(app)
-    assert len(reached(app, second)) == 4
+    assert len(addresses_reached(app, second)) == 4
     assert {row.slot for row in marked.rows} == {
         row.slot for row in rows(app) if row.edition == second
     }
@@ -584,14 +516,16 @@ async def test_whoever_had_an_uncertain_message_is_told_of_the_withdrawal(app: A
     assert SENDING not in {row.state for row in rows(app)}
 
 
-async def test_whoever_stopped_since_gets_no_correction(local: App) -> None:
+async def test_a_subscriber_who_stopped_since_gets_no_correction(local: App) -> None:
     channel = FakeChannel()
     local = with_channels(local, channel)
     done = await publish(local, notice())
     await drain_all(local)
-    gone = local.database.read_now(residents.find, local.vault, "email", CIBABAT[0])
-    assert gone is not None
-    local.database.write_now(consent.stop, gone.id, source="test", at=datetime.now(UTC).timestamp())
+    address = local.database.read_now(residents.find, local.vault, "email", CIBABAT[0])
+    assert address is not None
+    local.database.write_now(
+        consent.stop, address.id, source="test", at=datetime.now(UTC).timestamp()
+    )
     correct(local, done.id)
     await drain_all(local)
     assert channel.accepted[CIBABAT[0]] == 1
@@ -605,12 +539,14 @@ async def test_an_emergency_leaves_with_whoever_is_found_while_a_notice_waits_fo
     local: App, fields: Any, lane: str, left: bool
 ) -> None:
     await publish(local, fields(areas=["cibabat"]))
-    taken = local.database.write_now(fanout.claim_fanout, channel="email", lane=lane, holder=HOLDER)
-    assert taken is not None
+    fan_out = local.database.write_now(
+        fanout.claim_fanout, channel="email", lane=lane, holder=HOLDER
+    )
+    assert fan_out is not None
     sizes = Sizes(first=2, chunk=2, least=fanout.sizes_of(lane, sqlite=True).least)
     waiting = []
-    while not chunk(local, taken, sizes=sizes):
-        waiting.append(local.database.read_now(fanout.rows_without_slice, taken.edition, "email"))
+    while not fill_chunk(local, fan_out, sizes=sizes):
+        waiting.append(local.database.read_now(fanout.rows_without_slice, fan_out.edition, "email"))
     assert any(waiting) == left
     assert len(rows(local)) == 12
 
@@ -624,17 +560,17 @@ async def test_where_few_are_concerned_a_chunk_looks_at_more(local: App) -> None
         audience.share, audience_for(local, "melong"), "email"
     ) == pytest.approx(4 / 116)
     await publish(local, notice(areas=["melong"]))
-    taken = claim(local)
-    assert taken is not None
+    fan_out = claim_run(local)
+    assert fan_out is not None
     chunks = 0
-    while not chunk(local, taken, sizes=Sizes(first=5, chunk=5)):
+    while not fill_chunk(local, fan_out, sizes=Sizes(first=5, chunk=5)):
         chunks += 1
     assert chunks <= 116 / 50 + 1, "ten times five at a time"
     assert len(rows(local)) == 4
 
 
 def audience_for(app: App, area: str) -> audience.Audience:
-    """Whom a notice for an area concerns."""
+    """Return the audience of a notice for an area."""
     return audience.Audience(
         areas=app.tree.concerned([app.tree[area].code]),
         topic="x",

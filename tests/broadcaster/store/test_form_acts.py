@@ -1,5 +1,5 @@
-"""Forms that were sent once, on both databases: at once, later, after a failure, and by somebody
-else.
+"""Forms submitted once, on both databases: at the same time, later, after a failure, and by another
+account.
 """
 
 from concurrent.futures import ThreadPoolExecutor

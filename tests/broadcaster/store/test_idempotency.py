@@ -1,4 +1,4 @@
-"""Requests that may be repeated: kept with the work, or not at all."""
+"""Repeated requests: the answer is stored together with the work, or not at all."""
 
 import pytest
 from sqlalchemy import Connection, text
@@ -11,7 +11,7 @@ REQUEST, OTHER = b"a" * 32, b"b" * 32
 
 
 def work(connection: Connection, token: int, key: str, request: bytes) -> StoredResponse:
-    """What an endpoint does: the stored answer, else the work and its answer."""
+    """Do what an endpoint does: return the stored answer, else do the work and store its answer."""
     earlier = idempotency.take(connection, token, key, request)
     if earlier is not None:
         return earlier

@@ -1,4 +1,6 @@
-"""Leases on both databases: by which clock, for whom, until when, and what ends them early."""
+"""Leases on both databases: which clock they use, who holds them, until when, and what ends them
+early.
+"""
 
 import asyncio
 import os
@@ -88,11 +90,11 @@ def test_the_clock_of_postgresql_goes_on_within_a_transaction(database: Database
 
 
 def holder() -> Holder:
-    """A process."""
+    """Return the holder of a new process."""
     return Holder(owner=new_owner(), lease=30)
 
 
-def test_one_owner_is_the_sweeper_and_may_stay_it(database: Database) -> None:
+def test_one_owner_is_the_sweeper_and_may_remain_it(database: Database) -> None:
     first, second = holder(), holder()
     assert database.write_now(take_sweeper, first, 30)
     assert not database.write_now(take_sweeper, second, 30)
@@ -100,7 +102,7 @@ def test_one_owner_is_the_sweeper_and_may_stay_it(database: Database) -> None:
     assert not database.write_now(take_sweeper, second, 30)
 
 
-def test_a_sweeper_that_is_not_heard_of_is_followed_by_another(database: Database) -> None:
+def test_an_expired_sweeper_is_followed_by_another(database: Database) -> None:
     first, second = holder(), holder()
     assert database.write_now(take_sweeper, first, -1)
     assert database.write_now(take_sweeper, second, 30)
@@ -119,11 +121,11 @@ def test_a_sweeper_of_an_earlier_boot_is_void_where_the_clock_began_anew(
     database: Database,
 ) -> None:
     database.write_now(take_sweeper, Holder(owner="0123456789ab-1-abcd", lease=30), 10**9)
-    mine = holder()
-    assert database.write_now(take_sweeper, mine, 30) == database.sqlite
-    if not database.sqlite:  # its clock is the server's: the lease may be that of another machine
+    sweeper_of_this_boot = holder()
+    assert database.write_now(take_sweeper, sweeper_of_this_boot, 30) == database.sqlite
+    if not database.sqlite:  # the server's clock: another machine may hold it
         database.write_now(lambda c: c.execute(update(sweeper).values(lease_until=0)))
-        assert database.write_now(take_sweeper, mine, 30)
+        assert database.write_now(take_sweeper, sweeper_of_this_boot, 30)
 
 
 async def test_of_many_who_ask_at_once_one_becomes_the_sweeper(database: Database) -> None:

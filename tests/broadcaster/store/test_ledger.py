@@ -1,4 +1,4 @@
-"""What people see of a sending and may do to it, at the edges: nothing published, halves, endings."""
+"""Progress and controls of a sending at the edges: nothing published, half sent, ended."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,9 @@ from broadcaster.store.ledger import Progress
 from broadcaster.store.tables import run, slice_
 from channels.base.contract import Deferred, Receipt, Refused, Rejected
 from subscribers import residents
+from support.email_program import email_program
 from support.fakes import FakeChannel
+from support.runs import run_of
 from support.sending import (
     HOLDER,
     check_counters,
@@ -28,47 +30,37 @@ from support.sending import (
     table,
     with_channels,
 )
-from support.world import notice, program, publish, states, subscribe, variables
+from support.world import notice, publish, states, subscribe
 
 PEOPLE = [f"warga{n:02}@x.example" for n in range(12)]
 SMALL = fanout.Sizes(first=4, chunk=4, slice_=2)
 
 
 @asynccontextmanager
-async def opened(url: str, folder: Path) -> AsyncIterator[App]:
-    """A program with twelve subscribers by email and two by Telegram."""
-    environ = variables(
-        url,
-        folder,
-        EMAIL_URL="smtp://127.0.0.1:1",
-        EMAIL_FROM="info@cimahi.example",
-        TELEGRAM_TOKEN="1:x",
-    )
-    async with program(environ) as app:
-        await subscribe(app, "email", [(address, "cibabat") for address in PEOPLE])
+async def program_with_subscribers(url: str, folder: Path) -> AsyncIterator[App]:
+    """Open a program with twelve subscribers by email and two by Telegram."""
+    async with email_program(
+        url, folder, [(address, "cibabat") for address in PEOPLE], TELEGRAM_TOKEN="1:x"
+    ) as app:
         await subscribe(app, "telegram", [("71", "cibabat"), ("72", "melong")])
         yield with_channels(app, FakeChannel(), FakeChannel(name="telegram"))
 
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    async with opened(database_url, tmp_path) as made:
-        yield made
+    async with program_with_subscribers(database_url, tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def local(sqlite_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    """The same on SQLite alone, where the database does not matter."""
-    async with opened(sqlite_url, tmp_path) as made:
-        yield made
+    """Yield the same on SQLite alone, where the kind of database does not matter."""
+    async with program_with_subscribers(sqlite_url, tmp_path) as opened:
+        yield opened
 
 
 def progress(app: App, key: str) -> Progress:
     return app.database.read_now(ledger.progress, key)
-
-
-def run_of(app: App, channel: str) -> Any:
-    return next(row for row in table(app, run) if row.channel == channel)
 
 
 # --- progress -------------------------------------------------------------------------------------------
@@ -78,9 +70,9 @@ async def test_before_the_first_publication_everything_is_empty_and_done(local: 
     soon = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
     stored = await publish(local, notice(publish_at=soon))
     for key in (stored.id, "nothing"):
-        found = progress(local, key)
-        assert (found.sending, found.total, found.open, found.percent) == ("done", 0, 0, 100)
-        assert (found.deliveries, found.states, found.why) == ({}, {}, {})
+        empty = progress(local, key)
+        assert (empty.sending, empty.total, empty.open, empty.percent) == ("done", 0, 0, 100)
+        assert (empty.deliveries, empty.states, empty.why) == ({}, {}, {})
         assert local.database.read_now(ledger.areas, key) == {}
         assert local.database.read_now(ledger.failures, key) == []
         for act in (ledger.resume, ledger.cancel):
@@ -127,14 +119,14 @@ async def test_percentages_are_rounded_down_and_never_promise_the_end(local: App
 
 
 @pytest.mark.parametrize(
-    ("found", "word"),
+    ("run_states", "word"),
     [
         (["done", "done"], "done"), (["running", "paused"], "running"), (["paused", "done"], "paused"),
         (["stopped", "done"], "stopped"), (["superseded"], "stopped"), (["preparing", "stopped"], "preparing"), ([], "done"),
     ],
 )  # fmt: skip
-def test_one_word_stands_for_all_channels(found: list[str], word: str) -> None:
-    assert ledger._sending(found) == word
+def test_one_state_stands_for_all_channels(run_states: list[str], word: str) -> None:
+    assert ledger._sending(run_states) == word
 
 
 async def test_causes_come_with_the_most_frequent_first_and_their_codes(local: App) -> None:
@@ -149,8 +141,8 @@ async def test_causes_come_with_the_most_frequent_first_and_their_codes(local: A
     local = with_channels(local, FakeChannel(provider=provider))
     stored = await publish(local, notice(channels=["email"]))
     await drain_all(local)
-    found = local.database.read_now(ledger.failures, stored.id)
-    assert [(cause.state, cause.reason, cause.provider_code, cause.count) for cause in found] == [
+    causes = local.database.read_now(ledger.failures, stored.id)
+    assert [(cause.state, cause.reason, cause.provider_code, cause.count) for cause in causes] == [
         ("failed", "rejected", "5.3.4", 2),
         ("failed", "address_dead", "5.1.1", 1),
     ]
@@ -163,15 +155,15 @@ async def test_a_pause_while_preparing_ends_the_filling_and_a_resume_goes_on_wit
     app: App,
 ) -> None:
     stored = await publish(app, notice(channels=["email"]))
-    taken = app.database.write_now(
+    fan_out = app.database.write_now(
         fanout.claim_fanout, channel="email", lane="routine", holder=HOLDER
     )
-    assert taken is not None
-    app.database.write_now(fanout.fill_chunk, taken, HOLDER, SMALL)
+    assert fan_out is not None
+    app.database.write_now(fanout.fill_chunk, fan_out, HOLDER, SMALL)
     assert app.database.write_now(ledger.pause, stored.id, "salah ketik")
     assert not app.database.write_now(ledger.pause, stored.id, "lagi"), "the first reason stands"
-    found = progress(app, stored.id)
-    assert (found.sending, found.why, found.total) == ("paused", {"email": "salah ketik"}, 4)
+    paused = progress(app, stored.id)
+    assert (paused.sending, paused.why, paused.total) == ("paused", {"email": "salah ketik"}, 4)
     assert ("email", "routine") not in app.database.read_now(slices.busy_lanes)
     assert app.database.write_now(ledger.resume, stored.id)
     assert (progress(app, stored.id).sending, progress(app, stored.id).why) == ("preparing", {})
@@ -219,8 +211,8 @@ async def test_cancelling_before_anything_is_filled_sends_nothing_and_leaves_no_
     assert app.database.write_now(ledger.cancel, stored.id, "salah")
     for channel in ("email", "telegram"):
         await drain_all(app, channel)
-    found = progress(app, stored.id)
-    assert (found.sending, found.total, found.why["email"]) == ("stopped", 0, "salah")
+    cancelled = progress(app, stored.id)
+    assert (cancelled.sending, cancelled.total, cancelled.why["email"]) == ("stopped", 0, "salah")
     assert app.database.read_now(slices.busy_lanes) == []
     assert all(row.finished_at is not None for row in table(app, run))
     assert not app.database.write_now(ledger.cancel, stored.id)
@@ -254,7 +246,7 @@ async def test_rows_that_wait_for_a_later_attempt_are_closed_at_once(local: App)
     local.database.write_now(ledger.cancel, stored.id)
     await drain_all(local)
     assert counters(local) == {"cancelled": 6, "sent": 6}
-    assert run_of(local, "email").finished_at is not None
+    assert run_of(local, stored.edition).finished_at is not None
     check_counters(local)
 
 

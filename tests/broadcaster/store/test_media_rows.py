@@ -1,4 +1,4 @@
-"""Pictures in both databases: remembered once, found again, unused only when nothing names them."""
+"""Picture rows in both databases: stored once, found again, unused only when nothing names them."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,7 +24,7 @@ OTHER = replace(ONE, id="b2" * 16, at=200.0)
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    """An empty store of each kind."""
+    """Yield an empty store of each kind."""
     opened = Database(database_url)
     yield opened
     opened.close()
@@ -38,15 +38,15 @@ def test_a_picture_is_remembered_once_and_becomes_young_again(database: Database
 
 
 def test_the_newest_come_first(database: Database) -> None:
-    for kept in (ONE, OTHER):
-        database.write_now(media.add, kept)
+    for picture in (ONE, OTHER):
+        database.write_now(media.add, picture)
     assert database.read_now(media.newest, 5) == [OTHER, ONE]
     assert database.read_now(media.newest, 1) == [OTHER]
 
 
 def test_unused_is_what_is_old_and_unnamed(database: Database) -> None:
-    for kept in (ONE, OTHER):
-        database.write_now(media.add, kept)
+    for picture in (ONE, OTHER):
+        database.write_now(media.add, picture)
     assert database.read_now(media.unused, 50.0) == []
     assert database.read_now(media.unused, 150.0) == [ONE]
     form = f'{{"image": "https://info.cimahi.example/media/{ONE.id}/web.jpg"}}'
@@ -58,7 +58,7 @@ def test_unused_is_what_is_old_and_unnamed(database: Database) -> None:
     assert database.read_now(media.unused, 300.0) == [OTHER]
 
 
-def test_one_that_became_young_again_is_not_forgotten(database: Database) -> None:
+def test_a_picture_that_became_young_again_is_not_forgotten(database: Database) -> None:
     database.write_now(media.add, ONE)
     database.write_now(media.add, replace(ONE, at=300.0))
     assert not database.write_now(media.forget, ONE)

@@ -1,4 +1,4 @@
-"""Figures of the ledger: sums, lag, breakers."""
+"""Ledger figures: sums, lag, breakers."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ NOW = 1_800_000_000.0
 
 
 def add_run(connection: Connection, number: int, **changes: Any) -> None:
-    """A run of the email channel, published ten minutes ago."""
+    """Insert a run of the email channel, published ten minutes ago."""
     values = {
         "edition": number,
         "channel": "email",
@@ -28,7 +28,7 @@ def add_run(connection: Connection, number: int, **changes: Any) -> None:
 
 
 def add_slice(connection: Connection, number: int, piece: int, **changes: Any) -> None:
-    """A slice of it with five open deliveries."""
+    """Insert a slice of it with five open deliveries."""
     values = {
         "edition": number,
         "channel": "email",
@@ -43,24 +43,24 @@ def add_slice(connection: Connection, number: int, piece: int, **changes: Any) -
 
 
 @pytest.fixture
-async def read(database: Database) -> Any:
-    """Reads the figures at NOW."""
+async def read_figures(database: Database) -> Any:
+    """Return a function that reads the figures at NOW."""
 
-    async def reading() -> metrics.Figures:
+    async def read_at_now() -> metrics.Figures:
         return await database.read(metrics.read, NOW)
 
-    return reading
+    return read_at_now
 
 
-async def test_an_empty_ledger_has_no_lag(read: Any) -> None:
-    found = await read()
-    assert found.deliveries == []
-    assert found.lag == {"emergency": 0.0, "routine": 0.0}
-    assert found.halted == {}
+async def test_an_empty_ledger_has_no_lag(read_figures: Any) -> None:
+    figures = await read_figures()
+    assert figures.deliveries == []
+    assert figures.lag == {"emergency": 0.0, "routine": 0.0}
+    assert figures.halted == {}
 
 
 async def test_deliveries_are_summed_over_slices_and_editions(
-    database: Database, read: Any
+    database: Database, read_figures: Any
 ) -> None:
     def fill(connection: Connection) -> None:
         for number in (1, 2):
@@ -69,13 +69,13 @@ async def test_deliveries_are_summed_over_slices_and_editions(
             add_slice(connection, number, 1, n_failed=2)
 
     await database.write(fill)
-    found = await read()
-    assert {(channel, state): n for channel, state, n in found.deliveries if n} == {
+    figures = await read_figures()
+    assert {(channel, state): n for channel, state, n in figures.deliveries if n} == {
         ("email", "pending"): 20,
         ("email", "sent"): 6,
         ("email", "failed"): 4,
     }
-    assert found.possible_duplicates == {"email": 2}
+    assert figures.possible_duplicates == {"email": 2}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ async def test_deliveries_are_summed_over_slices_and_editions(
 )
 async def test_the_lag_is_how_long_the_oldest_due_work_has_waited(
     database: Database,
-    read: Any,
+    read_figures: Any,
     changed_run: dict[str, Any],
     changed_slice: dict[str, Any],
     lag: float,
@@ -102,10 +102,10 @@ async def test_the_lag_is_how_long_the_oldest_due_work_has_waited(
         add_slice(connection, 1, 0, **changed_slice)
 
     await database.write(fill)
-    assert (await read()).lag["routine"] == pytest.approx(lag)
+    assert (await read_figures()).lag["routine"] == pytest.approx(lag)
 
 
-async def test_an_open_breaker_is_told(database: Database, read: Any) -> None:
+async def test_an_open_breaker_is_reported(database: Database, read_figures: Any) -> None:
     def fill(connection: Connection) -> None:
         connection.execute(
             insert(channel_state),
@@ -113,11 +113,11 @@ async def test_an_open_breaker_is_told(database: Database, read: Any) -> None:
         )
 
     await database.write(fill)
-    assert (await read()).halted == {"email": 1, "telegram": 0}
+    assert (await read_figures()).halted == {"email": 1, "telegram": 0}
 
 
-async def test_what_waits_for_the_provider_or_an_operator_is_told(
-    database: Database, read: Any
+async def test_what_waits_for_the_provider_or_an_operator_is_reported(
+    database: Database, read_figures: Any
 ) -> None:
     def fill(connection: Connection) -> None:
         add_run(connection, 1, state="paused")
@@ -131,20 +131,20 @@ async def test_what_waits_for_the_provider_or_an_operator_is_told(
             )
 
     await database.write(fill)
-    found = await read()
-    assert found.paused == {"email": 90.0, "telegram": 0.0}
-    assert found.held == {"email": 2}
-    assert found.runs_paused == {"email": 1}
+    figures = await read_figures()
+    assert figures.paused == {"email": 90.0, "telegram": 0.0}
+    assert figures.held == {"email": 2}
+    assert figures.runs_paused == {"email": 1}
 
 
 class Ledger:
-    """Runs with a slice each, read with one memory of what is over."""
+    """Runs with one slice each, read with one memory of the finished ones."""
 
     def __init__(self, database: Database, slices: int = 20_000) -> None:
         self.database, self.counts = database, metrics.Counts(slices=slices)
 
     def add(self, number: int, *, days: float | None) -> None:
-        """A run that ended so many days ago (None: goes on), with one delivery that was sent."""
+        """Insert a run that ended so many days ago (None: still going) with one sent delivery."""
         ended = None if days is None else NOW - days * 86_400
 
         def fill(connection: Connection) -> None:
@@ -160,14 +160,14 @@ class Ledger:
         self.database.write_now(fill)
 
     def receive(self, number: int) -> None:
-        """A late receipt: its delivery was read."""
-        mine = update(slice_).where(slice_.c.edition == number)
-        self.database.write_now(lambda c: c.execute(mine.values(n_sent=0, n_read=1)))
+        """Record a late receipt: its delivery was read."""
+        own_slices = update(slice_).where(slice_.c.edition == number)
+        self.database.write_now(lambda c: c.execute(own_slices.values(n_sent=0, n_read=1)))
 
     def read(self, later: float = 0.0) -> dict[str, int]:
-        """Counts by state that are not 0."""
-        found = self.database.read_now(metrics.read, NOW + later, self.counts)
-        return {state: count for _channel, state, count in found.deliveries if count}
+        """Return the counts by state that are not 0."""
+        figures = self.database.read_now(metrics.read, NOW + later, self.counts)
+        return {state: count for _channel, state, count in figures.deliveries if count}
 
 
 def test_counts_follow_a_run_that_goes_on_and_one_that_is_just_over(database: Database) -> None:

@@ -24,10 +24,9 @@ from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.independence import Control
 from broadcaster.publishing import publications
 from broadcaster.simulation.graph_api import wamid
-from broadcaster.store import accounts, archive, audit, controls, tables
+from broadcaster.store import accounts, archive, audit, controls, migrate, tables
 from broadcaster.store.database import Database
-from broadcaster.store.migrate import METADATA, MIGRATIONS, differences, migrate, pending
-from broadcaster.store.migrate import _config as alembic_config
+from broadcaster.store.migrate import METADATA, MIGRATIONS, differences, pending
 from subscribers import store
 from support.desk import NOW, checked, press
 from support.postgres import cluster_files
@@ -39,7 +38,7 @@ PRESS = press()
 def test_migrating_an_empty_database_gives_the_tables_the_code_declares(
     empty_database_url: str,
 ) -> None:
-    applied = migrate(empty_database_url)
+    applied = migrate.migrate(empty_database_url)
     assert applied
     assert applied[0].startswith("0001 ")
     opened = Database(empty_database_url)
@@ -53,20 +52,20 @@ def test_pending_names_what_is_missing_and_migrating_again_does_nothing(
     empty_database_url: str,
 ) -> None:
     missing = pending(empty_database_url)
-    assert migrate(empty_database_url) == missing
+    assert migrate.migrate(empty_database_url) == missing
     assert missing == sorted(missing)
     assert pending(empty_database_url) == []
-    assert migrate(empty_database_url) == []
+    assert migrate.migrate(empty_database_url) == []
 
 
 def test_two_processes_may_migrate_at_once(empty_database_url: str) -> None:
     with ThreadPoolExecutor(4) as threads:
-        applied = list(threads.map(migrate, [empty_database_url] * 4))
+        applied = list(threads.map(migrate.migrate, [empty_database_url] * 4))
     assert sorted(map(bool, applied)) == [False, False, False, True]
 
 
 def test_migrating_keeps_the_rows(empty_database_url: str) -> None:
-    migrate(empty_database_url)
+    migrate.migrate(empty_database_url)
     opened = Database(empty_database_url)
     try:
         opened.write_now(
@@ -74,7 +73,7 @@ def test_migrating_keeps_the_rows(empty_database_url: str) -> None:
                 store.slot_counter.insert(), {"channel": "x", "home": "32.77", "n": 7}
             )
         )
-        migrate(empty_database_url)
+        migrate.migrate(empty_database_url)
         assert (
             opened.read_now(
                 lambda connection: connection.execute(select(store.slot_counter.c.n)).scalar_one()
@@ -86,7 +85,7 @@ def test_migrating_keeps_the_rows(empty_database_url: str) -> None:
 
 
 def test_what_administrators_did_before_the_upgrade_binds_after_it(empty_database_url: str) -> None:
-    migrate(empty_database_url)
+    migrate.migrate(empty_database_url)
     opened = Database(empty_database_url)
     names = ("ani", "budi", "dewi")
     try:
@@ -106,10 +105,10 @@ def test_what_administrators_did_before_the_upgrade_binds_after_it(empty_databas
             opened.write_now(audit.append, ani, act, f"staff:{subject}")
         opened.write_now(
             lambda c: command.downgrade(
-                alembic_config(c), step(c, "who controls an account").down_revision
+                migrate._config(c), migration_named(c, "who controls an account").down_revision
             )
         )
-        opened.write_now(lambda c: command.upgrade(alembic_config(c), "head"))
+        opened.write_now(lambda c: command.upgrade(migrate._config(c), "head"))
         assert opened.read_now(controls.since, 0.0) == [
             Control(account=people[1].id, maker=people[0].id, at=100.0)
         ]
@@ -118,16 +117,16 @@ def test_what_administrators_did_before_the_upgrade_binds_after_it(empty_databas
         opened.close()
 
 
-def step(connection: Connection, words: str) -> Script:
-    """The migration with these words in its title."""
-    scripts = ScriptDirectory.from_config(alembic_config(connection)).walk_revisions()
+def migration_named(connection: Connection, words: str) -> Script:
+    """Return the migration with these words in its title."""
+    scripts = ScriptDirectory.from_config(migrate._config(connection)).walk_revisions()
     return next(script for script in scripts if words in script.doc)
 
 
 def test_what_was_published_before_there_was_an_index_is_found_by_it_and_so_is_what_comes_after(
     empty_database_url: str,
 ) -> None:
-    migrate(empty_database_url)
+    migrate.migrate(empty_database_url)
     opened = Database(empty_database_url)
 
     def publish(title: str) -> str:
@@ -138,7 +137,7 @@ def test_what_was_published_before_there_was_an_index_is_found_by_it_and_so_is_w
             actor=NamedActor(name="rina", now=NOW),
         ).code
 
-    def found(text: str) -> list[str]:
+    def search(text: str) -> list[str]:
         page = opened.read_now(archive.list_public, archive.ArchiveFilter(text=text))
         return [edition.code for edition in page.editions]
 
@@ -146,15 +145,16 @@ def test_what_was_published_before_there_was_an_index_is_found_by_it_and_so_is_w
         code = publish("Posyandu balita di Melong")
         opened.write_now(
             lambda c: command.downgrade(
-                alembic_config(c), step(c, "an index of the public archive").down_revision
+                migrate._config(c),
+                migration_named(c, "an index of the public archive").down_revision,
             )
         )
-        migrate(empty_database_url)
-        assert found("posyandu") == [code]
-        assert found(code.lower()) == [code]
+        migrate.migrate(empty_database_url)
+        assert search("posyandu") == [code]
+        assert search(code.lower()) == [code]
         after = publish("Posyandu lansia di Utama")
-        assert sorted(found("posyandu")) == sorted([code, after])
-        assert found("lansia") == [after]
+        assert sorted(search("posyandu")) == sorted([code, after])
+        assert search("lansia") == [after]
     finally:
         opened.close()
 
@@ -162,17 +162,17 @@ def test_what_was_published_before_there_was_an_index_is_found_by_it_and_so_is_w
 def test_a_table_of_ours_that_is_missing_or_changed_is_a_difference(
     empty_database_url: str,
 ) -> None:
-    migrate(empty_database_url)
+    migrate.migrate(empty_database_url)
     opened = Database(empty_database_url)
     try:
         opened.write_now(lambda connection: connection.execute(text("DROP TABLE sweeper")))
         opened.write_now(
             lambda connection: connection.execute(text("ALTER TABLE worker ADD COLUMN mood TEXT"))
         )
-        found = opened.read_now(differences)
+        changes = opened.read_now(differences)
     finally:
         opened.close()
-    assert {str(difference[0]) for difference in found if isinstance(difference, tuple)} >= {
+    assert {str(difference[0]) for difference in changes if isinstance(difference, tuple)} >= {
         "add_table",
         "remove_column",
     }
@@ -185,7 +185,7 @@ def test_a_migration_that_fails_leaves_nothing_half_done(empty_database_url: str
             lambda connection: connection.execute(text("CREATE TABLE worker (in_the_way INTEGER)"))
         )
         with pytest.raises(Exception, match=r"(?i)already exists"):
-            migrate(empty_database_url)
+            migrate.migrate(empty_database_url)
         assert opened.read_now(lambda connection: inspect(connection).get_table_names()) == [
             "worker"
         ]
@@ -207,21 +207,21 @@ def test_an_inbox_with_events_gets_priorities_what_may_be_a_stop_first(
         " VALUES ('email', :dedupe, :dedupe, :received_at, :due_at, :tries, :applied_at)"
     )
 
-    def go(connection: Connection) -> None:
-        command.upgrade(alembic_config(connection), "0009")
+    def upgrade_with_events(connection: Connection) -> None:
+        command.upgrade(migrate._config(connection), "0009")
         connection.execute(old, rows)
-        command.upgrade(alembic_config(connection), "0010")
+        command.upgrade(migrate._config(connection), "0010")
 
     try:
-        opened.write_now(go)
+        opened.write_now(upgrade_with_events)
         columns = (tables.receipt.c.priority, tables.receipt.c.due_at)
-        found = opened.read_now(
+        events = opened.read_now(
             lambda c: [
                 tuple(row) for row in c.execute(select(*columns).order_by(tables.receipt.c.id))
             ]
         )
-        assert found == [(0, 5.0), (3, 9.0), (None, 0.0)]
-        opened.write_now(lambda connection: command.downgrade(alembic_config(connection), "0009"))
+        assert events == [(0, 5.0), (3, 9.0), (None, 0.0)]
+        opened.write_now(lambda connection: command.downgrade(migrate._config(connection), "0009"))
     finally:
         opened.close()
 
@@ -242,14 +242,14 @@ def _without_rowid(connection: Connection) -> dict[str, tuple[int, str]]:
 def test_sqlite_tables_are_stored_as_the_code_declares_them(
     empty_sqlite_url: str, sqlite_url: str
 ) -> None:
-    migrate(empty_sqlite_url)
+    migrate.migrate(empty_sqlite_url)
     stored = []
     for url in (empty_sqlite_url, sqlite_url):
         opened = Database(url)
         stored.append(
             {
-                name: how
-                for name, how in opened.read_now(_without_rowid).items()
+                name: storage
+                for name, storage in opened.read_now(_without_rowid).items()
                 if name != "alembic_version"
             }
         )
@@ -271,7 +271,7 @@ def test_migrations_are_numbered_without_a_gap() -> None:
 
 
 def test_the_data_folder_need_not_exist(tmp_path: Path) -> None:
-    migrate(f"sqlite:///{tmp_path}/new/folder/siaran.db")
+    migrate.migrate(f"sqlite:///{tmp_path}/new/folder/siaran.db")
     assert (tmp_path / "new" / "folder" / "siaran.db").exists()
     shutil.rmtree(tmp_path / "new")
 
@@ -304,18 +304,20 @@ def _migrate_to(url: str, revision: str) -> None:
 
 
 def _fill_as_before(url: str) -> None:
-    """Write as the version before did, freed pages included: a third of the messages is deleted
-    again.
+    """Write rows as the version before did, freed pages included: a third of the messages is
+    deleted again.
     """
     whatsapp = [
         {"channel": "whatsapp", "slot": slot, "name": wamid(PHONES[slot % 3], str(slot))}
         for slot in range(300)
     ]
-    others = [
+    other_channels = [
         {"channel": "telegram", "slot": 1, "name": "4711"},
         {"channel": "email", "slot": 1, "name": "x@y"},
     ]
-    statements = [each.format(**row) for row in (*whatsapp, *others) for each in OLD_ROWS]
+    statements = [
+        statement.format(**row) for row in (*whatsapp, *other_channels) for statement in OLD_ROWS
+    ]
     statements += [
         "DELETE FROM provider_message WHERE slot % 3 = 0",
         "DELETE FROM delivery WHERE slot % 3 = 0",
@@ -357,7 +359,7 @@ def test_what_an_older_version_left_in_clear_is_gone_from_the_files(
     traces = Traces([*PHONES, "rw07.example"])
     before = set().union(*(traces.within(data) for _name, data in _files(empty_database_url)))
     assert before == {*PHONES, "rw07.example"}, "the search sees what stood there"
-    migrate(empty_database_url)
+    migrate.migrate(empty_database_url)
     assert {
         name: traces.within(data)
         for name, data in _files(empty_database_url)
@@ -368,7 +370,7 @@ def test_what_an_older_version_left_in_clear_is_gone_from_the_files(
 def test_rows_of_an_older_version_keep_what_is_no_address(empty_database_url: str) -> None:
     _migrate_to(empty_database_url, "0009")
     _fill_as_before(empty_database_url)
-    migrate(empty_database_url)
+    migrate.migrate(empty_database_url)
     opened = Database(empty_database_url)
     try:
         rows = opened.read_now(
@@ -427,12 +429,12 @@ def test_what_was_corrected_to_other_areas_before_stands_again_where_it_stood(
     former = select(*columns).where(tables.edition_area.c.former).order_by(*columns)
     try:
         opened.write_now(fill)
-        migrate(empty_database_url)
+        migrate.migrate(empty_database_url)
         assert [tuple(row) for row in opened.read_now(lambda c: c.execute(former).all())] == [
             (2, "32.77.01"),
             (3, "32.77.01"),
         ]
-        opened.write_now(lambda connection: command.downgrade(alembic_config(connection), "0017"))
+        opened.write_now(lambda connection: command.downgrade(migrate._config(connection), "0017"))
         assert (
             opened.read_now(lambda c: c.execute(text("SELECT count(*) FROM edition_area")).scalar())
             == 6

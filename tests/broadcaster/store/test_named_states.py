@@ -1,4 +1,4 @@
-"""Numbers that mean states are named constants, in SQL and in Python alike."""
+"""State numbers are named constants, in SQL and in Python alike."""
 
 import ast
 import re
@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 MIGRATIONS = "broadcaster/store/migrations/versions"
-"""Tables as they were at a version: no constant of today may change them."""
+"""Tables as they were at that version: today's constants must not change them."""
 SOURCES = sorted(
     path
     for package in ("broadcaster", "channels", "subscribers")
@@ -25,7 +25,7 @@ IN_SQL = re.compile(
 
 
 def is_state(node: ast.expr) -> bool:
-    """Whether this names the state of a row."""
+    """Return whether this names the state of a row."""
     name = (
         node.attr
         if isinstance(node, ast.Attribute)
@@ -37,7 +37,7 @@ def is_state(node: ast.expr) -> bool:
 
 
 def is_number(node: ast.expr) -> bool:
-    """Whether this is a bare number, or several."""
+    """Return whether this is a bare number, or several."""
     if isinstance(node, ast.UnaryOp):
         return is_number(node.operand)
     if isinstance(node, ast.Tuple | ast.List | ast.Set):
@@ -46,7 +46,7 @@ def is_number(node: ast.expr) -> bool:
 
 
 def is_bare(node: ast.AST) -> bool:
-    """Whether this compares a state with a bare number, or sets it to one."""
+    """Return whether this compares a state with a bare number, or sets it to one."""
     match node:
         case ast.Constant(value=str(text)):
             return IN_SQL.search(text) is not None
@@ -61,7 +61,7 @@ def is_bare(node: ast.AST) -> bool:
 
 
 def bare_states(source: str) -> Iterator[int]:
-    """Lines of a source on which a number stands for a state."""
+    """Yield the lines of a source on which a number stands for a state."""
     for node in ast.walk(ast.parse(source)):
         if is_bare(node):
             yield getattr(node, "lineno", 0)

@@ -1,5 +1,5 @@
-"""The number on the button is that of people, and of the rows that are made: in random cities, on
-both databases.
+"""The editor's audience estimate agrees with the people and rows of the fan-out: in random cities,
+on both databases.
 """
 
 import random
@@ -18,9 +18,10 @@ from subscribers.areas import AreaTree
 from subscribers.audience import Audience
 from subscribers.enrolment import Subscription, enrol
 from subscribers.store import State, address
+from support.email_program import email_program
 from support.fakes import FakeChannel
 from support.sending import fill, with_channels
-from support.world import notice, program, publish, rows, variables
+from support.world import notice, publish, rows
 
 SLUGS = [area.slug for area in AreaTree.built_in().all()]
 TOPICS = ("lainnya", "bansos")
@@ -28,22 +29,15 @@ TOPICS = ("lainnya", "bansos")
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url,
-        tmp_path,
-        EMAIL_URL="smtp://127.0.0.1:1",
-        EMAIL_FROM="info@cimahi.example",
-        TELEGRAM_TOKEN="1:x",
-    )
-    async with program(environ) as made:
-        yield with_channels(made, FakeChannel(name="email"), FakeChannel(name="telegram"))
+    async with email_program(database_url, tmp_path, TELEGRAM_TOKEN="1:x") as opened:
+        yield with_channels(opened, FakeChannel(name="email"), FakeChannel(name="telegram"))
 
 
 def populate(app: App, chance: random.Random) -> None:
-    """Eighty addresses of random people, some of whom have two or three, or cannot be written to."""
+    """Enrol eighty addresses of random people; some have several, some cannot be written to."""
 
     def enter(connection: Any) -> None:
-        wanted = [
+        subscriptions = [
             Subscription(
                 channel=chance.choice(["email", "telegram"]),
                 address=f"w{number}@contoh.example",
@@ -55,7 +49,7 @@ def populate(app: App, chance: random.Random) -> None:
             )
             for number in range(80)
         ]
-        enrol(connection, app.vault, app.tree, wanted, 1.0)
+        enrol(connection, app.vault, app.tree, subscriptions, 1.0)
         for row in connection.execute(select(address.c.id)).all():
             state = chance.choice([State.CONFIRMED] * 5 + [State.SUPPRESSED, State.UNCONFIRMED])
             connection.execute(
@@ -73,10 +67,10 @@ async def test_the_estimate_is_what_the_fan_out_makes(app: App, seed: int) -> No
     populate(app, chance)
     slugs = chance.sample(SLUGS, 2)
     areas = app.tree.concerned(app.tree[slug].code for slug in slugs)
-    who = Audience(
+    audience = Audience(
         areas=areas, topic="lainnya", emergency=False, confirmed_before=app.clock().timestamp()
     )
-    estimate = app.database.read_now(audience_estimate._count, who, ["email", "telegram"], [])
+    estimate = app.database.read_now(audience_estimate._count, audience, ["email", "telegram"], [])
     done = await publish(
         app,
         notice(
@@ -92,13 +86,13 @@ async def test_the_estimate_is_what_the_fan_out_makes(app: App, seed: int) -> No
     assert app.database.read_now(people.uncounted, app.clock().timestamp()) == done.edition
     counted = app.database.read_now(people.count, done.edition)
     assert counted == estimate.people > 0
-    made = [row for channel in ("email", "telegram") for row in rows(app, channel)]
-    assert len(made) == sum(estimate.addresses.values()) >= counted
+    ledger_rows = [row for channel in ("email", "telegram") for row in rows(app, channel)]
+    assert len(ledger_rows) == sum(estimate.addresses.values()) >= counted
 
     app.database.write_now(people.keep, done.edition, counted)
     assert app.database.read_now(people.uncounted, app.clock().timestamp()) is None
     assert app.database.read_now(ledger.progress, done.id).people == counted
-    app.database.write_now(address_effects.fall_back, done.edition, made[0].address)
+    app.database.write_now(address_effects.fall_back, done.edition, ledger_rows[0].address)
     assert app.database.read_now(people.count, done.edition) == counted, "a fallback adds no person"
 
 

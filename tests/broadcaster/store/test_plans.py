@@ -1,5 +1,5 @@
-"""How the database finds rows while an edition is filled, sent and settled: by an index, never by
-reading a table that grows.
+"""Query plans while an edition is filled, sent and settled: always an index, never a scan of a
+table that grows.
 """
 
 from collections.abc import Sequence
@@ -12,27 +12,29 @@ from sqlalchemy import Connection, event
 from broadcaster.app import App
 from broadcaster.store import hubs, people
 from channels.base.contract import Receipt, Refused
+from support.email_program import email_program
 from support.fakes import FakeChannel
+from support.query_plans import plan
 from support.sending import drain_all, with_channels
-from support.world import notice, program, publish, states, subscribe, variables
+from support.world import notice, publish, states, subscribe
 
 GROWING = ("delivery", "slice", "address", "subscription", "consent", "provider_message")
 ALIASES = ("d", "a", "c", "newer")
-"""Tables with a row per message, or per resident, and how the statements call them for short."""
+"""Tables with a row for each message or resident, and their aliases in the statements."""
 PEOPLE = 40
 
-Said = dict[str, Any]
-"""Statements with parameters of one of their executions."""
+Statements = dict[str, Any]
+"""SQL -> the parameters of one execution."""
 
 
 @pytest.fixture
-def said() -> Said:
-    """What was said to the database."""
+def statements() -> Statements:
+    """Return the statements recorded so far: none."""
     return {}
 
 
-def listen(app: App, said: Said) -> None:
-    """Note every statement of the program from now on."""
+def record_statements(app: App, statements: Statements) -> None:
+    """Record every statement of the program from now on."""
     for engine in {app.database.writer_engine, app.database.reader_engine}:
 
         @event.listens_for(engine, "before_cursor_execute")
@@ -45,17 +47,11 @@ def listen(app: App, said: Said) -> None:
             many: bool,
         ) -> None:
             if statement.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
-                said.setdefault(statement, parameters[0] if many else parameters)
+                statements.setdefault(statement, parameters[0] if many else parameters)
 
 
-def plan(connection: Connection, statement: str, parameters: Any) -> list[str]:
-    """The steps by which the database carries a statement out."""
-    explain = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
-    return [str(row[-1]) for row in connection.exec_driver_sql(explain + statement, parameters)]
-
-
-def scans(steps: list[str], names: Sequence[str] = (*GROWING, *ALIASES)) -> list[str]:
-    """The steps that read a growing table from end to end."""
+def scans(steps: list[str], names: Sequence[str]) -> list[str]:
+    """Return the steps that read a growing table from end to end."""
     # SQLite says "SCAN delivery", with its alias or "USING INDEX" behind; PostgreSQL "Seq Scan on delivery d"
     places = ("SCAN ", "Seq Scan on ")
     return [
@@ -67,65 +63,57 @@ def scans(steps: list[str], names: Sequence[str] = (*GROWING, *ALIASES)) -> list
     ]
 
 
+def whole_reads(
+    connection: Connection, statements: Statements, names: Sequence[str] = (*GROWING, *ALIASES)
+) -> dict[str, list[str]]:
+    """Return the steps of each statement that reads a growing table from end to end."""
+    if connection.dialect.name == "postgresql":
+        # By choice it would scan a table of one page.
+        connection.exec_driver_sql("SET enable_seqscan = off")
+    return {
+        text: steps
+        for text, parameters in statements.items()
+        if (steps := scans(plan(connection, text, parameters), names))
+    }
+
+
 async def test_no_statement_of_a_delivery_reads_a_growing_table_whole(
-    database_url: str, tmp_path: Path, said: Said
+    database_url: str, tmp_path: Path, statements: Statements
 ) -> None:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
     channel = FakeChannel(
         provider=lambda r: (
             Refused(reason="address_dead") if r.address.startswith("w1@") else Receipt()
         )
     )
-    async with program(environ) as opened:
+    async with email_program(database_url, tmp_path) as opened:
         app = with_channels(opened, channel)
         await subscribe(app, "email", [(f"w{n}@contoh.example", "cibabat") for n in range(PEOPLE)])
-        listen(app, said)
+        record_statements(app, statements)
         await publish(app, notice())
         await drain_all(app)
-        about = {
-            text: given for text, given in said.items() if any(name in text for name in GROWING)
+        relevant = {
+            text: parameters
+            for text, parameters in statements.items()
+            if any(name in text for name in GROWING)
         }
-
-        def found(connection: Connection) -> dict[str, list[str]]:
-            if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql(
-                    "SET enable_seqscan = off"
-                )  # a table of one page is read whole by choice
-            return {
-                text: bad
-                for text, given in about.items()
-                if (bad := scans(plan(connection, text, given)))
-            }
-
-        assert len(about) > 15
-        assert app.database.read_now(found) == {}
+        assert len(relevant) > 15
+        assert app.database.read_now(whole_reads, relevant) == {}
         assert states(app) == {"sent": PEOPLE - 1, "failed": 1}
 
 
-async def test_no_sweep_reads_every_edition(database_url: str, tmp_path: Path, said: Said) -> None:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
-    async with program(environ) as app:
+async def test_no_sweep_reads_every_edition(
+    database_url: str, tmp_path: Path, statements: Statements
+) -> None:
+    async with email_program(database_url, tmp_path) as app:
         await publish(app, notice())
         now = app.clock().timestamp()
-        listen(app, said)
+        record_statements(app, statements)
         app.database.read_now(people.uncounted, now)
         app.database.read_now(hubs.unannounced, now + 60, settle=2.0)
-        about = {text: given for text, given in said.items() if "edition.published_at >" in text}
-
-        def found(connection: Connection) -> dict[str, list[str]]:
-            if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql(
-                    "SET enable_seqscan = off"
-                )  # a table of one page is read whole by choice
-            return {
-                text: bad
-                for text, given in about.items()
-                if (bad := scans(plan(connection, text, given), ["edition"]))
-            }
-
-        assert len(about) == 2
-        assert app.database.read_now(found) == {}
+        relevant = {
+            text: parameters
+            for text, parameters in statements.items()
+            if "edition.published_at >" in text
+        }
+        assert len(relevant) == 2
+        assert app.database.read_now(whole_reads, relevant, ["edition"]) == {}

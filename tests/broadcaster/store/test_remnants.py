@@ -1,4 +1,4 @@
-"""What deleting leaves behind in the files: nothing, or somebody is told."""
+"""Remnants of deleted rows in the files: there are none, or the caller is told."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from broadcaster.store.database import Database
 from broadcaster.store.tables import worker
 
 NAME = "xyzzy-" * 20
-"""What is looked for in the files."""
+"""Text searched for in the files."""
 
 
 def _files(database: Database) -> bytes:
@@ -23,7 +23,7 @@ def _files(database: Database) -> bytes:
     )
 
 
-def _written_and_deleted(database: Database) -> None:
+def _write_and_delete(database: Database) -> None:
     rows = [{"owner": f"{NAME}{number}", "lane": "routine", "seen_at": 0.0} for number in range(50)]
     database.write_now(lambda connection: connection.execute(insert(worker), rows))
     assert NAME.encode() in _files(database)
@@ -36,7 +36,7 @@ def sqlite(sqlite_url: str) -> Database:
 
 
 def test_deleted_rows_are_overwritten_in_file_and_log(sqlite: Database) -> None:
-    _written_and_deleted(sqlite)
+    _write_and_delete(sqlite)
     assert remnants.clear(sqlite, [worker])
     assert NAME.encode() not in _files(sqlite)
     sqlite.close()
@@ -45,7 +45,7 @@ def test_deleted_rows_are_overwritten_in_file_and_log(sqlite: Database) -> None:
 def test_a_log_that_somebody_reads_is_not_called_cleared(sqlite: Database) -> None:
     with sqlite.reader_engine.connect() as reading:
         reading.execute(select(worker)).all()
-        _written_and_deleted(sqlite)
+        _write_and_delete(sqlite)
         assert not remnants.truncate_log(sqlite, tries=2)
         assert NAME.encode() in _files(sqlite)
     assert remnants.truncate_log(sqlite)

@@ -1,7 +1,6 @@
-"""Folding: old rows become counts, and nothing that people are told of them changes."""
+"""Folding: old rows become counts, and nothing that people are shown of them changes."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,18 @@ from sqlalchemy import select, update
 
 from broadcaster.app import App
 from broadcaster.delivery.status import overview
-from broadcaster.domain.actor import NamedActor
-from broadcaster.publishing import corrections
-from broadcaster.publishing.press import Press
+from broadcaster.domain.deliveries import SENT
 from broadcaster.store import ledger, metrics, retention
 from broadcaster.store.database import now
 from broadcaster.store.failure_causes import Watcher
 from broadcaster.store.retention import DAY, fold_old
 from broadcaster.store.tables import announcement, delivery, folded, provider_message, run, slice_
 from channels.base.contract import Receipt, Refused, Rejected, Skipped
+from support.email_program import email_program
 from support.fakes import FakeChannel
+from support.runs import withdraw
 from support.sending import check_counters, drain_all, retry_failed, table, with_channels
-from support.world import notice, program, publish, rows, subscribe, variables
+from support.world import notice, publish, rows, subscribe
 
 PEOPLE = [(f"warga{n:02}@x.example", "cibabat" if n % 2 else "melong") for n in range(20)]
 OUTCOMES = (
@@ -35,23 +34,15 @@ OUTCOMES = (
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url,
-        tmp_path,
-        EMAIL_URL="smtp://127.0.0.1:1",
-        EMAIL_FROM="info@cimahi.example",
-        TELEGRAM_TOKEN="1:x",
-    )
-    async with program(environ) as made:
-        await subscribe(made, "email", PEOPLE)
-        await subscribe(made, "telegram", [("71", "cibabat")])
+    async with email_program(database_url, tmp_path, PEOPLE, TELEGRAM_TOKEN="1:x") as opened:
+        await subscribe(opened, "telegram", [("71", "cibabat")])
         provider = FakeChannel(provider=lambda r: OUTCOMES[int(r.address[5:7]) % 5], receipt_wait=1)
-        yield with_channels(made, provider, FakeChannel(name="telegram"))
+        yield with_channels(opened, provider, FakeChannel(name="telegram"))
 
 
 async def finished(app: App, *, days: float, state: str = "archived", **changes: Any) -> str:
-    """The id of an announcement whose sending ended so many days ago; it has an answer of each
-    kind.
+    """Publish and send an announcement whose sending ended `days` ago, with a row of each outcome;
+    return its id.
     """
     stored = await publish(app, notice(areas=["cimahi"], **changes))
     for channel in ("email", "telegram"):
@@ -66,20 +57,20 @@ async def finished(app: App, *, days: float, state: str = "archived", **changes:
 
 
 def fold(app: App, *, at_once: int = retention.FOLDED_AT_ONCE) -> list[int]:
-    """Fold to the end; rows gone in each transaction."""
-    gone = []
+    """Fold to the end; return the rows removed by each transaction."""
+    removed = []
     while (count := app.database.write_now(lambda c: fold_old(c, now(c), at_once))) > 0:
-        gone.append(count)
-    return gone
+        removed.append(count)
+    return removed
 
 
-def told(app: App, key: str) -> Any:
-    """All that people and machines are told of an announcement."""
-    found = app.database.read_now(overview, key, app.site, Watcher())
-    assert found is not None
+def everything_shown(app: App, key: str) -> Any:
+    """Return all that people and machines are shown of an announcement."""
+    status = app.database.read_now(overview, key, app.site, Watcher())
+    assert status is not None
     sums = metrics.Counts()
     return (
-        found.as_json(),
+        status.as_json(),
         app.database.read_now(ledger.areas, key),
         app.database.read_now(ledger.failures, key),
         app.database.read_now(lambda c: sums.read(c, now(c))),
@@ -88,16 +79,16 @@ def told(app: App, key: str) -> Any:
 
 async def test_what_people_are_told_stays_the_same_in_every_chunk_and_after(app: App) -> None:
     key = await finished(app, days=31)
-    before, seen = told(app, key), app.causes
-    app.database.read_now(overview, key, app.site, seen)
+    before, watcher = everything_shown(app, key), app.causes
+    app.database.read_now(overview, key, app.site, watcher)
     while app.database.write_now(lambda c: fold_old(c, now(c), 3)):
-        assert told(app, key) == before
-        shown = app.database.read_now(overview, key, app.site, seen)
-        assert shown is not None
-        assert shown.as_json() == before[0], "also to who looked before"
+        assert everything_shown(app, key) == before
+        status = app.database.read_now(overview, key, app.site, watcher)
+        assert status is not None
+        assert status.as_json() == before[0], "to an earlier reader too"
     assert rows(app) == []
     assert table(app, provider_message) == []
-    assert told(app, key) == before
+    assert everything_shown(app, key) == before
     assert [(part.channel, part.number, part.open) for part in table(app, slice_)] == [
         ("email", 0, 0),
         ("telegram", 0, 0),
@@ -124,7 +115,7 @@ async def test_an_announcement_in_force_keeps_its_rows_for_a_year_as_a_correctio
     assert fold(app) == []
     app.database.write_now(lambda c: c.execute(update(run).values(finished_at=now(c) - 366 * DAY)))
     assert sum(fold(app)) == 21
-    assert told(app, key)[0]["sending"] == "done"
+    assert everything_shown(app, key)[0]["sending"] == "done"
 
 
 async def test_no_channel_folds_while_another_one_still_sends(app: App) -> None:
@@ -137,16 +128,10 @@ async def test_no_channel_folds_while_another_one_still_sends(app: App) -> None:
 
 async def test_an_edition_whose_withdrawal_is_not_sent_yet_keeps_its_rows(app: App) -> None:
     key = await finished(app, days=40, state="published")
-    app.database.write_now(
-        corrections.withdraw,
-        Press.of(app),
-        key,
-        reason="Batal.",
-        actor=NamedActor(name="t", now=datetime.now(UTC)),
-    )
+    withdraw(app, key)
     assert fold(app) == [], "the withdrawal goes to whom it reached"
     await drain_all(app)
-    reached = {row.slot for row in rows(app, "email") if row.edition == 1 and row.state == 2}
+    reached = {row.slot for row in rows(app, "email") if row.edition == 1 and row.state == SENT}
     assert {row.slot for row in rows(app, "email") if row.edition == 2} == reached
 
 
@@ -154,9 +139,9 @@ async def test_what_folded_is_never_sent_again(app: App) -> None:
     key = await finished(app, days=31)
     failed = app.database.read_now(ledger.progress, key).deliveries["email"]["failed"]
     app.database.write_now(lambda c: fold_old(c, now(c), 3))
-    before = told(app, key)
+    before = everything_shown(app, key)
     assert retry_failed(app, key) == (0, {"folded": failed})
-    assert told(app, key) == before
+    assert everything_shown(app, key) == before
 
 
 async def test_younger_editions_are_left_as_they_are(app: App) -> None:
@@ -170,7 +155,7 @@ async def test_younger_editions_are_left_as_they_are(app: App) -> None:
 
 
 def check_counters_of(app: App, edition: int | None) -> None:
-    """The slices of an edition with rows say what these are."""
+    """Check the counters of one edition's slices."""
     app.database.write_now(lambda c: c.execute(slice_.delete().where(slice_.c.edition != edition)))
     check_counters(app)
 

@@ -1,11 +1,10 @@
-"""Sending again: exactly those whom it did not reach and who may still get it, slice by slice,
-however often it is asked.
+"""Sending again: exactly to those not reached who may still get it, slice by slice, however often
+it is requested.
 """
 
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,14 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from broadcaster.app import App
-from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import FAILED, SKIPPED, STATES, UNCONFIRMED
-from broadcaster.publishing import corrections
-from broadcaster.publishing.press import Press
 from broadcaster.store import ledger, retries
 from broadcaster.store.tables import delivery, run, slice_
 from channels.base.contract import Deferred, Receipt, Recipient, Refused, Rejected, Skipped
 from subscribers import consent, store
+from support.email_program import email_program
 from support.fakes import FakeChannel
+from support.runs import withdraw
 from support.sending import (
     check_counters,
     counters,
@@ -34,7 +32,7 @@ from support.sending import (
     table,
     with_channels,
 )
-from support.world import emergency, notice, program, publish, rows, states, subscribe, variables
+from support.world import emergency, notice, publish, rows, states
 
 PEOPLE = [f"warga{n:02}@x.example" for n in range(40)]
 OUTCOMES = (
@@ -45,18 +43,16 @@ OUTCOMES = (
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
-    async with program(environ) as made:
-        await subscribe(made, "email", [(address, "cibabat") for address in PEOPLE])
-        yield with_channels(made, FakeChannel())
+    async with email_program(
+        database_url, tmp_path, [(address, "cibabat") for address in PEOPLE]
+    ) as opened:
+        yield with_channels(opened, FakeChannel())
 
 
 def split_slices(app: App, size: int) -> None:
-    """Slices of `size` rows each, so that one run has several."""
+    """Split the only slice into slices of `size` rows."""
 
-    def act(connection: Any) -> None:
+    def split(connection: Any) -> None:
         whole = connection.execute(select(slice_)).one()
         slots = sorted(row.slot for row in connection.execute(select(delivery.c.slot)))
         cuts = [-1, *slots[size - 1 : -1 : size], whole.last_slot]
@@ -69,23 +65,23 @@ def split_slices(app: App, size: int) -> None:
             )
         ledger.recount(connection, whole.edition, "email")
 
-    app.database.write_now(act)
+    app.database.write_now(split)
 
 
 async def drain_to_the_end(app: App) -> None:
-    """Drain until nothing waits for a later try either."""
+    """Drain until no row waits for a later try either."""
     for _ in range(8):
         await drain_all(app)
         everything_due(app)
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_exactly_those_get_it_again_whom_it_did_not_reach_and_who_may_get_it(
+async def test_exactly_those_not_reached_who_may_still_get_it_get_it_again(
     app: App, seed: int
 ) -> None:
     dice = random.Random(seed)
-    given = {address: dice.choice(OUTCOMES) for address in PEOPLE}
-    fake = FakeChannel(provider=lambda recipient: given[recipient.address])
+    outcomes = {address: dice.choice(OUTCOMES) for address in PEOPLE}
+    fake = FakeChannel(provider=lambda recipient: outcomes[recipient.address])
     app = with_channels(app, fake)
     stored = await publish(app, notice(channels=["email"]))
     fill(app)
@@ -100,15 +96,15 @@ async def test_exactly_those_get_it_again_whom_it_did_not_reach_and_who_may_get_
                 app.database.write_now(
                     consent.suppress, row.address, "address_dead", at=1.0, source="test"
                 )
-    allowed = {row.id for row in table(app, store.address) if row.state == 1}
-    wanted = {
+    allowed = {row.id for row in table(app, store.address) if row.state == store.State.CONFIRMED}
+    expected = {
         key for key, row in before.items() if row.state in (FAILED, UNCONFIRMED) and key in allowed
     }
-    unsure = sum(before[key].state == UNCONFIRMED for key in wanted)
+    unsure = sum(before[key].state == UNCONFIRMED for key in expected)
     doubles = app.database.read_now(ledger.progress, stored.id).possible_duplicates
 
     opened, left_out = retry_failed(app, stored.id)
-    assert opened == len(wanted)
+    assert opened == len(expected)
     reasons = {row.id: row.reason for row in table(app, store.address)}
     not_again = [
         key
@@ -124,10 +120,10 @@ async def test_exactly_those_get_it_again_whom_it_did_not_reach_and_who_may_get_
     assert sorted(recipient.delivery for recipient in fake.order) == sorted(
         f"{row.edition}.{row.slot}.{row.attempt + 1}"
         for key, row in before.items()
-        if key in wanted
+        if key in expected
     )
     after = {row.address: row for row in rows(app)}
-    assert all(after[key] == row for key, row in before.items() if key not in wanted), (
+    assert all(after[key] == row for key, row in before.items() if key not in expected), (
         "nobody else was touched"
     )
     assert app.database.read_now(ledger.progress, stored.id).possible_duplicates == doubles + unsure
@@ -152,7 +148,7 @@ async def test_one_transaction_looks_at_a_few_slices_and_a_repeat_after_a_death_
     assert app.database.read_now(ledger.progress, stored.id).sending == "running"
     assert app.database.read_now(ledger.progress, stored.id).percent == 50
     assert retry_failed(app, stored.id) == (20, {}), (
-        "who died after the first transaction asks again"
+        "a caller that died after the first transaction asks again"
     )
     assert states(app) == {"pending": 40}
     check_counters(app)
@@ -188,10 +184,10 @@ async def test_an_erased_address_is_left_out(app: App) -> None:
     )
     stored = await publish(app, notice(channels=["email"]))
     await drain_all(app)
-    gone = next(row.address for row in rows(app) if row.state == FAILED)
+    erased = next(row.address for row in rows(app) if row.state == FAILED)
     app.database.write_now(
         lambda c: c.execute(
-            update(delivery).where(delivery.c.address == gone).values(address=99_999)
+            update(delivery).where(delivery.c.address == erased).values(address=99_999)
         )
     )
     assert retry_failed(app, stored.id) == (0, {"address_gone": 1})
@@ -224,20 +220,14 @@ async def test_only_the_newest_edition_is_sent_again(app: App) -> None:
     app = with_channels(app, fake)
     stored = await publish(app, notice(channels=["email"]))
     await drain_all(app)
-    app.database.write_now(
-        corrections.withdraw,
-        Press.of(app),
-        stored.id,
-        reason="Batal.",
-        actor=NamedActor(name="t", now=datetime.now(UTC)),
-    )
+    withdraw(app, stored.id)
     fake.provider = lambda _r: Receipt()
     await drain_all(app)
     assert retry_failed(app, stored.id) == (0, {})
     assert app.database.read_now(ledger.progress, stored.id).deliveries["email"]["sent"] == 38
 
 
-async def test_who_failed_early_may_be_tried_again_while_the_rest_is_still_prepared(
+async def test_an_early_failure_may_be_sent_again_while_the_rest_is_still_prepared(
     app: App,
 ) -> None:
     app = with_channels(app, FakeChannel(provider=lambda r: Rejected(code=r.address)))

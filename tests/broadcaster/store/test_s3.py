@@ -1,5 +1,5 @@
-"""The object store: signatures by the published examples, and all four acts against a server that
-checks each signature.
+"""The object store: signatures as in the published examples, and all four operations against a
+server that checks each signature.
 """
 
 import hashlib
@@ -39,9 +39,9 @@ def test_a_get_is_signed_as_in_the_published_example() -> None:
 
 
 def test_a_put_is_signed_as_in_the_published_example() -> None:
-    given = {"date": "Fri, 24 May 2013 00:00:00 GMT", "x-amz-storage-class": "REDUCED_REDUNDANCY"}
+    extra = {"date": "Fri, 24 May 2013 00:00:00 GMT", "x-amz-storage-class": "REDUCED_REDUNDANCY"}
     headers = signed(
-        "PUT", "/test%24file.text", given, b"Welcome to Amazon S3.", location=EXAMPLE, at=MAY
+        "PUT", "/test%24file.text", extra, b"Welcome to Amazon S3.", location=EXAMPLE, at=MAY
     )
     assert headers["authorization"].endswith(
         "SignedHeaders=date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class,"
@@ -49,14 +49,14 @@ def test_a_put_is_signed_as_in_the_published_example() -> None:
     )
 
 
-# --- where -------------------------------------------------------------------------------------------------
+# --- the address ------------------------------------------------------------------------------------------------
 
 
 def test_the_address_names_key_secret_place_and_region() -> None:
-    found = Location.of(
+    location = Location.of(
         "s3://KUNCI:ra%2Fha%3Asia@minio.example:9000/gambar-kota?region=ap-southeast-3&tls=false"
     )
-    assert found == Location(
+    assert location == Location(
         key="KUNCI",
         secret="ra/ha:sia",
         host="minio.example:9000",
@@ -64,7 +64,7 @@ def test_the_address_names_key_secret_place_and_region() -> None:
         region="ap-southeast-3",
         tls=False,
     )
-    assert "ra/ha" not in repr(found)
+    assert "ra/ha" not in repr(location)
 
 
 @pytest.mark.parametrize(
@@ -80,30 +80,30 @@ def test_any_other_address_is_refused_without_quoting_it(url: str) -> None:
     assert url not in str(caught.value)
 
 
-# --- a server that knows the secret and nothing of our code -----------------------------------------------
+# --- a server that knows the secret but shares none of our code -------------------------------------------
 
 
 class Bucket:
-    """Path-style S3 over HTTP: PUT, GET, DELETE; whoever signs wrongly or late gets 403. `ill`
-    answers everything.
+    """Path-style S3 server: PUT, GET, DELETE. A wrong or late signature gets 403; while `failure`
+    is set, every request gets that status.
     """
 
     def __init__(self, *, now: datetime = MAY) -> None:
         self.objects: dict[str, bytes] = {}
-        self.now, self.ill = now, 0
+        self.now, self.failure = now, 0
 
     @property
     def app(self) -> web.Application:
-        """The server."""
+        """Return the server."""
         app = web.Application(client_max_size=1 << 24)
         app.router.add_route("*", "/gambar-kota/{name:.+}", self._answer)
         return app
 
     async def _answer(self, request: web.Request) -> web.Response:
         body = await request.read()
-        if self.ill:
-            return web.Response(status=self.ill)
-        if not self._right(request, body):
+        if self.failure:
+            return web.Response(status=self.failure)
+        if not self._is_signed(request, body):
             return web.Response(status=403)
         name = request.match_info["name"]
         if request.method == "PUT":
@@ -116,9 +116,9 @@ class Bucket:
             return web.Response(status=204)
         return web.Response(body=self.objects[name])
 
-    def _right(self, request: web.Request, body: bytes) -> bool:
+    def _is_signed(self, request: web.Request, body: bytes) -> bool:
         scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
-        said = dict(part.split("=", 1) for part in rest.split(",") if "=" in part)
+        fields = dict(part.split("=", 1) for part in rest.split(",") if "=" in part)
         stamp = request.headers.get("X-Amz-Date", "")
         at = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         digest = hashlib.sha256(body).hexdigest()
@@ -126,7 +126,7 @@ class Bucket:
             return False
         if request.headers.get("X-Amz-Content-Sha256") != digest:
             return False
-        names = said["SignedHeaders"].split(";")
+        names = fields["SignedHeaders"].split(";")
         assert {"host", "x-amz-content-sha256", "x-amz-date"} <= set(names)
         lines = "".join(f"{name}:{request.headers[name]}\n" for name in names)
         canonical = f"{request.method}\n{request.raw_path}\n\n{lines}\n{';'.join(names)}\n{digest}"
@@ -135,11 +135,11 @@ class Bucket:
             key = hmac.digest(key, part.encode(), "sha256")
         scope = f"{stamp[:8]}/ap-southeast-3/s3/aws4_request"
         hashed = hashlib.sha256(canonical.encode()).hexdigest()
-        right = hmac.digest(
+        signature = hmac.digest(
             key, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashed}".encode(), "sha256"
         ).hex()
-        return said["Credential"] == f"{KEY}/{scope}" and hmac.compare_digest(
-            said["Signature"], right
+        return fields["Credential"] == f"{KEY}/{scope}" and hmac.compare_digest(
+            fields["Signature"], signature
         )
 
 
@@ -147,7 +147,7 @@ class Bucket:
 async def connected(
     bucket: Bucket, *, secret: str = SECRET, now: datetime = MAY
 ) -> AsyncIterator[S3Depot]:
-    """A depot before that server."""
+    """Yield a depot connected to that server."""
     async with running(bucket.app) as url:
         host = url.removeprefix("http://")
         location = Location(
@@ -165,7 +165,7 @@ async def connected(
             await depot.aclose()
 
 
-async def test_a_file_is_put_got_and_taken_away() -> None:
+async def test_a_file_is_stored_read_and_deleted() -> None:
     bucket = Bucket()
     async with connected(bucket) as depot:
         assert await depot.get(NAME) is None
@@ -179,7 +179,7 @@ async def test_a_file_is_put_got_and_taken_away() -> None:
         assert bucket.objects == {}
 
 
-async def test_a_wrong_secret_or_clock_is_told() -> None:
+async def test_a_wrong_secret_or_clock_is_reported() -> None:
     async with connected(Bucket(), secret="salah") as depot:
         with pytest.raises(StoreDown, match="PUT 403"):
             await depot.put(NAME, b"gambar")
@@ -188,10 +188,10 @@ async def test_a_wrong_secret_or_clock_is_told() -> None:
             await depot.get(NAME)
 
 
-async def test_a_store_that_is_ill_or_away_is_told_without_its_address() -> None:
+async def test_a_failing_or_unreachable_store_is_reported_without_its_address() -> None:
     bucket = Bucket()
     async with connected(bucket) as depot:
-        bucket.ill = 503
+        bucket.failure = 503
         for act in (depot.put(NAME, b"x"), depot.get(NAME), depot.delete(NAME)):
             with pytest.raises(StoreDown, match="503"):
                 await act
@@ -205,7 +205,7 @@ async def test_a_store_that_is_ill_or_away_is_told_without_its_address() -> None
 
 async def test_a_redirect_is_not_followed() -> None:
     bucket = Bucket()
-    bucket.ill = 307
+    bucket.failure = 307
     async with connected(bucket) as depot:
         with pytest.raises(StoreDown, match="307"):
             await depot.put(NAME, b"x")

@@ -1,5 +1,5 @@
-"""The index of the archive: any part of any word finds the newest edition, by the index, on both
-databases.
+"""The archive's index on both databases: any part of any word finds the newest edition, and only by
+the index.
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from broadcaster.store.archive import ArchiveFilter
 from broadcaster.store.database import Database
 from broadcaster.store.tables import search_posting, search_word
 from support.desk import NOW, checked, later, press
+from support.query_plans import plan
 
 PRESS = press()
 
@@ -34,8 +35,8 @@ def publish(database: Database, minutes: int = 0, **changes: Any) -> StoredAnnou
     )
 
 
-def found(database: Database, text: str) -> list[str]:
-    """Codes that a search finds, newest first."""
+def search_codes(database: Database, text: str) -> list[str]:
+    """Return the codes that a search finds, newest first."""
     page = database.read_now(archive.list_public, ArchiveFilter(text=text), limit=100)
     assert len(page.editions) == database.read_now(archive.count_public, ArchiveFilter(text=text))
     return [edition.code for edition in page.editions]
@@ -71,16 +72,16 @@ def test_parts_of_long_words_and_of_addresses_are_found(database: Database) -> N
         database, body=f"Lihat https://contoh.example/{'a' * 200}/denah{'b' * 90}.pdf"
     ).code
     for text in ("contoh.example", "a" * 60, "aaa/denahbbb", "denah", "b.pdf", "https://contoh"):
-        assert found(database, text) == [code], text
+        assert search_codes(database, text) == [code], text
 
 
 def test_what_nearly_every_word_holds_finds_all_of_them_newest_first(database: Database) -> None:
     words = " ".join(f"kata{number}" for number in range(search.FEW + 20))
     codes = [publish(database, number, body=words).code for number in range(3)]
     publish(database, title="Lain", summary="Lain.", body="Lain.")
-    assert found(database, "kata") == codes[::-1]
-    assert found(database, "kata kata7") == codes[::-1]
-    assert found(database, "kata tidakada") == []
+    assert search_codes(database, "kata") == codes[::-1]
+    assert search_codes(database, "kata kata7") == codes[::-1]
+    assert search_codes(database, "kata tidakada") == []
 
 
 def test_a_corrected_edition_takes_the_place_of_the_one_before(database: Database) -> None:
@@ -94,8 +95,8 @@ def test_a_corrected_edition_takes_the_place_of_the_one_before(database: Databas
         reason="Lebih cepat.",
         actor=NamedActor(name="dewi", now=later(hours=1)),
     )
-    assert found(database, "tangki") == []
-    assert found(database, "mengalir") == [stored.code]
+    assert search_codes(database, "tangki") == []
+    assert search_codes(database, "mengalir") == [stored.code]
     editions = database.read_now(
         lambda c: c.execute(select(search_posting.c.edition).distinct()).scalars().all()
     )
@@ -118,14 +119,14 @@ def test_a_draft_is_not_in_the_index(database: Database) -> None:
 
 
 def test_a_publication_that_is_undone_leaves_nothing_in_the_index(database: Database) -> None:
-    def undone(connection: Connection) -> None:
+    def publish_and_fail(connection: Connection) -> None:
         publications.publish(
             connection, PRESS, checked(expires=None), actor=NamedActor(name="rina", now=NOW)
         )
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        database.write_now(undone)
+        database.write_now(publish_and_fail)
     assert (
         database.read_now(
             lambda c: c.execute(select(func.count()).select_from(search_word)).scalar()
@@ -137,49 +138,46 @@ def test_a_publication_that_is_undone_leaves_nothing_in_the_index(database: Data
 def test_many_publish_the_same_words_at_once(database: Database) -> None:
     with ThreadPoolExecutor(4) as threads:
         codes = list(threads.map(lambda number: publish(database, number).code, range(12)))
-    assert sorted(found(database, "pdam")) == sorted(codes)
+    assert sorted(search_codes(database, "pdam")) == sorted(codes)
 
 
 @pytest.fixture
-def said(database: Database) -> Iterator[list[tuple[str, Any]]]:
-    """What is asked of the archive's tables."""
-    heard: list[tuple[str, Any]] = []
+def index_queries(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """Yield the queries of the archive's index, with their parameters."""
+    recorded: list[tuple[str, Any]] = []
 
     def note(
         _conn: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
     ) -> None:
         if statement.startswith("SELECT") and "search_posting" in statement:
-            heard.append((statement, parameters))
+            recorded.append((statement, parameters))
 
     event.listen(database.reader_engine, "before_cursor_execute", note)
-    yield heard
+    yield recorded
     event.remove(database.reader_engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize("text", ["tangki", "tangki pdam", "kata"])
 def test_a_search_reads_no_document_but_those_it_finds(
-    database: Database, said: list[tuple[str, Any]], text: str
+    database: Database, index_queries: list[tuple[str, Any]], text: str
 ) -> None:
     words = " ".join(f"kata{number}" for number in range(search.FEW + 20))
     publish(database, body=f"Truk tangki. {words}")
-    assert found(database, text)
-    asked = list(said)
+    assert search_codes(database, text)
+    queries = list(index_queries)
 
     def plans(connection: Connection) -> list[str]:
-        sqlite = connection.dialect.name == "sqlite"
-        if not sqlite:
-            connection.exec_driver_sql(
-                "SET LOCAL enable_seqscan = off"
-            )  # a table of one page is read whole by choice
-        explain = "EXPLAIN QUERY PLAN " if sqlite else "EXPLAIN "
+        if connection.dialect.name == "postgresql":
+            # By choice it would scan a table of one page.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         return [
-            str(row[-1])
-            for statement, given in asked
-            for row in connection.exec_driver_sql(explain + statement, given)
+            step
+            for statement, parameters in queries
+            for step in plan(connection, statement, parameters)
         ]
 
     steps = database.read_now(plans)
-    assert len(asked) == 2
+    assert len(queries) == 2
     assert not [
         step
         for step in steps

@@ -1,5 +1,5 @@
-"""Tries counted fairly: however many guess at a name, as fast as they can, its owner gets a turn
-and they get no more of them.
+"""Fair counting of sign-in attempts: however many guess at a name, as fast as they can, its owner
+gets a turn and they get no more guesses.
 """
 
 from collections.abc import Iterator
@@ -21,14 +21,16 @@ from broadcaster.store.sign_in_throttle import (
     begin,
     network_of,
 )
-from broadcaster.store.staff_tables import throttle as table
+from broadcaster.store.staff_tables import throttle
 
 START = 1_764_000_000.0
 HOUR = 3600.0
 
 
 def asker(place: str, network: str = "", name: str = "rina") -> Asker:
-    """Somebody at an address who tries a name; the network is the address's own unless it is named."""
+    """Return an asker at an address who tries a name; the network is the address's own unless
+    given.
+    """
     return Asker(
         own=((f"pair {place} {name}".encode(), FREE_PAIR), (f"place {place}".encode(), FREE_PLACE)),
         name=(f"name {name}".encode(), FREE_NAME),
@@ -38,15 +40,15 @@ def asker(place: str, network: str = "", name: str = "rina") -> Asker:
 
 @dataclass
 class Person:
-    """Who does as they are told: comes again when a refusal says so."""
+    """A person who obeys refusals: comes back at the time that a refusal names."""
 
     asker: Asker
     due: float
     tries: int = 0
     entered: float | None = None
 
-    def come(self, connection: Connection, at: float) -> None:
-        """Try, if it is time; the first try that is looked at is right."""
+    def attempt(self, connection: Connection, at: float) -> None:
+        """Try if it is time; the first try that is looked at is right."""
         if self.entered is not None or at < self.due:
             return
         self.tries += 1
@@ -59,8 +61,8 @@ class Person:
 
 @dataclass
 class Crowd:
-    """Who guesses from many addresses; `patient`: each asks only when it may, else all at every
-    look.
+    """Attackers at many addresses; `patient`: each comes back only when it may, else all at every
+    moment.
     """
 
     askers: list[Asker]
@@ -68,18 +70,18 @@ class Crowd:
     due: dict[int, float] = field(default_factory=dict)
     guesses: int = 0
 
-    def come(self, connection: Connection, at: float) -> None:
+    def attempt(self, connection: Connection, at: float) -> None:
         """Guess from each address."""
-        for number, one in enumerate(self.askers):
+        for number, attacker in enumerate(self.askers):
             if self.patient and at < self.due.get(number, 0.0):
                 continue
-            turn = begin(connection, one, at)
+            turn = begin(connection, attacker, at)
             self.due[number] = at + turn.wait
             self.guesses += not turn.wait
 
 
 def moments(start: float, seconds: float, step: float) -> Iterator[float]:
-    """Every moment at which somebody looks."""
+    """Return every moment at which somebody may try."""
     return (start + step * number for number in range(int(seconds / step)))
 
 
@@ -95,9 +97,9 @@ def test_an_owner_at_a_fresh_address_enters_within_seconds_while_strangers_guess
 
     def act(connection: Connection) -> None:
         for at in moments(START, 30, 1.0):
-            crowd.come(connection, at)  # always a little sooner
+            crowd.attempt(connection, at)  # always just before the owners
             for owner in owners:
-                owner.come(connection, at)
+                owner.attempt(connection, at)
 
     database = Database(sqlite_url)
     database.write_now(act)
@@ -110,15 +112,15 @@ def test_an_owner_at_a_fresh_address_enters_within_seconds_while_strangers_guess
     assert max(owner.tries for owner in owners) <= 2
 
 
-def test_who_mistyped_once_still_goes_before_who_guesses(database: Database) -> None:
+def test_an_owner_who_mistyped_once_still_goes_before_guessers(database: Database) -> None:
     def act(connection: Connection) -> None:
         crowd = Crowd([asker(f"attacker {number}") for number in range(10)])
         owner = Person(asker("home"), START + 10)
         sign_in_throttle.fail(connection, [((b"name rina"), FREE_NAME)] * FREE_NAME, START)
         sign_in_throttle.fail(connection, owner.asker.counted, START)
         for at in moments(START + 1, 25, 1.0):
-            crowd.come(connection, at)
-            owner.come(connection, at)
+            crowd.attempt(connection, at)
+            owner.attempt(connection, at)
         assert owner.entered is not None
         assert owner.entered <= START + 10 + LONGEST_WAIT[FREE_NAME] + 1
 
@@ -136,7 +138,7 @@ def test_strangers_in_sum_get_no_more_guesses_at_a_name_than_before(
 
     def act(connection: Connection) -> None:
         for at in moments(START, seconds, 2.5):
-            crowd.come(connection, at)
+            crowd.attempt(connection, at)
 
     database = Database(sqlite_url)
     database.write_now(act)
@@ -146,21 +148,21 @@ def test_strangers_in_sum_get_no_more_guesses_at_a_name_than_before(
 
 
 def test_addresses_of_one_network_rank_together(database: Database) -> None:
-    """A whole /48 sends fresh addresses without end, each for the first time."""
+    """Send fresh addresses of a whole /48 without end, each for the first time."""
 
     def act(connection: Connection) -> None:
         sign_in_throttle.fail(connection, [((b"name rina"), FREE_NAME)] * FREE_NAME, START)
         owner = Person(asker("home"), START + 3)
         for number, at in enumerate(moments(START, 20, 0.1)):
             begin(connection, asker(f"fresh {number}", "2001:db8:1::"), at)
-            owner.come(connection, at)
+            owner.attempt(connection, at)
         assert owner.entered is not None
         assert owner.entered <= START + 3 + LONGEST_WAIT[FREE_NAME] + 1
 
     database.write_now(act)
 
 
-def test_who_comes_before_the_time_that_was_told_waits_longer_and_nobody_else_does(
+def test_coming_back_too_early_waits_longer_and_nobody_else_does(
     database: Database,
 ) -> None:
     hasty, other = asker("hasty"), asker("other")
@@ -175,13 +177,13 @@ def test_who_comes_before_the_time_that_was_told_waits_longer_and_nobody_else_do
     database.write_now(act)
 
 
-def test_who_waits_for_longest_is_refused_without_a_write_and_charged_once_a_minute(
+def test_the_longest_wait_is_refused_without_a_write_and_charged_once_a_minute(
     database: Database,
 ) -> None:
     hasty = asker("hasty")
 
     def failures(connection: Connection) -> dict[bytes, int]:
-        rows = connection.execute(select(table.c.key, table.c.failures))
+        rows = connection.execute(select(throttle.c.key, throttle.c.failures))
         return {row.key: row.failures for row in rows}
 
     longest = int(LONGEST_WAIT[FREE_PAIR])
@@ -202,7 +204,7 @@ def test_who_waits_for_longest_is_refused_without_a_write_and_charged_once_a_min
     )
 
 
-def test_who_keeps_to_the_time_that_was_told_pays_nothing_for_having_been_refused(
+def test_coming_back_on_time_costs_nothing_for_having_been_refused(
     database: Database,
 ) -> None:
     patient = asker("patient")
@@ -219,15 +221,17 @@ def test_who_keeps_to_the_time_that_was_told_pays_nothing_for_having_been_refuse
     database.write_now(act)
 
 
-def test_a_turn_is_kept_for_a_minute_for_who_tried_least_and_no_longer(database: Database) -> None:
+def test_a_turn_is_reserved_for_a_minute_for_the_one_who_tried_least_and_no_longer(
+    database: Database,
+) -> None:
     absent, busy = asker("absent"), asker("busy")
 
     def act(connection: Connection) -> None:
         sign_in_throttle.fail(connection, [((b"name rina"), FREE_NAME)] * FREE_NAME, START)
         sign_in_throttle.fail(connection, busy.own, START)
-        told = START + begin(connection, absent, START).wait
-        assert begin(connection, busy, told + PATIENCE - 1).wait > 0
-        assert begin(connection, busy, told + PATIENCE + 5).wait == 0
+        due = START + begin(connection, absent, START).wait
+        assert begin(connection, busy, due + PATIENCE - 1).wait > 0
+        assert begin(connection, busy, due + PATIENCE + 5).wait == 0
 
     database.write_now(act)
 

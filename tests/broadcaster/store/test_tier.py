@@ -1,5 +1,5 @@
-"""Different people in 24 hours: counted exactly on both databases, by several processes at once,
-and in the sending itself.
+"""The messaging tier, different people in 24 hours: counted exactly on both databases, by several
+processes at once, and in the sending itself.
 """
 
 from collections.abc import AsyncIterator
@@ -16,18 +16,16 @@ from broadcaster.store.channel_tables import reached
 from broadcaster.store.database import Database, now
 from broadcaster.store.tier import DAY
 from subscribers.audience import Audience
+from support.email_program import email_program
 from support.fakes import FakeChannel
 from support.sending import check_counters, drain_until_quiet, everything_due, table, with_channels
 from support.world import (
     deliverer,
     emergency,
     notice,
-    program,
     publish,
     rows,
     states,
-    subscribe,
-    variables,
 )
 
 
@@ -37,8 +35,8 @@ def admit(
     return database.write_now(tier.admit, "whatsapp", people, addresses, emergency=urgent)
 
 
-def later(database: Database, seconds: float) -> None:
-    """So much time passes."""
+def let_time_pass(database: Database, seconds: float) -> None:
+    """Move every time of the tier into the past."""
     database.write_now(lambda c: c.execute(update(reached).values(at=reached.c.at - seconds)))
 
 
@@ -62,9 +60,9 @@ def test_those_reached_within_a_day_are_free(database: Database) -> None:
 
 def test_a_day_is_counted_from_the_last_message_to_each_person(database: Database) -> None:
     admit(database, list(range(1, 81)))
-    later(database, DAY - 60)
+    let_time_pass(database, DAY - 60)
     admit(database, [1])
-    later(database, 120)
+    let_time_pass(database, 120)
     assert used(database) == 1
     assert admit(database, list(range(100, 200))) == set(range(100, 179))
 
@@ -77,7 +75,7 @@ def test_each_channel_is_counted_for_itself(database: Database) -> None:
 
 def test_people_reached_longer_ago_are_forgotten_piece_by_piece(database: Database) -> None:
     admit(database, list(range(1, 701)), people=1000)
-    later(database, DAY + 1)
+    let_time_pass(database, DAY + 1)
     for left in (200, 0):
         admit(database, [])
         assert len(database.read_now(lambda c: c.execute(reached.select()).all())) == left
@@ -93,12 +91,16 @@ def test_several_processes_admit_exactly_as_many_as_may(database_url: str) -> No
     stores = [Database(database_url) for _process in range(4)]
 
     def work(number: int) -> list[int]:
-        mine = range(number * 1000, number * 1000 + 100)
-        return [address for each in mine for address in admit(stores[number], [each], people=250)]
+        addresses = range(number * 1000, number * 1000 + 100)
+        return [
+            admitted_address
+            for address in addresses
+            for admitted_address in admit(stores[number], [address], people=250)
+        ]
 
     with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(work, range(4)))
-    assert sum(map(len, found)) == 200
+        admitted = list(threads.map(work, range(4)))
+    assert sum(map(len, admitted)) == 200
     assert used(stores[0]) == 200
     for store in stores:
         store.close()
@@ -106,12 +108,12 @@ def test_several_processes_admit_exactly_as_many_as_may(database_url: str) -> No
 
 def test_those_without_room_wait_until_places_free(database: Database) -> None:
     admit(database, list(range(1, 81)))
-    later(database, 3600)
+    let_time_pass(database, 3600)
     times = database.read_now(lambda c: tier.next_room(c, "whatsapp", 100, 3, emergency=False))
     wall = database.read_now(now)
     assert times == sorted(times)
-    assert all(abs(each - wall - DAY + 3600) < 30 for each in times)
-    later(database, DAY - 3600 - 5)
+    assert all(abs(moment - wall - DAY + 3600) < 30 for moment in times)
+    let_time_pass(database, DAY - 3600 - 5)
     (soon,) = database.read_now(lambda c: tier.next_room(c, "whatsapp", 100, 1, emergency=False))
     assert TIER_WAIT - 5 < soon - database.read_now(now) <= TIER_WAIT
 
@@ -135,11 +137,9 @@ def test_waiting_for_more_places_than_there_are_has_an_answer_too(database: Data
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
-    async with program(environ) as opened:
-        await subscribe(opened, "email", [(f"w{n:02}@x.example", "cibabat") for n in range(30)])
+    async with email_program(
+        database_url, tmp_path, [(f"w{n:02}@x.example", "cibabat") for n in range(30)]
+    ) as opened:
         yield opened
 
 
@@ -153,7 +153,7 @@ async def test_rows_beyond_the_tier_wait_and_go_when_there_is_room(app: App) -> 
     assert {(row.attempt, row.spent, row.provider_code) for row in waiting} == {(0, 0, "tier")}
     assert all(abs(row.due_at - app.database.read_now(now) - DAY) < 60 for row in waiting)
     check_counters(app)
-    later(app.database, DAY)
+    let_time_pass(app.database, DAY)
     everything_due(app)
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 30}
@@ -188,11 +188,11 @@ async def test_the_need_of_an_announcement_leaves_out_those_reached_already(app:
         emergency=False,
         confirmed_before=1e12,
     )
-    asked = app.database.read_now(tier.need, "email", 25, audience)
-    assert (asked.people, asked.room, asked.waiting) == (30, 20, 10)
+    need = app.database.read_now(tier.need, "email", 25, audience)
+    assert (need.people, need.room, need.waiting) == (30, 20, 10)
     app = with_channels(app, FakeChannel(tier=25))
     await publish(app, notice())
     await drain_until_quiet(deliverer(app))
-    asked = app.database.read_now(tier.need, "email", 25, audience)
-    assert (asked.people, asked.room, asked.waiting) == (10, 0, 10)
+    need = app.database.read_now(tier.need, "email", 25, audience)
+    assert (need.people, need.room, need.waiting) == (10, 0, 10)
     assert len(table(app, reached)) == 20

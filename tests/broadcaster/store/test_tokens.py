@@ -12,9 +12,9 @@ from support.wording import refuses
 
 async def test_the_secret_finds_its_token_and_is_stored_nowhere(database: Database) -> None:
     secret = await database.write(tokens.add, "situs kota", ["write", "publish"])
-    found = await database.read(tokens.find, secret)
-    assert found is not None
-    assert (found.name, found.scopes) == ("situs kota", {"write", "publish"})
+    token = await database.read(tokens.find, secret)
+    assert token is not None
+    assert (token.name, token.scopes) == ("situs kota", {"write", "publish"})
     stored = await database.read(
         lambda connection: [
             bytes(d) for d in connection.execute(text("SELECT digest FROM token")).scalars()
@@ -39,7 +39,7 @@ async def test_a_wrong_secret_finds_nothing(database: Database, wrong: str) -> N
     assert await database.read(tokens.find, wrong) is None
 
 
-async def test_a_revoked_token_is_found_no_more(database: Database) -> None:
+async def test_a_revoked_token_is_no_longer_found(database: Database) -> None:
     secret = await database.write(tokens.add, "situs", ["read"])
     assert await database.write(tokens.revoke, "situs")
     assert await database.read(tokens.find, secret) is None
@@ -54,7 +54,7 @@ async def test_unknown_scopes_are_refused_by_name(database: Database, scopes: li
     assert await database.read(tokens.everyone) == []
 
 
-async def test_a_name_is_needed_and_is_given_once(database: Database) -> None:
+async def test_a_name_is_required_and_unique(database: Database) -> None:
     with pytest.raises(tokens.BadToken, match="token_name_missing"):
         await database.write(tokens.add, "  ", ["read"])
     await database.write(tokens.add, "situs", ["read"])
@@ -63,11 +63,11 @@ async def test_a_name_is_needed_and_is_given_once(database: Database) -> None:
     assert len(await database.read(tokens.everyone)) == 1
 
 
-async def test_a_token_may_only_what_it_was_given(database: Database) -> None:
+async def test_a_token_may_do_only_what_its_scopes_allow(database: Database) -> None:
     secret = await database.write(tokens.add, "situs", ["write"])
-    found = await database.read(tokens.find, secret)
-    assert found is not None
-    assert [scope for scope in tokens.SCOPES if found.may(scope)] == ["write"]
+    token = await database.read(tokens.find, secret)
+    assert token is not None
+    assert [scope for scope in tokens.SCOPES if token.may(scope)] == ["write"]
 
 
 async def test_its_use_is_noted_at_most_once_a_minute(database: Database) -> None:

@@ -1,35 +1,30 @@
-"""Two addresses that turn out to be one (spellings, other ids, a moved chat): what the ledger had
-of either stands once.
+"""Two addresses that turn out to be one (spellings, other ids, a moved chat): the ledger's rows of
+both are merged.
 """
 
-import base64
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
 
 from broadcaster.app import App
-from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import Consequence
-from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound import inbox
-from broadcaster.publishing import corrections
-from broadcaster.publishing.press import Press
-from broadcaster.runtime import secret_key
-from broadcaster.store import address_effects, gate, respelling, slices
+from broadcaster.store import address_effects, gate, respelling
 from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.tables import STATES, provider_message
 from channels.base.contract import AddressEvent, Deferred, Receipt, Rejected
 from subscribers import residents
 from subscribers.store import unspelled
-from subscribers.vault import Vault
+from support.email_program import email_program
 from support.fakes import FakeChannel
+from support.former_vault import former_vault
+from support.runs import claim_slice, correct, withdraw
 from support.sending import (
     check_counters,
     drain_all,
@@ -39,66 +34,42 @@ from support.sending import (
     table,
     with_channels,
 )
-from support.world import SECRET, notice, program, publish, rows, states, subscribe, variables
+from support.world import notice, publish, rows, states, subscribe
 
 FIRST, SECOND, THIRD = "Sari.B@contoh.example", "sari.b@contoh.example", "SARI.B@contoh.example"
 
 
-class FormerVault(Vault):
-    """Finds addresses by the spelling they came in, as the version before did."""
-
-    def address_lookup(self, channel: str, address: str) -> bytes:
-        return self.lookup(channel, address)
-
-
 @dataclass
 class City:
-    """A program in which people signed up by whatever spelling, and what has arrived in mailboxes."""
+    """A program whose residents signed up in several spellings, and the mail that arrived."""
 
     app: App
     channel: FakeChannel
 
     async def sign_up(self, *people: tuple[str, str]) -> None:
-        """Sign (address, areas) up as the version before did."""
-        former = FormerVault(secret_key.derive(base64.b64decode(SECRET), "addresses"))
-        await subscribe(replace(self.app, vault=former), "email", people)
+        """Sign (address, areas) pairs up as the version before did."""
+        await subscribe(replace(self.app, vault=former_vault()), "email", people)
 
     async def send(self, *, areas: str = "cibabat") -> str:
-        """Publish a notice and send all of it; the announcement's id."""
+        """Publish a notice and send all of it; return the announcement's id."""
         done = await publish(self.app, notice(areas=areas.split(), channels="email"))
         await drain_all(self.app)
         return done.id
 
     async def correct(self, announcement: str, *, areas: str = "cibabat") -> int:
-        """Correct it and send all of that; the edition."""
+        """Correct it and send all of that; return the edition."""
         self.channel.accepted.clear()
-        press, now = Press.of(self.app), datetime.now(UTC)
-        checked = press.examine(
-            notice(title="Air PDAM mati sampai 16.00", areas=areas.split(), channels="email"), now
-        )
-        act = (press, announcement, checked)
-        stored = self.app.database.write_now(
-            corrections.correct, *act, reason="Jam salah.", actor=NamedActor(name="t", now=now)
-        )
+        edition = correct(self.app, announcement, areas=areas.split(), channels="email")
         await drain_all(self.app)
-        assert stored.edition is not None
-        return stored.edition
+        return edition
 
     async def withdraw(self, announcement: str) -> None:
-        """Take it back, and tell everybody so."""
+        """Withdraw it and send all of that."""
         self.channel.accepted.clear()
-        now = datetime.now(UTC)
-        press = Press.of(self.app)
-        self.app.database.write_now(
-            corrections.withdraw,
-            press,
-            announcement,
-            reason="Batal.",
-            actor=NamedActor(name="t", now=now),
-        )
+        withdraw(self.app, announcement)
         await drain_all(self.app)
 
-    def join(self) -> None:
+    def merge_spellings(self) -> None:
         """Start the version in which spellings are one."""
         self.app.database.write_now(
             lambda connection: connection.execute(insert(unspelled).values(one=1, after=0))
@@ -107,23 +78,20 @@ class City:
 
     @property
     def mailboxes(self) -> Counter[str]:
-        """How many messages have arrived in each mailbox since the last correction."""
-        found: Counter[str] = Counter()
+        """Count the messages of each mailbox since the last correction."""
+        counts: Counter[str] = Counter()
         for address, number in self.channel.accepted.items():
-            found[address.lower()] += number
-        return found
+            counts[address.lower()] += number
+        return counts
 
     def row_of(self, address: str) -> Any:
-        """The address as it is stored."""
+        """Return the stored address."""
         return self.app.database.read_now(residents.find, self.app.vault, "email", address)
 
 
 @pytest.fixture
 async def city(database_url: str, tmp_path: Path) -> AsyncIterator[City]:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )
-    async with program(environ) as opened:
+    async with email_program(database_url, tmp_path) as opened:
         channel = FakeChannel(provider=lambda r: Receipt(provider_id=f"id-{r.delivery}"))
         yield City(app=with_channels(opened, channel), channel=channel)
 
@@ -133,7 +101,7 @@ async def test_a_correction_has_one_row_for_a_person_whose_two_spellings_had_the
 ) -> None:
     await city.sign_up((FIRST, "cibabat"), (SECOND, "cibabat"), ("budi@contoh.example", "cibabat"))
     done = await city.send()
-    city.join()
+    city.merge_spellings()
     second = await city.correct(done)
     assert len([row for row in rows(city.app) if row.edition == second]) == 2
     assert city.mailboxes == {"sari.b@contoh.example": 1, "budi@contoh.example": 1}
@@ -145,7 +113,7 @@ async def test_a_mailbox_whose_other_spelling_had_the_first_edition_is_corrected
 ) -> None:
     await city.sign_up((FIRST, "melong"), (SECOND, "cibabat"))
     done = await city.send()
-    city.join()
+    city.merge_spellings()
     check_counters(city.app)
     second = await city.correct(done, areas="cibabat melong")
     (row,) = [row for row in rows(city.app) if row.edition == second]
@@ -159,7 +127,7 @@ async def test_a_mailbox_of_three_spellings_is_corrected_once_also_where_it_is_n
 ) -> None:
     await city.sign_up((FIRST, "melong"), (SECOND, "cibabat"), (THIRD, "cibabat"))
     done = await city.send()
-    city.join()
+    city.merge_spellings()
     await city.correct(done)
     assert city.mailboxes == {"sari.b@contoh.example": 1}
     await city.withdraw(done)
@@ -176,7 +144,7 @@ async def test_a_mailbox_that_was_reached_by_the_spelling_that_goes_hears_of_the
     await city.sign_up((FIRST, "cibabat"), (SECOND, "cibabat"))
     done = await city.send()
     city.channel.provider = lambda _recipient: Receipt()
-    city.join()
+    city.merge_spellings()
     check_counters(city.app)
     stays = city.row_of(FIRST)
     assert {(row.slot == stays.slot, STATES[row.state]) for row in rows(city.app)} == {
@@ -193,7 +161,7 @@ async def test_what_still_waits_for_two_spellings_leaves_once(city: City, areas:
     await city.sign_up((FIRST, areas), (SECOND, "cibabat"))
     await publish(city.app, notice(channels="email"))
     fill(city.app)
-    city.join()
+    city.merge_spellings()
     check_counters(city.app)
     await drain_all(city.app)
     assert city.mailboxes == {"sari.b@contoh.example": 1}
@@ -210,7 +178,7 @@ async def test_what_one_spelling_had_already_does_not_leave_for_the_other(
     await city.send()
     assert states(city.app) == {"sent": 1, "pending": 1}
     city.channel.provider = lambda _recipient: Receipt()
-    city.join()
+    city.merge_spellings()
     check_counters(city.app)
     everything_due(city.app)
     await drain_all(city.app)
@@ -227,7 +195,7 @@ async def test_what_a_status_names_by_the_providers_id_follows_the_message(city:
     city.app.database.write_now(
         lambda connection: connection.execute(insert(provider_message).values(name))
     )
-    city.join()
+    city.merge_spellings()
     (named,) = table(city.app, provider_message)
     assert (named.edition, named.slot) == (row.edition, city.row_of(FIRST).slot)
 
@@ -242,21 +210,10 @@ async def test_what_a_killed_worker_left_on_the_wire_is_corrected_once(
     fill(city.app)
     holder = Holder(owner=new_owner(), lease=30)
 
-    def mark(connection: Connection) -> None:
-        claim = slices.claim_slice(
-            connection,
-            channel="email",
-            lane="routine",
-            holder=holder,
-            reopen_wait=0,
-            uncertain_limit=UNCERTAIN_LIMIT,
-        )
-        assert claim is not None
-        gate.mark(connection, claim, holder, cursor=-1, limit=10)
-
-    city.app.database.write_now(mark)
+    claim = claim_slice(city.app, holder)
+    city.app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=10)
     assert "sending" in states(city.app)
-    city.join()
+    city.merge_spellings()
     check_counters(city.app)
     forget_leases(city.app)
     everything_due(city.app)
@@ -269,20 +226,20 @@ async def test_what_a_killed_worker_left_on_the_wire_is_corrected_once(
     assert city.mailboxes == {SECOND: 1}
 
 
-@pytest.mark.parametrize("told", ["moved", "alias of a status", "alias of a word"])
+@pytest.mark.parametrize("notice_of_change", ["moved", "alias of a status", "alias of a word"])
 async def test_a_chat_that_turns_out_to_be_another_hears_what_becomes_of_all_that_either_had(
-    city: City, told: str
+    city: City, notice_of_change: str
 ) -> None:
     await subscribe(
         city.app, "email", [("dulu@contoh.example", "cibabat"), ("kini@contoh.example", "melong")]
     )
     done = await city.send()
     database, vault = city.app.database, city.app.vault
-    before, now = city.row_of("dulu@contoh.example").id, city.row_of("kini@contoh.example").id
-    if told == "moved":
-        database.write_now(address_effects.move, vault, before, "kini@contoh.example")
-    elif told == "alias of a status":
-        meaning = Consequence(slot=0, address=now, aliases=("dulu@contoh.example",))
+    old_id, new_id = city.row_of("dulu@contoh.example").id, city.row_of("kini@contoh.example").id
+    if notice_of_change == "moved":
+        database.write_now(address_effects.move, vault, old_id, "kini@contoh.example")
+    elif notice_of_change == "alias of a status":
+        meaning = Consequence(slot=0, address=new_id, aliases=("dulu@contoh.example",))
         database.write_now(
             address_effects.apply,
             vault,
@@ -324,13 +281,13 @@ async def test_whatever_the_spellings_of_a_mailbox_had_it_hears_once(
     outcomes = [Receipt(), Receipt(), Rejected(), Deferred(retry_after=60, scope="address")]
     city.channel.provider = lambda _recipient: chance.choice(outcomes)
     done = await city.send()
-    had = set(city.mailboxes)
+    mailboxes = set(city.mailboxes)
     city.channel.provider = lambda _recipient: Receipt()
-    city.join()
+    city.merge_spellings()
     check_counters(city.app)
     if withdrawn:
         await city.withdraw(done)
-        assert city.mailboxes == dict.fromkeys(had, 1)
+        assert city.mailboxes == dict.fromkeys(mailboxes, 1)
     else:
         await city.correct(done, areas="cibabat melong")
         assert city.mailboxes == dict.fromkeys({address.lower() for address, _areas in people}, 1)
