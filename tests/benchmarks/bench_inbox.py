@@ -32,7 +32,7 @@ from benchmarks.parts import machine, process, table
 from benchmarks.standins import Clock, provider
 from subscribers import residents
 from support.browsing import CREDENTIALS, listening
-from support.flooding import flood, leave_unmatched, say, written
+from support.flooding import flood, leave_unmatched, post_webhook, text_message
 from support.world import notice, publish, subscribe
 
 GOAL = 2.0
@@ -134,7 +134,7 @@ async def measure(
 async def stop(place: City, url: str, session: aiohttp.ClientSession, number: int) -> float:
     """Seconds from a resident's BERHENTI until it is applied."""
     began = monotonic()
-    await say(session, url, written(siti(number), "BERHENTI"))
+    await post_webhook(session, url, text_message(siti(number), "BERHENTI"))
     while not is_stopped(place, number):
         if monotonic() - began > PATIENCE:
             return float("inf")

@@ -20,7 +20,7 @@ from support.newsroom_city import (
     DESK,
     RESIDENTS,
     City,
-    Hands,
+    PageUser,
     author,
     browsing,
     in_review,
@@ -184,7 +184,7 @@ async def test_a_button_pressed_after_the_sign_in_ended_loses_nothing_without_a_
         await end_sessions(city.app.database)
         await rina.press('button[value="simpan"]')
         assert "Tulisan Anda masih ada di tab ini" in await rina.page.inner_text("main")
-        tab = Hands(page=await rina.page.context.new_page())
+        tab = PageUser(page=await rina.page.context.new_page())
         await tab.sign_in(city.url, "rina")
         await rina.page.reload()
         assert await rina.page.input_value("#judul") == "Air PDAM mati"
@@ -285,7 +285,7 @@ async def test_called_back_within_the_hold_no_provider_ever_gets_anything(
         assert "Menunggu persetujuan" in await dewi.page.inner_text("main")
         city.clock.ahead = timedelta(minutes=10)
         await hire(city.app, "budi", "author")
-        budi = Hands(page=await opening())
+        budi = PageUser(page=await opening())
         await budi.sign_in(city.url, "budi")
         await write(budi, city.url)
         await budi.press('button[value="periksa"]')

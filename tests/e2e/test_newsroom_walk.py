@@ -20,7 +20,7 @@ from support.newsroom_city import (
     PHONE,
     RESIDENTS,
     City,
-    Hands,
+    PageUser,
     browsing,
     opened,
     plain,
@@ -62,23 +62,23 @@ async def test_two_people_publish_and_it_arrives_as_it_was_shown(
     for name, roles in staff.items():
         await hire(city.app, name, *roles)
     async with browsing(chromium, viewport=size, java_script_enabled=script) as opening:
-        rina = Hands(page=await opening(), keys=keys)
+        rina = PageUser(page=await opening(), keys=keys)
         await rina.sign_in(city.url, "rina")
         await write(rina, city.url)
         await rina.press('button[value="simpan"]')
-        written = await rina.shown()
+        written = await rina.preview_texts()
         assert all("Air PDAM mati di Cibabat" in text for text in written.values())
         await rina.press('button[value="periksa"]')
         assert re.search(r"/periksa$", rina.page.url), await rina.page.inner_text("main")
-        seen, parts = await rina.shown(), await rina.parts()
+        seen, parts = await rina.preview_texts(), await rina.preview_parts()
         await rina.press('form[action$="/ajukan"] button')
         assert await rina.page.locator('form[action$="/setujui"]').count() == 0
 
-        dewi = Hands(page=await opening(), keys=keys)
+        dewi = PageUser(page=await opening(), keys=keys)
         await dewi.sign_in(city.url, "dewi")
         await dewi.press('main a[href*="/redaksi/pengumuman/"]')
         assert dewi.page.url == rina.page.url
-        assert without_now(await dewi.shown()) == without_now(seen)
+        assert without_now(await dewi.preview_texts()) == without_now(seen)
         button = await dewi.page.inner_text('form[action$="/setujui"] button')
         assert "3 warga" in button or "3 penerima" in button, button
         await dewi.press('form[action$="/setujui"] button')
@@ -131,7 +131,7 @@ async def until_page(page: Any, text: str) -> None:
 async def test_previews_follow_each_key_and_the_caret_stays(city: City, chromium: Any) -> None:
     await hire(city.app, "rina", "author")
     async with browsing(chromium, viewport=DESK) as opening:
-        rina = Hands(page=await opening())
+        rina = PageUser(page=await opening())
         await rina.sign_in(city.url, "rina")
         await write(rina, city.url)
         await rina.page.focus("#judul")
@@ -163,7 +163,7 @@ async def test_a_photo_as_phones_take_them_goes_up_while_the_previews_go_on(
 ) -> None:
     await hire(city.app, "rina", "author")
     async with browsing(chromium, viewport=DESK) as opening:
-        rina = Hands(page=await opening())
+        rina = PageUser(page=await opening())
         await rina.sign_in(city.url, "rina")
         await write(rina, city.url)
         title = await rina.page.title()
@@ -185,7 +185,7 @@ async def test_a_tab_closed_in_the_middle_loses_at_most_two_seconds(
 ) -> None:
     await hire(city.app, "rina", "author")
     async with browsing(chromium, viewport=DESK) as opening:
-        rina = Hands(page=await opening())
+        rina = PageUser(page=await opening())
         await rina.sign_in(city.url, "rina")
         await rina.page.goto(f"{city.url}/redaksi/tulis")
         await rina.page.focus("#judul")
@@ -198,7 +198,7 @@ async def test_a_tab_closed_in_the_middle_loses_at_most_two_seconds(
         address = rina.page.url
         assert re.search(r"/redaksi/pengumuman/\w+/tulis$", address)
         await rina.page.close()
-        again = Hands(page=await opening())
+        again = PageUser(page=await opening())
         await again.sign_in(city.url, "rina")
         await again.page.goto(address)
         assert await again.page.input_value("#judul") == "Air PDAM mati"

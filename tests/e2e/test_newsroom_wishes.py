@@ -12,7 +12,7 @@ from support.newsroom_city import (
     DESK,
     PHONE,
     City,
-    Hands,
+    PageUser,
     author,
     browsing,
     in_review,
@@ -107,7 +107,7 @@ async def test_pages_bear_wider_spacing_and_stand_still_for_those_who_wish_it(
         dewi, announcement = await in_review(city, opening, urgent=True)
         await dewi.tick('input[name="dibaca"]')
         await dewi.press('form[action$="/setujui"] button')
-        rina = Hands(page=await opening())
+        rina = PageUser(page=await opening())
         await rina.sign_in(city.url, "rina")
         for path in (
             "",

@@ -29,7 +29,7 @@ from support.staff_rows import (
     ONE,
     SENT,
     URGENT,
-    Scene,
+    Setup,
     Stage,
     approved,
     approved_correction,
@@ -168,7 +168,7 @@ async def troubled(stage: Stage) -> str:
 class Look:
     """A page once: what stands there first, what is asked for, and whether rina looks, whose it is."""
 
-    scene: Scene | None = None
+    scene: Setup | None = None
     query: str = ""
     own: bool = False
 
@@ -268,7 +268,7 @@ NO_PAGES = frozenset(
 """Rows whose answer is no page of its own: a stream, files, a piece of every page, a mail that is
 framed and runs no script, and the steps of single sign-on, which lead elsewhere.
 """
-REFUSED: Mapping[str, tuple[Scene | None, Mapping[str, str]]] = {
+REFUSED: Mapping[str, tuple[Setup | None, Mapping[str, str]]] = {
     SIGN_IN: (None, {"nama": "rina", "sandi": "salah sekali"}),
     "/redaksi/masuk/kode": (None, {"kode": "000000"}),
     "/redaksi/tulis": (None, {**COMPOSED, "body": "y" * 70_000}),

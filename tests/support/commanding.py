@@ -16,7 +16,7 @@ SETTINGS = ("BROADCASTER_", "EMAIL_", "TELEGRAM_", "WHATSAPP_", "FEED_", "DISPLA
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class CommandResult:
     """What a command left behind."""
 
     code: int
@@ -37,7 +37,7 @@ class Program:
     folder: Path
     environ: Mapping[str, str]
 
-    def __call__(self, *words: str, text: str = "") -> Said:
+    def __call__(self, *words: str, text: str = "") -> CommandResult:
         """Run one command; `text` is its standard input."""
         out, err, code = io.StringIO(), io.StringIO(), 0
         with (
@@ -49,7 +49,7 @@ class Program:
                 main()
             except SystemExit as ended:
                 code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
-        return Said(code=code, out=out.getvalue(), err=err.getvalue())
+        return CommandResult(code=code, out=out.getvalue(), err=err.getvalue())
 
     @contextlib.contextmanager
     def _surroundings(self, argv: list[str], text: str) -> Iterator[None]:

@@ -35,7 +35,7 @@ EDITIONS = [  # one of each sort, no two of the same moment
 ]
 
 
-def asked(
+def render_feed(
     extension: str,
     editions: Sequence[Edition] = EDITIONS,
     *,
@@ -60,11 +60,11 @@ def asked(
 
 def items(editions: Sequence[Edition] = EDITIONS, **options: Any) -> list[dict[str, Any]]:
     """The items of the JSON feed."""
-    found: list[dict[str, Any]] = json.loads(asked("json", editions, **options).body)["items"]
+    found: list[dict[str, Any]] = json.loads(render_feed("json", editions, **options).body)["items"]
     return found
 
 
-def told(extension: str, body: bytes) -> list[tuple[str, str, datetime, datetime]]:
+def read_entries(extension: str, body: bytes) -> list[tuple[str, str, datetime, datetime]]:
     """Id, title, published and updated of every entry, whatever the format."""
     if extension == "json":
         return [

@@ -30,7 +30,7 @@ def webhook(
     return body, {"X-Hub-Signature-256": f"sha256={digest}", "Content-Type": "application/json"}
 
 
-async def say(
+async def post_webhook(
     session: aiohttp.ClientSession, url: str, value: dict[str, Any], **about: str
 ) -> None:
     """Post one webhook, which must be taken."""
@@ -46,10 +46,10 @@ async def flood(session: aiohttp.ClientSession, url: str, count: int, mark: str 
             {"id": f"wamid.{mark}{n}", **STATUS}
             for n in range(first, min(first + IN_A_POST, count))
         ]
-        await say(session, url, {"statuses": statuses})
+        await post_webhook(session, url, {"statuses": statuses})
 
 
-def written(address: str, words: str, mark: str = "") -> dict[str, Any]:
+def text_message(address: str, words: str, mark: str = "") -> dict[str, Any]:
     """What a resident writes, as part of a webhook."""
     message = {
         "from": address,

@@ -107,7 +107,7 @@ async def opened(database_url: str, folder: Path) -> AsyncIterator[City]:
 
 
 @dataclass(kw_only=True)
-class Hands:
+class PageUser:
     """How somebody uses a page: with a pointer, or `keys` alone."""
 
     page: Any
@@ -159,11 +159,11 @@ class Hands:
         await self.press('form[action^="/redaksi/masuk"] button.button')
         assert self.page.url == f"{url}/redaksi/"
 
-    async def shown(self) -> dict[str, str]:
+    async def preview_texts(self) -> dict[str, str]:
         """The text of each preview's message."""
         return {name: await self.page.inner_text(f"#pratinjau-{name} .sheet") for name in CHANNELS}
 
-    async def parts(self) -> dict[str, dict[str, str]]:
+    async def preview_parts(self) -> dict[str, dict[str, str]]:
         """Each part of the message that a push channel's preview shows."""
         found: dict[str, dict[str, str]] = {}
         for channel in RESIDENTS:
@@ -207,20 +207,20 @@ async def browsing(
     assert [text for text in complaints if not excused or not re.search(excused, text)] == []
 
 
-async def write(hands: Hands, url: str) -> None:
+async def write(user: PageUser, url: str) -> None:
     """Fill the composer."""
     day = (datetime.now(UTC) + timedelta(hours=7)).date()
-    await hands.page.goto(f"{url}/redaksi/tulis")
-    await hands.fill("#judul", "Air PDAM mati di Cibabat")
-    await hands.fill("#ringkasan", "Tampung air sebelum pukul tujuh.")
-    await hands.fill(
+    await user.page.goto(f"{url}/redaksi/tulis")
+    await user.fill("#judul", "Air PDAM mati di Cibabat")
+    await user.fill("#ringkasan", "Tampung air sebelum pukul tujuh.")
+    await user.fill(
         "#teks", "Perumda Tirta mengganti pipa di **Jl. Amir Machmud**.\n\n- RW 05 & RW 06"
     )
-    await hands.tick('.places input[value="cibabat"]')
-    await hands.page.select_option("#kategori", "gangguan-layanan")
-    await hands.fill("#opd", "Perumda Tirta")
-    await hands.fill("#mulai", f"{day}T00:01")
-    await hands.fill("#sampai", f"{day + timedelta(days=2)}T14:00")
+    await user.tick('.places input[value="cibabat"]')
+    await user.page.select_option("#kategori", "gangguan-layanan")
+    await user.fill("#opd", "Perumda Tirta")
+    await user.fill("#mulai", f"{day}T00:01")
+    await user.fill("#sampai", f"{day + timedelta(days=2)}T14:00")
 
 
 def plain(part: str) -> str:
@@ -242,15 +242,15 @@ async def says(page: Any, selector: str, text: str) -> None:
     )
 
 
-async def author(city: City, page: Any, name: str = "rina") -> Hands:
+async def author(city: City, page: Any, name: str = "rina") -> PageUser:
     """Somebody who writes, signed in."""
     await hire(city.app, name, "author")
-    hands = Hands(page=page)
-    await hands.sign_in(city.url, name)
-    return hands
+    user = PageUser(page=page)
+    await user.sign_in(city.url, name)
+    return user
 
 
-async def in_review(city: City, opening: Any, *, urgent: bool = False) -> tuple[Hands, str]:
+async def in_review(city: City, opening: Any, *, urgent: bool = False) -> tuple[PageUser, str]:
     """An announcement that rina submitted: dewi at the page where she decides, and its id."""
     rina = await author(city, await opening())
     await write(rina, city.url)
@@ -260,7 +260,7 @@ async def in_review(city: City, opening: Any, *, urgent: bool = False) -> tuple[
     await rina.press('button[value="periksa"]')
     await rina.press('form[action$="/ajukan"] button')
     await hire(city.app, "dewi", "approver")
-    dewi = Hands(page=await opening())
+    dewi = PageUser(page=await opening())
     await dewi.sign_in(city.url, "dewi")
     await dewi.page.goto(rina.page.url)
     found = re.search(r"/pengumuman/(\w+)/", rina.page.url)

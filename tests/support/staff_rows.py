@@ -2,7 +2,7 @@
 really sent.
 
 Tests over the table ask for every row of it, so a new row needs a line here where its path has a
-new name (FILLERS), and one where it is a form (DEEDS). They fail with what is missing.
+new name (SETUPS), and one where it is a form (FORM_CASES). They fail with what is missing.
 """
 
 import base64
@@ -285,9 +285,9 @@ def _fields() -> dict[str, Any]:
     return {**FORM, "expires": "2026-11-25 14:00"}
 
 
-Scene = Callable[[Stage], Awaitable[str]]
+Setup = Callable[[Stage], Awaitable[str]]
 
-FILLERS: Mapping[str, Scene] = {
+SETUPS: Mapping[str, Setup] = {
     ONE: drafted,
     ONE + "/surat/{channel}": email,
     ONE + "/ralat": published,
@@ -392,88 +392,90 @@ async def chosen(_stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deed:
+class FormCase:
     """How a form is really sent, so that it does what it is for.
 
-    `stands`: what stands for the path's last name, where it is not what FILLERS says. `own`: only
+    `setup`: what stands for the path's last name, where it is not what SETUPS says. `own`: only
     rina, whose it is, may. `stores`: whether anything changes. `across`: why also somebody may who
     holds for another agency or area.
     """
 
     form: Callable[[Stage, Mapping[str, str]], Awaitable[Mapping[str, Any]]] = nothing
-    stands: Scene | None = None
+    setup: Setup | None = None
     own: bool = False
     stores: bool = True
     across: str = ""
 
 
-DEEDS: Mapping[str, Deed] = {
-    "/redaksi/masuk": Deed(form=typed(nama="rina", sandi="lima kata acak sekali")),
-    "/redaksi/masuk/kode": Deed(form=typed(kode="000000")),
-    "/redaksi/keluar": Deed(),
-    "/redaksi/tulis": Deed(form=typed(**COMPOSED)),
-    "/redaksi/simpan": Deed(form=typed(**COMPOSED)),
-    "/redaksi/darurat": Deed(
+FORM_CASES: Mapping[str, FormCase] = {
+    "/redaksi/masuk": FormCase(form=typed(nama="rina", sandi="lima kata acak sekali")),
+    "/redaksi/masuk/kode": FormCase(form=typed(kode="000000")),
+    "/redaksi/keluar": FormCase(),
+    "/redaksi/tulis": FormCase(form=typed(**COMPOSED)),
+    "/redaksi/simpan": FormCase(form=typed(**COMPOSED)),
+    "/redaksi/darurat": FormCase(
         form=typed(**{**COMPOSED, "bahaya": "banjir", "instruction": "Pindah ke tempat tinggi."})
     ),
-    "/redaksi/pratinjau": Deed(form=typed(**COMPOSED), stores=False),
-    ONE + "/tulis": Deed(form=typed(**{**COMPOSED, "title": "Judul lain", "versi": "1"})),
-    ONE + "/simpan": Deed(form=typed(**{**COMPOSED, "title": "Judul lain", "versi": "1"})),
-    ONE + "/ajukan": Deed(form=typed(versi="1")),
-    ONE + "/setujui": Deed(form=judging, stands=submitted),
-    ONE + "/kembalikan": Deed(form=typed(alasan="Jam berapa?"), stands=submitted),
-    ONE + "/tolak": Deed(form=typed(alasan="Bukan urusan kita."), stands=submitted),
-    ONE + "/terbitkan": Deed(stands=approved),
-    ONE + "/batalkan": Deed(stands=approved),
-    ONE + "/batalkan-jadwal": Deed(stands=scheduled),
-    ONE + "/arsipkan": Deed(),
-    ONE + "/duplikat": Deed(
+    "/redaksi/pratinjau": FormCase(form=typed(**COMPOSED), stores=False),
+    ONE + "/tulis": FormCase(form=typed(**{**COMPOSED, "title": "Judul lain", "versi": "1"})),
+    ONE + "/simpan": FormCase(form=typed(**{**COMPOSED, "title": "Judul lain", "versi": "1"})),
+    ONE + "/ajukan": FormCase(form=typed(versi="1")),
+    ONE + "/setujui": FormCase(form=judging, setup=submitted),
+    ONE + "/kembalikan": FormCase(form=typed(alasan="Jam berapa?"), setup=submitted),
+    ONE + "/tolak": FormCase(form=typed(alasan="Bukan urusan kita."), setup=submitted),
+    ONE + "/terbitkan": FormCase(setup=approved),
+    ONE + "/batalkan": FormCase(setup=approved),
+    ONE + "/batalkan-jadwal": FormCase(setup=scheduled),
+    ONE + "/arsipkan": FormCase(),
+    ONE + "/duplikat": FormCase(
         across="a copy is a draft of one's own, and cannot be submitted for another agency"
     ),
-    ONE + "/pulihkan": Deed(form=typed(nomor="1"), stands=versioned),
-    ONE + "/darurat": Deed(form=alone, stands=urgent),
-    SENT + "/jeda": Deed(),
-    SENT + "/lanjut": Deed(stands=paused),
-    SENT + "/hentikan": Deed(),
-    SENT + "/coba-lagi": Deed(stands=failed),
-    ONE + "/ralat": Deed(form=amended),
-    ONE + "/cabut": Deed(form=typed(reason="Batal.")),
-    ONE + "/uji": Deed(across="it goes to the addresses of who asks, who may read it anyway"),
-    ONE + "/templat": Deed(
+    ONE + "/pulihkan": FormCase(form=typed(nomor="1"), setup=versioned),
+    ONE + "/darurat": FormCase(form=alone, setup=urgent),
+    SENT + "/jeda": FormCase(),
+    SENT + "/lanjut": FormCase(setup=paused),
+    SENT + "/hentikan": FormCase(),
+    SENT + "/coba-lagi": FormCase(setup=failed),
+    ONE + "/ralat": FormCase(form=amended),
+    ONE + "/cabut": FormCase(form=typed(reason="Batal.")),
+    ONE + "/uji": FormCase(across="it goes to the addresses of who asks, who may read it anyway"),
+    ONE + "/templat": FormCase(
         form=typed(nama="Templat baru"),
         across="a template is words without times, for every agency",
     ),
-    "/redaksi/templat/{id}/pakai": Deed(across="the draft is one's own"),
-    "/redaksi/templat/{id}/ganti-nama": Deed(
+    "/redaksi/templat/{id}/pakai": FormCase(across="the draft is one's own"),
+    "/redaksi/templat/{id}/ganti-nama": FormCase(
         form=typed(nama="Nama baru"), across="templates are everybody's"
     ),
-    "/redaksi/templat/{id}/hapus": Deed(across="templates are everybody's"),
-    "/redaksi/akun/telegram": Deed(),
-    "/redaksi/akun/telegram/lepas": Deed(),
-    "/redaksi/akun/kabar": Deed(form=no_mail, own=True),
-    "/redaksi/akun/kabar/kode": Deed(form=mail_code, own=True),
-    "/redaksi/akun/sandi": Deed(form=typed(lama=PASSWORD, baru=NEW_PASSWORD, ulang=NEW_PASSWORD)),
-    "/redaksi/akun/kode": Deed(form=second_factor, own=True),
-    "/redaksi/akun/kode/hapus": Deed(form=password_again, own=True),
-    "/redaksi/akun/kode/pemulihan": Deed(form=password_again, own=True),
-    "/redaksi/akun/sesi/akhiri": Deed(form=another_browser, own=True),
-    "/redaksi/akun/sesi/{id}/akhiri": Deed(own=True),
-    "/redaksi/pengguna/baru": Deed(
+    "/redaksi/templat/{id}/hapus": FormCase(across="templates are everybody's"),
+    "/redaksi/akun/telegram": FormCase(),
+    "/redaksi/akun/telegram/lepas": FormCase(),
+    "/redaksi/akun/kabar": FormCase(form=no_mail, own=True),
+    "/redaksi/akun/kabar/kode": FormCase(form=mail_code, own=True),
+    "/redaksi/akun/sandi": FormCase(
+        form=typed(lama=PASSWORD, baru=NEW_PASSWORD, ulang=NEW_PASSWORD)
+    ),
+    "/redaksi/akun/kode": FormCase(form=second_factor, own=True),
+    "/redaksi/akun/kode/hapus": FormCase(form=password_again, own=True),
+    "/redaksi/akun/kode/pemulihan": FormCase(form=password_again, own=True),
+    "/redaksi/akun/sesi/akhiri": FormCase(form=another_browser, own=True),
+    "/redaksi/akun/sesi/{id}/akhiri": FormCase(own=True),
+    "/redaksi/pengguna/baru": FormCase(
         form=typed(nama="budi", lengkap="Budi Santoso", peran=["author"])
     ),
-    "/redaksi/pengguna/{id}": Deed(form=typed(lengkap="Nama lain", peran=["approver"])),
-    "/redaksi/pengguna/{id}/nonaktif": Deed(),
-    "/redaksi/pengguna/{id}/aktif": Deed(stands=shut_out),
-    "/redaksi/pengguna/{id}/sandi": Deed(),
-    "/redaksi/pengguna/{id}/kode": Deed(stands=secured),
-    "/redaksi/pengguna/{id}/sesi": Deed(stands=signed_in_elsewhere),
-    "/redaksi/gambar": Deed(form=chosen),
-    ONE + "/usulan/setujui": Deed(form=proposed, stands=corrected),
-    ONE + "/usulan/batalkan": Deed(stands=approved_correction),
-    ONE + "/usulan/tolak": Deed(form=proposed, stands=corrected),
-    ONE + "/usulan/tarik": Deed(stands=corrected, own=True),
-    "/redaksi/kanal/{name}/lanjut": Deed(stands=halted),
-    "/redaksi/kanal/{name}/tahanan": Deed(form=typed(putusan="terapkan"), stands=holding),
+    "/redaksi/pengguna/{id}": FormCase(form=typed(lengkap="Nama lain", peran=["approver"])),
+    "/redaksi/pengguna/{id}/nonaktif": FormCase(),
+    "/redaksi/pengguna/{id}/aktif": FormCase(setup=shut_out),
+    "/redaksi/pengguna/{id}/sandi": FormCase(),
+    "/redaksi/pengguna/{id}/kode": FormCase(setup=secured),
+    "/redaksi/pengguna/{id}/sesi": FormCase(setup=signed_in_elsewhere),
+    "/redaksi/gambar": FormCase(form=chosen),
+    ONE + "/usulan/setujui": FormCase(form=proposed, setup=corrected),
+    ONE + "/usulan/batalkan": FormCase(setup=approved_correction),
+    ONE + "/usulan/tolak": FormCase(form=proposed, setup=corrected),
+    ONE + "/usulan/tarik": FormCase(setup=corrected, own=True),
+    "/redaksi/kanal/{name}/lanjut": FormCase(setup=halted),
+    "/redaksi/kanal/{name}/tahanan": FormCase(form=typed(putusan="terapkan"), setup=holding),
 }
 """How each form of the newsroom is sent, by its path."""
 
@@ -486,17 +488,17 @@ def staff_rows(method: str) -> Sequence[Row]:
     return [row for row in STAFF if method in row.methods]
 
 
-def deed_of(row: Row) -> Deed:
+def form_case_of(row: Row) -> FormCase:
     """How the row's form is sent; fails the test where nobody said so."""
-    if row.path not in DEEDS:
+    if row.path not in FORM_CASES:
         pytest.fail(
-            f"say in DEEDS (tests/support/staff_rows.py) how the form of POST {row.path} is really sent"
+            f"say in FORM_CASES (tests/support/staff_rows.py) how the form of POST {row.path} is really sent"
         )
-    return DEEDS[row.path]
+    return FORM_CASES[row.path]
 
 
 async def filled(
-    stage: Stage, row: Row, stands: Scene | None = None
+    stage: Stage, row: Row, setup: Setup | None = None
 ) -> tuple[str, Mapping[str, str]]:
     """The row's path with something real for each of its names, and what that is; fails the test
     where nobody said what.
@@ -504,22 +506,22 @@ async def filled(
     values: dict[str, str] = {}
     names = re.findall(r"\{(\w+)", row.path)
     for name in names:
-        scene = stands if stands is not None and name == names[-1] else _filler(row, name)
+        scene = setup if setup is not None and name == names[-1] else _filler(row, name)
         values[name] = await scene(stage)
     return re.sub(r"\{(\w+)[^}]*\}", lambda found: values[found[1]], row.path), values
 
 
-def _filler(row: Row, name: str) -> Scene:
+def _filler(row: Row, name: str) -> Setup:
     found = [
         key
-        for key in FILLERS
+        for key in SETUPS
         if _begins(row.path, key) and re.findall(r"\{(\w+)", key)[-1:] == [name]
     ]
     if not found:
         pytest.fail(
-            f"say in FILLERS (tests/support/staff_rows.py) what stands for {{{name}}} in {row.path}"
+            f"say in SETUPS (tests/support/staff_rows.py) what stands for {{{name}}} in {row.path}"
         )
-    return FILLERS[max(found, key=len)]
+    return SETUPS[max(found, key=len)]
 
 
 def _begins(path: str, key: str) -> bool:

@@ -26,10 +26,10 @@ from support.staff_rows import (
     approved,
     changed,
     corrected,
-    deed_of,
     drafted,
     everything,
     filled,
+    form_case_of,
     judging,
     proposed,
     sign_in_form,
@@ -92,7 +92,7 @@ async def sender(stage: Stage, row: Row) -> Sender:
         return Sender(stage.site, f"{cookie}; redaksi={half.cookie}", token)
     who = await browser(
         stage.site,
-        stage.rina if deed_of(row).own else await hire(stage.site.app, "rekan", *EVERY_ROLE),
+        stage.rina if form_case_of(row).own else await hire(stage.site.app, "rekan", *EVERY_ROLE),
     )
     return Sender(stage.site, f"redaksi={who.cookie}", who.csrf)
 
@@ -130,24 +130,24 @@ def forgeries(
 async def test_a_form_that_our_own_page_did_not_send_is_refused_and_changes_nothing(
     stage: Stage, row: Row
 ) -> None:
-    deed = deed_of(row)
-    path, values = await filled(stage, row, deed.stands)
+    case = form_case_of(row)
+    path, values = await filled(stage, row, case.setup)
     who = await sender(stage, row)
     strange = (await signed_in(stage.site, "orang-lain", *EVERY_ROLE)).csrf
     for name, (token, headers) in forgeries(stage.site, who.token, strange).items():
-        form = await deed.form(stage, values)
+        form = await case.form(stage, values)
         before = await everything(stage.site)
         answer = await who.send(path, form, token, headers)
         assert answer.status == 403, name
         assert changed(before, await everything(stage.site)) == set(), name
     in_query = await who.send(
-        f"{path}?csrf={who.token}", await deed.form(stage, values), None, {"Origin": stage.site.url}
+        f"{path}?csrf={who.token}", await case.form(stage, values), None, {"Origin": stage.site.url}
     )
     assert in_query.status == 403, (
         "a token in an address would end in logs and in what is passed on"
     )
     real = await who.send(
-        path, await deed.form(stage, values), who.token, {"Origin": stage.site.url}
+        path, await case.form(stage, values), who.token, {"Origin": stage.site.url}
     )
     assert real.status != 403, "else the refusals above prove nothing"
 
