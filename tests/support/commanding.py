@@ -1,4 +1,4 @@
-"""The program's commands run in this process, through its own `main`, with an environment, input
+"""Commands of the program, run in this process through its own `main`, with an environment, input
 and folder of their own.
 """
 
@@ -17,7 +17,7 @@ SETTINGS = ("BROADCASTER_", "EMAIL_", "TELEGRAM_", "WHATSAPP_", "FEED_", "DISPLA
 
 @dataclass(frozen=True, kw_only=True)
 class CommandResult:
-    """What a command left behind."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -25,14 +25,14 @@ class CommandResult:
 
     @property
     def ok(self) -> str:
-        """Its output; AssertionError with its complaint where it failed."""
+        """Standard output; raises AssertionError with the standard error if the command failed."""
         assert self.code == 0, self.err
         return self.out
 
 
 @dataclass(frozen=True)
 class Program:
-    """`program("areas", "list")` runs that command in the data folder `folder`."""
+    """Command runner: `program("areas", "list")` runs that command in the data folder `folder`."""
 
     folder: Path
     environ: Mapping[str, str]
@@ -53,7 +53,7 @@ class Program:
 
     @contextlib.contextmanager
     def _surroundings(self, argv: list[str], text: str) -> Iterator[None]:
-        kept, environ = (sys.argv, sys.stdin), dict(os.environ)
+        saved, environ = (sys.argv, sys.stdin), dict(os.environ)
         for name in [name for name in environ if name.startswith(SETTINGS)]:
             del os.environ[name]
         os.environ.update(
@@ -63,6 +63,6 @@ class Program:
         try:
             yield
         finally:
-            sys.argv, sys.stdin = kept
+            sys.argv, sys.stdin = saved
             os.environ.clear()
             os.environ.update(environ)

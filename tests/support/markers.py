@@ -1,4 +1,4 @@
-"""Markers that follow from where a test stands and what it uses, so that no test sets them."""
+"""Markers that follow from a test's file and fixtures, so that no test sets them."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 BROWSER_FIXTURES = frozenset({"chromium", "sync_chromium"})
 """Fixtures that start Chromium: see tests/e2e/conftest.py."""
 POSTGRESQL = "postgresql"
-"""Begins the names of fixtures that start PostgreSQL, and names it among the kinds of databases."""
+"""Prefix of fixtures that start PostgreSQL, and its name among the kinds of databases."""
 
 SLOW: Mapping[str, str] = {
     "broadcaster/commands/test_announcements.py": "migrates a database of its own for each test",
@@ -22,7 +22,7 @@ SLOW: Mapping[str, str] = {
     "broadcaster/runtime/test_storage_faults.py": "starts a process for each command and fault",
     "broadcaster/store/test_fanout.py": "fans out to tens of thousands",
     "broadcaster/web/public/test_media.py": "decodes pictures in processes of their own",
-    "broadcaster/web/staff/test_access.py": "asks for every route as everybody there is",
+    "broadcaster/web/staff/test_access.py": "asks for every route with every role",
     "broadcaster/web/staff/test_account.py": "hashes passwords as in life",
     "broadcaster/web/staff/test_forms.py": "opens a site for every form there is",
     "broadcaster/web/staff/test_sessions.py": "hashes passwords as in life",
@@ -45,5 +45,5 @@ def markers_of(place: str, fixtures: Collection[str], parameters: Collection[Any
 
 
 def starts_early(place: str) -> bool:
-    """Tell whether a file takes long: begun last, it would keep one worker busy alone."""
+    """True if a file takes long: begun last, it would keep one worker busy alone."""
     return place.startswith(("faults/", "e2e/")) or place == "test_packaging.py" or place in SLOW
