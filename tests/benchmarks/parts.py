@@ -1,6 +1,4 @@
-"""What benchmarks share: processes of their own for providers and workers, and what the system says
-they cost.
-"""
+"""Processes of benchmarks, for providers and workers, and their cost as the system counts it."""
 
 import asyncio
 import os
@@ -24,7 +22,7 @@ class Cost:
 
 
 def cost(pid: int) -> Cost:
-    """What the kernel counts for a living process."""
+    """Return the kernel's figures of a living process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     peak = next(
@@ -36,7 +34,7 @@ def cost(pid: int) -> Cost:
 
 
 def machine() -> str:
-    """Cores, CPU, Python and kernel in a line."""
+    """Return cores, CPU, Python and kernel in a line."""
     named = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
@@ -47,7 +45,7 @@ def machine() -> str:
 
 
 def memory_now() -> int:
-    """Resident bytes of this process at this moment."""
+    """Return the resident bytes of this process at this moment."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -55,7 +53,7 @@ def memory_now() -> int:
 async def process(
     *arguments: str, environ: Mapping[str, str] | None = None, quiet: bool = False
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A Python process running `arguments`, without its standard error when `quiet`; ended with
+    """Run a Python process with `arguments`, without its standard error when `quiet`; it ends with
     this block.
     """
     paths = f"{TESTS}{os.pathsep}{ROOT}"
@@ -77,13 +75,13 @@ async def process(
 
 
 async def line(started: asyncio.subprocess.Process) -> str:
-    """The next line it prints."""
+    """Return the next line that the process prints."""
     assert started.stdout is not None
     return (await started.stdout.readline()).decode().strip()
 
 
 def table(rows: list[dict[str, str]]) -> str:
-    """Rows as a Markdown table."""
+    """Return rows as a Markdown table."""
     heads = list(rows[0])
     lines = ["| " + " | ".join(heads) + " |", "|" + "|".join("---" for _ in heads) + "|"]
     lines += ["| " + " | ".join(row[head] for head in heads) + " |" for row in rows]

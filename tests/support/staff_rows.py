@@ -524,7 +524,7 @@ def _begins(path: str, key: str) -> bool:
     return path == key or path.startswith((f"{key}/", f"{key}."))
 
 
-# --- contents of the database --- ------------------------------------------------------------------------
+# --- contents of the database -------------------------------------------------------------------------
 
 
 async def everything(site: Running) -> Mapping[str, Sequence[Any]]:
