@@ -1,16 +1,13 @@
-"""Single promises of the newsroom in a real browser: nothing typed is lost, nothing goes out too
-early, twice or in silence.
+"""Promises of the newsroom in a real browser: nothing typed is lost, nothing goes out too early,
+twice or in silence.
 """
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from broadcaster.simulation.faults import Faults
 from broadcaster.store import announcements, sessions
@@ -24,7 +21,6 @@ from support.newsroom_city import (
     author,
     browsing,
     in_review,
-    opened,
     says,
     write,
 )
@@ -34,18 +30,11 @@ from support.world import rows, states, subscribe
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SIGNED_OUT = "status of 401|status of 403"
-"""What Chromium's console says of answers to those who are not signed in."""
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def city(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
-    """Everything runs as in life."""
-    async with opened(sqlite_url, tmp_path) as started:
-        yield started
+"""Console messages of Chromium for responses to those who are not signed in."""
 
 
 async def end_sessions(database: Database) -> None:
-    """Everybody is signed out."""
+    """Sign everybody out."""
     await database.write(lambda connection: connection.execute(session.delete()))
 
 
@@ -105,9 +94,9 @@ async def test_of_two_editors_the_second_sees_both_texts_and_chooses(
         await budi.page.fill("#teks", "Tampung air sekarang. Dari Budi.")
         await says(budi.page, "#tersimpan", "sudah diubah di tempat lain")
         await budi.press("#bandingkan")
-        shown = await budi.page.inner_text("#galat")
-        assert "Dari Rina." in shown
-        assert "Dari Budi." in shown
+        comparison = await budi.page.inner_text("#galat")
+        assert "Dari Rina." in comparison
+        assert "Dari Budi." in comparison
         await rina.page.reload()
         assert await rina.page.input_value("#teks") == "Tampung air sekarang. Dari Rina.", (
             "nothing is written over unasked"
@@ -215,15 +204,15 @@ async def test_a_warning_half_written_is_not_left_by_accident(city: City, chromi
         rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/darurat?bahaya=banjir")
         await rina.page.fill("#judul", "Banjir di Jalan Amir Machmud")
-        asked = asyncio.Event()
+        question = asyncio.Event()
 
         async def stay(dialog: Any) -> None:
-            asked.set()
+            question.set()
             await dialog.dismiss()
 
         rina.page.on("dialog", stay)
         await rina.page.evaluate("() => { location.href = '/redaksi/'; }")
-        await asyncio.wait_for(asked.wait(), 10)
+        await asyncio.wait_for(question.wait(), 10)
         assert await rina.page.input_value("#judul") == "Banjir di Jalan Amir Machmud"
 
 
@@ -262,15 +251,15 @@ async def test_the_number_on_the_button_is_the_number_of_rows(city: City, chromi
     async with browsing(chromium, viewport=DESK) as opening:
         dewi, announcement = await in_review(city, opening)
         button = await dewi.page.inner_text('form[action$="/setujui"] button')
-        told = re.search(r"ke ([\d.]+) warga dan (\d+) layar", button)
-        assert told, button
+        match = re.search(r"ke ([\d.]+) warga dan (\d+) layar", button)
+        assert match, button
         await dewi.press('form[action$="/setujui"] button')
         city.clock.ahead = timedelta(seconds=31)
         await until(lambda: len(rows(city.app)) > 0, seconds=30)
         await dewi.page.goto(f"{city.url}/redaksi/pengiriman/{announcement}")
         await dewi.page.wait_for_selector('#kirim [data-percent="100"]')
-        assert len(rows(city.app)) == int(told[1].replace(".", "")) == 3 + 2 * 9
-        assert int(told[2]) == 1
+        assert len(rows(city.app)) == int(match[1].replace(".", "")) == 3 + 2 * 9
+        assert int(match[2]) == 1
 
 
 async def test_called_back_within_the_hold_no_provider_ever_gets_anything(
@@ -349,10 +338,10 @@ async def test_progress_survives_a_restart_of_the_server_and_stays_at_100(
         assert [len(city.received(channel)) for channel in RESIDENTS] == [1, 1, 1], (
             "nothing lost, nothing doubled"
         )
-        asked: list[str] = []
-        dewi.page.on("request", lambda request: asked.append(request.url))
+        requested: list[str] = []
+        dewi.page.on("request", lambda request: requested.append(request.url))
         await dewi.page.wait_for_timeout(
             3_000
         )  # longer than the stream waits before it begins again
         assert "100%" in await dewi.page.inner_text("#kirim")
-        assert [one for one in asked if one.endswith("/aliran")] == []
+        assert [url for url in requested if url.endswith("/aliran")] == []

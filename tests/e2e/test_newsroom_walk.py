@@ -1,17 +1,14 @@
-"""The newsroom's main way in a real browser: write, see five previews move, submit; another
+"""Main way through the newsroom in a real browser: write, see five previews move, submit; another
 approves; it arrives.
 """
 
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from broadcaster.domain.accounts import AccountRole
 from support.newsroom_city import (
@@ -22,7 +19,6 @@ from support.newsroom_city import (
     City,
     PageUser,
     browsing,
-    opened,
     plain,
     write,
 )
@@ -35,13 +31,6 @@ PREVIEW_SECONDS = 0.5
 TRIES = 20
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def city(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
-    """Everything runs as in life."""
-    async with opened(sqlite_url, tmp_path) as started:
-        yield started
 
 
 @pytest.mark.parametrize(
@@ -103,19 +92,21 @@ async def test_two_people_publish_and_it_arrives_as_it_was_shown(
             )
 
 
-def without_now(shown: dict[str, str]) -> dict[str, str]:
-    """Previews without the minute of a screen's, which is that of the look."""
-    texts = {name: plain(text) for name, text in shown.items()}
+def without_now(previews: dict[str, str]) -> dict[str, str]:
+    """Return previews without the minute of the screen's, which is that of the look."""
+    texts = {name: plain(text) for name, text in previews.items()}
     return texts | {"display": re.sub(r"\d\d\.\d\d WIB", "", texts["display"], count=1)}
 
 
 def on_a_phone(text: str) -> str:
-    """A message as phones show it: marks in pairs are bold, and nobody sees what a button sends."""
+    """Return a message as phones show it: marks in pairs are bold, and nobody sees what a button
+    sends.
+    """
     return re.sub(r"\*(\S[^*]*\S)\*", r"\1", text).removesuffix(": STOP")
 
 
 async def until_page(page: Any, text: str) -> None:
-    """Look at the page, by itself or by loading it again, until it says so."""
+    """Reload the page until it contains the text."""
 
     async def says() -> bool:
         await page.reload()
