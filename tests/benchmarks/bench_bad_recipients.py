@@ -1,5 +1,4 @@
-"""How long an emergency takes to reach everybody good beside bad recipients, against none in the
-same run.
+"""Time of an emergency to reach everybody good beside bad recipients, against none in the same run.
 
     PYTHONPATH=tests:. python tests/benchmarks/bench_bad_recipients.py [--people 3000]
 

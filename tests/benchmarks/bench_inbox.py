@@ -16,19 +16,16 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from time import monotonic
 
 import aiohttp
 import structlog
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from benchmarks.bench_delivery import settings
 from benchmarks.city import KINDS, City, Databases, city, databases
 from benchmarks.crowd import Crowd
-from benchmarks.parts import machine, process, table
+from benchmarks.parts import answering, machine, process, table
 from benchmarks.standins import Clock, provider
 from subscribers import residents
 from support.browsing import CREDENTIALS, listening
@@ -90,22 +87,10 @@ async def served(
                     place.app, "whatsapp", [(siti(number), "cibabat") for number in range(stops)]
                 )
                 async with process("-m", "broadcaster", "web", environ=place.environ, quiet=True):
-                    await answering(session, f"http://127.0.0.1:{port}")
+                    await answering(session, f"http://127.0.0.1:{port}/healthz")
                     place.quiet = True
                     await place.start("routine", "emergency")
                     yield place, f"http://127.0.0.1:{port}", session
-
-
-async def answering(session: aiohttp.ClientSession, url: str) -> None:
-    """Return once the web process answers; raises TimeoutError."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            try:
-                async with session.get(f"{url}/healthz") as response:
-                    if response.status == 200:
-                        return
-            except aiohttp.ClientError:
-                await asyncio.sleep(0.1)
 
 
 async def measure(

@@ -1,7 +1,7 @@
-"""How well four processes together keep a rate, on a real Valkey: the worst second and the mean,
-also while it is emptied.
+"""Rate kept by four processes together, on a real Valkey: the worst second and the mean, also while
+it is emptied.
 
-    python tests/benchmarks/bench_limits.py --seconds 60
+    PYTHONPATH=tests:. python tests/benchmarks/bench_limits.py --seconds 60
 
 A grant counts at the moment in which take() returns. Every process has two senders on each rate; the
 clock is the machine's.
@@ -10,6 +10,7 @@ clock is the machine's.
 import argparse
 import asyncio
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import redis
+import structlog
 import uvloop
 
 from benchmarks.parts import cost, line, process, table
@@ -155,4 +157,7 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--child", default="")
     options = parser.parse_args()
+    structlog.configure(  # it prints where a child's grants go
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+    )
     uvloop.run(child(options.child, options.seconds) if options.child else main(options.seconds))

@@ -1,7 +1,8 @@
-"""How fast the newsroom's pages answer: 10,000 announcements and 200,000 subscribers in SQLite; p95
-of each page over HTTP.
+"""Speed of the newsroom's pages: 10,000 announcements and 200,000 subscribers in SQLite; p95 of
+each page over HTTP.
 
-Run: python tests/benchmarks/bench_pages.py [--announcements N] [--subscribers N] [--requests N]
+Run: PYTHONPATH=tests:. python tests/benchmarks/bench_pages.py [--announcements N] [--subscribers N]
+[--requests N]
 """
 
 import argparse
@@ -15,21 +16,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from crowd import Crowd
 from sqlalchemy import Connection, insert
 
+from benchmarks.crowd import Crowd
 from broadcaster.app import App
 from broadcaster.domain.accounts import AccountRole
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.publishing import transitions
 from broadcaster.publishing.press import Press
-from broadcaster.store import announcements, audit, fanout
+from broadcaster.store import announcements, audit
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.leases import Holder
 from broadcaster.store.migrate import migrate
 from broadcaster.store.tables import announcement
 from support.browsing import Running, running
+from support.sending import fill
 from support.staffing import Browser, signed_in
 
 PAGES_MS, LISTS_MS = 100.0, 200.0
@@ -109,18 +110,6 @@ def load(app: App, count: int) -> None:
             batch.clear()
     if batch:
         app.database.write_now(write)
-
-
-def fill(app: App, channel: str) -> None:
-    """Fan out what waits on a channel, to the seal."""
-    holder = Holder(owner="bench", lease=60)
-    while (
-        claim := app.database.write_now(
-            fanout.claim_fanout, channel=channel, lane="routine", holder=holder
-        )
-    ) is not None:
-        while not app.database.write_now(fanout.fill_chunk, claim, holder):
-            pass
 
 
 async def prepare(site: Running, count: int) -> tuple[dict[str, Browser], str]:

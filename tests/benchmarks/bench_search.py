@@ -1,5 +1,5 @@
-"""What a search of the public archive costs, and what everybody else feels of many: 10,000
-announcements in SQLite, one process.
+"""Cost of a search of the public archive, and of many for everybody else: 10,000 announcements in
+SQLite, one process.
 
 Run: PYTHONPATH=tests:. python tests/benchmarks/bench_search.py [--announcements N] [--searches N]
 [--searchers N] [--seconds S]
@@ -23,6 +23,7 @@ from pathlib import Path
 import aiohttp
 from sqlalchemy import Connection
 
+from benchmarks.parts import answering
 from broadcaster.app import App, open_app
 from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import publications
@@ -99,13 +100,7 @@ async def web(environ: dict[str, str], folder: Path) -> AsyncIterator[str]:
         )
     try:
         async with aiohttp.ClientSession() as session:
-            for _ in range(300):
-                try:
-                    async with session.get(f"http://127.0.0.1:{port}/readyz") as response:
-                        if response.status == 200:
-                            break
-                except aiohttp.ClientError:
-                    await asyncio.sleep(0.1)
+            await answering(session, f"http://127.0.0.1:{port}/readyz")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()

@@ -57,33 +57,33 @@ QUICK = Scale(
 
 
 async def email(pool: Databases, scale: Scale) -> Lines:
-    """Email, end to end with the ledger."""
+    """Measure email, end to end with the ledger."""
     for each in await sending.measure(pool, "email", scale.emails, BOTH):
         yield each
 
 
 async def http(pool: Databases, scale: Scale) -> Lines:
-    """Telegram and WhatsApp, end to end with the ledger."""
+    """Measure Telegram and WhatsApp, end to end with the ledger."""
     for channel in ("telegram", "whatsapp"):
         for each in await sending.measure(pool, channel, scale.calls, BOTH):
             yield each
 
 
 async def sizes(pool: Databases, scale: Scale) -> Lines:
-    """Memory and CPU by the number of recipients."""
+    """Measure memory and CPU by the number of recipients."""
     for each in await sending.sizes(pool, "email", scale.sizes, BOTH):
         yield each
 
 
 async def filling(pool: Databases, scale: Scale) -> Lines:
-    """The fan-out beside the bare statement."""
+    """Measure the fan-out beside the bare statement."""
     for kind in BOTH:
         for one_area in (False, True):
             yield await fan_out.measure(pool, kind, scale.fan_out, one_area=one_area)
 
 
 async def first_byte(pool: Databases, scale: Scale) -> Lines:
-    """From publish() to the first message at the provider."""
+    """Measure the wait from publish() to the first message at the provider."""
     for channel in CHANNELS:
         yield await latency.measure(pool, channel, 0, scale.tries, redis=True)
         for redis in (True, False):
@@ -91,27 +91,34 @@ async def first_byte(pool: Databases, scale: Scale) -> Lines:
 
 
 async def lane(pool: Databases, scale: Scale) -> Lines:
-    """An emergency takes the whole rate, and routine goes on by itself."""
+    """Measure how an emergency takes the whole rate, and how routine goes on."""
     for channel in CHANNELS:
         yield await latency.takeover(pool, channel, scale.backlog)
 
 
 async def killed(pool: Databases, scale: Scale) -> Lines:
-    """After SIGKILL of a worker."""
+    """Measure the recovery after SIGKILL of a worker."""
     for kind in BOTH:
         yield await recovery.measure(pool, kind, scale.killed, scale.lease)
 
 
-FIGURES: dict[str, Callable[[Databases, Scale], Lines]] = {
-    "email": email, "http": http, "sizes": sizes, "fan-out": filling, "first-byte": first_byte, "lane": lane, "kill": killed,
-}  # fmt: skip
+FIGURES: dict[str, tuple[str, Callable[[Databases, Scale], Lines]]] = {
+    "email": ("Email, end to end with the ledger.", email),
+    "http": ("Telegram and WhatsApp, end to end with the ledger.", http),
+    "sizes": ("Memory and CPU by the number of recipients.", sizes),
+    "fan-out": ("The fan-out beside the bare statement.", filling),
+    "first-byte": ("From publish() to the first message at the provider.", first_byte),
+    "lane": ("An emergency takes the whole rate, and routine goes on by itself.", lane),
+    "kill": ("After SIGKILL of a worker.", killed),
+}
+"""Heading and measurement of each figure."""
 
 
 async def limits(quick: bool) -> str:
     """Return the output of the bench of the rate limits, or "" without that bench."""
     if not (ROOT / LIMITS).exists():
         return ""
-    async with process(LIMITS, *(["--quick"] if quick else [])) as bench:
+    async with process(LIMITS, *(["--seconds", "4"] if quick else [])) as bench:
         assert bench.stdout is not None
         return (await bench.stdout.read()).decode()
 
@@ -143,10 +150,11 @@ async def main() -> None:
     with databases() as pool:
         for name in [name for name in options.only if name in FIGURES]:
             began = time.perf_counter()
-            lines = [each async for each in FIGURES[name](pool, scale)]
+            heading, measure = FIGURES[name]
+            lines = [each async for each in measure(pool, scale)]
             figures[name] = lines
             say(
-                f"\n### {FIGURES[name].__doc__}\n\n{table(lines)}\n\n({name}: {time.perf_counter() - began:.0f} s)"
+                f"\n### {heading}\n\n{table(lines)}\n\n({name}: {time.perf_counter() - began:.0f} s)"
             )
     if "limits" in options.only and (text := await limits(options.quick)):
         figures["limits"] = text

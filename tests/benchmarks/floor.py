@@ -1,7 +1,7 @@
 """Floor of bench_delivery: one process sends prebuilt messages as fast as it can. Prints seconds,
 CPU seconds, RSS in bytes.
 
-    python tests/benchmarks/floor.py CHANNEL COUNT URL [pipelined|sendmail]
+    PYTHONPATH=tests:. python tests/benchmarks/floor.py CHANNEL COUNT URL [pipelined|sendmail]
 
 `sendmail` (email only) is aiosmtplib's own; otherwise the channel's `send`, with nothing around it.
 """

@@ -1,6 +1,7 @@
 """Processes of benchmarks, for providers and workers, and their cost as the system counts it."""
 
 import asyncio
+import contextlib
 import os
 import platform
 import sys
@@ -8,6 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import aiohttp
 
 TESTS = Path(__file__).resolve().parents[1]
 ROOT = TESTS.parent
@@ -72,6 +75,17 @@ async def process(
         if started.returncode is None:
             started.terminate()
             await started.wait()
+
+
+async def answering(session: aiohttp.ClientSession, url: str, seconds: float = 60) -> None:
+    """Return once a page is answered with 200; raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while True:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with session.get(url) as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(0.1)
 
 
 async def line(started: asyncio.subprocess.Process) -> str:
