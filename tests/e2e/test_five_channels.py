@@ -13,11 +13,11 @@ from broadcaster.app import App
 from broadcaster.newsroom.previews import message_parts
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Providers, demo_variables, running
-from broadcaster.simulation.smtp import received_parts
 from broadcaster.store.announcements import edition_document
 from broadcaster.store.archive import concerning
 from channels.base.contract import Area, PageRequest, Recipient
 from subscribers import residents
+from support import inboxes
 from support.world import (
     deliverer,
     emergency,
@@ -68,14 +68,7 @@ async def city(database_url: str, tmp_path: Path) -> AsyncIterator[tuple[App, Pr
 
 def inbox(providers: Providers, channel: str, number: int) -> list[dict[str, str]]:
     """Return the messages of a resident on a channel, by part."""
-    resident = address(channel, number)
-    boxes: dict[str, Any] = {
-        "whatsapp": lambda: [dict(message.parts) for message in providers.graph.inbox(resident)],
-        "telegram": lambda: [message.parts for message in providers.bot.inbox(int(resident))],
-        "email": lambda: [received_parts(mail.raw) for mail in providers.mail.inbox(resident)],
-    }
-    messages: list[dict[str, str]] = boxes[channel]()
-    return messages
+    return inboxes.messages(providers, channel, address(channel, number))
 
 
 async def send_all(app: App, lane: str = "routine") -> None:

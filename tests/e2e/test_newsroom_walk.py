@@ -18,6 +18,7 @@ from support.newsroom_city import (
     RESIDENTS,
     City,
     PageUser,
+    author,
     browsing,
     plain,
     write,
@@ -120,10 +121,8 @@ async def until_page(page: Any, text: str) -> None:
 
 
 async def test_previews_follow_each_key_and_the_caret_stays(city: City, chromium: Any) -> None:
-    await hire(city.app, "rina", "author")
     async with browsing(chromium, viewport=DESK) as opening:
-        rina = PageUser(page=await opening())
-        await rina.sign_in(city.url, "rina")
+        rina = await author(city, await opening())
         await write(rina, city.url)
         await rina.page.focus("#judul")
         await rina.page.keyboard.press("End")
@@ -152,10 +151,8 @@ async def _seconds_until_shown(page: Any, character: str) -> float:
 async def test_a_photo_as_phones_take_them_goes_up_while_the_previews_go_on(
     city: City, chromium: Any
 ) -> None:
-    await hire(city.app, "rina", "author")
     async with browsing(chromium, viewport=DESK) as opening:
-        rina = PageUser(page=await opening())
-        await rina.sign_in(city.url, "rina")
+        rina = await author(city, await opening())
         await write(rina, city.url)
         title = await rina.page.title()
         await rina.page.click("summary:has(+ .stack #berkas)")
@@ -174,10 +171,8 @@ async def test_a_photo_as_phones_take_them_goes_up_while_the_previews_go_on(
 async def test_a_tab_closed_in_the_middle_loses_at_most_two_seconds(
     city: City, chromium: Any
 ) -> None:
-    await hire(city.app, "rina", "author")
     async with browsing(chromium, viewport=DESK) as opening:
-        rina = PageUser(page=await opening())
-        await rina.sign_in(city.url, "rina")
+        rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/tulis")
         await rina.page.focus("#judul")
         await rina.page.keyboard.type("Air PDAM mati")

@@ -126,6 +126,15 @@ async def served(app: web.Application) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
+async def _city(
+    channel: str, environ: Mapping[str, str], people: Iterable[str]
+) -> AsyncIterator[App]:
+    async with program(environ) as app:
+        await subscribe(app, channel, [(person, "cibabat") for person in people])
+        yield app
+
+
+@asynccontextmanager
 async def email_city(
     url: str, folder: Path, server: SmtpStandIn, people: Iterable[str], **more: str
 ) -> AsyncIterator[App]:
@@ -133,9 +142,8 @@ async def email_city(
     settings = {"EMAIL_FROM": "info@info.cimahi.example", **more}
     async with (
         server.running() as smtp,
-        program(variables(url, folder, EMAIL_URL=smtp, **settings)) as app,
+        _city("email", variables(url, folder, EMAIL_URL=smtp, **settings), people) as app,
     ):
-        await subscribe(app, "email", [(person, "cibabat") for person in people])
         yield app
 
 
@@ -163,8 +171,7 @@ async def whatsapp_city(
             "WHATSAPP_RECEIPT_WAIT": "0",
             **more,
         }
-        async with program(variables(url, folder, **settings)) as app:
-            await subscribe(app, "whatsapp", [(person, "cibabat") for person in people])
+        async with _city("whatsapp", variables(url, folder, **settings), people) as app:
             yield app
 
 
@@ -180,6 +187,5 @@ async def telegram_city(
             "TELEGRAM_RATE": "0",
             **more,
         }
-        async with program(variables(url, folder, **settings)) as app:
-            await subscribe(app, "telegram", [(person, "cibabat") for person in people])
+        async with _city("telegram", variables(url, folder, **settings), people) as app:
             yield app

@@ -17,9 +17,9 @@ from broadcaster.runtime import config
 from broadcaster.simulation import providers
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Providers, demo_variables
-from broadcaster.simulation.smtp import received_parts
 from broadcaster.web.server import serve
 from broadcaster.worker import LaneWorker
+from support import inboxes
 from support.staffing import PASSWORD, hire
 from support.world import subscribe, variables
 
@@ -69,12 +69,7 @@ class City:
 
     def received(self, channel: str) -> list[dict[str, str]]:
         """Return the messages of the resident, by part."""
-        address = RESIDENTS[channel]
-        if channel == "whatsapp":
-            return [dict(message.parts) for message in self.providers.graph.inbox(address)]
-        if channel == "telegram":
-            return [message.parts for message in self.providers.bot.inbox(int(address))]
-        return [received_parts(mail.raw) for mail in self.providers.mail.inbox(address)]
+        return inboxes.messages(self.providers, channel, RESIDENTS[channel])
 
 
 @asynccontextmanager

@@ -9,18 +9,13 @@ from broadcaster.app import App
 from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account, AccountRole
 from broadcaster.store import accounts, sessions
+from support import desk
 from support.browsing import Answer, Running
 
 PASSWORD = "lima kata acak sekali"
 _HASH = credentials.hash_password(PASSWORD)
 
-NOTICE: Mapping[str, Any] = {
-    "title": "Air PDAM mati di Cibabat",
-    "body": "Tampung air sekarang. Truk tangki menunggu di kantor kelurahan sampai sore.",
-    "areas": ["cibabat", "pasirkaliki"],
-    "category": "gangguan-layanan",
-    "expires": "2026-11-25 14:00",
-}
+NOTICE: Mapping[str, Any] = desk.NOTICE
 
 
 def person(name: str, *roles: AccountRole, **values: Any) -> Account:
@@ -42,7 +37,7 @@ async def hire(app: App, name: str, *roles: AccountRole, **values: Any) -> Accou
 
 @dataclass(kw_only=True)
 class Browser:
-    """One person's browser at the newsroom: it keeps the session and sends the token of its forms."""
+    """Browser of a person at the newsroom: it keeps the session and sends the token of its forms."""
 
     site: Running
     account: Account

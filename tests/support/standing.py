@@ -15,9 +15,9 @@ from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
 from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.simulation.providers import Providers
-from broadcaster.simulation.smtp import received_parts
 from broadcaster.store import slices
 from broadcaster.store.tables import run
+from support import inboxes
 from support.own_words import PUSH, Fields, Writer, found_in, picture_id, word, words_of
 from support.sending import everything_due, forget_leases
 from support.world import deliverer
@@ -56,18 +56,12 @@ class City:
 
     def received(self, resident: Resident) -> list[dict[str, str]]:
         """Return the messages of a resident as they stand now, oldest first, by part."""
-        match resident.channel:
-            case "whatsapp":
-                return [
-                    dict(message.parts) for message in self.providers.graph.inbox(resident.address)
-                ]
-            case "telegram":
-                chat = self.providers.bot.inbox(int(resident.address))
-                return [
-                    {**message.parts, "shown": message.text, "photo": message.photo}
-                    for message in chat
-                ]
-        return [received_parts(mail.raw) for mail in self.providers.mail.inbox(resident.address)]
+        if resident.channel != "telegram":
+            return inboxes.messages(self.providers, resident.channel, resident.address)
+        return [
+            {**message.parts, "shown": message.text, "photo": message.photo}
+            for message in self.providers.bot.inbox(int(resident.address))
+        ]
 
     async def send_everything(self) -> None:
         """Restart workers, as if time had passed, until nothing is open."""
