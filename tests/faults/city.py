@@ -246,7 +246,7 @@ class City:
         progress = await self.app.database.read(ledger.progress, announcement)
         return progress.sending == "done"
 
-    async def shown(self, mark: str) -> dict[str, Any]:
+    async def api_answer(self, mark: str) -> dict[str, Any]:
         """Return the API's answer about an announcement."""
         url = f"{self.app.settings.base_url}/api/v1/announcements/{self.published[mark].id}"
         async with aiohttp.ClientSession(

@@ -158,14 +158,14 @@ class InvariantCheck:
     def _surprises(self) -> list[str]:
         return [] if self.city.supervisor.excused else self.city.supervisor.surprises
 
-    async def shown(self) -> list[str]:
+    async def api_violations(self) -> list[str]:
         """Check that the API shows a recount of the rows."""
         violations = []
         newest = {stored.id: mark for mark, stored in self.city.published.items()}
         for mark in newest.values():
-            counted, answer = self._counted(mark), await self.city.shown(mark)
+            counted, answer = self._counted(mark), await self.city.api_answer(mark)
             while (again := self._counted(mark)) != counted:  # a late receipt moved a row between
-                counted, answer = again, await self.city.shown(mark)
+                counted, answer = again, await self.city.api_answer(mark)
             claimed = {
                 channel: {k: n for k, n in counts.items() if n}
                 for channel, counts in answer["deliveries"].items()

@@ -45,7 +45,7 @@ def change(city: City, statement: str) -> None:
 async def test_whatever_is_not_as_promised_is_noticed(city: City) -> None:
     record = city.providers.record
     check = InvariantCheck(city, 0)
-    assert [*check.violations(), *await check.shown()] == []
+    assert [*check.violations(), *await check.api_violations()] == []
 
     lost = first(city, "email")
     record.taken.remove(lost)
@@ -68,7 +68,7 @@ async def test_whatever_is_not_as_promised_is_noticed(city: City) -> None:
     assert "telegram cancelled but accepted" in noticed(city)
     change(city, f"UPDATE delivery SET state = {FAILED}, reason = NULL WHERE channel = 'telegram'")
     assert "telegram failed without a reason" in noticed(city)
-    assert any("shown" in lie for lie in await check.shown())
+    assert any("shown" in lie for lie in await check.api_violations())
     change(city, f"UPDATE delivery SET state = {PENDING} WHERE channel = 'telegram'")
     assert "rows are open" in noticed(city)
     assert "said to be done, 100 %, while" in city.app.database.read_now(

@@ -68,7 +68,7 @@ async def run(city: City, schedule: Schedule) -> list[str]:
     await city.supervisor.stop_all(WORKERS)
     city.say("the workers have ended")
     check = InvariantCheck(city, schedule_run.uncertain)
-    violations = [*check.violations(), *await check.shown(), *watcher.lies]
+    violations = [*check.violations(), *await check.api_violations(), *watcher.lies]
     city.say(f"{watcher.looks} looks at the progress; possible duplicates: {check.doubles}")
     return violations
 

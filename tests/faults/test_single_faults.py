@@ -54,7 +54,7 @@ async def settled(city: City, *, uncertain: int = 0) -> InvariantCheck:
     async with asyncio.timeout(PATIENCE):
         await city.over()
     check = InvariantCheck(city, uncertain)
-    assert [*check.violations(), *await check.shown()] == []
+    assert [*check.violations(), *await check.api_violations()] == []
     return check
 
 

@@ -43,7 +43,7 @@ class Conduct:
 
     now: float = 0.0
     claims: dict[str, Any] = field(default_factory=dict)
-    told: dict[str, Any] = field(default_factory=dict)
+    userinfo: dict[str, Any] = field(default_factory=dict)
     returns: list[str] = field(default_factory=list)
     misdeed: str = ""
     by_post: bool = False
@@ -267,7 +267,7 @@ async def userinfo(provider: Provider, request: Request) -> Response:
     if request.headers.get("authorization", "").removeprefix("Bearer ") not in provider.accesses:
         return JSONResponse({"error": "invalid_token"}, 401)
     return JSONResponse(
-        {"sub": "u-2" if provider.does("userinfo_sub") else "u-1", **provider.conduct.told}
+        {"sub": "u-2" if provider.does("userinfo_sub") else "u-1", **provider.conduct.userinfo}
     )
 
 

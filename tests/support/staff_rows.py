@@ -10,7 +10,7 @@ import html
 import io
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -84,7 +84,6 @@ class Stage:
     site: Running
     rina: Account
     dewi: Account
-    made: dict[str, str] = field(default_factory=dict)
 
     async def do(self, who: Account, use_case: Any, *args: Any, **options: Any) -> Any:
         """Run a use case directly, without a page."""
