@@ -79,7 +79,7 @@ def test_every_command_it_names_exists_with_its_options(text: str) -> None:
             command = command.commands[word]
 
 
-def test_every_command_there_is_is_named() -> None:
+def test_every_existing_command_is_named() -> None:
     known = get_command(cli.program).commands  # type: ignore[attr-defined]
     unnamed = [
         name

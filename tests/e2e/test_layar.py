@@ -305,7 +305,7 @@ def test_a_screen_never_loads_its_page_anew_while_an_emergency_has_it(
     assert station.pages == 3
 
 
-def test_data_of_another_version_bring_the_new_page_within_minutes(
+def test_data_of_another_version_load_the_new_page_within_minutes(
     station: Station, open_screen: Callable[..., Screen]
 ) -> None:
     station.editions = [samples.notice(expires=None)]

@@ -41,9 +41,7 @@ async def end_sessions(database: Database) -> None:
 # --- nothing typed is lost ------------------------------------------------------------------------------
 
 
-async def test_who_types_without_a_pause_loses_at_most_two_seconds(
-    city: City, chromium: Any
-) -> None:
+async def test_typing_without_a_pause_loses_at_most_two_seconds(city: City, chromium: Any) -> None:
     async with browsing(chromium, viewport=DESK) as opening:
         rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/tulis")
@@ -61,7 +59,7 @@ async def saved_as(page: Any, version: int) -> None:
     )
 
 
-async def test_what_was_typed_and_cleared_again_is_put_back_from_the_history(
+async def test_text_that_was_typed_and_cleared_is_restored_from_the_history(
     city: City, chromium: Any
 ) -> None:
     text = "Perumda Tirta mengganti pipa induk. Tampung air sekarang."
@@ -182,7 +180,7 @@ async def test_a_button_pressed_after_the_sign_in_ended_loses_nothing_without_a_
         assert "Tersimpan." in await rina.page.inner_text("#tersimpan")
 
 
-async def test_the_end_of_a_sign_in_is_told_before_and_can_be_put_off(
+async def test_the_end_of_a_sign_in_is_announced_before_and_can_be_put_off(
     city: City, chromium: Any
 ) -> None:
     async with browsing(chromium, viewport=DESK, excused=SIGNED_OUT) as opening:

@@ -87,7 +87,7 @@ MOVING = """() => [...document.querySelectorAll("*")].filter((one) => {
 }).map((one) => one.outerHTML.slice(0, 100))"""
 
 
-async def test_pages_bear_wider_spacing_and_stand_still_for_those_who_wish_it(
+async def test_pages_allow_wider_spacing_and_stand_still_for_those_who_ask(
     city: City, chromium: Any
 ) -> None:
     async with browsing(
