@@ -1,4 +1,4 @@
-"""What tests share: a fresh database of each kind and a real Valkey; nothing of one test is seen by
+"""Fixtures of all tests: a fresh database of each kind and a real Valkey; no test sees data of
 another.
 """
 
@@ -35,7 +35,7 @@ _TESTS = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by its place and fixtures, before `-m` selects; what takes long comes first."""
+    """Mark each test by its place and fixtures, before `-m` selects; slow files come first."""
     for item in items:
         if not isinstance(item, pytest.Function):
             continue
@@ -51,7 +51,7 @@ def _place(item: pytest.Item) -> str:
 
 
 def create_tables(url: str) -> None:
-    """Make every table of both packages in an empty database."""
+    """Create every table of both packages in an empty database."""
     database = Database(url)
     try:
         for metadata in (staff_tables.metadata, store.metadata):
@@ -62,7 +62,7 @@ def create_tables(url: str) -> None:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with all tables and no rows, to be copied."""
+    """Return a SQLite file with all tables and no rows, to be copied."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     create_tables(f"sqlite:///{path}")
     return path
@@ -70,14 +70,14 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a PostgreSQL server of our own; skips with the reason where there is none."""
+    """Yield the URL of a PostgreSQL server of our own; skips with the reason if it cannot run."""
     with running_postgresql(tmp_path_factory.mktemp("postgresql")) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def postgresql_pool(postgresql_server: str) -> Iterator[DatabasePool]:
-    """Databases with all tables and no rows."""
+    """Yield databases with all tables and no rows."""
     with psycopg.connect(postgresql_server, autocommit=True) as connection:
         connection.execute("CREATE DATABASE template_of_tests")
     create_tables(database_address(postgresql_server, "template_of_tests"))
@@ -88,45 +88,45 @@ def postgresql_pool(postgresql_server: str) -> Iterator[DatabasePool]:
 
 @pytest.fixture
 def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
-    """URL of a fresh SQLite file with all tables."""
+    """Return the URL of a fresh SQLite file with all tables."""
     return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'siaran.db')}"
 
 
 @pytest.fixture
 def postgresql_url(postgresql_pool: DatabasePool) -> Iterator[str]:
-    """URL of a PostgreSQL database with all tables and no rows."""
+    """Yield the URL of a PostgreSQL database with all tables and no rows."""
     with postgresql_pool.database() as url:
         yield url
 
 
 @pytest.fixture
 def empty_sqlite_url(tmp_path: Path) -> str:
-    """URL of a SQLite file that does not exist yet."""
+    """Return the URL of a SQLite file that does not exist yet."""
     return f"sqlite:///{tmp_path / 'empty.db'}"
 
 
 @pytest.fixture
 def empty_postgresql_url(postgresql_server: str) -> Iterator[str]:
-    """URL of a fresh PostgreSQL database without any table."""
+    """Yield the URL of a fresh PostgreSQL database without any table."""
     with copied(postgresql_server, "template0") as url:
         yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_database_url(request: pytest.FixtureRequest) -> str:
-    """URL of a database without any table, of each kind in turn."""
+    """Return the URL of a database without any table, of each kind in turn."""
     return str(request.getfixturevalue(f"empty_{request.param}_url"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """URL of a fresh database with all tables, of each kind in turn."""
+    """Return the URL of a fresh database with all tables, of each kind in turn."""
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    """The store on a fresh database, of each kind in turn."""
+    """Yield the store on a fresh database, of each kind in turn."""
     opened = Database(database_url)
     yield opened
     opened.close()
@@ -134,13 +134,13 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def engine(database: Database) -> Engine:
-    """The writing engine of `database`, for what needs no more than SQL."""
+    """Return the writing engine of `database`, for tests that need only SQL."""
     return database.writer_engine
 
 
 @pytest.fixture(scope="session")
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of one embedded Valkey for all tests."""
+    """Yield the URL of one embedded Valkey for all tests."""
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         running = valkey.valkey(tmp_path_factory.mktemp("valkey"))
         yield runner.run(running.__aenter__())
@@ -149,7 +149,7 @@ def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def valkey_url(valkey_server: str) -> str:
-    """URL of an empty Valkey."""
+    """Return the URL of an empty Valkey."""
     with redis.Redis.from_url(valkey_server) as client:
         client.flushall()
     return valkey_server

@@ -1,4 +1,4 @@
-"""The shape of the code: two arrows, one file a channel, small pieces, names where they belong."""
+"""Shape of the code: two arrows, one file a channel, small pieces, names where they belong."""
 
 import ast
 import subprocess
@@ -13,7 +13,7 @@ PACKAGES = ("broadcaster", "channels", "subscribers")
 FUNCTION_LINES = 50
 FILE_LINES = 400
 GENERATED = "broadcaster/store/migrations/versions"
-"""Tables as they were at a version: read once, never edited."""
+"""Folder of generated tables as they were at a version: read once, never edited."""
 SOURCES = sorted(
     path
     for name in PACKAGES
@@ -25,12 +25,12 @@ PUSH = ("whatsapp", "telegram", "email")
 
 
 def named(path: Path) -> str:
-    """A source by its place in the project."""
+    """Return a source's path within the project."""
     return path.relative_to(ROOT).as_posix()
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Every function of a source."""
+    """Yield every function of a source."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
@@ -86,7 +86,7 @@ def test_modules_and_public_functions_say_what_their_names_cannot(path: Path) ->
 
 
 def _texts(tree: ast.AST) -> Iterator[str]:
-    """What names a channel: texts, and what is imported from channels (the library's own `email` is
+    """Yield what may name a channel: texts, and imports from channels (the library's own `email` is
     another).
     """
     for node in ast.walk(tree):
@@ -103,8 +103,8 @@ LIBRARIES = {
     "broadcaster/store/accounts.py": {"email", "telegram"},
     "broadcaster/store/staff_tables.py": {"email", "telegram"},
 }
-"""Names of libraries whose logs are quieted; a claim of OpenID Connect; columns of where staff
-themselves are told something.
+"""Names of libraries whose logs are quieted; a claim of OpenID Connect; columns of the addresses at
+which staff are notified.
 """
 
 
@@ -117,8 +117,10 @@ def test_no_other_package_knows_a_push_channel_by_name(path: Path) -> None:
         or path == ROOT / "broadcaster" / "runtime" / "config.py"
     ):
         return  # the stand-ins speak each protocol; configuration has defaults
-    found = {text for text in _texts(ast.parse(path.read_text(encoding="utf-8"))) if text in PUSH}
-    assert found - LIBRARIES.get(named(path), set()) == set()
+    channels = {
+        text for text in _texts(ast.parse(path.read_text(encoding="utf-8"))) if text in PUSH
+    }
+    assert channels - LIBRARIES.get(named(path), set()) == set()
 
 
 def _reads_environment(path: Path) -> bool:
@@ -148,7 +150,7 @@ def test_only_the_queue_knows_arq() -> None:
     assert knowing == ["broadcaster/runtime/queue.py"]
 
 
-def test_every_source_of_the_packages_says_no_todo() -> None:
+def test_no_source_has_a_todo_or_a_mock() -> None:
     for path in (*SOURCES, *(ROOT / "tests").rglob("*.py")):
         if path == Path(__file__):
             continue

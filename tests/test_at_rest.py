@@ -1,5 +1,5 @@
-"""What lies on disk after a day's work gives nobody away: no address, number, chat id or domain,
-however it is written.
+"""Data on disk after a day's work gives nobody away: no address, number, chat id or domain, however
+it is written.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from broadcaster.app import App
 from broadcaster.domain.actor import NamedActor
-from broadcaster.domain.deliveries import PENDING, SENDING, STATES
+from broadcaster.domain.deliveries import DELIVERED, PENDING, READ, SENDING, STATES
 from broadcaster.inbound import inbox
 from broadcaster.inbound.replies import ReplySender
 from broadcaster.publishing import corrections
@@ -45,7 +45,7 @@ MAILS = (
     "siti.rahmawati@rw07-cibabat.example", "dewi.lestari@rumahwarga.example", "joko.susilo@rumahwarga.example",
     "tini.suryani@rumahwarga.example",
 )  # fmt: skip
-"""Three of one domain: so many are asked to wait before the domain is held."""
+"""Mail addresses, three of one domain: so many are asked to wait before the domain is held."""
 DOMAINS = ("rw07-cibabat.example", "rumahwarga.example")
 BLOCKED = 0.5
 """Share of numbers that take nothing, in the part of the day in which some fail."""
@@ -64,7 +64,7 @@ SECRETS = (*PEOPLE["whatsapp"], *CHATS, *DOMAINS, *NAMES, *SCOPED)
 
 @dataclass(kw_only=True)
 class City:
-    """A whole city on one database: program, site, stand-in providers and a Valkey that writes to
+    """Whole city on one database: program, site, stand-in providers and a Valkey that writes to
     disk.
     """
 
@@ -75,7 +75,7 @@ class City:
     other_logs: pytest.LogCaptureFixture
 
     async def send(self, *channels: str) -> None:
-        """Hand over what waits on these channels; retries count as due."""
+        """Deliver what waits on these channels; retries count as due."""
         everything_due(self.app)
         for channel in channels or tuple(self.app.push):
             engine = deliverer(self.app)
@@ -83,7 +83,7 @@ class City:
                 pass
 
     async def finish(self, *channels: str) -> None:
-        """Hand over until nothing waits: a provider may want a distance between two messages to one
+        """Deliver until nothing waits: a provider may want a pause between two messages to one
         chat.
         """
         async with asyncio.timeout(60):
@@ -94,7 +94,7 @@ class City:
                 await self.send(*channels)
 
     async def hear(self) -> None:
-        """Wait until the providers have said all they have to say, and apply it."""
+        """Wait until the providers have posted all webhooks, and apply them."""
         await until(lambda: not self.providers.graph.callbacks.waiting, what="webhooks")
         await self.apply()
 
@@ -109,7 +109,7 @@ class City:
         await answerer.settle()
 
     def files(self) -> Iterator[tuple[str, bytes]]:
-        """Read everything at rest: the data folder with database and Valkey's file, the PostgreSQL
+        """Yield everything at rest: the data folder with database and Valkey's file, the PostgreSQL
         cluster, the logs.
         """
         for path in sorted(self.folder.rglob("*")):
@@ -162,7 +162,9 @@ async def _ended(task: "asyncio.Task[None]") -> None:
 
 
 async def a_day(city: City) -> None:
-    """Import, publish, send, fail, fall back, hold a domain, hear receipts and residents, correct."""
+    """Import, publish, send, fail, fall back, hold a domain, receive receipts and residents'
+    messages, correct.
+    """
     app, providers = city.app, city.providers
     for channel, people in PEOPLE.items():
         alone = [(person, "cibabat") for person in people if person not in (UNREACHABLE, SECOND)]
@@ -201,15 +203,11 @@ async def a_day(city: City) -> None:
 
 
 async def unapplied(city: City) -> None:
-    """Leave in the inbox: a status that fits nothing, a status of a delivery and a word of a
+    """Leave in the inbox: a status that matches nothing, a status of a delivery and a message of a
     resident.
     """
     graph, now = city.providers.graph, str(int(city.app.clock().timestamp()))
-    last = next(
-        row
-        for row in rows(city.app, "whatsapp")
-        if row.state in (STATES.index("delivered"), STATES.index("read"))
-    )
+    last = next(row for row in rows(city.app, "whatsapp") if row.state in (DELIVERED, READ))
     status = {
         "status": "read",
         "timestamp": now,
@@ -236,8 +234,8 @@ async def unapplied(city: City) -> None:
 
 async def test_nothing_at_rest_gives_anybody_away_after_a_days_work(city: City) -> None:
     await a_day(city)
-    ended = {STATES[row.state] for row in rows(city.app)}
-    assert {"read", "failed", "sent"} <= ended | {"delivered"}, ended
+    outcomes = {STATES[row.state] for row in rows(city.app)}
+    assert {"read", "failed", "sent"} <= outcomes | {"delivered"}, outcomes
     assert table(city.app, held_domain), "a mail provider asked us to wait"
     assert table(city.app, alias), "business-scoped ids were learnt"
     traces = Traces(SECRETS)
@@ -276,9 +274,7 @@ async def test_erasing_reaches_every_table_and_the_files(city: City) -> None:
 
 
 def _strikes_and_holds(connection: Connection, people: list[residents.AddressRow]) -> None:
-    """Give each address what else may be known of it: a soft bounce, a held suppression, a day's
-    count.
-    """
+    """Give each address further data: a soft bounce, a held suppression, a day's count."""
     at = {"at": 1.0}
     connection.execute(insert(strike), [{"address": row.id, "day": "2026-11-25"} for row in people])
     connection.execute(
@@ -292,14 +288,14 @@ def _strikes_and_holds(connection: Connection, people: list[residents.AddressRow
 
 
 async def reading(app: App, channel: str, text: str) -> residents.AddressRow:
-    """The address as the program knows it."""
+    """Return the address as the program knows it."""
     row = await app.database.read(residents.find, app.vault, channel, text)
     assert row is not None
     return row
 
 
 def _rows_about(app: App, numbers: set[int], secrets: set[bytes]) -> Iterator[str]:
-    """Name what is left of these addresses in any table: a row that refers to them, a digest, a
+    """Yield what is left of these addresses in any table: a row that refers to them, a digest, a
     sealed value, a provider's id.
     """
     for metadata in METADATA:

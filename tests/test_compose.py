@@ -1,5 +1,5 @@
-"""compose.yaml and the image: pinned, without privileges, and simulated until real credentials are
-given.
+"""Containers of compose.yaml and the image: pinned, without privileges, and simulated until real
+credentials are set.
 """
 
 import re
@@ -24,7 +24,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 def wrapped(folder: Path, command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """What the image's `broadcaster` runs, where the program itself prints its variables."""
+    """Run the image's `broadcaster` with a program that prints its variables."""
     program = folder / "broadcaster"
     program.write_text("#!/bin/sh\nexec env\n")
     program.chmod(0o755)
@@ -39,7 +39,7 @@ def wrapped(folder: Path, command: str, **variables: str) -> subprocess.Complete
 
 
 def started(folder: Path, **variables: str) -> dict[str, str]:
-    """The variables under which a container's command runs."""
+    """Return the variables under which a container's command runs."""
     return dict(
         line.split("=", 1) for line in wrapped(folder, "web", **variables).stdout.splitlines()
     )
@@ -113,7 +113,7 @@ def test_without_credentials_every_channel_is_open_and_simulated(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("real", "given"),
+    ("real", "credentials"),
     [
         ("telegram", {"TELEGRAM_TOKEN": "1234567:real"}),
         (
@@ -123,9 +123,9 @@ def test_without_credentials_every_channel_is_open_and_simulated(tmp_path: Path)
     ],
 )
 def test_one_real_credential_ends_the_simulation_of_all(
-    tmp_path: Path, real: str, given: dict[str, str]
+    tmp_path: Path, real: str, credentials: dict[str, str]
 ) -> None:
-    variables = started(tmp_path, **SIMULATED, **given)
+    variables = started(tmp_path, **SIMULATED, **credentials)
     loaded = config.read(variables, data_dir=tmp_path)
     assert not loaded.settings.simulated
     assert loaded.settings.simulation_url == ""
@@ -148,11 +148,11 @@ def test_every_setting_may_stand_in_the_file_of_settings() -> None:
 
 
 def test_the_database_has_no_password_that_everybody_knows() -> None:
-    given = [
+    passwords = [
         SERVICES["database"]["environment"]["POSTGRES_PASSWORD"],
         SERVICES["web"]["environment"]["PGPASSWORD"],
     ]
-    assert all(value.startswith("${POSTGRES_PASSWORD:?") for value in given)
+    assert all(value.startswith("${POSTGRES_PASSWORD:?") for value in passwords)
     assert "siaran@database" in SERVICES["web"]["environment"]["BROADCASTER_DATABASE_URL"]
 
 

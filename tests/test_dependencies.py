@@ -1,4 +1,4 @@
-"""Every import is declared in pyproject.toml, and every declared dependency is used."""
+"""Dependencies: every import is declared in pyproject.toml, and every declared dependency is used."""
 
 import ast
 import sys
@@ -37,12 +37,14 @@ TOOLS = {
 
 
 def names(requirements: list[str]) -> set[str]:
-    """Canonical names of the distributions in a list of requirements."""
+    """Return the canonical names of the distributions in a list of requirements."""
     return {canonicalize_name(Requirement(text).name) for text in requirements}
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Top-level packages that a source imports, those inside functions and importorskip too."""
+    """Yield the top-level packages that a source imports, those inside functions and importorskip
+    too.
+    """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -54,7 +56,7 @@ def imports(path: Path) -> Iterator[str]:
 
 @cache
 def distributions(folder: str) -> Set[str]:
-    """Distributions that provide what the sources of a folder import."""
+    """Return the distributions that provide what the sources of a folder import."""
     own = {*PACKAGES, *(path.name for path in (ROOT / "tests").iterdir()), *sys.stdlib_module_names}
     ours = {path.stem for path in (ROOT / "tests" / "benchmarks").glob("*.py")}
     providers = packages_distributions()

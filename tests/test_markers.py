@@ -1,4 +1,4 @@
-"""Markers follow from place and fixtures; nothing starts a browser or PostgreSQL past them."""
+"""Markers follow from place and fixtures; nothing starts a browser or PostgreSQL without them."""
 
 from pathlib import Path
 

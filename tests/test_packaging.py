@@ -1,5 +1,5 @@
-"""A plain `pip install .` carries all that is needed: built, installed elsewhere, and every channel
-rendered from there.
+"""A plain `pip install .` includes all that is needed: built, installed elsewhere, and every
+channel rendered from there.
 """
 
 import json
@@ -34,7 +34,7 @@ Perumda Tirta mengganti pipa induk di **Jl. Amir Machmud**.
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of the sources with the tools that are installed."""
+    """Build the wheel from a copy of the sources with the tools that are installed."""
     source = tmp_path_factory.mktemp("source")
     for name in PACKAGES:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -52,7 +52,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel installed into it, its dependencies taken from here."""
+    """Return a folder with the wheel installed into it, its dependencies taken from here."""
     target = tmp_path_factory.mktemp("installed")
     install = [
         sys.executable,
@@ -104,13 +104,13 @@ def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
 
 
 def test_the_installed_copy_is_the_one_that_runs(installed: Path, tmp_path: Path) -> None:
-    said = run(
+    output = run(
         installed,
         tmp_path,
         "-c",
         "import broadcaster, channels; print(broadcaster.__file__, channels.__file__)",
     )
-    assert said.count(str(installed)) == 2
+    assert output.count(str(installed)) == 2
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -190,10 +190,10 @@ def test_the_lock_holds_every_dependency_within_its_range() -> None:
 def test_the_lock_is_closed_under_dependencies() -> None:
     for name in LOCKED:
         try:
-            found = requires(name) or []
+            dependencies = requires(name) or []
         except ModuleNotFoundError:  # locked for other systems
             continue
-        for text in found:
+        for text in dependencies:
             requirement = Requirement(text)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 assert canonicalize_name(requirement.name) in LOCKED, (

@@ -1,5 +1,5 @@
-"""The README is true: every path, command, setting and module it names exists, and no setting goes
-unsaid.
+"""The README is true: every path, command, setting and module it names exists, and no setting is
+left out.
 """
 
 import ast
@@ -22,14 +22,14 @@ PLACEHOLDER = re.compile(r"<\w+>|\bFILE\b|\bID\b|\bN\b|\bX\b")
 
 
 def line_after(mark: str) -> str:
-    """The one line of the code block that follows a mark."""
+    """Return the only line of the code block that follows a mark."""
     (block,) = re.findall(rf"<!-- {mark} -->\n```sh\n(.*?)\n```", TEXT, re.DOTALL)
     assert "\n" not in block, "one pasteable line"
     return str(block)
 
 
 def variables() -> set[str]:
-    """The name of every setting there is."""
+    """Return the name of every setting."""
     own = {settings.variable(name) for name in settings.Settings.model_fields}
     for module in config.channel_modules().values():
         fields = {
@@ -42,7 +42,7 @@ def variables() -> set[str]:
 
 
 def is_path(text: str) -> bool:
-    """Whether a quotation is meant as a path of the project."""
+    """True if a quotation is meant as a path of the project."""
     return (
         bool(re.fullmatch(r"[\w./-]+", text))
         and ("/" in text.strip("/") or text.endswith((".md", ".yaml")))
@@ -79,7 +79,7 @@ def test_every_command_it_names_exists_with_its_options(text: str) -> None:
             command = command.commands[word]
 
 
-def test_every_command_there_is_is_named() -> None:
+def test_every_existing_command_is_named() -> None:
     known = get_command(cli.program).commands  # type: ignore[attr-defined]
     unnamed = [
         name
@@ -176,7 +176,7 @@ PLACE = re.compile(r"([\w./-]+\.\w+|[\w./-]+/)(?::(\w+))?")
 
 
 def places(page: str) -> list[tuple[str, str]]:
-    """The paths that a page quotes, each with the name within it or an empty text."""
+    """Return the paths that a page quotes, each with the name within it or an empty text."""
     text = (ROOT / page).read_text(encoding="utf-8")
     text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     return [
@@ -187,13 +187,13 @@ def places(page: str) -> list[tuple[str, str]]:
 
 
 def located(page: str, path: str) -> Path | None:
-    """The file or folder that a page means: from its own folder, else from the root."""
+    """Return the file or folder that a page means: from its own folder, else from the root."""
     folders = ((ROOT / page).parent, ROOT)
     return next((folder / path for folder in folders if (folder / path).exists()), None)
 
 
 def names_in(path: Path) -> set[str]:
-    """Names that a module defines at its top."""
+    """Return the names that a module defines at its top."""
     names: set[str] = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

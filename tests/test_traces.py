@@ -1,4 +1,4 @@
-"""The byte search finds what it must: each way in which an address was ever found at rest."""
+"""The byte search finds what it must: every form in which an address was ever found at rest."""
 
 from base64 import b64encode, urlsafe_b64encode
 

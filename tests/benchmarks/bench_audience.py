@@ -1,4 +1,4 @@
-"""Importing people and walking an audience beside floors of the same run: rows of the same bytes,
+"""Import of people and walk of an audience beside floors of the same run: rows of the same bytes,
 the index alone.
 
     python tests/benchmarks/bench_audience.py [--count 100000] [--database postgresql://...]
@@ -31,7 +31,7 @@ LAST = 2**63 - 1
 
 
 def lines(count: int) -> list[str]:
-    """A CSV of `count` people: nine of ten with one kelurahan, every fifth with a name."""
+    """Return a CSV of `count` people: nine of ten with one kelurahan, every fifth with a name."""
     chance = random.Random(1)
     slugs = [area.slug for area in TREE.kelurahan]
     rows = ["channel,address,areas,topics,language,consent_source,consent_at,subscriber"]
@@ -43,22 +43,22 @@ def lines(count: int) -> list[str]:
 
 
 def timed(act: Callable[[], Any]) -> float:
-    """Seconds that `act` takes."""
+    """Return the seconds that `act` takes."""
     started = time.perf_counter()
     act()
     return time.perf_counter() - started
 
 
 def take_in(database: Database, file: list[str]) -> None:
-    """The import as the command does it, one transaction a chunk."""
+    """Import as the command does, one transaction a chunk."""
     rows = (row for row in read_rows(file, TREE, [], {"email": str.lower}) if isinstance(row, Row))
     while part := list(islice(rows, CHUNK)):
         database.write_now(import_rows, VAULT, TREE, part, NOW)
 
 
 def copy(database: Database, rows: list[dict[str, Any]], areas: list[dict[str, Any]]) -> None:
-    """The floor of an import: the same finished rows of one table and its areas, nothing computed,
-    all at once.
+    """Copy the same finished rows of one table and its areas, nothing computed, all at once: the
+    floor of an import.
     """
 
     def write(conn: Connection) -> None:
@@ -72,7 +72,7 @@ def copy(database: Database, rows: list[dict[str, Any]], areas: list[dict[str, A
 
 
 def walk(database: Database, who: Audience) -> int:
-    """All chunks of an audience; how many rows."""
+    """Read all chunks of an audience; returns the number of rows."""
 
     def read(conn: Connection) -> int:
         after, total = -1, 0
@@ -86,7 +86,7 @@ def walk(database: Database, who: Audience) -> int:
 
 
 def bare_walk(database: Database) -> None:
-    """The floor of a walk: every confirmed address in slot order, nobody left out."""
+    """Read every confirmed address in slot order, nobody left out: the floor of a walk."""
     columns = (store.address.c.slot, store.address.c.id, store.address.c.home)
 
     def read(conn: Connection) -> None:
@@ -100,7 +100,7 @@ def bare_walk(database: Database) -> None:
 
 
 def report(what: str, seconds: float, rows: int, floor: float) -> None:
-    """One line of the result."""
+    """Print a line of the result."""
     print(
         f"{what:34} {seconds:7.2f} s {seconds / max(rows, 1) * 1e6:8.1f} us a row   {seconds / floor:6.2f} x the floor"
     )
@@ -131,15 +131,15 @@ def main() -> None:
         floor = Database(f"sqlite:///{folder}/floor.db")
         store.metadata.create_all(floor.writer_engine)
         unique = {row["subscriber"]: row for row in rows}
-        kept = {row["id"] for row in unique.values()}
+        addresses = {row["id"] for row in unique.values()}
         bare = timed(
             lambda: copy(
-                floor, list(unique.values()), [row for row in areas if row["address"] in kept]
+                floor, list(unique.values()), [row for row in areas if row["address"] in addresses]
             )
         )
         report("import, first", first, options.count, bare)
         report("import, again (nothing changes)", again, options.count, bare)
-        ground = timed(lambda: bare_walk(database))
+        bare_seconds = timed(lambda: bare_walk(database))
         for name, codes in (
             ("one kelurahan", ["cibabat"]),
             ("one kecamatan", ["cimahi-utara"]),
@@ -151,11 +151,11 @@ def main() -> None:
                 emergency=False,
                 confirmed_before=NOW + 1,
             )
-            found: list[int] = []
-            seconds = timed(lambda who=who, found=found: found.append(walk(database, who)))  # type: ignore[misc]
-            report(f"audience of {name} ({found[0]})", seconds, options.count, ground)
-        for opened in (database, floor):
-            opened.close()
+            counts: list[int] = []
+            seconds = timed(lambda who=who, counts=counts: counts.append(walk(database, who)))  # type: ignore[misc]
+            report(f"audience of {name} ({counts[0]})", seconds, options.count, bare_seconds)
+        for each in (database, floor):
+            each.close()
 
 
 if __name__ == "__main__":

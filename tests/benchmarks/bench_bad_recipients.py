@@ -1,5 +1,4 @@
-"""How long an emergency takes to reach everybody good beside bad recipients, against none in the
-same run.
+"""Time of an emergency to reach everybody good beside bad recipients, against none in the same run.
 
     PYTHONPATH=tests:. python tests/benchmarks/bench_bad_recipients.py [--people 3000]
 
@@ -42,8 +41,8 @@ CASES: Mapping[str, Choice] = {
 async def last_good(
     app: App, channel: str, began: float, arrived: Mapping[str, float], good: int
 ) -> float:
-    """Publish, send, and tell seconds until the last good recipient had it. Raises RuntimeError
-    where some never got it.
+    """Publish, send, and return the seconds until the last good recipient had it. Raises
+    RuntimeError if some never got it.
     """
     await deliverer(app).drain(channel, "emergency", seconds=120)
     if len(arrived) != good:
@@ -52,7 +51,7 @@ async def last_good(
 
 
 async def email(folder: Path, people: int, choice: Choice, answer: ScriptedAnswer) -> float:
-    """Seconds by mail."""
+    """Return the seconds by mail."""
     url, server = f"sqlite:///{folder}/siaran.db", picky()
     migrate(url)
     async with email_city(url, folder, server, map(mailbox, range(people))) as app:
@@ -71,7 +70,7 @@ async def email(folder: Path, people: int, choice: Choice, answer: ScriptedAnswe
 async def whatsapp(
     folder: Path, people: int, choice: Choice, code: int, seconds: float = 0.0
 ) -> float:
-    """Seconds by WhatsApp; `seconds`: how long the bad ones keep their answer."""
+    """Return the seconds by WhatsApp; `seconds`: how long the bad ones hold their answer back."""
     url, api = f"sqlite:///{folder}/siaran.db", graph()
     migrate(url)
     async with whatsapp_city(url, folder, api, map(phone, range(people))) as app:
@@ -86,7 +85,7 @@ async def whatsapp(
 
 
 async def slow_email(folder: Path, people: int, choice: Choice) -> float:
-    """Seconds by mail where the bad ones keep their answer."""
+    """Return the seconds by mail if the bad ones hold their answer back."""
     gate = asyncio.Event()
     asyncio.get_running_loop().call_later(SLOW_SECONDS, gate.set)
     return await email(
@@ -95,7 +94,7 @@ async def slow_email(folder: Path, people: int, choice: Choice) -> float:
 
 
 async def measure(people: int) -> list[dict[str, str]]:
-    """A line for each kind of refusal and share of bad ones."""
+    """Return a line for each kind of refusal and share of bad recipients."""
     ways: Mapping[str, Callable[[Path, Choice], object]] = {
         "email 550 5.5.0": lambda folder, choice: email(
             folder, people, choice, ScriptedAnswer(reply="550 5.5.0 mailbox unavailable")

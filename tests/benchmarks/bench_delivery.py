@@ -1,13 +1,11 @@
-"""How the channels are set up for a measurement: at a stand-in, with no limit of our own, to
-made-up addresses.
-"""
+"""Channels set up for a measurement: at a stand-in, with no limit of our own, to made-up addresses."""
 
-KINDS = {"email": "smtp", "whatsapp": "graph", "telegram": "bot"}
-"""The stand-in of each channel, as providers.py calls it."""
+STAND_INS = {"email": "smtp", "whatsapp": "graph", "telegram": "bot"}
+"""Stand-in of each channel, as providers.py calls it."""
 
 
 def settings(channel: str, where: str) -> dict[str, str]:
-    """The channel's variables: the stand-in, and no limit of our own."""
+    """Return the channel's variables: the stand-in, and no limit of our own."""
     if channel == "email":
         return {"EMAIL_URL": where, "EMAIL_FROM": "info@cimahi.example", "EMAIL_CONNECTIONS": "10"}
     if channel == "telegram":
@@ -29,7 +27,7 @@ def settings(channel: str, where: str) -> dict[str, str]:
 
 
 def address(channel: str, number: int) -> str:
-    """A made-up address."""
+    """Return a made-up address."""
     return {
         "email": f"warga{number}@contoh.example",
         "whatsapp": f"62899{number:08}",

@@ -16,23 +16,20 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from time import monotonic
 
 import aiohttp
 import structlog
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from benchmarks.bench_delivery import settings
 from benchmarks.city import KINDS, City, Databases, city, databases
 from benchmarks.crowd import Crowd
-from benchmarks.parts import machine, process, table
+from benchmarks.parts import answering, machine, process, table
 from benchmarks.standins import Clock, provider
 from subscribers import residents
 from support.browsing import CREDENTIALS, listening
-from support.flooding import flood, leave_unmatched, say, written
+from support.flooding import flood, leave_unmatched, post_webhook, text_message
 from support.world import notice, publish, subscribe
 
 GOAL = 2.0
@@ -42,8 +39,8 @@ LOOK = 0.005
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What else goes on: unmatched statuses that wait, statuses that arrive, whether a sending
-    runs.
+    """Load beside the stops: unmatched statuses that wait, statuses that arrive, and whether a
+    sending runs.
     """
 
     unmatched: int
@@ -52,27 +49,27 @@ class Case:
 
     @property
     def name(self) -> str:
-        """In a cell of the table."""
+        """Name in a cell of the table."""
         return f"{self.unmatched} wait, {self.statuses} arrive{', a sending runs' if self.sending else ''}"
 
 
 def siti(number: int) -> str:
-    """One resident."""
+    """Return the number of a resident."""
     return f"62812{number:08}"
 
 
 def is_stopped(place: City, number: int) -> bool:
-    """Whether this resident is written to no more."""
+    """True if the resident's subscription has ended."""
     row = place.app.database.read_now(residents.find, place.app.vault, "whatsapp", siti(number))
     return row is not None and not row.confirmed
 
 
 @asynccontextmanager
 async def served(
-    made: Databases, kind: str, people: int, stops: int
+    pool: Databases, kind: str, people: int, stops: int
 ) -> AsyncIterator[tuple[City, str, aiohttp.ClientSession]]:
-    """The web process and a worker a lane, with people by email and those who will stop by
-    WhatsApp.
+    """Run the web process and a worker for each lane, with residents by email and those who will
+    stop by WhatsApp.
     """
     with listening() as (sock, port):
         pass
@@ -84,57 +81,45 @@ async def served(
             "BROADCASTER_PORT": str(port),
             "BROADCASTER_BASE_URL": f"http://127.0.0.1:{port}",
         }
-        with made.copy(kind, Crowd(channel="email", count=people)) as url:
+        with pool.copy(kind, Crowd(channel="email", count=people)) as url:
             async with city(url, environ) as place, aiohttp.ClientSession() as session:
                 await subscribe(
                     place.app, "whatsapp", [(siti(number), "cibabat") for number in range(stops)]
                 )
                 async with process("-m", "broadcaster", "web", environ=place.environ, quiet=True):
-                    await answering(session, f"http://127.0.0.1:{port}")
+                    await answering(session, f"http://127.0.0.1:{port}/healthz")
                     place.quiet = True
                     await place.start("routine", "emergency")
                     yield place, f"http://127.0.0.1:{port}", session
 
 
-async def answering(session: aiohttp.ClientSession, url: str) -> None:
-    """Return once the web process answers; raises TimeoutError."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            try:
-                async with session.get(f"{url}/healthz") as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                await asyncio.sleep(0.1)
-
-
 async def measure(
-    made: Databases, kind: str, case: Case, people: int, stops: int
+    pool: Databases, kind: str, case: Case, people: int, stops: int
 ) -> dict[str, str]:
-    """One line: how long each stop took."""
-    async with served(made, kind, people, stops) as (place, url, session):
+    """Return a line: how long each stop took."""
+    async with served(pool, kind, people, stops) as (place, url, session):
         if case.unmatched:
             leave_unmatched(place.app, "whatsapp", case.unmatched)
         if case.sending:
             await publish(place.app, notice(areas=["cimahi"], channels=["email"]))
             await asyncio.sleep(1)
         flooding = asyncio.create_task(flood(session, url, case.statuses))
-        found = [await stop(place, url, session, number) for number in range(stops)]
+        times = [await stop(place, url, session, number) for number in range(stops)]
         await flooding
-    worst = max(found)
+    worst = max(times)
     return {
         "database": KINDS[kind],
         "case": case.name,
-        "median s": f"{median(found):.2f}",
+        "median s": f"{median(times):.2f}",
         "worst s": f"{worst:.2f}",
         "goal": "met" if worst <= GOAL else f"MISSED ({GOAL} s)",
     }
 
 
 async def stop(place: City, url: str, session: aiohttp.ClientSession, number: int) -> float:
-    """Seconds from a resident's BERHENTI until it is applied."""
+    """Return the seconds from a resident's BERHENTI until it is applied."""
     began = monotonic()
-    await say(session, url, written(siti(number), "BERHENTI"))
+    await post_webhook(session, url, text_message(siti(number), "BERHENTI"))
     while not is_stopped(place, number):
         if monotonic() - began > PATIENCE:
             return float("inf")
@@ -143,7 +128,7 @@ async def stop(place: City, url: str, session: aiohttp.ClientSession, number: in
 
 
 async def main() -> None:
-    """Every case on both databases."""
+    """Measure every case on both databases."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -152,18 +137,18 @@ async def main() -> None:
     parser.add_argument("--unmatched", type=int, default=100_000)
     parser.add_argument("--people", type=int, default=50_000)
     parser.add_argument("--only", choices=[*KINDS])
-    given = parser.parse_args()
+    options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     cases = (
         Case(unmatched=0, statuses=0),
-        Case(unmatched=0, statuses=given.statuses),
-        Case(unmatched=given.unmatched, statuses=given.statuses),
-        Case(unmatched=given.unmatched, statuses=given.statuses, sending=True),
+        Case(unmatched=0, statuses=options.statuses),
+        Case(unmatched=options.unmatched, statuses=options.statuses),
+        Case(unmatched=options.unmatched, statuses=options.statuses, sending=True),
     )
-    with databases() as made:
-        kinds = [given.only] if given.only else [*KINDS]
+    with databases() as pool:
+        kinds = [options.only] if options.only else [*KINDS]
         lines = [
-            await measure(made, kind, case, given.people, given.stops)
+            await measure(pool, kind, case, options.people, options.stops)
             for kind in kinds
             for case in cases
         ]

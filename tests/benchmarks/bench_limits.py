@@ -1,7 +1,7 @@
-"""How well four processes together keep a rate, on a real Valkey: the worst second and the mean,
-also while it is emptied.
+"""Rate kept by four processes together, on a real Valkey: the worst second and the mean, also while
+it is emptied.
 
-    python tests/benchmarks/bench_limits.py --seconds 60
+    PYTHONPATH=tests:. python tests/benchmarks/bench_limits.py --seconds 60
 
 A grant counts at the moment in which take() returns. Every process has two senders on each rate; the
 clock is the machine's.
@@ -10,6 +10,7 @@ clock is the machine's.
 import argparse
 import asyncio
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import redis
+import structlog
 import uvloop
 
 from benchmarks.parts import cost, line, process, table
@@ -36,34 +38,36 @@ Grant = tuple[float, int]
 
 
 async def grants(url: str, rate: float, until: float) -> list[Grant]:
-    """One process's grants on one rate, until that time: (monotonic time, how many)."""
+    """Take grants of one process on one rate until that time; returns (monotonic time, number
+    granted).
+    """
     queue = Queue(url)
-    limiter, found = Limiter(queue, lambda: PROCESSES), []
+    limiter, taken = Limiter(queue, lambda: PROCESSES), []
 
     async def ask() -> None:
         while time.monotonic() < until:
             if granted := await limiter.take(f"rate-{rate:g}", "routine", rate=rate, wanted=BATCH):
-                found.append((time.monotonic(), granted))
+                taken.append((time.monotonic(), granted))
 
     await asyncio.gather(*(ask() for _ in range(SENDERS)))
     await queue.aclose()
-    return found
+    return taken
 
 
 async def child(url: str, seconds: float) -> None:
-    """One of the processes: says that it is ready, waits for a line that tells when to begin, then
-    prints its grants by rate.
+    """Measure in one of the processes: print that it is ready, read the start time from a line,
+    then print its grants by rate.
     """
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     began = float(await asyncio.to_thread(sys.stdin.readline))
     await asyncio.sleep(began - time.monotonic())
-    found = await asyncio.gather(*(grants(url, rate, began + seconds) for rate in RATES))
-    sys.stdout.write(json.dumps({"grants": found, "cpu": cost(os.getpid()).cpu}))
+    taken = await asyncio.gather(*(grants(url, rate, began + seconds) for rate in RATES))
+    sys.stdout.write(json.dumps({"grants": taken, "cpu": cost(os.getpid()).cpu}))
 
 
 def worst_second(times: Sequence[Grant]) -> int:
-    """The most that any window of one second saw."""
+    """Return the largest sum that any window of one second saw."""
     ordered = sorted(times)
     moments, sums = [at for at, _ in ordered], [0]
     for _, granted in ordered:
@@ -74,13 +78,15 @@ def worst_second(times: Sequence[Grant]) -> int:
 
 
 def longest_silence(times: Sequence[Grant]) -> float:
-    """Seconds: on a busy machine, or right after Redis was emptied, some ticks pass unused."""
+    """Return the longest pause in seconds: on a busy machine, or right after Redis was emptied,
+    some ticks pass unused.
+    """
     moments = sorted(at for at, _ in times)
     return max((after - before for before, after in pairwise(moments)), default=0.0)
 
 
 async def measured(url: str, seconds: float, *, emptied: bool) -> list[dict[str, str]]:
-    """One row for each rate."""
+    """Return a row for each rate."""
     async with AsyncExitStack() as stack:
         started = [
             await stack.enter_async_context(
@@ -90,28 +96,32 @@ async def measured(url: str, seconds: float, *, emptied: bool) -> list[dict[str,
             )
             for _ in range(PROCESSES)
         ]
-        for one in started:
-            await line(one)
+        for child in started:
+            await line(child)
         began = time.monotonic() + 0.5
-        for one in started:
-            assert one.stdin is not None
-            one.stdin.write(f"{began}\n".encode())
+        for child in started:
+            assert child.stdin is not None
+            child.stdin.write(f"{began}\n".encode())
         await asyncio.sleep(0.5 + seconds / 2)
         if emptied:
             with redis.Redis.from_url(url) as client:
                 client.flushall()
-        answers = [json.loads(await one.stdout.read()) for one in started if one.stdout is not None]
+        answers = [
+            json.loads(await child.stdout.read()) for child in started if child.stdout is not None
+        ]
     rows = []
     for number, rate in enumerate(RATES):
-        found = [(at, granted) for answer in answers for at, granted in answer["grants"][number]]
-        mean = sum(granted for _, granted in found) / seconds
+        granted_at = [
+            (at, granted) for answer in answers for at, granted in answer["grants"][number]
+        ]
+        mean = sum(granted for _, granted in granted_at) / seconds
         rows.append(
             {
                 "R": str(rate),
                 "Redis emptied": "yes" if emptied else "no",
-                "worst second": str(worst_second(found)),
+                "worst second": str(worst_second(granted_at)),
                 "% of R": f"{100 * mean / rate:.1f}",
-                "longest silence, ms": f"{1000 * longest_silence(found):.0f}",
+                "longest silence, ms": f"{1000 * longest_silence(granted_at):.0f}",
                 "CPU s, all": f"{sum(answer['cpu'] for answer in answers):.1f}",
             }
         )
@@ -119,7 +129,7 @@ async def measured(url: str, seconds: float, *, emptied: bool) -> list[dict[str,
 
 
 async def free_call(url: str, seconds: float = 2.0) -> float:
-    """Microseconds of a take() on an unlimited channel."""
+    """Return the microseconds of a take() on an unlimited channel."""
     queue = Queue(url)
     limiter, count, until = Limiter(queue, lambda: 1), 0, time.monotonic() + seconds
     while time.monotonic() < until:
@@ -130,7 +140,7 @@ async def free_call(url: str, seconds: float = 2.0) -> float:
 
 
 async def main(seconds: float) -> None:
-    """Measure both, print a table."""
+    """Measure with and without emptying Redis, and print a table."""
     with tempfile.TemporaryDirectory() as folder:
         async with valkey(Path(folder)) as url:
             rows = [
@@ -146,5 +156,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--child", default="")
-    given = parser.parse_args()
-    uvloop.run(child(given.child, given.seconds) if given.child else main(given.seconds))
+    options = parser.parse_args()
+    structlog.configure(  # it prints where a child's grants go
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+    )
+    uvloop.run(child(options.child, options.seconds) if options.child else main(options.seconds))

@@ -1,7 +1,8 @@
-"""How fast the newsroom's pages answer: 10,000 announcements and 200,000 subscribers in SQLite; p95
-of each page over HTTP.
+"""Speed of the newsroom's pages: 10,000 announcements and 200,000 subscribers in SQLite; p95 of
+each page over HTTP.
 
-Run: python tests/benchmarks/bench_pages.py [--announcements N] [--subscribers N] [--requests N]
+Run: PYTHONPATH=tests:. python tests/benchmarks/bench_pages.py [--announcements N] [--subscribers N]
+[--requests N]
 """
 
 import argparse
@@ -15,25 +16,25 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from crowd import Crowd
 from sqlalchemy import Connection, insert
 
+from benchmarks.crowd import Crowd
 from broadcaster.app import App
 from broadcaster.domain.accounts import AccountRole
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.publishing import transitions
 from broadcaster.publishing.press import Press
-from broadcaster.store import announcements, audit, fanout
+from broadcaster.store import announcements, audit
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.leases import Holder
 from broadcaster.store.migrate import migrate
 from broadcaster.store.tables import announcement
 from support.browsing import Running, running
+from support.sending import fill
 from support.staffing import Browser, signed_in
 
 PAGES_MS, LISTS_MS = 100.0, 200.0
-"""The goal: p95 of a page, and of the list with its search."""
+"""Goals: p95 of a page, and of the list with its search."""
 BATCH = 1_000
 STATES = (
     "draft",
@@ -49,7 +50,7 @@ STATES = (
 )
 PLACES = ("cibabat", "melong", "cipageran", "setiamanah", "utama")
 WHO = {"first page": "dewi", "call of a warning": "dewi", "people": "ani", "audit": "ani"}
-"""Who looks at a page, where it is not rina."""
+"""Account that opens a page, where it is not rina."""
 WRITTEN = {
     "title": "Vaksin gratis di semua puskesmas", "body": "Bawa KTP. Tidak perlu mendaftar. " * 20, "areas": "cimahi",
     "category": "kesehatan", "level": "info", "expires": "2026-12-25T14:00",
@@ -65,7 +66,7 @@ SUBJECTS = (
 
 
 def rows(app: App, count: int, now: float) -> Iterator[dict[str, Any]]:
-    """Announcements as the composer would have left them, spread over two years."""
+    """Yield announcements as the composer would have left them, spread over two years."""
     press = Press.of(app)
     for number in range(count):
         place, state = PLACES[number % len(PLACES)], STATES[number % len(STATES)]
@@ -96,35 +97,25 @@ def rows(app: App, count: int, now: float) -> Iterator[dict[str, Any]]:
 
 
 def load(app: App, count: int) -> None:
-    """Write them, in bulk."""
-    made: list[dict[str, Any]] = []
+    """Write them in bulk."""
+    batch: list[dict[str, Any]] = []
 
     def write(connection: Connection) -> None:
-        connection.execute(insert(announcement), made)
+        connection.execute(insert(announcement), batch)
 
     for row in rows(app, count, app.clock().timestamp()):
-        made.append(row)
-        if len(made) == BATCH:
+        batch.append(row)
+        if len(batch) == BATCH:
             app.database.write_now(write)
-            made.clear()
-    if made:
+            batch.clear()
+    if batch:
         app.database.write_now(write)
 
 
-def fill(app: App, channel: str) -> None:
-    """Fan out what waits on a channel, to the seal."""
-    holder = Holder(owner="bench", lease=60)
-    while (
-        claim := app.database.write_now(
-            fanout.claim_fanout, channel=channel, lane="routine", holder=holder
-        )
-    ) is not None:
-        while not app.database.write_now(fanout.fill_chunk, claim, holder):
-            pass
-
-
 async def prepare(site: Running, count: int) -> tuple[dict[str, Browser], str]:
-    """Fill the site; who looks, by name, and the announcement whose sending to everybody waits."""
+    """Fill the site; returns the browsers by name, and the announcement whose sending to everybody
+    waits.
+    """
     load(site.app, count)
     stored = await site.publish(
         expires=None, effective=None, areas="cimahi", title="Vaksin gratis di semua puskesmas"
@@ -148,7 +139,7 @@ async def prepare(site: Running, count: int) -> tuple[dict[str, Browser], str]:
 
 
 async def drafted(rina: Browser) -> str:
-    """A draft for the whole city, with a second version."""
+    """Save a draft for the whole city, with a second version; returns its address."""
     saved = await rina.post("/redaksi/simpan", WRITTEN)
     place = str(json.loads(saved.text)["place"])
     await rina.post(
@@ -158,7 +149,7 @@ async def drafted(rina: Browser) -> str:
 
 
 def pages(identity: str, draft: str) -> Sequence[tuple[str, str, float]]:
-    """(name, address, goal in ms); "preview" is sent as a form."""
+    """Return (name, address, goal in ms); "preview" is sent as a form."""
     listed = "/redaksi/pengumuman"
     return (
         ("first page", "/redaksi/", PAGES_MS),
@@ -192,24 +183,24 @@ def pages(identity: str, draft: str) -> Sequence[tuple[str, str, float]]:
 
 
 async def times(browser: Browser, address: str, requests: int) -> list[float]:
-    """Milliseconds of each request, sorted; the first ones are not counted."""
-    found = []
+    """Return the milliseconds of each request, sorted; the first ones are not counted."""
+    milliseconds = []
     for number in range(requests + 3):
         started = time.perf_counter()
-        sent = {**WRITTEN, "title": f"Vaksin gratis, hari ke-{number}"}
-        answer = await (
-            browser.post(address, sent) if address == "/redaksi/pratinjau" else browser.get(address)
+        form = {**WRITTEN, "title": f"Vaksin gratis, hari ke-{number}"}
+        response = await (
+            browser.post(address, form) if address == "/redaksi/pratinjau" else browser.get(address)
         )
-        if answer.status != 200:
-            raise RuntimeError(f"{address}: {answer.status}")
+        if response.status != 200:
+            raise RuntimeError(f"{address}: {response.status}")
         if number >= 3:
-            found.append((time.perf_counter() - started) * 1000)
+            milliseconds.append((time.perf_counter() - started) * 1000)
         await asyncio.sleep(0.02)
-    return sorted(found)
+    return sorted(milliseconds)
 
 
 async def measure(options: argparse.Namespace) -> bool:
-    """Print the table; whether every goal was met."""
+    """Print the table; returns True if every goal was met."""
     with folder() as data:
         url = f"sqlite:///{data / 'siaran.db'}"
         migrate(url)
@@ -224,8 +215,11 @@ async def measure(options: argparse.Namespace) -> bool:
             met = True
             print(f"{'page':<28}{'p50 ms':>9}{'p95 ms':>9}{'goal ms':>9}")
             for name, address, goal in pages(identity, draft):
-                found = await times(staff[WHO.get(name, "rina")], address, options.requests)
-                middle, late = found[len(found) // 2], found[int(len(found) * 0.95)]
+                milliseconds = await times(staff[WHO.get(name, "rina")], address, options.requests)
+                middle, late = (
+                    milliseconds[len(milliseconds) // 2],
+                    milliseconds[int(len(milliseconds) * 0.95)],
+                )
                 met = met and late < goal
                 print(
                     f"{name:<28}{middle:>9.1f}{late:>9.1f}{goal:>9.0f}{'' if late < goal else '  missed'}",
@@ -236,7 +230,7 @@ async def measure(options: argparse.Namespace) -> bool:
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A place for the database."""
+    """Yield a temporary folder for the database."""
     with tempfile.TemporaryDirectory() as name:
         yield Path(name)
 

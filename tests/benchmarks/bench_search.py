@@ -1,5 +1,5 @@
-"""What a search of the public archive costs, and what everybody else feels of many: 10,000
-announcements in SQLite, one process.
+"""Cost of a search of the public archive, and of many for everybody else: 10,000 announcements in
+SQLite, one process.
 
 Run: PYTHONPATH=tests:. python tests/benchmarks/bench_search.py [--announcements N] [--searches N]
 [--searchers N] [--seconds S]
@@ -23,6 +23,7 @@ from pathlib import Path
 import aiohttp
 from sqlalchemy import Connection
 
+from benchmarks.parts import answering
 from broadcaster.app import App, open_app
 from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import publications
@@ -33,7 +34,7 @@ from broadcaster.store.migrate import migrate
 from support.browsing import CREDENTIALS
 
 SEARCH_MS, READ_MS = 100.0, 500.0
-"""The goal: p95 of a search, and of everybody else's pages while strangers search."""
+"""Goals: p95 of a search, and of everybody else's pages while strangers search."""
 BATCH = 250
 SYLLABLES = (
     "ka",
@@ -58,8 +59,8 @@ READ = ("/", "/feed/cibabat.rss", "/layar/cibabat/data", "/readyz")
 
 
 def vocabulary(dice: random.Random) -> Callable[[int], str]:
-    """Texts of so many words, which come as often as in a language: the n-th word 1/n as often as
-    the first.
+    """Return a function that makes texts of so many words, which come as often as in a language:
+    the n-th word 1/n as often as the first.
     """
     words = ["".join(dice.choices(SYLLABLES, k=dice.randint(2, 5))) for _ in range(WORDS)]
     weights = list(itertools.accumulate(1 / (number + 1) for number in range(WORDS)))
@@ -89,7 +90,7 @@ def load(app: App, count: int, text: Callable[[int], str]) -> None:
 
 @asynccontextmanager
 async def web(environ: dict[str, str], folder: Path) -> AsyncIterator[str]:
-    """The program's own web process on a free port; its address."""
+    """Run the program's own web process on a free port; yields its URL."""
     port = free_port()
     command = [sys.executable, "-m", "broadcaster", "web"]
     served = {"BROADCASTER_HOST": "127.0.0.1", "BROADCASTER_PORT": str(port)}
@@ -99,13 +100,7 @@ async def web(environ: dict[str, str], folder: Path) -> AsyncIterator[str]:
         )
     try:
         async with aiohttp.ClientSession() as session:
-            for _ in range(300):
-                try:
-                    async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
-                        if answer.status == 200:
-                            break
-                except aiohttp.ClientError:
-                    await asyncio.sleep(0.1)
+            await answering(session, f"http://127.0.0.1:{port}/readyz")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
@@ -121,16 +116,18 @@ class Figures:
         self.statuses: Counter[int] = Counter()
 
     async def ask(self, path: str, client: str) -> None:
-        """One request of a client; its time counts where it was answered with what was asked for."""
+        """Send a request of a client; its time counts only if it was answered with 200."""
         started = time.perf_counter()
-        async with self.session.get(self.url + path, headers={"X-Forwarded-For": client}) as answer:
-            await answer.read()
-        self.statuses[answer.status] += 1
-        if answer.status == 200:
+        async with self.session.get(
+            self.url + path, headers={"X-Forwarded-For": client}
+        ) as response:
+            await response.read()
+        self.statuses[response.status] += 1
+        if response.status == 200:
             self.times.append((time.perf_counter() - started) * 1000)
 
     def line(self, name: str, goal: float) -> bool:
-        """Print a line of the table; whether the goal was met."""
+        """Print a line of the table; returns True if the goal was met."""
         times = sorted(self.times) or [float("inf")]
         late = times[int(len(times) * 0.95)]
         print(
@@ -141,12 +138,12 @@ class Figures:
 
 
 def client_of(number: int) -> str:
-    """An address of its own for each stranger."""
+    """Return an address of its own for each stranger."""
     return f"2001:db8:{number % 65_536:x}::1"
 
 
 async def single(session: aiohttp.ClientSession, url: str, searches: Sequence[str]) -> bool:
-    """Searches one after the other."""
+    """Search one after the other; returns True if the goal was met."""
     figures = Figures(session, url)
     for number, words in enumerate(searches):
         await figures.ask(f"/?kata={words}", client_of(number))
@@ -156,7 +153,9 @@ async def single(session: aiohttp.ClientSession, url: str, searches: Sequence[st
 async def crowd(
     session: aiohttp.ClientSession, url: str, searches: Sequence[str], options: argparse.Namespace
 ) -> bool:
-    """Many search without a pause, each from an address of its own; meanwhile everybody else reads."""
+    """Search without a pause from many addresses while everybody else reads; returns True if the
+    goals were met.
+    """
     end = time.monotonic() + options.seconds
     strangers, readers = Figures(session, url), {path: Figures(session, url) for path in READ}
 
@@ -183,7 +182,7 @@ async def crowd(
 
 
 async def measure(options: argparse.Namespace) -> bool:
-    """Print the table; whether every goal was met."""
+    """Print the table; returns True if every goal was met."""
     text = vocabulary(random.Random(7))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

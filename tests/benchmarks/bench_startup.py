@@ -1,4 +1,4 @@
-"""CPU time until a command has done its work: `python tests/benchmarks/bench_startup.py`.
+"""CPU time of commands: `python tests/benchmarks/bench_startup.py`.
 
 Each command runs as a process of its own, several times; the least is printed, and how many times
 that of an empty Python and of the bare import of SQLAlchemy it is, measured in the same rounds: on
@@ -21,7 +21,7 @@ EMPTY, SQLALCHEMY = "python -c pass", "import sqlalchemy"
 
 
 def seconds(words: Sequence[str], environ: Mapping[str, str]) -> float:
-    """CPU seconds, user and system, of one process and its children."""
+    """Return the CPU seconds, user and system, of one process and its children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         words, env=environ, capture_output=True, check=False

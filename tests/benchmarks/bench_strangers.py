@@ -37,11 +37,11 @@ from broadcaster.app import App
 from broadcaster.runtime.valkey import valkey
 from broadcaster.simulation.ports import free_port
 from broadcaster.store.migrate import migrate
-from subscribers.store import address as addresses
+from subscribers import store
 from support.world import notice, program, publish, subscribe, variables
 
 STOP_SECONDS, ANSWER_MS, MEMORY_MB = 2.0, 500.0, 400.0
-"""The goals."""
+"""Goals."""
 NOTICES = 300
 RESIDENTS = 1_000
 GIVE_UP_SECONDS = 15.0
@@ -73,7 +73,7 @@ class Seen:
     """
 
     def row(self, kind: str, source: str, done: str) -> tuple[dict[str, str], bool]:
-        """A line of the table, and whether every goal was met."""
+        """Return a line of the table, and True if every goal was met."""
         stop, megabytes = max(self.stops), self.memory / 2**20
         ready, screen = (1000 * max(times) for times in (self.ready, self.screen))
         met = (
@@ -100,7 +100,7 @@ class Seen:
 
 @dataclass(kw_only=True)
 class Site:
-    """The site under load."""
+    """Site under load."""
 
     app: App
     port: int
@@ -109,43 +109,43 @@ class Site:
     residents: count = field(default_factory=count)  # type: ignore[type-arg]  # of whole numbers
 
     def url(self, path: str) -> str:
-        """Address of a path."""
+        """Return the URL of a path."""
         return f"http://127.0.0.1:{self.port}{path}"
 
     async def answered(self, session: aiohttp.ClientSession, path: str, seen: Seen) -> float:
-        """Seconds until a page is there."""
+        """Return the seconds until a page was answered."""
         began = time.perf_counter()
         try:
-            async with session.get(self.url(path)) as answer:
-                await answer.read()
-                seen.failed += answer.status != 200
+            async with session.get(self.url(path)) as response:
+                await response.read()
+                seen.failed += response.status != 200
         except (aiohttp.ClientError, TimeoutError):
             seen.failed += 1
         return time.perf_counter() - began
 
     async def stopped(self, session: aiohttp.ClientSession, seen: Seen) -> float:
-        """Seconds from the post of a resident's BERHENTI until it holds; posted again where it was
-        not taken, as Meta does.
+        """Return the seconds from the post of a resident's BERHENTI until it is applied; posted
+        again if it was not accepted, as Meta does.
         """
         who = address("whatsapp", next(self.residents))
         body = json.dumps(berhenti(who)).encode()
         signature = hmac.new(b"s", body, hashlib.sha256).hexdigest()
         headers = {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json"}
-        began, taken = time.perf_counter(), False
+        began, accepted = time.perf_counter(), False
         key = self.app.vault.lookup("whatsapp", who)
-        query = select(addresses.c.state).where(addresses.c.lookup == key)
+        query = select(store.address.c.state).where(store.address.c.lookup == key)
         while time.perf_counter() - began < GIVE_UP_SECONDS:
-            if not taken:
+            if not accepted:
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                     async with session.post(
                         self.url("/webhook/whatsapp"), data=body, headers=headers
-                    ) as answer:
-                        taken = answer.status == 200
+                    ) as response:
+                        accepted = response.status == 200
             if (
                 await self.app.database.read(
                     lambda connection: connection.execute(query).scalar_one()
                 )
-                != 1
+                != store.State.CONFIRMED
             ):
                 return time.perf_counter() - began
             await asyncio.sleep(0.02)
@@ -153,21 +153,21 @@ class Site:
         return GIVE_UP_SECONDS
 
     def scheduled(self) -> tuple[float, float]:
-        """Seconds that the web process's main thread ran, and waited for a core, as the kernel
-        counts.
+        """Return the seconds that the web process's main thread ran, and waited for a core, as the
+        kernel counts.
         """
         ran, waited, _ = Path(f"/proc/{self.web}/schedstat").read_text().split()
         return int(ran) / 1e9, int(waited) / 1e9
 
     def memory(self) -> int:
-        """Resident bytes of the web process."""
+        """Return the resident bytes of the web process."""
         return int(Path(f"/proc/{self.web}/statm").read_text().split()[1]) * os.sysconf(
             "SC_PAGE_SIZE"
         )
 
 
 def berhenti(who: str) -> dict[str, object]:
-    """Meta's webhook of a resident's word."""
+    """Return Meta's webhook of a resident's BERHENTI."""
     message = {
         "from": who,
         "id": f"wamid.{who}",
@@ -190,7 +190,7 @@ def berhenti(who: str) -> dict[str, object]:
 
 @asynccontextmanager
 async def sessions() -> AsyncIterator[tuple[aiohttp.ClientSession, aiohttp.ClientSession]]:
-    """The session of a resident and of a provider, each request on a fresh connection."""
+    """Yield the session of a resident and of a provider, each request on a fresh connection."""
     timeout = aiohttp.ClientTimeout(total=GIVE_UP_SECONDS)
     resident = aiohttp.TCPConnector(local_addr=(RESIDENT, 0), force_close=True)
     meta = aiohttp.TCPConnector(local_addr=(META, 0), force_close=True)
@@ -202,7 +202,7 @@ async def sessions() -> AsyncIterator[tuple[aiohttp.ClientSession, aiohttp.Clien
 
 
 async def watch(site: Site, seconds: float) -> Seen:
-    """Look at the site for some seconds, as residents and providers do."""
+    """Measure the site for some seconds, as residents and providers see it."""
     seen, began = Seen(), time.perf_counter()
     until, (ran, waited) = began + seconds, site.scheduled()
 
@@ -222,18 +222,20 @@ async def watch(site: Site, seconds: float) -> Seen:
             await asyncio.sleep(PAUSE_SECONDS / 2)
 
     async with sessions() as (resident, meta):
-        asked = (
+        reading = (
             pages(resident, "/readyz", seen.ready),
             pages(resident, "/layar/cibabat/data", seen.screen),
         )
-        await asyncio.gather(*asked, stops(meta), memory())
+        await asyncio.gather(*reading, stops(meta), memory())
     took, (ran_then, waited_then) = time.perf_counter() - began, site.scheduled()
     seen.cpu, seen.waited = (ran_then - ran) / took, (waited_then - waited) / took
     return seen
 
 
 async def phase(site: Site, kind: str, source: str, seconds: float) -> tuple[dict[str, str], bool]:
-    """Let strangers loose and look on; a line of the table and whether every goal was met."""
+    """Start the strangers and watch the site; returns a line of the table and True if every goal
+    was met.
+    """
     if kind == "nobody":
         return (await watch(site, seconds)).row(kind, source, "")
     async with process("tests/benchmarks/strangers.py", str(site.port), kind, source) as strangers:
@@ -255,7 +257,7 @@ async def phase(site: Site, kind: str, source: str, seconds: float) -> tuple[dic
 
 @asynccontextmanager
 async def city() -> AsyncIterator[Site]:
-    """A site with announcements, residents, a provider, a web process and a worker."""
+    """Run a site with announcements, residents, a provider, a web process and a worker."""
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         where = await stack.enter_async_context(provider("whatsapp", Clock()))
@@ -294,14 +296,14 @@ async def city() -> AsyncIterator[Site]:
 
 
 async def ready(site: Site, session: aiohttp.ClientSession) -> bool:
-    """Ask whether the web process serves."""
+    """True if the web process serves."""
     seen = Seen()
     await site.answered(session, "/readyz", seen)
     return not seen.failed
 
 
 async def measure(seconds: float, only: Sequence[str]) -> bool:
-    """Print the table line by line; whether every goal was met."""
+    """Print the table line by line; returns True if every goal was met."""
     phases = [("nobody", "-"), *PHASES]
     chosen = [(kind, source) for kind, source in phases if not only or kind in only]
     sys.stdout.write(
@@ -325,5 +327,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--only", nargs="*", default=[], metavar="KIND")
-    given = parser.parse_args()
-    raise SystemExit(0 if uvloop.run(measure(given.seconds, given.only)) else 1)
+    options = parser.parse_args()
+    raise SystemExit(0 if uvloop.run(measure(options.seconds, options.only)) else 1)

@@ -1,4 +1,4 @@
-"""What people and machines ask while a large sending runs: the API's answer, `show`, /metrics;
+"""Queries of people and machines while a large sending runs: the API's answer, `show`, /metrics;
 sending again, folding.
 
 python tests/benchmarks/bench_truth.py [--count 1000000] [--editions 10000] [--database
@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from broadcaster.delivery.status import overview
+from broadcaster.domain.deliveries import FAILED, PENDING, SENT, UNCONFIRMED
 from broadcaster.store import failed_rows, ledger, metrics, retries
 from broadcaster.store.database import Database
 from broadcaster.store.failure_causes import Watcher
@@ -51,7 +52,7 @@ ONE = (
     # of fifty rows one failed, one is unconfirmed, two wait
     _N + "INSERT INTO delivery (edition, channel, slot, address, area, state, attempt, spent, uncertain, due_at, reason,"
     " provider_code, closed_at) SELECT 1, 'email', i * 1000, i + 1, '32.77.03.' || (1001 + i % 15),"
-    " CASE WHEN i % 50 = 0 THEN 5 WHEN i % 50 = 1 THEN 9 WHEN i % 50 < 4 THEN 0 ELSE 2 END, 1, 0, 0,"
+    f" CASE WHEN i % 50 = 0 THEN {FAILED} WHEN i % 50 = 1 THEN {UNCONFIRMED} WHEN i % 50 < 4 THEN {PENDING} ELSE {SENT} END, 1, 0, 0,"
     " CASE WHEN i % 50 IN (2, 3) THEN :now + 600 ELSE 0 END,"
     " CASE WHEN i % 50 = 0 THEN 'rejected' WHEN i % 50 = 1 THEN 'no_answer' END,"
     " CASE WHEN i % 50 < 4 THEN '4' || (i % 7) || '1' END, CASE WHEN i % 50 < 4 THEN NULL ELSE :now - 60 END FROM n",
@@ -69,9 +70,9 @@ MANY = (
 
 
 def fill(database: Database, statements: tuple[str, ...], count: int) -> None:
-    """Rows made by the database itself."""
-    for made in (metadata, store.metadata):
-        made.create_all(database.writer_engine)
+    """Make rows in the database itself."""
+    for schema in (metadata, store.metadata):
+        schema.create_all(database.writer_engine)
     blob = "blob" if database.sqlite else "bytea"
 
     def act(connection: Connection) -> None:
@@ -101,7 +102,7 @@ def timed(name: str, times: int, act: Callable[[], Any]) -> Any:
 
 
 def large(database: Database) -> None:
-    """One sending of many rows: what is polled, what is read on demand, what writes."""
+    """Measure one sending of many rows: what is polled, what is read on demand, what writes."""
     watcher = Watcher()
     timed(
         "GET, also show --watch: while it looks",
@@ -132,7 +133,7 @@ def large(database: Database) -> None:
 
 
 def main() -> None:
-    """Both sizes on one database."""
+    """Measure both sizes on one database."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--editions", type=int, default=10_000)

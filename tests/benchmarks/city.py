@@ -1,4 +1,4 @@
-"""A city under measurement: a database filled in bulk, the program open on it, its workers in
+"""City under measurement: a database filled in bulk, the program open on it, its workers in
 processes of their own.
 """
 
@@ -28,11 +28,11 @@ from support.world import SECRET, program, variables
 DURABLE = ("max_connections=200", "shared_buffers=256MB")
 """PostgreSQL as it comes, every commit on the disk: only memory and connections are set."""
 NO_REDIS = "redis://127.0.0.1:1/0"
-"""Where no Redis answers."""
+"""URL at which no Redis answers."""
 WARM_SECONDS = 1.0
-"""How long workers get from their first sign of life until they are idle."""
+"""Seconds that workers get from their first sign of life until they are idle."""
 VAULT = Vault(derive(base64.b64decode(SECRET), "addresses"))
-"""The vault of every program under measurement."""
+"""Vault of every program under measurement."""
 KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 Worker = asyncio.subprocess.Process
 
@@ -47,7 +47,9 @@ class Databases:
 
     @contextmanager
     def copy(self, kind: str, crowd: Crowd) -> Iterator[str]:
-        """URL of a fresh database ("sqlite" or "postgresql") with the crowd; gone afterwards."""
+        """Yield the URL of a fresh database ("sqlite" or "postgresql") with the crowd; removed
+        afterwards.
+        """
         self._copies += 1
         if (kind, crowd) not in self._loaded:
             self._loaded[kind, crowd] = url = self._empty(kind, f"crowd_{len(self._loaded)}")
@@ -76,7 +78,7 @@ class Databases:
 
 @contextmanager
 def databases() -> Iterator[Databases]:
-    """Both kinds; the server of PostgreSQL ends with this block."""
+    """Yield databases of both kinds; the server of PostgreSQL ends with this block."""
     with (
         running_postgresql(settings=DURABLE) as server,
         tempfile.TemporaryDirectory(dir="/var/tmp") as folder,
@@ -86,17 +88,17 @@ def databases() -> Iterator[Databases]:
 
 @dataclass(kw_only=True)
 class City:
-    """An open program with its workers."""
+    """Open program with its workers."""
 
     app: App
     environ: Mapping[str, str]
     stack: AsyncExitStack
     quiet: bool
-    """Whether what the workers complain of is known."""
+    """True if the complaints of the workers are expected."""
     workers: list[Worker] = field(default_factory=list)
 
     async def start(self, *lanes: str) -> None:
-        """Start a worker a lane named, and wait until all have said that they live."""
+        """Start a worker for each lane named, and wait until all are registered."""
         for lane in lanes:
             running = process(
                 "-m",
@@ -108,12 +110,12 @@ class City:
                 quiet=self.quiet,
             )
             self.workers.append(await self.stack.enter_async_context(running))
-        while await self.app.database.read(_alive) < len(self.workers):  # noqa: ASYNC110  another process says it, in the database
+        while await self.app.database.read(_alive) < len(self.workers):  # noqa: ASYNC110  written by another process
             await asyncio.sleep(0.1)
         await asyncio.sleep(WARM_SECONDS)  # their doorbells
 
     def costs(self) -> list[Cost]:
-        """What each worker cost so far."""
+        """Return the cost of each worker so far."""
         return [cost(each.pid) for each in self.workers]
 
 
@@ -123,7 +125,7 @@ def _alive(connection: Connection) -> int:
 
 @asynccontextmanager
 async def city(url: str, settings: Mapping[str, str], *, redis: bool = True) -> AsyncIterator[City]:
-    """The program on a database, with channels as set and a Valkey of its own (or none that
+    """Open the program on a database, with channels as set and a Valkey of its own (or none that
     answers).
     """
     async with AsyncExitStack() as stack:

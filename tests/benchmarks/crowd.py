@@ -1,4 +1,4 @@
-"""A city's subscribers made in bulk: the rows that an import of the same people writes, without
+"""City's subscribers made in bulk: the rows that an import of the same people writes, without
 asking about each.
 
 A million take half a minute where the import takes some. One channel a crowd; each address is a
@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 from broadcaster.store.database import normalise_url
 from subscribers.areas import AreaTree
 from subscribers.importing import REQUIRED
-from subscribers.store import slot_of
+from subscribers.store import State, slot_of
 from subscribers.subscriptions import home_of
 from subscribers.vault import Vault
 
@@ -41,7 +41,7 @@ class Crowd:
     """Slugs of kelurahan where nobody lives."""
 
     def areas(self) -> Iterator[tuple[str, ...]]:
-        """The codes that each asks for, sorted; larger kelurahan have more people."""
+        """Yield the codes that each asks for, sorted; larger kelurahan have more people."""
         chance = random.Random(1)
         codes = [area.code for area in TREE.kelurahan if area.slug not in self.without]
         weights = [1 + index % 5 for index in range(len(codes))]
@@ -52,17 +52,17 @@ class Crowd:
             )
 
     def addresses(self) -> Iterator[str]:
-        """A made-up address of each."""
+        """Return a made-up address of each."""
         forms = {"email": "warga{}@contoh.example", "whatsapp": "62899{:08}", "telegram": "{}"}
         first = 10_000 if self.channel == "telegram" else 0
         return (forms[self.channel].format(first + number) for number in range(self.count))
 
     def lines(self) -> Iterator[str]:
-        """The same people as a file to be imported."""
-        given = datetime.fromtimestamp(CONSENT_AT, UTC).isoformat()
+        """Yield the same people as the lines of a file to be imported."""
+        consented_at = datetime.fromtimestamp(CONSENT_AT, UTC).isoformat()
         yield ",".join(REQUIRED) + "\n"
         for address, areas in zip(self.addresses(), self.areas(), strict=True):
-            yield f"{self.channel},{address},{' '.join(areas)},,id,{SOURCE},{given}\n"
+            yield f"{self.channel},{address},{' '.join(areas)},,id,{SOURCE},{consented_at}\n"
 
     def load(self, url: str, vault: Vault, now: float) -> None:
         """Write everyone into a migrated database that has nobody of this channel yet. `now`: epoch
@@ -86,10 +86,10 @@ COLUMNS: dict[str, Sequence[str]] = {
 def _batches(
     crowd: Crowd, vault: Vault, now: float, after: int, counters: dict[str, int]
 ) -> Iterator[dict[str, Rows]]:
-    """Rows of each table, in the order of the tables; ids begin above `after`, `counters` counts
-    each home up.
+    """Yield rows of each table, in the order of the tables; ids begin above `after`, `counters`
+    counts each home up.
     """
-    made: dict[str, Rows] = {name: [] for name in COLUMNS}
+    rows: dict[str, Rows] = {name: [] for name in COLUMNS}
     for number, (address, areas) in enumerate(
         zip(crowd.addresses(), crowd.areas(), strict=True), after + 1
     ):
@@ -97,15 +97,15 @@ def _batches(
         counters[home] = counters.get(home, -1) + 1
         slot = slot_of(crowd.channel, home, counters[home], number)
         lookup, cipher = vault.lookup(crowd.channel, address), vault.seal(crowd.channel, address)
-        made["subscriber"].append((number, now))
-        made["address"].append(
+        rows["subscriber"].append((number, now))
+        rows["address"].append(
             (
                 number,
                 number,
                 crowd.channel,
                 lookup,
                 cipher,
-                1,
+                int(State.CONFIRMED),
                 "",
                 "id",
                 "",
@@ -117,12 +117,12 @@ def _batches(
                 CONSENT_AT,
             )
         )
-        made["subscription"] += [(number, area) for area in areas]
-        made["consent"].append((number, "imported", SOURCE, "", CONSENT_AT))
-        if len(made["address"]) == BATCH:
-            yield made
-            made = {name: [] for name in COLUMNS}
-    yield made
+        rows["subscription"] += [(number, area) for area in areas]
+        rows["consent"].append((number, "imported", SOURCE, "", CONSENT_AT))
+        if len(rows["address"]) == BATCH:
+            yield rows
+            rows = {name: [] for name in COLUMNS}
+    yield rows
 
 
 def _sqlite(url: str, crowd: Crowd, vault: Vault, now: float) -> None:
@@ -132,11 +132,11 @@ def _sqlite(url: str, crowd: Crowd, vault: Vault, now: float) -> None:
     connection.execute("BEGIN IMMEDIATE")
     after = connection.execute("SELECT coalesce(max(id), 0) FROM address").fetchone()[0]
     counters: dict[str, int] = {}
-    for made in _batches(crowd, vault, now, after, counters):
+    for rows in _batches(crowd, vault, now, after, counters):
         for name, columns in COLUMNS.items():
             marks = ", ".join("?" for _ in columns)
             connection.executemany(
-                f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({marks})", made[name]
+                f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({marks})", rows[name]
             )
     connection.executemany(_COUNTER.replace("%s", "?"), _counted(crowd, counters))
     connection.execute("COMMIT")
@@ -151,10 +151,10 @@ def _postgresql(url: str, crowd: Crowd, vault: Vault, now: float) -> None:
     ):
         after = cursor.execute("SELECT coalesce(max(id), 0) FROM address").fetchone()[0]  # type: ignore[index]
         counters: dict[str, int] = {}
-        for made in _batches(crowd, vault, now, after, counters):
+        for rows in _batches(crowd, vault, now, after, counters):
             for name, columns in COLUMNS.items():
                 with cursor.copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as copy:
-                    for row in made[name]:
+                    for row in rows[name]:
                         copy.write_row(row)
         cursor.executemany(_COUNTER, _counted(crowd, counters))
         for name in ("subscriber", "address"):

@@ -1,5 +1,5 @@
-"""The fan-out beside the bare `INSERT .. SELECT` of the same rows in the same database: rows/s,
-longest transaction, memory.
+"""Fan-out beside the bare `INSERT .. SELECT` of the same rows in the same database: rows/s, longest
+transaction, memory.
 """
 
 import time
@@ -12,23 +12,25 @@ from benchmarks.city import KINDS, Databases, city
 from benchmarks.crowd import Crowd
 from benchmarks.parts import memory_now
 from broadcaster.app import App
+from broadcaster.domain.deliveries import PENDING
 from broadcaster.store import fanout
 from broadcaster.store.fanout import FanOut
 from broadcaster.store.leases import Holder
+from subscribers.store import State
 from support.world import notice, publish
 
 HOLDER = Holder(owner="benchmark", lease=600)
-BARE = """
+BARE = f"""
 INSERT INTO delivery (edition, channel, slot, address, area, state, attempt, spent, uncertain, due_at)
-SELECT 1000000, channel, slot, id, home, 0, 0, 0, 0, 0 FROM address
-WHERE channel = :channel AND state = 1 {more} ORDER BY slot
+SELECT 1000000, channel, slot, id, home, {PENDING}, 0, 0, 0, 0 FROM address
+WHERE channel = :channel AND state = {State.CONFIRMED} {{more}} ORDER BY slot
 """
 ONE_AREA = "AND home = '32.77.03.1002'"
 
 
 @dataclass(kw_only=True)
 class Filled:
-    """One fan-out to its seal."""
+    """Fan-out to its seal."""
 
     rows: int = 0
     seconds: float = 0.0
@@ -38,33 +40,33 @@ class Filled:
 
 def fill(app: App, channel: str, lane: str = "routine") -> Filled:
     """Fan out what was published, on this thread."""
-    done = Filled()
+    result = Filled()
     began = time.perf_counter()
     while (
         claim := app.database.write_now(
             fanout.claim_fanout, channel=channel, lane=lane, holder=HOLDER
         )
     ) is not None:
-        while not _chunk(app, claim, done):
+        while not _chunk(app, claim, result):
             pass
-    done.seconds = time.perf_counter() - began
-    done.rows = app.database.read_now(
+    result.seconds = time.perf_counter() - began
+    result.rows = app.database.read_now(
         lambda c: c.execute(
             text("SELECT total FROM run ORDER BY edition DESC LIMIT 1")
         ).scalar_one()
     )
-    return done
+    return result
 
 
-def _chunk(app: App, claim: FanOut, done: Filled) -> bool:
+def _chunk(app: App, claim: FanOut, result: Filled) -> bool:
     began = time.perf_counter()
     sealed = app.database.write_now(fanout.fill_chunk, claim, HOLDER)
-    done.chunks.append(time.perf_counter() - began)
+    result.chunks.append(time.perf_counter() - began)
     return sealed
 
 
 def bare(app: App, channel: str, *, one_area: bool) -> Filled:
-    """The floor: one statement, one transaction, nobody left out, no slices."""
+    """Fill with one statement and one transaction, nobody left out, no slices: the floor."""
 
     def insert(connection: Connection) -> int:
         statement = BARE.format(more=ONE_AREA if one_area else "")
@@ -75,26 +77,26 @@ def bare(app: App, channel: str, *, one_area: bool) -> Filled:
     return Filled(rows=rows, seconds=time.perf_counter() - began)
 
 
-async def measure(made: Databases, kind: str, count: int, *, one_area: bool) -> dict[str, str]:
-    """One line: the fan-out of an announcement to the city (or to one kelurahan), then the bare
-    statement.
+async def measure(pool: Databases, kind: str, count: int, *, one_area: bool) -> dict[str, str]:
+    """Return a line: the fan-out of an announcement to the city (or to one kelurahan), then the
+    bare statement.
     """
-    with made.copy(kind, Crowd(channel="email", count=count)) as url:
+    with pool.copy(kind, Crowd(channel="email", count=count)) as url:
         async with city(url, settings("email", "smtp://127.0.0.1:1")) as place:
             await publish(
                 place.app, notice(areas=["cibabat" if one_area else "cimahi"], channels=["email"])
             )
             before = memory_now()
-            done = fill(place.app, "email")
+            filled = fill(place.app, "email")
             grown = memory_now() - before
             floor = bare(place.app, "email", one_area=one_area)
-    ratio = (done.seconds / done.rows) / (floor.seconds / floor.rows)
+    ratio = (filled.seconds / filled.rows) / (floor.seconds / floor.rows)
     return {
         "fan-out": f"{'one kelurahan' if one_area else 'whole city'} of {count:,}, {KINDS[kind]}",
-        "rows": f"{done.rows:,}",
-        "rows/s": f"{done.rows / done.seconds:,.0f}",
+        "rows": f"{filled.rows:,}",
+        "rows/s": f"{filled.rows / filled.seconds:,.0f}",
         "bare statement, rows/s": f"{floor.rows / floor.seconds:,.0f}",
         "time a row / bare (goal <= 2)": f"{ratio:.2f}",
-        "longest transaction": f"{max(done.chunks) * 1000:.0f} ms",
+        "longest transaction": f"{max(filled.chunks) * 1000:.0f} ms",
         "memory grown": f"{grown / 1e6:.0f} MB",
     }

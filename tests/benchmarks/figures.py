@@ -32,7 +32,7 @@ LIMITS = "tests/benchmarks/bench_limits.py"
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How much is measured."""
+    """Size of the measurements."""
 
     emails: int = 200_000
     calls: int = 30_000
@@ -56,68 +56,75 @@ QUICK = Scale(
 )
 
 
-async def email(made: Databases, scale: Scale) -> Lines:
-    """Email, end to end with the ledger."""
-    for each in await sending.measure(made, "email", scale.emails, BOTH):
+async def email(pool: Databases, scale: Scale) -> Lines:
+    """Measure email, end to end with the ledger."""
+    for each in await sending.measure(pool, "email", scale.emails, BOTH):
         yield each
 
 
-async def http(made: Databases, scale: Scale) -> Lines:
-    """Telegram and WhatsApp, end to end with the ledger."""
+async def http(pool: Databases, scale: Scale) -> Lines:
+    """Measure Telegram and WhatsApp, end to end with the ledger."""
     for channel in ("telegram", "whatsapp"):
-        for each in await sending.measure(made, channel, scale.calls, BOTH):
+        for each in await sending.measure(pool, channel, scale.calls, BOTH):
             yield each
 
 
-async def sizes(made: Databases, scale: Scale) -> Lines:
-    """Memory and CPU by the number of recipients."""
-    for each in await sending.sizes(made, "email", scale.sizes, BOTH):
+async def sizes(pool: Databases, scale: Scale) -> Lines:
+    """Measure memory and CPU by the number of recipients."""
+    for each in await sending.sizes(pool, "email", scale.sizes, BOTH):
         yield each
 
 
-async def filling(made: Databases, scale: Scale) -> Lines:
-    """The fan-out beside the bare statement."""
+async def filling(pool: Databases, scale: Scale) -> Lines:
+    """Measure the fan-out beside the bare statement."""
     for kind in BOTH:
         for one_area in (False, True):
-            yield await fan_out.measure(made, kind, scale.fan_out, one_area=one_area)
+            yield await fan_out.measure(pool, kind, scale.fan_out, one_area=one_area)
 
 
-async def first_byte(made: Databases, scale: Scale) -> Lines:
-    """From publish() to the first message at the provider."""
+async def first_byte(pool: Databases, scale: Scale) -> Lines:
+    """Measure the wait from publish() to the first message at the provider."""
     for channel in CHANNELS:
-        yield await latency.measure(made, channel, 0, scale.tries, redis=True)
+        yield await latency.measure(pool, channel, 0, scale.tries, redis=True)
         for redis in (True, False):
-            yield await latency.measure(made, channel, scale.backlog, scale.tries, redis=redis)
+            yield await latency.measure(pool, channel, scale.backlog, scale.tries, redis=redis)
 
 
-async def lane(made: Databases, scale: Scale) -> Lines:
-    """An emergency takes the whole rate, and routine goes on by itself."""
+async def lane(pool: Databases, scale: Scale) -> Lines:
+    """Measure how an emergency takes the whole rate, and how routine goes on."""
     for channel in CHANNELS:
-        yield await latency.takeover(made, channel, scale.backlog)
+        yield await latency.takeover(pool, channel, scale.backlog)
 
 
-async def killed(made: Databases, scale: Scale) -> Lines:
-    """After SIGKILL of a worker."""
+async def killed(pool: Databases, scale: Scale) -> Lines:
+    """Measure the recovery after SIGKILL of a worker."""
     for kind in BOTH:
-        yield await recovery.measure(made, kind, scale.killed, scale.lease)
+        yield await recovery.measure(pool, kind, scale.killed, scale.lease)
 
 
-FIGURES: dict[str, Callable[[Databases, Scale], Lines]] = {
-    "email": email, "http": http, "sizes": sizes, "fan-out": filling, "first-byte": first_byte, "lane": lane, "kill": killed,
-}  # fmt: skip
+FIGURES: dict[str, tuple[str, Callable[[Databases, Scale], Lines]]] = {
+    "email": ("Email, end to end with the ledger.", email),
+    "http": ("Telegram and WhatsApp, end to end with the ledger.", http),
+    "sizes": ("Memory and CPU by the number of recipients.", sizes),
+    "fan-out": ("The fan-out beside the bare statement.", filling),
+    "first-byte": ("From publish() to the first message at the provider.", first_byte),
+    "lane": ("An emergency takes the whole rate, and routine goes on by itself.", lane),
+    "kill": ("After SIGKILL of a worker.", killed),
+}
+"""Heading and measurement of each figure."""
 
 
 async def limits(quick: bool) -> str:
-    """What the bench of the rate limits prints; empty where there is none."""
+    """Return the output of the bench of the rate limits, or "" without that bench."""
     if not (ROOT / LIMITS).exists():
         return ""
-    async with process(LIMITS, *(["--quick"] if quick else [])) as bench:
+    async with process(LIMITS, *(["--seconds", "4"] if quick else [])) as bench:
         assert bench.stdout is not None
         return (await bench.stdout.read()).decode()
 
 
 async def main() -> None:
-    """Measure and print, each table as soon as it is there."""
+    """Measure and print each table as soon as it is complete."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -131,28 +138,29 @@ async def main() -> None:
     )
     parser.add_argument("--sizes", nargs="+", type=int, help="recipients, for `sizes`")
     parser.add_argument("--json", type=Path, help="also write everything to this file")
-    given = parser.parse_args()
+    options = parser.parse_args()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR)
     )  # it prints where the tables go
-    scale = QUICK if given.quick else Scale()
-    if given.sizes:
-        scale = Scale(**{**vars(scale), "sizes": tuple(given.sizes)})
-    found: dict[str, object] = {"machine": machine(), "quick": given.quick}
+    scale = QUICK if options.quick else Scale()
+    if options.sizes:
+        scale = Scale(**{**vars(scale), "sizes": tuple(options.sizes)})
+    figures: dict[str, object] = {"machine": machine(), "quick": options.quick}
     say(machine())
-    with databases() as made:
-        for name in [name for name in given.only if name in FIGURES]:
+    with databases() as pool:
+        for name in [name for name in options.only if name in FIGURES]:
             began = time.perf_counter()
-            lines = [each async for each in FIGURES[name](made, scale)]
-            found[name] = lines
+            heading, measure = FIGURES[name]
+            lines = [each async for each in measure(pool, scale)]
+            figures[name] = lines
             say(
-                f"\n### {FIGURES[name].__doc__}\n\n{table(lines)}\n\n({name}: {time.perf_counter() - began:.0f} s)"
+                f"\n### {heading}\n\n{table(lines)}\n\n({name}: {time.perf_counter() - began:.0f} s)"
             )
-    if "limits" in given.only and (text := await limits(given.quick)):
-        found["limits"] = text
+    if "limits" in options.only and (text := await limits(options.quick)):
+        figures["limits"] = text
         say(f"\n### Adherence to rate limits\n\n{text}")
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=1, ensure_ascii=False))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1, ensure_ascii=False))
 
 
 def say(text: str) -> None:

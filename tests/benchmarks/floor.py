@@ -1,7 +1,7 @@
-"""The floor of bench_delivery: one process sends prebuilt messages as fast as it can. Prints
-seconds, CPU seconds, RSS in bytes.
+"""Floor of bench_delivery: one process sends prebuilt messages as fast as it can. Prints seconds,
+CPU seconds, RSS in bytes.
 
-    python tests/benchmarks/floor.py CHANNEL COUNT URL [pipelined|sendmail]
+    PYTHONPATH=tests:. python tests/benchmarks/floor.py CHANNEL COUNT URL [pipelined|sendmail]
 
 `sendmail` (email only) is aiosmtplib's own; otherwise the channel's `send`, with nothing around it.
 """
@@ -25,7 +25,7 @@ CONNECTIONS = 10
 
 
 def outgoing(channel: PushChannel, message: Message, name: str, number: int) -> Outgoing:
-    """One finished message."""
+    """Build a finished message."""
     recipient = Recipient(
         delivery=f"1.{number}.1",
         attempt=1,
@@ -39,7 +39,7 @@ def outgoing(channel: PushChannel, message: Message, name: str, number: int) -> 
 
 
 async def plain_smtp(messages: list[Outgoing], where: str) -> None:
-    """aiosmtplib's own sendmail on ten connections."""
+    """Send with aiosmtplib's own sendmail on ten connections."""
     left = iter(messages)
     host, port = where.removeprefix("smtp://").split(":")
 
@@ -53,7 +53,7 @@ async def plain_smtp(messages: list[Outgoing], where: str) -> None:
 
 
 async def through_channel(channel: PushChannel, messages: list[Outgoing]) -> None:
-    """The channel's own send, nothing around it."""
+    """Send with the channel's own `send`, nothing around it."""
     accepted = 0
     async for result in channel.send(messages, may_write=lambda: True):
         accepted += isinstance(result.outcome, Receipt)

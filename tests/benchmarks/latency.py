@@ -28,7 +28,7 @@ FEW = (
 two messages to one person.
 """
 SOME = "pasirkaliki"
-"""A kelurahan of some hundred, for whom the rate does not suffice at once."""
+"""Kelurahan of some hundred, for whom the rate does not suffice at once."""
 PEOPLE = {**dict.fromkeys(FEW, 5), SOME: 300}
 RATES = {"email": 100, "telegram": 30, "whatsapp": 80}
 """Messages a second: what a small mail server, and the providers' first grant, take."""
@@ -39,7 +39,7 @@ BIN = 0.1
 
 
 def limited(channel: str, where: str) -> dict[str, str]:
-    """The channel's settings under its rate."""
+    """Return the channel's settings under its rate."""
     return {**settings(channel, where), f"{channel.upper()}_RATE": str(RATES[channel])}
 
 
@@ -54,14 +54,14 @@ async def arrived(times: list[float], count: int) -> None:
 
 @asynccontextmanager
 async def busy(
-    made: Databases, channel: str, backlog: int, *, redis: bool, clock: Clock
+    pool: Databases, channel: str, backlog: int, *, redis: bool, clock: Clock
 ) -> AsyncIterator[City]:
-    """A city whose routine notice drains under the channel's rate, with one worker a lane;
-    `backlog` 0: idle.
+    """Open a city whose routine notice drains under the channel's rate, with one worker for each
+    lane; `backlog` 0: idle.
     """
     crowd = Crowd(channel=channel, count=max(backlog, 1_000), without=(*FEW, SOME))
     async with provider(channel, clock) as where:
-        with made.copy("sqlite", crowd) as url:
+        with pool.copy("sqlite", crowd) as url:
             async with city(url, limited(channel, where), redis=redis) as place:
                 first = FIRST
                 for slug, count in PEOPLE.items():
@@ -76,10 +76,10 @@ async def busy(
 
 
 async def waits(place: City, clock: Clock, channel: str, tries: int) -> list[float]:
-    """Seconds from the call of publish() to the first message, for each of `tries` emergencies to a
-    few.
+    """Return the seconds from the call of publish() to the first message, for each of `tries`
+    emergencies to a few.
     """
-    found, rested = [], dict.fromkeys(FEW, 0.0)
+    seconds, rested = [], dict.fromkeys(FEW, 0.0)
     spacing = place.app.push[channel].spacing(address(channel, FIRST)) + BIN
     for number in range(tries):
         slug = FEW[number % len(FEW)]
@@ -87,36 +87,36 @@ async def waits(place: City, clock: Clock, channel: str, tries: int) -> list[flo
         before, began = len(clock.emergency), monotonic()
         await publish(place.app, emergency(areas=[slug], channels=[channel]))
         await arrived(clock.emergency, before + 1)
-        found.append(clock.emergency[before] - began)
+        seconds.append(clock.emergency[before] - began)
         await arrived(clock.emergency, before + PEOPLE[slug])
         rested[slug] = monotonic() + spacing
-    return found
+    return seconds
 
 
 async def measure(
-    made: Databases, channel: str, backlog: int, tries: int, *, redis: bool
+    pool: Databases, channel: str, backlog: int, tries: int, *, redis: bool
 ) -> dict[str, str]:
-    """One line: the waits of a channel."""
+    """Return a line: the waits of a channel."""
     clock = Clock()
-    async with busy(made, channel, backlog, redis=redis, clock=clock) as place:
-        found = await waits(place, clock, channel, tries)
+    async with busy(pool, channel, backlog, redis=redis, clock=clock) as place:
+        seconds = await waits(place, clock, channel, tries)
     return {
         "channel": channel,
         "backlog": f"{backlog:,} at {RATES[channel]}/s" if backlog else "idle",
         "Redis": "up" if redis else "down",
         "tries": str(tries),
-        "median": f"{median(found):.2f} s",
-        "worst": f"{max(found):.2f} s",
+        "median": f"{median(seconds):.2f} s",
+        "worst": f"{max(seconds):.2f} s",
         "goal": "<= 1 s" if redis else "<= 6 s",
     }
 
 
-async def takeover(made: Databases, channel: str, backlog: int) -> dict[str, str]:
-    """One line: routine messages between the first and the last of an emergency to some hundred,
-    and how it goes on.
+async def takeover(pool: Databases, channel: str, backlog: int) -> dict[str, str]:
+    """Return a line: routine messages between the first and the last of an emergency to some
+    hundred, and how routine goes on.
     """
     clock = Clock()
-    async with busy(made, channel, backlog, redis=True, clock=clock) as place:
+    async with busy(pool, channel, backlog, redis=True, clock=clock) as place:
         await publish(place.app, emergency(areas=[SOME], channels=[channel]))
         await arrived(clock.emergency, PEOPLE[SOME])
         first, last = clock.emergency[0], clock.emergency[-1]

@@ -1,8 +1,7 @@
-"""What benchmarks share: processes of their own for providers and workers, and what the system says
-they cost.
-"""
+"""Processes of benchmarks, for providers and workers, and their cost as the system counts it."""
 
 import asyncio
+import contextlib
 import os
 import platform
 import sys
@@ -10,6 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import aiohttp
 
 TESTS = Path(__file__).resolve().parents[1]
 ROOT = TESTS.parent
@@ -24,7 +25,7 @@ class Cost:
 
 
 def cost(pid: int) -> Cost:
-    """What the kernel counts for a living process."""
+    """Return the kernel's figures of a living process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     peak = next(
@@ -36,7 +37,7 @@ def cost(pid: int) -> Cost:
 
 
 def machine() -> str:
-    """Cores, CPU, Python and kernel in a line."""
+    """Return cores, CPU, Python and kernel in a line."""
     named = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
@@ -47,7 +48,7 @@ def machine() -> str:
 
 
 def memory_now() -> int:
-    """Resident bytes of this process at this moment."""
+    """Return the resident bytes of this process at this moment."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -55,7 +56,7 @@ def memory_now() -> int:
 async def process(
     *arguments: str, environ: Mapping[str, str] | None = None, quiet: bool = False
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A Python process running `arguments`, without its standard error when `quiet`; ended with
+    """Run a Python process with `arguments`, without its standard error when `quiet`; it ends with
     this block.
     """
     paths = f"{TESTS}{os.pathsep}{ROOT}"
@@ -76,14 +77,25 @@ async def process(
             await started.wait()
 
 
+async def answering(session: aiohttp.ClientSession, url: str, seconds: float = 60) -> None:
+    """Return once a page is answered with 200; raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while True:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with session.get(url) as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(0.1)
+
+
 async def line(started: asyncio.subprocess.Process) -> str:
-    """The next line it prints."""
+    """Return the next line that the process prints."""
     assert started.stdout is not None
     return (await started.stdout.readline()).decode().strip()
 
 
 def table(rows: list[dict[str, str]]) -> str:
-    """Rows as a Markdown table."""
+    """Return rows as a Markdown table."""
     heads = list(rows[0])
     lines = ["| " + " | ".join(heads) + " |", "|" + "|".join("---" for _ in heads) + "|"]
     lines += ["| " + " | ".join(row[head] for head in heads) + " |" for row in rows]

@@ -18,11 +18,11 @@ from broadcaster.simulation.smtp import SmtpStandIn
 from channels import whatsapp
 
 Taken = Callable[[], list[tuple[object, str]]]
-"""What a provider accepted so far: (receiver, what tells messages apart)."""
+"""Messages that a provider accepted so far: (receiver, what tells messages apart)."""
 
 
 async def opened(kind: str, stack: AsyncExitStack) -> tuple[str, Taken]:
-    """Serve one kind of provider; where it listens, and what it took."""
+    """Serve one kind of provider; returns its URL, and a function that returns what it accepted."""
     if kind == "smtp":
         mail = SmtpStandIn(record=True)
         return await stack.enter_async_context(mail.running()), lambda: list(mail.accepted)

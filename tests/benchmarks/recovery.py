@@ -20,7 +20,7 @@ LIMIT_SECONDS = 300
 
 
 async def reached(place: City, announcement: str, there: Callable[[Progress], bool]) -> Progress:
-    """The progress once it is `there`; raises TimeoutError."""
+    """Return the progress once it is `there`; raises TimeoutError."""
     began = time.perf_counter()
     while not there(progress := await place.app.database.read(ledger.progress, announcement)):
         if time.perf_counter() - began > LIMIT_SECONDS:
@@ -29,25 +29,27 @@ async def reached(place: City, announcement: str, there: Callable[[Progress], bo
     return progress
 
 
-async def measure(made: Databases, kind: str, count: int, lease: int) -> dict[str, str]:
-    """One line: email, the busier worker killed after the first fifth; the other one takes over."""
+async def measure(pool: Databases, kind: str, count: int, lease: int) -> dict[str, str]:
+    """Return a line: email, the busier worker killed after the first fifth; the other one takes
+    over.
+    """
     async with process("tests/benchmarks/providers.py", "smtp") as provider:
         where = await line(provider)
-        given = {**settings("email", where), "BROADCASTER_LEASE": str(lease)}
-        with made.copy(kind, Crowd(channel="email", count=count)) as url:
-            async with city(url, given) as place:
+        channel_settings = {**settings("email", where), "BROADCASTER_LEASE": str(lease)}
+        with pool.copy(kind, Crowd(channel="email", count=count)) as url:
+            async with city(url, channel_settings) as place:
                 await place.start("routine", "routine")
-                done = await publish(place.app, notice(areas=["cimahi"], channels=["email"]))
+                stored = await publish(place.app, notice(areas=["cimahi"], channels=["email"]))
                 await reached(
                     place,
-                    done.id,
+                    stored.id,
                     lambda progress: progress.deliveries["email"]["sent"] >= count // 5,
                 )
                 busier = max(place.workers, key=lambda worker: cost(worker.pid).cpu)
                 busier.send_signal(signal.SIGKILL)
                 killed = time.perf_counter()
                 progress = await reached(
-                    place, done.id, lambda progress: progress.sending == "done"
+                    place, stored.id, lambda progress: progress.sending == "done"
                 )
                 seconds = time.perf_counter() - killed
         assert provider.stdin is not None

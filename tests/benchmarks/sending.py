@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from benchmarks.bench_delivery import KINDS as STAND_INS
-from benchmarks.bench_delivery import settings
+from benchmarks.bench_delivery import STAND_INS, settings
 from benchmarks.city import KINDS, City, Databases, city
 from benchmarks.crowd import Crowd
 from benchmarks.parts import line, process
@@ -20,7 +19,7 @@ from broadcaster.store.tables import run
 from support.world import notice, publish
 
 LIMIT_SECONDS = 3_600
-"""A run that takes longer is given up."""
+"""Longest run: one that takes longer is given up."""
 GOALS = {
     ("email", "sqlite", 2): 15_000,
     ("email", "postgresql", 2): 10_000,
@@ -31,12 +30,12 @@ GOALS[("whatsapp", "sqlite", 2)] = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """One run, or one floor."""
+    """Run, or a floor."""
 
     count: int
     seconds: float
     cpu: float
-    """Of the workers, or of the one process of a floor."""
+    """CPU seconds of the workers, or of the one process of a floor."""
     memory: float = 0.0
     filled: float = 0.0
     lost: int = 0
@@ -77,10 +76,10 @@ async def full_path(url: str, channel: str, count: int, workers: int) -> Sent:
 
 
 async def _until_done(place: City, channel: str) -> tuple[float, float]:
-    """Seconds from publish() to the end, and to the seal of the fan-out."""
+    """Return the seconds from publish() to the end, and to the seal of the fan-out."""
     app, filled, began = place.app, 0.0, time.perf_counter()
-    done = await publish(app, notice(areas=["cimahi"], channels=[channel]))
-    while (progress := await app.database.read(ledger.progress, done.id)).sending != "done":
+    stored = await publish(app, notice(areas=["cimahi"], channels=[channel]))
+    while (progress := await app.database.read(ledger.progress, stored.id)).sending != "done":
         filled = filled or (
             time.perf_counter() - began if await app.database.read(_sealed) else 0.0
         )
@@ -95,7 +94,7 @@ def _sealed(connection: Connection) -> bool:
 
 
 async def floor(channel: str, count: int, mode: str = "pipelined") -> Sent:
-    """The same messages through one client, built before the clock starts, recorded nowhere."""
+    """Send the same messages through one client, built before the clock starts, recorded nowhere."""
     async with process("tests/benchmarks/providers.py", STAND_INS[channel]) as provider:
         where = await line(provider)
         async with process("tests/benchmarks/floor.py", channel, str(count), where, mode) as client:
@@ -104,9 +103,9 @@ async def floor(channel: str, count: int, mode: str = "pipelined") -> Sent:
 
 
 async def measure(
-    made: Databases, channel: str, count: int, kinds: Sequence[str]
+    pool: Databases, channel: str, count: int, kinds: Sequence[str]
 ) -> list[dict[str, str]]:
-    """Lines of one channel: floors first, then 1 and 2 workers on each kind of database."""
+    """Return lines of one channel: floors first, then 1 and 2 workers on each kind of database."""
     bare = await floor(channel, count)
     lines = [
         _line(
@@ -123,7 +122,7 @@ async def measure(
     for kind in kinds:
         each = 0.0
         for workers in (1, 2):
-            with made.copy(kind, crowd) as url:
+            with pool.copy(kind, crowd) as url:
                 sent = await full_path(url, channel, count, workers)
             goal = GOALS.get((channel, kind, workers), 0)
             lines.append(
@@ -160,14 +159,14 @@ def _line(
 
 
 async def sizes(
-    made: Databases, channel: str, counts: Sequence[int], kinds: Sequence[str]
+    pool: Databases, channel: str, counts: Sequence[int], kinds: Sequence[str]
 ) -> list[dict[str, str]]:
-    """Lines of memory and CPU by the number of recipients, one worker."""
+    """Return lines of memory and CPU by the number of recipients, one worker."""
     lines = []
     for kind in kinds:
         smallest: Sent | None = None
         for count in counts:
-            with made.copy(kind, Crowd(channel=channel, count=count)) as url:
+            with pool.copy(kind, Crowd(channel=channel, count=count)) as url:
                 sent = await full_path(url, channel, count, 1)
             smallest = smallest or sent
             lines.append(

@@ -16,31 +16,31 @@ from broadcaster.simulation.smtp import SmtpStandIn
 from channels import whatsapp
 
 MARK = b"Banjir"
-"""Only in emergencies."""
+"""Word that occurs only in emergencies."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass
 class Clock:
-    """Arrival of each message, monotonic seconds, in its order."""
+    """Arrival of each message, monotonic seconds, in order."""
 
     emergency: list[float] = field(default_factory=list)
     routine: list[float] = field(default_factory=list)
 
     def note(self, content: bytes) -> None:
-        """A message came."""
+        """Record the arrival of a message."""
         (self.emergency if MARK in content else self.routine).append(monotonic())
 
 
 class _Mail(SmtpStandIn):
-    """Notes a message when its content is there."""
+    """Mail server that notes a message when its content is there."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(record=False)
         self._clock = clock
 
     def take(self, sender: str, recipients: list[str], content: bytes) -> bytes | None:
-        """Note, then take."""
+        """Note the message, then take it."""
         self._clock.note(content)
         return super().take(sender, recipients, content)
 
@@ -58,7 +58,7 @@ def _noting(clock: Clock, app: web.Application) -> web.Application:
 
 @asynccontextmanager
 async def provider(channel: str, clock: Clock) -> AsyncIterator[str]:
-    """Serve a channel's provider; yields where."""
+    """Serve a channel's provider; yields its URL."""
     if channel == "email":
         serving = _Mail(clock).running()
     elif channel == "telegram":

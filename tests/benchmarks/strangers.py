@@ -48,7 +48,7 @@ Act = Callable[["Strangers"], Awaitable[None]]
 
 @dataclass(kw_only=True)
 class Strangers:
-    """The strangers of one phase."""
+    """Strangers of one phase."""
 
     port: int
     addresses: str
@@ -56,7 +56,7 @@ class Strangers:
     done: Counter[str] = field(default_factory=Counter)
 
     def source(self) -> str:
-        """An address to come from."""
+        """Return a source address."""
         if self.addresses == "proxied":
             return PROXY
         return (
@@ -66,7 +66,7 @@ class Strangers:
         )
 
     async def ask(self, path: str, method: str = "GET", **headers: str) -> None:
-        """Ask once, and count what came."""
+        """Send a request and count the status or error."""
         if self.addresses == "proxied":
             headers["X-Forwarded-For"] = f"203.0.{random.randint(0, 255)}.{random.randint(1, 254)}"
         url = f"http://127.0.0.1:{self.port}{path}"
@@ -74,10 +74,10 @@ class Strangers:
         try:
             async with random.choice(self.sessions).request(
                 method, url, headers=headers, data=data
-            ) as answer:
-                await answer.read()
-                self.done[str(answer.status)] += 1
-                if answer.status in (429, 503):
+            ) as response:
+                await response.read()
+                self.done[str(response.status)] += 1
+                if response.status in (429, 503):
                     await asyncio.sleep(
                         0.02
                     )  # a stranger's round trip: else this process alone takes a core
@@ -105,7 +105,7 @@ async def sessions(strangers: Strangers) -> AsyncIterator[None]:
 
 
 def words() -> str:
-    """Words that nobody used before, of any length, in any script."""
+    """Return words that nobody used before, of any length, in any script."""
     length = random.choice((1, 3, 12, 60, 300, 2_000))
     return "".join(random.choice(random.choice(SCRIPTS)) for _ in range(length))
 
@@ -166,7 +166,7 @@ async def held(strangers: Strangers, start: bytes, more: int) -> None:
 
 
 async def half_open(strangers: Strangers) -> None:
-    """Say nothing, or begin a head."""
+    """Send nothing, or begin a head."""
     await held(strangers, random.choice((b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ")), 0)
 
 
@@ -195,7 +195,7 @@ KINDS: dict[str, tuple[Act, int]] = {
 
 
 async def main(port: int, kind: str, addresses: str) -> None:
-    """Say that all is ready; begin with a line on standard input and go on until it ends."""
+    """Print that all is ready; begin with a line on standard input and go on until it ends."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.nice(10)  # strangers compute on machines of their own

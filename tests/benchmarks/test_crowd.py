@@ -22,19 +22,19 @@ COUNT = 200
 
 
 def everything(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table of subscribers, addresses opened."""
-    found = {}
+    """Return every row of every table of subscribers, addresses opened."""
+    tables = {}
     for table in store.metadata.sorted_tables:
         rows = [dict(row) for row in connection.execute(select(table)).mappings()]
         for row in rows:
             if "cipher" in row:
                 row["cipher"] = VAULT.open(row["channel"], row["cipher"])
-        found[table.name] = sorted(tuple(row.values()) for row in rows)
-    return found
+        tables[table.name] = sorted(tuple(row.values()) for row in rows)
+    return tables
 
 
 def taken_in(database: Database, channel: str, lines: Iterable[str]) -> dict[str, int]:
-    """Import a file as the command does; what became of its rows."""
+    """Import a file as the command does; returns the counts of its rows by outcome."""
     rows = [row for row in read_rows(lines, TREE, [], {channel: str}) if isinstance(row, Row)]
     return database.write_now(import_rows, VAULT, TREE, rows, NOW)
 

@@ -16,7 +16,7 @@ from lxml import etree
 from channels.base.contract import Edition, Image, Wording
 from channels.feed import FeedChannel, Settings
 from support import samples
-from support.feeds import AREAS, EDITIONS, FORMATS, LATER, asked, items, many, told
+from support.feeds import AREAS, EDITIONS, FORMATS, LATER, items, many, read_entries, render_feed
 
 GOLDEN = Path(__file__).parent / "golden" / "feed"
 
@@ -63,7 +63,7 @@ def test_a_withdrawal_tells_its_reason_and_repeats_the_old_claim_nowhere() -> No
     assert item["_cimahi"]["status"] == "withdrawn"
     assert "image" not in item
     for extension in FORMATS:
-        body = asked(extension, [edition]).body.decode()
+        body = render_feed(extension, [edition]).body.decode()
         assert "Truk tangki" not in body
         assert "tirta.cimahi.example" not in body
         assert "pipa.jpg" not in body
@@ -73,7 +73,7 @@ def test_a_withdrawn_hoax_answer_does_not_spread_the_hoax() -> None:
     edition = samples.clarification(
         change="withdrawal", reason="Kami keliru.", published_at=samples.WITHDRAWN
     )
-    assert "bit.example" not in asked("atom", [edition]).body.decode()
+    assert "bit.example" not in render_feed("atom", [edition]).body.decode()
 
 
 def test_a_withdrawal_stays_thirty_days_and_an_expired_notice_not_a_second() -> None:
@@ -84,16 +84,16 @@ def test_a_withdrawal_stays_thirty_days_and_an_expired_notice_not_a_second() -> 
 
 
 def test_a_feed_says_until_when_it_is_fresh_and_when_it_last_changed() -> None:
-    document = asked("rss", [samples.notice(), samples.alert()])
+    document = render_feed("rss", [samples.notice(), samples.alert()])
     assert document.updated == samples.NOW
     assert document.fresh_until == samples.FLOOD_ENDS
-    after = asked("rss", [samples.notice(), samples.alert()], now=samples.FLOOD_ENDS)
+    after = render_feed("rss", [samples.notice(), samples.alert()], now=samples.FLOOD_ENDS)
     assert after.updated == samples.FLOOD_ENDS
-    assert asked("rss", []).updated is None
+    assert render_feed("rss", []).updated is None
 
 
 def test_a_picture_of_ours_says_how_large_it_is_and_what_it_shows() -> None:
-    rss = asked("rss", [samples.picture()]).body
+    rss = render_feed("rss", [samples.picture()]).body
     [entry] = feedparser.parse(rss).entries
     assert (entry.enclosures[0].type, entry.enclosures[0].length) == ("image/jpeg", "183042")
     [content] = entry.media_content
@@ -107,17 +107,20 @@ def test_a_picture_of_ours_says_how_large_it_is_and_what_it_shows() -> None:
     }
     assert samples.PICTURE.alt in rss.decode()
     assert (
-        feedparser.parse(asked("atom", [samples.picture()]).body).entries[0].enclosures[0].length
+        feedparser.parse(render_feed("atom", [samples.picture()]).body)
+        .entries[0]
+        .enclosures[0]
+        .length
         == "183042"
     )
-    [item] = json.loads(asked("json", [samples.picture()]).body)["items"]
+    [item] = json.loads(render_feed("json", [samples.picture()]).body)["items"]
     assert item["attachments"] == [
         {"url": samples.PICTURE.url, "mime_type": "image/jpeg", "size_in_bytes": 183042}
     ]
 
 
 def test_a_feed_without_pictures_names_no_media() -> None:
-    assert b"mrss" not in asked("rss", [samples.notice()]).body
+    assert b"mrss" not in render_feed("rss", [samples.notice()]).body
 
 
 def test_a_picture_is_an_enclosure_with_its_text_alternative() -> None:
@@ -128,7 +131,8 @@ def test_a_picture_is_an_enclosure_with_its_text_alternative() -> None:
     assert item["attachments"] == [{"url": address, "mime_type": "image/jpeg"}]
     assert f'<img src="{address}" alt="Pipa &quot;induk&quot;">' in item["content_html"]
     assert (
-        feedparser.parse(asked("rss", [edition]).body).entries[0].enclosures[0].type == "image/jpeg"
+        feedparser.parse(render_feed("rss", [edition]).body).entries[0].enclosures[0].type
+        == "image/jpeg"
     )
 
 
@@ -144,7 +148,7 @@ def test_a_relative_link_in_the_text_becomes_absolute() -> None:
 def test_an_address_that_is_none_is_left_out() -> None:
     edition = samples.notice(link="javascript:alert(1)", image=Image(url="http://[x", alt="x"))
     for extension in FORMATS:
-        body = asked(extension, [edition]).body.decode()
+        body = render_feed(extension, [edition]).body.decode()
         assert "javascript:" not in body
         assert "http://[x" not in body
 
@@ -153,7 +157,7 @@ def test_english_readers_get_english_where_there_is_any() -> None:
     only_indonesian = samples.notice(
         code="CMH-INDO-22", wordings={"id": samples.notice().wording("id")}
     )
-    document = asked("json", [samples.correction(), only_indonesian], query={"bahasa": "en"})
+    document = render_feed("json", [samples.correction(), only_indonesian], query={"bahasa": "en"})
     found = json.loads(document.body)
     assert found["language"] == "en"
     assert found["feed_url"] == "https://info.cimahi.example/feed/cibabat.json?bahasa=en"
@@ -167,7 +171,9 @@ def test_a_simulation_is_marked_in_every_title() -> None:
     for extension in FORMATS:
         assert all(
             title.startswith("[SIMULASI] ")
-            for _, title, _, _ in told(extension, asked(extension, simulated=True).body)
+            for _, title, _, _ in read_entries(
+                extension, render_feed(extension, simulated=True).body
+            )
         )
 
 
@@ -189,8 +195,8 @@ def followed(
     ids: list[str] = []
     query: dict[str, str] = {}
     while True:
-        body = asked(extension, editions, query=query).body
-        ids += [entry[0] for entry in told(extension, body)]
+        body = render_feed(extension, editions, query=query).body
+        ids += [entry[0] for entry in read_entries(extension, body)]
         following = next_url(extension, body)
         if not following:
             return ids
@@ -219,13 +225,13 @@ def test_paging_while_publishing_loses_nothing_and_doubles_nothing(extension: st
 
 
 def test_exactly_one_full_page_has_no_next() -> None:
-    assert next_url("json", asked("json", many(50)).body) == ""
-    assert next_url("json", asked("json", many(51)).body) != ""
+    assert next_url("json", render_feed("json", many(50)).body) == ""
+    assert next_url("json", render_feed("json", many(51)).body) != ""
 
 
 def test_rss_is_one_page() -> None:
-    document = asked("rss", many(120), query={"sebelum": "0.CMH"})
-    assert len(told("rss", document.body)) == 50
+    document = render_feed("rss", many(120), query={"sebelum": "0.CMH"})
+    assert len(read_entries("rss", document.body)) == 50
     assert b'rel="next"' not in document.body
 
 
@@ -245,14 +251,14 @@ def test_the_feed_for_signage_holds_what_is_valid_now_in_plain_words() -> None:
         *EDITIONS,
         samples.alert(code="CMH-SOON-22", effective=LATER + timedelta(minutes=5)),
     ]
-    body = asked("rss", editions, query={"bentuk": "layar"}).body
-    codes = [entry[0].rsplit("/", 1)[-1] for entry in told("rss", body)]
+    body = render_feed("rss", editions, query={"bentuk": "layar"}).body
+    codes = [entry[0].rsplit("/", 1)[-1] for entry in read_entries("rss", body)]
     assert codes == ["CMH-7K4Q-2M", "CMH-ALRT-22", "CMH-CLAR-22"]
     assert b"content:encoded>" not in body
 
 
 def test_concerto_knows_a_content_by_its_code() -> None:
-    document = asked("json", query={"bentuk": "concerto"})
+    document = render_feed("json", query={"bentuk": "concerto"})
     contents = json.loads(document.body)
     assert document.media_type == "application/json"
     assert [content["name"] for content in contents] == [
@@ -289,7 +295,7 @@ def written(name: str, lang: str) -> str:
 
 def indented(extension: str) -> str:
     """A whole feed, one element a line."""
-    body = asked(extension).body
+    body = render_feed(extension).body
     if extension == "json":
         return body.decode() + "\n"
     root = etree.fromstring(body)

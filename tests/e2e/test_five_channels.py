@@ -1,5 +1,5 @@
-"""One announcement, five channels, each for the right kelurahan only; and the preview is the
-message, on real protocols.
+"""An announcement on five channels, each for the right kelurahan only; the preview is the message,
+on real protocols.
 """
 
 from collections.abc import AsyncIterator
@@ -13,11 +13,11 @@ from broadcaster.app import App
 from broadcaster.newsroom.previews import message_parts
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Providers, demo_variables, running
-from broadcaster.simulation.smtp import received_parts
 from broadcaster.store.announcements import edition_document
 from broadcaster.store.archive import concerning
 from channels.base.contract import Area, PageRequest, Recipient
 from subscribers import residents
+from support import inboxes
 from support.world import (
     deliverer,
     emergency,
@@ -37,9 +37,9 @@ PLACES = {
     "kelurahan-cimahi": 5,
     "citeureup": 6,
 }
-"""One resident of each place, by number."""
+"""Number of the resident of each place."""
 REACHED = {1, 2, 3}
-"""Whom a Cibabat notice concerns."""
+"""Residents whom a Cibabat notice concerns."""
 
 
 def address(channel: str, number: int) -> str:
@@ -67,15 +67,8 @@ async def city(database_url: str, tmp_path: Path) -> AsyncIterator[tuple[App, Pr
 
 
 def inbox(providers: Providers, channel: str, number: int) -> list[dict[str, str]]:
-    """What one resident received on a channel, by part."""
-    to = address(channel, number)
-    boxes: dict[str, Any] = {
-        "whatsapp": lambda: [dict(message.parts) for message in providers.graph.inbox(to)],
-        "telegram": lambda: [message.parts for message in providers.bot.inbox(int(to))],
-        "email": lambda: [received_parts(mail.raw) for mail in providers.mail.inbox(to)],
-    }
-    found: list[dict[str, str]] = boxes[channel]()
-    return found
+    """Return the messages of a resident on a channel, by part."""
+    return inboxes.messages(providers, channel, address(channel, number))
 
 
 async def send_all(app: App, lane: str = "routine") -> None:
@@ -86,18 +79,18 @@ async def send_all(app: App, lane: str = "routine") -> None:
 
 
 async def recipient(app: App, channel: str, number: int) -> Recipient:
-    """The resident as delivery addresses them."""
-    found = await app.database.read(residents.find, app.vault, channel, address(channel, number))
-    assert found is not None
-    area = app.tree[found.home]
+    """Return the resident as delivery addresses them."""
+    row = await app.database.read(residents.find, app.vault, channel, address(channel, number))
+    assert row is not None
+    area = app.tree[row.home]
     return Recipient(
         delivery="0.0.1",
         attempt=1,
         address=address(channel, number),
         area=Area(code=area.code, name=area.name, slug=area.slug),
         since=date(2026, 1, 1),
-        token=app.vault.token(found.id),
-        address_key=app.vault.key(found.id),
+        token=app.vault.token(row.id),
+        address_key=app.vault.key(row.id),
     )
 
 
@@ -125,8 +118,8 @@ async def test_each_channel_reaches_the_right_people_once_with_exactly_the_previ
                 preview = message_parts(
                     app.push[channel], edition, "id", await recipient(app, channel, number)
                 )
-                shown = {name: text for name, text in preview.items() if name in received[0]}
-                assert received[0] == shown
+                previewed = {name: text for name, text in preview.items() if name in received[0]}
+                assert received[0] == previewed
                 assert set(preview) - {"silent"} <= set(received[0])
                 assert "[SIMULASI]" in str(received[0])
                 assert stored.code in str(received[0])
@@ -139,12 +132,12 @@ async def test_the_feeds_and_screens_of_other_kelurahan_do_not_hold_it(
     app, _providers = city
     stored = await publish(app, notice())
     for area in app.tree.all():
-        found = await app.database.read(concerning, area.code, since=0.0, limit=100)
+        archive = await app.database.read(concerning, area.code, since=0.0, limit=100)
         page = Area(code=area.code, name=area.name, slug=area.slug)
         for channel in app.pull.values():
             for path in channel.paths:
                 request = PageRequest(
-                    path=path, area=page, query={}, editions=found.editions, now=app.clock()
+                    path=path, area=page, query={}, editions=archive.editions, now=app.clock()
                 )
                 held = stored.code.encode() in channel.render_page(request).body
                 data = not path.endswith(
@@ -197,7 +190,7 @@ async def test_provider_faults_lose_nobody(city: tuple[App, Providers]) -> None:
 
 
 def make_due(connection: Any) -> None:
-    """All waits are over."""
+    """End all waits."""
     from broadcaster.store.channels import resume_channel
     from broadcaster.store.tables import delivery, slice_
 

@@ -1,5 +1,5 @@
-"""The kelurahan screen in a real browser: legible, never over the edge, right about time, calm when
-the server is not.
+"""Kelurahan screen in a real browser: legible, never over the edge, right about time, calm when the
+server is not.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ sync_api = pytest.importorskip("playwright.sync_api")
 
 @pytest.fixture
 def station() -> Iterator[Station]:
-    """A fresh server."""
+    """Yield a fresh server."""
     server = Station()
     yield server
     server.close()
@@ -30,7 +30,7 @@ def station() -> Iterator[Station]:
 
 @pytest.fixture
 def open_screen(sync_chromium: Any, station: Station) -> Iterator[Callable[..., Screen]]:
-    """Opens screens of any size and time zone and closes them at the end."""
+    """Yield a function that opens screens of any size and time zone; they are closed at the end."""
     contexts: list[Any] = []
 
     def open_one(size: dict[str, int] = LANDSCAPE, **options: Any) -> Screen:
@@ -44,7 +44,7 @@ def open_screen(sync_chromium: Any, station: Station) -> Iterator[Callable[..., 
 
 
 def words(title: str, summary: str) -> dict[str, Wording]:
-    """Wordings of a title and a summary."""
+    """Return wordings of a title and a summary."""
     return {"id": Wording(title=title, summary=summary, body="Isi.", instruction="Ikuti petugas.")}
 
 
@@ -102,14 +102,14 @@ def test_the_longest_texts_are_shown_whole_if_need_be_on_two_pages(
     station.site = samples.site(simulated=simulated)
     station.editions = [samples.notice(wordings=wordings)]
     screen = open_screen(size)
-    shown: set[str] = set()
+    texts: set[str] = set()
     for _ in range(5):
         assert_inside(screen)
-        shown |= {piece["text"] for piece in visible_text(screen)}
+        texts |= {piece["text"] for piece in visible_text(screen)}
         screen.pass_time(8)
     title = wordings["id"].title.strip()
-    assert (f"[SIMULASI] {title}" if simulated else title) in shown
-    assert wordings["id"].summary.strip() in shown
+    assert (f"[SIMULASI] {title}" if simulated else title) in texts
+    assert wordings["id"].summary.strip() in texts
 
 
 def test_ordinary_longest_sentences_need_no_second_page(
@@ -175,9 +175,9 @@ def test_what_has_just_come_is_shown_at_the_next_step_and_marked(
     station.editions = [*known, news]
     while station.answers.count(200) < 2:
         screen.pass_time(1)
-    shown = screen.text("headline")
-    following = f"Kabar {int(shown[-1]) - 1}"
-    assert screen.watch("headline", 45)[:3] == [shown, "Kabar baru", following]
+    current = screen.text("headline")
+    following = f"Kabar {int(current[-1]) - 1}"
+    assert screen.watch("headline", 45)[:3] == [current, "Kabar baru", following]
     for _ in range(90):
         screen.pass_time(1)
         if screen.text("headline") == "Kabar baru":
@@ -236,7 +236,7 @@ def test_after_six_hours_without_an_answer_nothing_of_the_old_is_left(
     assert screen.seen("neutral")
     assert samples.alert().wording("id").title not in screen.page.content()
     assert screen.complaints == [] or all(
-        "ERR_INTERNET_DISCONNECTED" in said for said in screen.complaints
+        "ERR_INTERNET_DISCONNECTED" in complaint for complaint in screen.complaints
     )
 
 
@@ -246,20 +246,20 @@ OTHER = (STATIC / "layar.js").read_bytes().replace(b"const VERSION = 1;", b"cons
 
 
 def other_version(station: Station) -> tuple[int, bytes]:
-    """The data as a newer server gives them."""
+    """Return the data as a newer server gives them."""
     channel = display.open_channel(display.Settings(site=station.site))
-    asked = PageRequest(
+    request = PageRequest(
         path=channel.paths[1],
         area=station.area,
         query={},
         editions=station.editions,
         now=station.now,
     )
-    return 200, channel.render_page(asked).body.replace(b'"version":1', b'"version":2')
+    return 200, channel.render_page(request).body.replace(b'"version":1', b'"version":2')
 
 
 def skip(screen: Screen, hours: int) -> None:
-    """Let hours go by in which the server answers."""
+    """Advance the clock by hours in which the server answers."""
     for _ in range(hours // 3):
         screen.page.clock.fast_forward("03:00:00")
         screen.station.now += timedelta(hours=3)
@@ -305,7 +305,7 @@ def test_a_screen_never_loads_its_page_anew_while_an_emergency_has_it(
     assert station.pages == 3
 
 
-def test_data_of_another_version_bring_the_new_page_within_minutes(
+def test_data_of_another_version_load_the_new_page_within_minutes(
     station: Station, open_screen: Callable[..., Screen]
 ) -> None:
     station.editions = [samples.notice(expires=None)]
@@ -454,7 +454,7 @@ def test_a_notice_that_becomes_an_emergency_takes_the_screen_with_the_next_answe
 
 
 def pictured(**changes: Any) -> Edition:
-    """A notice with a picture of our own."""
+    """Return a notice with a picture of our own."""
     return samples.notice(image=samples.PICTURE, expires=None, **changes)
 
 

@@ -1,16 +1,13 @@
-"""Single promises of the newsroom in a real browser: nothing typed is lost, nothing goes out too
-early, twice or in silence.
+"""Promises of the newsroom in a real browser: nothing typed is lost, nothing goes out too early,
+twice or in silence.
 """
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from broadcaster.simulation.faults import Faults
 from broadcaster.store import announcements, sessions
@@ -20,11 +17,10 @@ from support.newsroom_city import (
     DESK,
     RESIDENTS,
     City,
-    Hands,
+    PageUser,
     author,
     browsing,
     in_review,
-    opened,
     says,
     write,
 )
@@ -34,27 +30,18 @@ from support.world import rows, states, subscribe
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SIGNED_OUT = "status of 401|status of 403"
-"""What Chromium's console says of answers to those who are not signed in."""
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def city(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
-    """Everything runs as in life."""
-    async with opened(sqlite_url, tmp_path) as started:
-        yield started
+"""Console messages of Chromium for responses to those who are not signed in."""
 
 
 async def end_sessions(database: Database) -> None:
-    """Everybody is signed out."""
+    """Sign everybody out."""
     await database.write(lambda connection: connection.execute(session.delete()))
 
 
 # --- nothing typed is lost ------------------------------------------------------------------------------
 
 
-async def test_who_types_without_a_pause_loses_at_most_two_seconds(
-    city: City, chromium: Any
-) -> None:
+async def test_typing_without_a_pause_loses_at_most_two_seconds(city: City, chromium: Any) -> None:
     async with browsing(chromium, viewport=DESK) as opening:
         rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/tulis")
@@ -72,7 +59,7 @@ async def saved_as(page: Any, version: int) -> None:
     )
 
 
-async def test_what_was_typed_and_cleared_again_is_put_back_from_the_history(
+async def test_text_that_was_typed_and_cleared_is_restored_from_the_history(
     city: City, chromium: Any
 ) -> None:
     text = "Perumda Tirta mengganti pipa induk. Tampung air sekarang."
@@ -105,9 +92,9 @@ async def test_of_two_editors_the_second_sees_both_texts_and_chooses(
         await budi.page.fill("#teks", "Tampung air sekarang. Dari Budi.")
         await says(budi.page, "#tersimpan", "sudah diubah di tempat lain")
         await budi.press("#bandingkan")
-        shown = await budi.page.inner_text("#galat")
-        assert "Dari Rina." in shown
-        assert "Dari Budi." in shown
+        comparison = await budi.page.inner_text("#galat")
+        assert "Dari Rina." in comparison
+        assert "Dari Budi." in comparison
         await rina.page.reload()
         assert await rina.page.input_value("#teks") == "Tampung air sekarang. Dari Rina.", (
             "nothing is written over unasked"
@@ -184,7 +171,7 @@ async def test_a_button_pressed_after_the_sign_in_ended_loses_nothing_without_a_
         await end_sessions(city.app.database)
         await rina.press('button[value="simpan"]')
         assert "Tulisan Anda masih ada di tab ini" in await rina.page.inner_text("main")
-        tab = Hands(page=await rina.page.context.new_page())
+        tab = PageUser(page=await rina.page.context.new_page())
         await tab.sign_in(city.url, "rina")
         await rina.page.reload()
         assert await rina.page.input_value("#judul") == "Air PDAM mati"
@@ -193,7 +180,7 @@ async def test_a_button_pressed_after_the_sign_in_ended_loses_nothing_without_a_
         assert "Tersimpan." in await rina.page.inner_text("#tersimpan")
 
 
-async def test_the_end_of_a_sign_in_is_told_before_and_can_be_put_off(
+async def test_the_end_of_a_sign_in_is_announced_before_and_can_be_put_off(
     city: City, chromium: Any
 ) -> None:
     async with browsing(chromium, viewport=DESK, excused=SIGNED_OUT) as opening:
@@ -215,15 +202,15 @@ async def test_a_warning_half_written_is_not_left_by_accident(city: City, chromi
         rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/darurat?bahaya=banjir")
         await rina.page.fill("#judul", "Banjir di Jalan Amir Machmud")
-        asked = asyncio.Event()
+        question = asyncio.Event()
 
         async def stay(dialog: Any) -> None:
-            asked.set()
+            question.set()
             await dialog.dismiss()
 
         rina.page.on("dialog", stay)
         await rina.page.evaluate("() => { location.href = '/redaksi/'; }")
-        await asyncio.wait_for(asked.wait(), 10)
+        await asyncio.wait_for(question.wait(), 10)
         assert await rina.page.input_value("#judul") == "Banjir di Jalan Amir Machmud"
 
 
@@ -262,15 +249,15 @@ async def test_the_number_on_the_button_is_the_number_of_rows(city: City, chromi
     async with browsing(chromium, viewport=DESK) as opening:
         dewi, announcement = await in_review(city, opening)
         button = await dewi.page.inner_text('form[action$="/setujui"] button')
-        told = re.search(r"ke ([\d.]+) warga dan (\d+) layar", button)
-        assert told, button
+        match = re.search(r"ke ([\d.]+) warga dan (\d+) layar", button)
+        assert match, button
         await dewi.press('form[action$="/setujui"] button')
         city.clock.ahead = timedelta(seconds=31)
         await until(lambda: len(rows(city.app)) > 0, seconds=30)
         await dewi.page.goto(f"{city.url}/redaksi/pengiriman/{announcement}")
         await dewi.page.wait_for_selector('#kirim [data-percent="100"]')
-        assert len(rows(city.app)) == int(told[1].replace(".", "")) == 3 + 2 * 9
-        assert int(told[2]) == 1
+        assert len(rows(city.app)) == int(match[1].replace(".", "")) == 3 + 2 * 9
+        assert int(match[2]) == 1
 
 
 async def test_called_back_within_the_hold_no_provider_ever_gets_anything(
@@ -285,7 +272,7 @@ async def test_called_back_within_the_hold_no_provider_ever_gets_anything(
         assert "Menunggu persetujuan" in await dewi.page.inner_text("main")
         city.clock.ahead = timedelta(minutes=10)
         await hire(city.app, "budi", "author")
-        budi = Hands(page=await opening())
+        budi = PageUser(page=await opening())
         await budi.sign_in(city.url, "budi")
         await write(budi, city.url)
         await budi.press('button[value="periksa"]')
@@ -349,10 +336,10 @@ async def test_progress_survives_a_restart_of_the_server_and_stays_at_100(
         assert [len(city.received(channel)) for channel in RESIDENTS] == [1, 1, 1], (
             "nothing lost, nothing doubled"
         )
-        asked: list[str] = []
-        dewi.page.on("request", lambda request: asked.append(request.url))
+        requested: list[str] = []
+        dewi.page.on("request", lambda request: requested.append(request.url))
         await dewi.page.wait_for_timeout(
             3_000
         )  # longer than the stream waits before it begins again
         assert "100%" in await dewi.page.inner_text("#kirim")
-        assert [one for one in asked if one.endswith("/aliran")] == []
+        assert [url for url in requested if url.endswith("/aliran")] == []

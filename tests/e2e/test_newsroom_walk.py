@@ -1,17 +1,14 @@
-"""The newsroom's main way in a real browser: write, see five previews move, submit; another
+"""Main way through the newsroom in a real browser: write, see five previews move, submit; another
 approves; it arrives.
 """
 
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from broadcaster.domain.accounts import AccountRole
 from support.newsroom_city import (
@@ -20,9 +17,9 @@ from support.newsroom_city import (
     PHONE,
     RESIDENTS,
     City,
-    Hands,
+    PageUser,
+    author,
     browsing,
-    opened,
     plain,
     write,
 )
@@ -35,13 +32,6 @@ PREVIEW_SECONDS = 0.5
 TRIES = 20
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def city(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
-    """Everything runs as in life."""
-    async with opened(sqlite_url, tmp_path) as started:
-        yield started
 
 
 @pytest.mark.parametrize(
@@ -62,23 +52,23 @@ async def test_two_people_publish_and_it_arrives_as_it_was_shown(
     for name, roles in staff.items():
         await hire(city.app, name, *roles)
     async with browsing(chromium, viewport=size, java_script_enabled=script) as opening:
-        rina = Hands(page=await opening(), keys=keys)
+        rina = PageUser(page=await opening(), keys=keys)
         await rina.sign_in(city.url, "rina")
         await write(rina, city.url)
         await rina.press('button[value="simpan"]')
-        written = await rina.shown()
+        written = await rina.preview_texts()
         assert all("Air PDAM mati di Cibabat" in text for text in written.values())
         await rina.press('button[value="periksa"]')
         assert re.search(r"/periksa$", rina.page.url), await rina.page.inner_text("main")
-        seen, parts = await rina.shown(), await rina.parts()
+        seen, parts = await rina.preview_texts(), await rina.preview_parts()
         await rina.press('form[action$="/ajukan"] button')
         assert await rina.page.locator('form[action$="/setujui"]').count() == 0
 
-        dewi = Hands(page=await opening(), keys=keys)
+        dewi = PageUser(page=await opening(), keys=keys)
         await dewi.sign_in(city.url, "dewi")
         await dewi.press('main a[href*="/redaksi/pengumuman/"]')
         assert dewi.page.url == rina.page.url
-        assert without_now(await dewi.shown()) == without_now(seen)
+        assert without_now(await dewi.preview_texts()) == without_now(seen)
         button = await dewi.page.inner_text('form[action$="/setujui"] button')
         assert "3 warga" in button or "3 penerima" in button, button
         await dewi.press('form[action$="/setujui"] button')
@@ -103,19 +93,21 @@ async def test_two_people_publish_and_it_arrives_as_it_was_shown(
             )
 
 
-def without_now(shown: dict[str, str]) -> dict[str, str]:
-    """Previews without the minute of a screen's, which is that of the look."""
-    texts = {name: plain(text) for name, text in shown.items()}
+def without_now(previews: dict[str, str]) -> dict[str, str]:
+    """Return previews without the minute of the screen's, which is that of the look."""
+    texts = {name: plain(text) for name, text in previews.items()}
     return texts | {"display": re.sub(r"\d\d\.\d\d WIB", "", texts["display"], count=1)}
 
 
 def on_a_phone(text: str) -> str:
-    """A message as phones show it: marks in pairs are bold, and nobody sees what a button sends."""
+    """Return a message as phones show it: marks in pairs are bold, and nobody sees what a button
+    sends.
+    """
     return re.sub(r"\*(\S[^*]*\S)\*", r"\1", text).removesuffix(": STOP")
 
 
 async def until_page(page: Any, text: str) -> None:
-    """Look at the page, by itself or by loading it again, until it says so."""
+    """Reload the page until it contains the text."""
 
     async def says() -> bool:
         await page.reload()
@@ -129,10 +121,8 @@ async def until_page(page: Any, text: str) -> None:
 
 
 async def test_previews_follow_each_key_and_the_caret_stays(city: City, chromium: Any) -> None:
-    await hire(city.app, "rina", "author")
     async with browsing(chromium, viewport=DESK) as opening:
-        rina = Hands(page=await opening())
-        await rina.sign_in(city.url, "rina")
+        rina = await author(city, await opening())
         await write(rina, city.url)
         await rina.page.focus("#judul")
         await rina.page.keyboard.press("End")
@@ -161,10 +151,8 @@ async def _seconds_until_shown(page: Any, character: str) -> float:
 async def test_a_photo_as_phones_take_them_goes_up_while_the_previews_go_on(
     city: City, chromium: Any
 ) -> None:
-    await hire(city.app, "rina", "author")
     async with browsing(chromium, viewport=DESK) as opening:
-        rina = Hands(page=await opening())
-        await rina.sign_in(city.url, "rina")
+        rina = await author(city, await opening())
         await write(rina, city.url)
         title = await rina.page.title()
         await rina.page.click("summary:has(+ .stack #berkas)")
@@ -183,10 +171,8 @@ async def test_a_photo_as_phones_take_them_goes_up_while_the_previews_go_on(
 async def test_a_tab_closed_in_the_middle_loses_at_most_two_seconds(
     city: City, chromium: Any
 ) -> None:
-    await hire(city.app, "rina", "author")
     async with browsing(chromium, viewport=DESK) as opening:
-        rina = Hands(page=await opening())
-        await rina.sign_in(city.url, "rina")
+        rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/tulis")
         await rina.page.focus("#judul")
         await rina.page.keyboard.type("Air PDAM mati")
@@ -198,7 +184,7 @@ async def test_a_tab_closed_in_the_middle_loses_at_most_two_seconds(
         address = rina.page.url
         assert re.search(r"/redaksi/pengumuman/\w+/tulis$", address)
         await rina.page.close()
-        again = Hands(page=await opening())
+        again = PageUser(page=await opening())
         await again.sign_in(city.url, "rina")
         await again.page.goto(address)
         assert await again.page.input_value("#judul") == "Air PDAM mati"

@@ -1,22 +1,18 @@
-"""The newsroom in small windows, with wider spacing, without motion, on paper: in a real browser."""
+"""Newsroom in small windows, with wider spacing, without motion, on paper: in a real browser."""
 
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from support.newsroom_city import (
     DESK,
     PHONE,
     City,
-    Hands,
+    PageUser,
     author,
     browsing,
     in_review,
-    opened,
 )
 from support.waiting import until
 from support.world import states
@@ -24,15 +20,8 @@ from support.world import states
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def city(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
-    """Everything runs as in life."""
-    async with opened(sqlite_url, tmp_path) as started:
-        yield started
-
-
 ZOOMED = {"width": 320, "height": 256}
-"""What 400 per cent leave of a window of 1280 x 1024."""
+"""Window of 1280 x 1024 at 400 per cent."""
 COVERED = """() => {
   const box = document.activeElement.getBoundingClientRect();
   if (!box.width || !box.height) return "";
@@ -50,7 +39,7 @@ BAR = """() => {
   const bar = document.querySelector(".sticky");
   return getComputedStyle(bar).position === "sticky" ? bar.offsetHeight / innerHeight : 0;
 }"""
-"""Which part of the window the bar takes for good."""
+"""Share of the window that the bar covers permanently."""
 
 
 @pytest.mark.parametrize(
@@ -98,7 +87,7 @@ MOVING = """() => [...document.querySelectorAll("*")].filter((one) => {
 }).map((one) => one.outerHTML.slice(0, 100))"""
 
 
-async def test_pages_bear_wider_spacing_and_stand_still_for_those_who_wish_it(
+async def test_pages_allow_wider_spacing_and_stand_still_for_those_who_ask(
     city: City, chromium: Any
 ) -> None:
     async with browsing(
@@ -107,7 +96,7 @@ async def test_pages_bear_wider_spacing_and_stand_still_for_those_who_wish_it(
         dewi, announcement = await in_review(city, opening, urgent=True)
         await dewi.tick('input[name="dibaca"]')
         await dewi.press('form[action$="/setujui"] button')
-        rina = Hands(page=await opening())
+        rina = PageUser(page=await opening())
         await rina.sign_in(city.url, "rina")
         for path in (
             "",
@@ -134,7 +123,7 @@ async def test_the_receipt_is_one_sheet_of_paper(city: City, chromium: Any) -> N
         await dewi.page.goto(f"{city.url}/redaksi/pengiriman/{announcement}?cetak=1")
         await dewi.page.emulate_media(media="print")
         for selector in ("header.top", ".noprint", "#sesi", "#alarm .alarm"):
-            for one in await dewi.page.query_selector_all(selector):
-                assert not await one.is_visible(), selector
+            for element in await dewi.page.query_selector_all(selector):
+                assert not await element.is_visible(), selector
         sheet = await dewi.page.pdf(prefer_css_page_size=True)
         assert len(re.findall(rb"/Type\s*/Page\b", sheet)) == 1

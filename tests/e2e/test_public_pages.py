@@ -1,5 +1,5 @@
-"""The residents' pages in a real browser: nothing from elsewhere, nothing cut off, by keyboard,
-without a script, on paper.
+"""Residents' pages in a real browser: nothing from elsewhere, nothing cut off, by keyboard, without
+a script, on paper.
 """
 
 import re
@@ -27,7 +27,7 @@ OpenPage = Callable[..., Awaitable[Any]]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Running]:
-    """The site with one announcement of each standing, the longest title that may be, and an
+    """Serve the site with an announcement in each state, the longest title that may be, and an
     emergency.
     """
     async with running(sqlite_url, tmp_path, BROADCASTER_SIMULATED="true") as started:
@@ -52,8 +52,8 @@ async def site(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Running]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_page(chromium: Any) -> AsyncIterator[OpenPage]:
-    """Open pages in contexts of their own; keep what the browser complains of and which hosts it
-    asks.
+    """Yield a function that opens pages in contexts of their own; they record the browser's
+    complaints and the requested hosts.
     """
     contexts: list[Any] = []
 
@@ -81,8 +81,8 @@ async def open_page(chromium: Any) -> AsyncIterator[OpenPage]:
 
 
 async def addresses(site: Running) -> list[str]:
-    """Every kind of page there is for residents."""
-    found = re.findall(r'href="(/p/[^"]+)"', (await site.ask("/")).text)
+    """Return every kind of page for residents."""
+    links = re.findall(r'href="(/p/[^"]+)"', (await site.ask("/")).text)
     token = site.app.vault.token(await site.subscriber())
     fixed = [
         "/",
@@ -94,7 +94,7 @@ async def addresses(site: Running) -> list[str]:
         "/api/v1/",
         f"/berhenti/{token}",
     ]
-    return [*fixed, f"/cek?kode={found[0][3:]}", *sorted(set(found))]
+    return [*fixed, f"/cek?kode={links[0][3:]}", *sorted(set(links))]
 
 
 async def test_pages_ask_no_other_host_and_break_no_rule_of_their_own(
@@ -215,8 +215,8 @@ async def test_the_first_visit_to_an_announcement_costs_at_most_60_kilobytes(
     await page.goto(f"{site.url}/p/{code}")
     await page.wait_for_load_state("networkidle")
     sizes = "performance.getEntries().filter(e => 'transferSize' in e).map(e => [e.name, e.transferSize])"
-    found = await page.evaluate(sizes)
-    assert sum(size for _, size in found) <= 60_000, found
+    transfers = await page.evaluate(sizes)
+    assert sum(size for _, size in transfers) <= 60_000, transfers
 
 
 async def test_a_card_alone_stands_in_the_middle_and_what_stands_beside_the_list_stays(

@@ -1,5 +1,5 @@
-"""The demo as a visitor meets it: one command, one button, and the phones fill; then it ends
-without a trace and starts again.
+"""Demo as a visitor meets it: one command, one button, and the phones fill; then it ends without a
+trace and starts again.
 """
 
 import re
@@ -20,7 +20,8 @@ from support.waiting import runs
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "Ponsel tiruan"
-SECONDS = 60_000  # milliseconds that a busy machine may take
+PATIENCE_MS = 60_000
+"""Milliseconds that a busy machine may take."""
 
 pytestmark = pytest.mark.slow
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -28,20 +29,20 @@ sync_api = pytest.importorskip("playwright.sync_api")
 
 @dataclass
 class Demo:
-    """A running `broadcaster demo`; `said` are the lines of its output."""
+    """Running `broadcaster demo`; `output` are the lines it prints."""
 
     process: "subprocess.Popen[str]"
     url: str
-    said: list[str] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
 
     def family(self) -> list[int]:
-        """The process ids of everything it started."""
-        found, todo = [], [self.process.pid]
-        while todo:
-            children = [int(child) for pid in todo for child in _children(pid)]
-            found += children
-            todo = children
-        return found
+        """Return the process ids of everything it started."""
+        pids, parents = [], [self.process.pid]
+        while parents:
+            children = [int(child) for pid in parents for child in _children(pid)]
+            pids += children
+            parents = children
+        return pids
 
 
 def _children(pid: int) -> list[str]:
@@ -50,13 +51,13 @@ def _children(pid: int) -> list[str]:
 
 
 def command(data: Path, port: int) -> list[str]:
-    """The demo on a folder and a port."""
+    """Return the command of the demo on a folder and a port."""
     return [sys.executable, "-m", "broadcaster", "demo", "--data", str(data), "--port", str(port)]
 
 
 @contextmanager
 def started(data: Path) -> Iterator[Demo]:
-    """The demo once it says that it is ready; ended by Ctrl-C if the test has not done so."""
+    """Start the demo and wait until it is ready; it is ended by Ctrl-C if the test has not done so."""
     port = free_port()
     with subprocess.Popen(
         command(data, port), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -66,7 +67,7 @@ def started(data: Path) -> Iterator[Demo]:
 
         def listen() -> None:
             for line in process.stdout or ():
-                demo.said.append(line)
+                demo.output.append(line)
                 if READY in line:
                     ready.set()
             ready.set()
@@ -74,8 +75,8 @@ def started(data: Path) -> Iterator[Demo]:
         reader = threading.Thread(target=listen)
         reader.start()
         try:
-            assert ready.wait(120), demo.said
-            assert process.poll() is None, demo.said
+            assert ready.wait(120), demo.output
+            assert process.poll() is None, demo.output
             yield demo
         finally:
             if process.poll() is None:
@@ -86,33 +87,35 @@ def started(data: Path) -> Iterator[Demo]:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """One demo for the tests of this file."""
+    """Yield a demo for the tests of this file."""
     with started(tmp_path_factory.mktemp("demo")) as running:
         yield running
 
 
 @pytest.fixture
 def page(demo: Demo, sync_chromium: Any) -> Iterator[Any]:
-    """The simulation in a browser; any complaint of the browser, or request to elsewhere, fails the
-    test.
+    """Yield the simulation in a browser; any complaint of the browser, or request to elsewhere,
+    fails the test.
     """
-    troubles: list[str] = []
-    opened = sync_chromium.new_page(viewport={"width": 1440, "height": 900})
-    opened.on(
+    complaints: list[str] = []
+    page = sync_chromium.new_page(viewport={"width": 1440, "height": 900})
+    page.on(
         "console",
-        lambda said: troubles.append(said.text) if said.type in {"error", "warning"} else None,
-    )
-    opened.on("pageerror", lambda error: troubles.append(str(error)))
-    opened.on(
-        "request",
-        lambda request: (
-            None if request.url.startswith((demo.url, "data:")) else troubles.append(request.url)
+        lambda message: (
+            complaints.append(message.text) if message.type in {"error", "warning"} else None
         ),
     )
-    opened.goto(f"{demo.url}/simulasi")
-    yield opened
-    opened.context.close()
-    assert troubles == []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith((demo.url, "data:")) else complaints.append(request.url)
+        ),
+    )
+    page.goto(f"{demo.url}/simulasi")
+    yield page
+    page.context.close()
+    assert complaints == []
 
 
 def test_one_press_of_a_button_fills_phones_inbox_feed_and_screen(page: Any) -> None:
@@ -121,15 +124,15 @@ def test_one_press_of_a_button_fills_phones_inbox_feed_and_screen(page: Any) -> 
     page.click("button[name=draf][value=air]")
     for phone in (".sim-wa", ".sim-tg"):
         expect(page.locator(f"{phone} .turn .text").last).to_contain_text(
-            "[SIMULASI]", timeout=SECONDS
+            "[SIMULASI]", timeout=PATIENCE_MS
         )
         expect(page.locator(f"{phone} .turn .text").last).to_contain_text(title)
-    expect(page.locator(".mails li").first).to_contain_text(title, timeout=SECONDS)
+    expect(page.locator(".mails li").first).to_contain_text(title, timeout=PATIENCE_MS)
     expect(page.frame_locator("iframe.letter").locator("body")).to_contain_text(
-        "Truk tangki", timeout=SECONDS
+        "Truk tangki", timeout=PATIENCE_MS
     )
     expect(page.locator(".entries li").first).to_contain_text(title)
-    expect(page.locator(".figures .bar strong")).to_have_text("100%", timeout=SECONDS)
+    expect(page.locator(".figures .bar strong")).to_have_text("100%", timeout=PATIENCE_MS)
     expect(page.locator(".figures .good dd")).to_have_text("0")
     expect(page.locator(".sim-tiles .reached a")).to_have_count(1)
     screen = page.request.get(page.url.replace("/simulasi", "/layar/cibabat/data")).text()
@@ -148,9 +151,11 @@ def test_a_resident_who_stops_is_answered(page: Any) -> None:
     chat.locator("input[name=teks]").fill("/berhenti")
     chat.locator(".phone-type button").click()
     sync_api.expect(chat.locator(".turn.mine .text").last).to_have_text(
-        "/berhenti", timeout=SECONDS
+        "/berhenti", timeout=PATIENCE_MS
     )
-    sync_api.expect(chat.locator(".turn").last).to_contain_text("Anda berhenti", timeout=SECONDS)
+    sync_api.expect(chat.locator(".turn").last).to_contain_text(
+        "Anda berhenti", timeout=PATIENCE_MS
+    )
 
 
 def test_faults_are_set_by_sliders_and_taken_back(page: Any) -> None:
@@ -204,9 +209,9 @@ def test_ctrl_c_ends_every_child_and_the_next_start_takes_up_the_data(tmp_path: 
         demo.process.send_signal(signal.SIGINT)
         assert demo.process.wait(30) == 0
         assert not any(runs(pid) for pid in family)
-    first = next(line for line in demo.said if "warga contoh" in line)
+    first = next(line for line in demo.output if "warga contoh" in line)
     with started(tmp_path) as again:
-        second = next(line for line in again.said if "warga contoh" in line)
+        second = next(line for line in again.output if "warga contoh" in line)
     counts = [re.sub(r"siap dalam \S+ dtk", "", line) for line in (first, second)]
     assert counts[0] == counts[1]
 
@@ -218,9 +223,9 @@ def test_a_killed_demo_takes_its_children_with_it(tmp_path: Path) -> None:
         family = demo.family()
         demo.process.kill()
         demo.process.wait(30)
-        gone = threading.Event()
+        pause = threading.Event()
         for _ in range(100):
             if not any(runs(pid) for pid in family):
                 break
-            gone.wait(0.1)
+            pause.wait(0.1)
         assert not any(runs(pid) for pid in family)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def city(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
-    """The site, and a provider that browsers take for another site."""
+    """Serve the site, with a provider that browsers take for another site."""
     with running_provider("localhost") as provider:
         async with opened(sqlite_url, tmp_path, provider) as started:
             yield started
@@ -47,5 +47,5 @@ async def test_in_by_one_button_and_out_on_both_sides(
     await page.get_by_role("link", name="Masuk dengan akun Pemkot").click()
     assert await page.get_by_role("heading", name="Akun Anda belum punya peran").is_visible()
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
-    assert [one for one in complaints if "403" not in one] == []
+    assert [complaint for complaint in complaints if "403" not in complaint] == []
     await page.context.close()

@@ -1,9 +1,8 @@
-"""Every page of the newsroom in a real browser, from the route table: axe-core finds nothing,
+"""All pages of the newsroom in a real browser, from the route table: axe-core finds nothing,
 nothing is cut off, nothing leaks.
 
-A new row is looked at as soon as it stands in the table (tests/support/staff_rows.py says what
-stands in its path). What a page looks like in other states than the first stands below in LOOKS,
-and what is refused in REFUSED.
+A new row is opened as soon as it is in the table (tests/support/staff_rows.py creates the objects
+in its path). Further states of a page are in LOOKS below, and what is refused in REFUSED.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ from support.staff_rows import (
     ONE,
     SENT,
     URGENT,
-    Scene,
+    Setup,
     Stage,
     approved,
     approved_correction,
@@ -44,6 +43,7 @@ from support.staff_rows import (
     paused,
     published,
     scheduled,
+    secured,
     sending,
     shut_out,
     signed_in_elsewhere,
@@ -54,7 +54,6 @@ from support.staff_rows import (
     urgent,
     versioned,
 )
-from support.staff_rows import secured as factored
 from support.staffing import Browser, browser, hire
 
 AXE = (Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js").read_text(encoding="utf-8")
@@ -65,17 +64,17 @@ WIDE, PHONE, NARROW = (
     {"width": 320, "height": 640},
 )
 COMPOSER_BYTES = 80 * 1000
-"""What the composer may cost on a first visit, packed as it comes."""
+"""Most compressed bytes of a first visit to the composer."""
 EVERY_ROLE: Any = ("author", "approver", "screens", "admin")
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-# --- what is looked at ----------------------------------------------------------------------------------
+# --- states of pages ------------------------------------------------------------------------------------
 
 
 async def returned(stage: Stage) -> str:
-    """An announcement that was sent back."""
+    """Submit an announcement and send it back."""
     announcement = await submitted(stage)
     await stage.do(
         stage.dewi, review.send_back, announcement, "Jam berapa selesai? Tulis juga jalan lain."
@@ -84,26 +83,26 @@ async def returned(stage: Stage) -> str:
 
 
 async def rejected(stage: Stage) -> str:
-    """An announcement that was refused for good."""
+    """Submit an announcement and reject it for good."""
     announcement = await submitted(stage)
     await stage.do(stage.dewi, review.reject, announcement, "Bukan urusan kota.")
     return announcement
 
 
 async def alarming(stage: Stage) -> str:
-    """An emergency that waits for approval."""
+    """Submit an emergency."""
     return await submitted(stage, URGENT)
 
 
 async def rehearsed(stage: Stage) -> str:
-    """An exercise that waits."""
+    """Submit an exercise."""
     row = await stage.do(stage.rina, drafts.save, FORM, training=True)
     await stage.do(stage.rina, review.submit, row.id)
     return str(row.id)
 
 
 async def doomed(stage: Stage) -> str:
-    """Something published that rina wants to take back."""
+    """Publish an announcement and propose its withdrawal as rina."""
     announcement = await published(stage)
     await stage.do(
         stage.rina, corrections.propose_withdrawal, announcement, reason="Pekerjaan dibatalkan."
@@ -112,14 +111,14 @@ async def doomed(stage: Stage) -> str:
 
 
 async def withdrawn(stage: Stage) -> str:
-    """Something that was taken back."""
+    """Publish an announcement and withdraw it."""
     stored = await stage.site.publish({**FORM, "expires": "2026-11-25 14:00"})
     await stage.site.withdraw(stored, "Pekerjaan dibatalkan.")
     return stored.id
 
 
 async def empty_draft(stage: Stage) -> str:
-    """A draft in which nearly nothing is right."""
+    """Save a draft in which nearly nothing is right."""
     wrong = {
         "title": "K" * 80,
         "body": "",
@@ -131,7 +130,7 @@ async def empty_draft(stage: Stage) -> str:
 
 
 async def a_full_desk(stage: Stage) -> str:
-    """Something of everything."""
+    """Create something of everything."""
     for scene in (
         returned,
         alarming,
@@ -150,7 +149,7 @@ async def a_full_desk(stage: Stage) -> str:
 
 
 async def with_a_factor(stage: Stage) -> str:
-    """Everybody's second factor is on, of those who look."""
+    """Give the colleague a second factor."""
     rekan = await stage.site.app.database.read(accounts.find, "rekan")
     assert rekan is not None
     sealed = stage.site.app.vault.seal("totp", "JBSWY3DPEHPK3PXP")
@@ -159,22 +158,22 @@ async def with_a_factor(stage: Stage) -> str:
 
 
 async def troubled(stage: Stage) -> str:
-    """A channel that stands still and holds something back."""
+    """Halt a channel that holds something back."""
     await holding(stage)
     return await halted(stage)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """A page once: what stands there first, what is asked for, and whether rina looks, whose it is."""
+    """State of a page: its setup, its query, and whether rina opens it, whose it is."""
 
-    scene: Scene | None = None
+    scene: Setup | None = None
     query: str = ""
     own: bool = False
 
 
 async def broken_glass(stage: Stage) -> str:
-    """An emergency that one person published alone: red in the audit log."""
+    """Publish an emergency as one person alone: red in the audit log."""
     announcement = await urgent(stage)
     await stage.do(
         stage.rina, release.break_glass, announcement, reason="Sendirian di kantor.", allowed=True
@@ -233,7 +232,7 @@ LOOKS: Mapping[str, Sequence[Look]] = {
     "/redaksi/pengguna/{id}": (
         Look(scene=colleague),
         Look(scene=shut_out),
-        Look(scene=factored),
+        Look(scene=secured),
         Look(scene=signed_in_elsewhere),
     ),
     "/redaksi/audit": (
@@ -251,7 +250,7 @@ LOOKS: Mapping[str, Sequence[Look]] = {
     ),
     "/redaksi/kanal": (Look(), Look(scene=troubled)),
 }
-"""States in which pages are looked at; any other row once, as it first is."""
+"""States in which pages are opened; any other row once, in its first state."""
 LETTER = ONE + "/surat/{channel}"
 SSO = "/redaksi/masuk/sso"
 NO_PAGES = frozenset(
@@ -265,10 +264,10 @@ NO_PAGES = frozenset(
     }
     | {SSO, SSO + "/kembali", SSO + "/keluar", SSO + "/tetap"}
 )
-"""Rows whose answer is no page of its own: a stream, files, a piece of every page, a mail that is
+"""Rows whose response is no page of its own: a stream, files, a piece of every page, a mail that is
 framed and runs no script, and the steps of single sign-on, which lead elsewhere.
 """
-REFUSED: Mapping[str, tuple[Scene | None, Mapping[str, str]]] = {
+REFUSED: Mapping[str, tuple[Setup | None, Mapping[str, str]]] = {
     SIGN_IN: (None, {"nama": "rina", "sandi": "salah sekali"}),
     "/redaksi/masuk/kode": (None, {"kode": "000000"}),
     "/redaksi/tulis": (None, {**COMPOSED, "body": "y" * 70_000}),
@@ -298,7 +297,7 @@ REFUSED: Mapping[str, tuple[Scene | None, Mapping[str, str]]] = {
 
 @dataclass(kw_only=True)
 class Room:
-    """A site, a Chromium, and pages by who looks."""
+    """Site, a Chromium, and pages by the person who opens them."""
 
     stage: Stage
     chromium: Any
@@ -306,8 +305,8 @@ class Room:
     people: dict[str, Browser] = field(default_factory=dict)
 
     async def page(self, who: str) -> Any:
-        """The page of "rekan" (every role), "rina", "setengah" (lacks the second factor) or ""
-        (nobody).
+        """Return the page of "rekan" (every role), "rina", "setengah" (lacks the second factor) or
+        "" (nobody).
         """
         if who == "setengah" and who in self.pages:
             await self.pages.pop(who).context.close()  # its time is over soon
@@ -325,9 +324,9 @@ class Room:
                 )
             page = await context.new_page()
             page.set_default_timeout(20_000)
-            page.said, page.hosts = [], set()
-            page.on("console", lambda message: page.said.append(message.text))
-            page.on("pageerror", lambda error: page.said.append(str(error)))
+            page.complaints, page.hosts = [], set()
+            page.on("console", lambda message: page.complaints.append(message.text))
+            page.on("pageerror", lambda error: page.complaints.append(str(error)))
             page.on(
                 "request",
                 lambda request: page.hosts.add(re.sub(r"^\w+://([^/:]+).*", r"\1", request.url)),
@@ -336,20 +335,20 @@ class Room:
         return self.pages[who]
 
     async def colleague(self) -> Account:
-        """Somebody with every role."""
-        found = await self.stage.site.app.database.read(accounts.find, "rekan")
-        return found or await hire(self.stage.site.app, "rekan", *EVERY_ROLE)
+        """Return the account with every role."""
+        account = await self.stage.site.app.database.read(accounts.find, "rekan")
+        return account or await hire(self.stage.site.app, "rekan", *EVERY_ROLE)
 
     async def open(self, path: str, who: str = "rekan") -> Any:
-        """A page by its address."""
+        """Open a page by its address."""
         page = await self.page(who)
-        page.said.clear()
-        answer = await page.goto(self.stage.site.url + path)
-        assert answer.status < 400, f"{path}: {answer.status}"
+        page.complaints.clear()
+        response = await page.goto(self.stage.site.url + path)
+        assert response.status < 400, f"{path}: {response.status}"
         return page
 
     async def send(self, path: str, form: Mapping[str, str], who: str) -> tuple[Any, int]:
-        """Send a form as a page of ours does; the page that answers, and its status."""
+        """Send a form as a page of ours does; returns the page that follows, and its status."""
         page = await self.page(who)
         token = (
             self.people[who].csrf
@@ -357,14 +356,16 @@ class Room:
             else await _token(page, self.stage.site.url, path)
         )
         await page.goto(f"{self.stage.site.url}/privasi")  # a page that goes nowhere by itself
-        page.said.clear()
+        page.complaints.clear()
         async with page.expect_event(
-            "response", lambda answer: answer.request.method == "POST"
-        ) as answering:
+            "response", lambda response: response.request.method == "POST"
+        ) as response_info:
             await page.evaluate(SEND, [path, {**form, "csrf": token}])
-        status = (await answering.value).status
+        status = (await response_info.value).status
         await page.wait_for_url(lambda url: not url.endswith("/privasi"))
-        page.said[:] = [said for said in page.said if f"status of {status}" not in said]
+        page.complaints[:] = [
+            complaint for complaint in page.complaints if f"status of {status}" not in complaint
+        ]
         return page, status
 
 
@@ -378,12 +379,12 @@ SEND = """([path, fields]) => {
   document.body.append(form);
   HTMLFormElement.prototype.submit.call(form);
 }"""
-FOUND = """async (tags) => {
+RUN_AXE = """async (tags) => {
   const found = await axe.run(document, {runOnly: {type: "tag", values: tags}, resultTypes: ["violations"], iframes: false});
   const said = (node) => `${node.target.join(" ")} ${node.failureSummary.replace(/\\s+/g, " ")}`;
   return found.violations.flatMap((one) => one.nodes.map((node) => `${one.id}: ${said(node)}`));
 }"""
-"""Documents in frames are looked at by themselves: a screen, a letter."""
+"""Script that runs axe; documents in frames are checked by themselves: a screen, a letter."""
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -393,34 +394,34 @@ async def _token(page: Any, url: str, path: str) -> str:
 
 
 async def faults(page: Any, tags: Sequence[str] = TAGS) -> list[str]:
-    """What is wrong with the page that is open: at both widths what axe finds, and what is cut off
+    """Return what is wrong with the open page: at both widths what axe finds, and what is cut off
     on the narrowest.
     """
-    found = []
+    problems = []
     for size in (WIDE, PHONE):
         await page.set_viewport_size(size)
-        found += [
-            f"{size['width']} {one}"
-            for one in await asyncio.wait_for(page.evaluate(FOUND, tags), 30)
+        problems += [
+            f"{size['width']} {violation}"
+            for violation in await asyncio.wait_for(page.evaluate(RUN_AXE, tags), 30)
         ]
     await page.set_viewport_size(NARROW)
     if (over := await page.evaluate(SIDEWAYS)) > 0:
-        found.append(f"320 scrolls sideways by {over}")
-    found += [f"console: {said}" for said in page.said]
-    found += [f"asks {host}" for host in page.hosts - {"127.0.0.1"}]
-    page.said.clear()
-    return found
+        problems.append(f"320 scrolls sideways by {over}")
+    problems += [f"console: {complaint}" for complaint in page.complaints]
+    problems += [f"asks {host}" for host in page.hosts - {"127.0.0.1"}]
+    page.complaints.clear()
+    return problems
 
 
 @asynccontextmanager
 async def room(chromium: Any, sqlite_template: Path, folder: Path) -> AsyncIterator[Room]:
-    """A site of its own with a browser."""
+    """Serve a site of its own with a browser."""
     (folder / "siaran.db").write_bytes(sqlite_template.read_bytes())
     settings = {"BROADCASTER_SIMULATED": "true", "BROADCASTER_BREAK_GLASS": "true"}
     async with running(f"sqlite:///{folder / 'siaran.db'}", folder, **settings) as site:
-        opened = Room(stage=await staged(site), chromium=chromium)
-        yield opened
-        for page in opened.pages.values():
+        newsroom = Room(stage=await staged(site), chromium=chromium)
+        yield newsroom
+        for page in newsroom.pages.values():
             await page.context.close()
 
 
@@ -428,7 +429,7 @@ async def room(chromium: Any, sqlite_template: Path, folder: Path) -> AsyncItera
 async def full(
     chromium: Any, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Room]:
-    """A newsroom at work."""
+    """Yield a newsroom at work."""
     async with room(chromium, sqlite_template, tmp_path_factory.mktemp("penuh")) as started:
         yield started
 
@@ -437,7 +438,7 @@ async def full(
 async def bare(
     chromium: Any, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Room]:
-    """A newsroom on its first morning."""
+    """Yield a newsroom on its first morning."""
     async with room(chromium, sqlite_template, tmp_path_factory.mktemp("kosong")) as started:
         yield started
 
@@ -447,7 +448,7 @@ def named(row: Row) -> str:
 
 
 def onlooker(row: Row, *, own: bool = False) -> str:
-    """Who looks at a row."""
+    """Return the person who opens a row."""
     if row.access != "public":
         return "rina" if own else "rekan"
     return "setengah" if row.path == "/redaksi/masuk/kode" else ""
@@ -467,7 +468,7 @@ async def test_a_page_of_an_empty_newsroom(bare: Room, row: Row) -> None:
 
 @pytest.mark.parametrize("row", PAGES, ids=named)
 async def test_a_page_in_each_of_its_states(full: Room, row: Row) -> None:
-    found: dict[str, list[str]] = {}
+    problems: dict[str, list[str]] = {}
     for look in LOOKS.get(row.path, (Look(),)):
         if look.scene is not None and "{" not in row.path:
             await look.scene(full.stage)
@@ -476,9 +477,9 @@ async def test_a_page_in_each_of_its_states(full: Room, row: Row) -> None:
         state = (
             f"{look.scene.__name__ if look.scene else ''}{look.query}{' own' if look.own else ''}"
         )
-        if wrong := await faults(page):
-            found[state] = wrong
-    assert found == {}
+        if page_problems := await faults(page):
+            problems[state] = page_problems
+    assert problems == {}
 
 
 @pytest.mark.parametrize("row", staff_rows("POST"), ids=named)
@@ -508,9 +509,9 @@ async def test_a_page_that_says_no(full: Room, path: str) -> None:
         [{"name": "redaksi", "value": full.people["layar"].cookie, "url": stage.site.url}]
     )
     page = await context.new_page()
-    page.said, page.hosts = [], set()
-    answer = await page.goto(stage.site.url + path)
-    assert answer.status in {403, 404}
+    page.complaints, page.hosts = [], set()
+    response = await page.goto(stage.site.url + path)
+    assert response.status in {403, 404}
     assert await faults(page) == []
     await context.close()
 
@@ -523,7 +524,7 @@ async def test_the_letter_that_is_framed_can_be_read_by_everybody(full: Room) ->
     context = await full.chromium.new_context(viewport=WIDE)
     await context.add_init_script(AXE)
     page = await context.new_page()
-    page.said, page.hosts = [], set()
+    page.complaints, page.hosts = [], set()
     await page.set_content(letter.text)
     assert await faults(page, [tag for tag in TAGS if tag != "best-practice"]) == []
     await context.close()
@@ -533,7 +534,7 @@ async def test_the_pages_of_residents_too(full: Room) -> None:
     site = full.stage.site
     stored = await site.publish()
     token = site.app.vault.token(await site.subscriber("lain@contoh.example"))
-    found = {}
+    problems = {}
     for path in (
         "/",
         "/?wilayah=melong&kata=x",
@@ -547,9 +548,9 @@ async def test_the_pages_of_residents_too(full: Room) -> None:
         "/layar/cibabat",
         "/simulasi",
     ):
-        if wrong := await faults(await full.open(path, "")):
-            found[path] = wrong
-    assert found == {}
+        if page_problems := await faults(await full.open(path, "")):
+            problems[path] = page_problems
+    assert problems == {}
 
 
 async def test_the_first_visit_to_the_composer_costs_at_most_80_kilobytes(full: Room) -> None:

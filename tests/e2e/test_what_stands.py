@@ -1,8 +1,8 @@
 """Announcements of awkward parts, corrected and withdrawn through the stand-ins: every phone,
 inbox, feed and screen is true.
 
-STANDING_ANNOUNCEMENTS says how many for each database (40; the full trial has 500), STANDING_SEED
-which.
+STANDING_ANNOUNCEMENTS sets how many for each database (40; the full trial has 500), STANDING_SEED
+the seed.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ import aiohttp
 import pytest
 
 from broadcaster.app import App
+from broadcaster.simulation import providers
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import demo_variables
-from broadcaster.simulation.providers import running as simulated
 from broadcaster.web.server import serve
 from support.browsing import listening
 from support.own_words import KELURAHAN, PUSH, Writer, found_in
@@ -38,14 +38,14 @@ from support.world import program, subscribe, variables
 MANY = int(os.environ.get("STANDING_ANNOUNCEMENTS") or 40)
 SEED = int(os.environ.get("STANDING_SEED") or 10)
 KEPT = 100_000
-"""Messages that a phone of the trial keeps: all."""
+"""Messages that a phone of the trial keeps: as good as all."""
 OLD = 49 * 3600
 """Seconds after which Telegram deletes nothing any more."""
 
 
 def residents() -> Iterator[Resident]:
-    """Somebody of each kelurahan on each channel, every third reads English; a group; two who
-    follow more than a kelurahan.
+    """Yield a resident of each kelurahan on each channel, every third reads English; a group; two
+    who follow more than a kelurahan.
     """
     shapes = {"whatsapp": "62812{:08}", "telegram": "70000{:05}", "email": "warga{}@surat.example"}
     for place, area in enumerate(KELURAHAN):
@@ -63,7 +63,7 @@ def residents() -> Iterator[Resident]:
 
 @contextlib.asynccontextmanager
 async def site(app: App, sock: socket.socket, port: int) -> AsyncIterator[None]:
-    """The pages, and the webhooks that the stand-ins call."""
+    """Serve the pages, and the webhooks that the stand-ins call."""
     ready = asyncio.Event()
     task = asyncio.create_task(serve(app, "127.0.0.1", port, ready, listening=sock))
     await ready.wait()
@@ -86,10 +86,10 @@ async def city(database_url: str, tmp_path: Path) -> AsyncIterator[City]:
         environ = variables(database_url, tmp_path, BROADCASTER_SIMULATED="true", **demo, **own)
         async with (
             program(environ) as app,
-            simulated(app.loaded) as providers,
+            providers.running(app.loaded) as stand_ins,
             site(app, sock, port),
         ):
-            providers.graph.inbox_size = providers.bot.inbox_size = providers.mail.inbox_size = KEPT
+            stand_ins.graph.inbox_size = stand_ins.bot.inbox_size = stand_ins.mail.inbox_size = KEPT
             people = list(residents())
             for channel, lang in itertools.product(PUSH, ("id", "en")):
                 same = [
@@ -98,15 +98,15 @@ async def city(database_url: str, tmp_path: Path) -> AsyncIterator[City]:
                     if (each.channel, each.lang) == (channel, lang)
                 ]
                 await subscribe(app, channel, same, language=lang)
-            providers.graph.watch(
+            stand_ins.graph.watch(
                 *(person.address for person in people if person.channel == "whatsapp")
             )
-            yield City(app=app, providers=providers, residents=people)
+            yield City(app=app, providers=stand_ins, residents=people)
 
 
 async def live(city: City, many: int) -> Chronicle:
     """Publish that many, and correct and withdraw what was published, a few acts at a time; some
-    messages grow old between.
+    messages grow old in between.
     """
     chronicle = Chronicle(city, Writer(SEED, city.app.site.base_url))
     dice = chronicle.writer.dice
@@ -129,7 +129,7 @@ async def live(city: City, many: int) -> Chronicle:
 
 
 def act_on(chronicle: Chronicle, waiting: list[Story]) -> None:
-    """Correct a story, withdraw it, or let it be for good."""
+    """Correct a story, withdraw it, or leave it for good."""
     dice = chronicle.writer.dice
     story = dice.choice(waiting)
     chance = dice.random()
@@ -142,15 +142,15 @@ def act_on(chronicle: Chronicle, waiting: list[Story]) -> None:
 
 
 def grow_old(city: City) -> None:
-    """Two days pass on the phones."""
+    """Make the messages on the phones two days older."""
     for person in city.residents:
         if person.channel == "telegram":
-            for shown in city.providers.bot.inbox(int(person.address)):
-                shown.at -= OLD
+            for message in city.providers.bot.inbox(int(person.address)):
+                message.at -= OLD
 
 
 async def wrong_on_pages(chronicle: Chronicle) -> list[str]:
-    """What a feed, a screen or the first page shows and should not, or should and does not."""
+    """Return what a feed, a screen or the first page shows wrongly or fails to show."""
     app = chronicle.city.app
     faults: list[str] = []
     former = chronicle.former_words()
@@ -178,19 +178,19 @@ async def wrong_on_pages(chronicle: Chronicle) -> list[str]:
 
 
 async def text_of(session: aiohttp.ClientSession, path: str) -> str:
-    """A page; where the site asks to come again later, later."""
+    """Return a page; repeats the request when the site asks to come again later."""
     while True:
-        async with session.get(path) as answer:
-            if answer.status == 200:
-                return await answer.text()
-            assert answer.status == 429, (path, answer.status)
-            await asyncio.sleep(float(answer.headers["Retry-After"]))
+        async with session.get(path) as response:
+            if response.status == 200:
+                return await response.text()
+            assert response.status == 429, (path, response.status)
+            await asyncio.sleep(float(response.headers["Retry-After"]))
 
 
 async def in_feed(
     session: aiohttp.ClientSession, chronicle: Chronicle, slug: str, query: str
 ) -> list[str]:
-    """What is wrong with all pages of a JSON feed."""
+    """Return what is wrong with all pages of a JSON feed."""
     entries: dict[str, str] = {}
     faults: list[str] = []
     page = f"/feed/{slug}.json{query}"
@@ -209,17 +209,17 @@ async def in_feed(
 
 
 async def on_screen(session: aiohttp.ClientSession, chronicle: Chronicle, slug: str) -> list[str]:
-    """What is wrong with a screen's data."""
+    """Return what is wrong with a screen's data."""
     text = await text_of(session, f"/layar/{slug}/data")
     faults = [f"{old} stands" for old in chronicle.former_words() & found_in(text)]
     items = {item["code"]: item for item in json.loads(text)["items"]}
     code = chronicle.city.app.tree[slug].code
     for story in chronicle.stories:
         here = not story.withdrawn and code in chronicle.concerned(story.fields)
-        shown = story.stored.code in items
-        if shown and not (story.goes("display") and code in story.places):
+        listed = story.stored.code in items
+        if listed and not (story.goes("display") and code in story.places):
             faults.append(f"{story.number} does not belong there")
-        elif shown:
+        elif listed:
             faults += wrong_item(story, items[story.stored.code], here=here)
         elif (
             len(items) < 20

@@ -1,5 +1,5 @@
-"""A whole city under fault: thousands of residents on three channels, its processes, its providers,
-what it publishes.
+"""City under fault: thousands of residents on three channels, its processes, its providers and its
+editions.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ from support.world import emergency, notice, program, subscribe, variables
 T = TypeVar("T")
 
 PEOPLE = {"email": 2_600, "whatsapp": 1_200, "telegram": 1_200}
-"""5,000 residents, by the channel that each chose."""
+"""Number of residents by the channel that each chose: 5,000 in all."""
 RATES = {"EMAIL_RATE": "700", "WHATSAPP_RATE": "320", "TELEGRAM_RATE": "320"}
-"""Messages a second: a run lasts some four seconds, so that its moments can be hit."""
+"""Messages a second: a run lasts some four seconds, so that faults can hit its moments."""
 ROUTINE = ("worker-1", "worker-2")
 WORKERS = (*ROUTINE, "worker-e")
-"""Two on the routine lane, one on that of emergencies."""
+"""Workers: two on the routine lane, one on that of emergencies."""
 WHOLE, PART, SMALL = "cimahi", "cimahi-utara", "cibabat"
 """The city, a kecamatan of some 1,300, and a kelurahan of some 330 residents."""
 
@@ -50,7 +50,7 @@ Key = tuple[str, str]
 
 
 def residents() -> Iterator[tuple[Key, str]]:
-    """Every (channel, address) with its kelurahan, the same in each run."""
+    """Yield every (channel, address) with its kelurahan, the same in each run."""
     homes = itertools.cycle(
         sorted(area.slug for area in AreaTree.built_in().all() if area.code.count(".") == 3)
     )
@@ -63,7 +63,7 @@ def residents() -> Iterator[tuple[Key, str]]:
 
 
 def concerned(area: str) -> set[Key]:
-    """Everyone who lives in an area."""
+    """Return everyone who lives in an area."""
     tree = list(AreaTree.built_in().all())
     (code,) = [each.code for each in tree if each.slug == area]
     homes = {each.slug for each in tree if each.code.startswith(code)}
@@ -71,7 +71,7 @@ def concerned(area: str) -> set[Key]:
 
 
 async def settle(url: str, folder: Path) -> None:
-    """Make the tables in an empty database, and all residents subscribers."""
+    """Create the tables in an empty database, and all residents as subscribers."""
     migrate(url)
     environ = variables(url, folder, **channel_settings(), EMAIL_URL="smtp://127.0.0.1:1")
     async with program(environ) as app:
@@ -82,7 +82,9 @@ async def settle(url: str, folder: Path) -> None:
 
 
 def channel_settings() -> dict[str, str]:
-    """What all processes know of the channels; where the providers are differs by worker."""
+    """Return the settings of channels that all processes share; the providers' addresses differ by
+    worker.
+    """
     return {
         "EMAIL_FROM": "info@cimahi.example",
         "EMAIL_CONNECTIONS": "4",
@@ -98,8 +100,8 @@ def channel_settings() -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """Where cities are founded: a settled database to copy, a SQLite file or one of a server that
-    may be shut down.
+    """Source of databases for cities: a settled database to copy, a SQLite file or one of a server
+    that may be shut down.
     """
 
     kind: str
@@ -108,7 +110,7 @@ class Ground:
 
     @contextmanager
     def copy(self, data: Path) -> Iterator[str]:
-        """URL of a settled database of its own; gone afterwards."""
+        """Yield the URL of a settled database of its own; removed afterwards."""
         if self.server is None:
             yield f"sqlite:///{shutil.copy(self.file or '', data / 'siaran.db')}"
             return
@@ -122,8 +124,8 @@ class Ground:
 
 @dataclass(kw_only=True)
 class City:
-    """One running city; `published` are its editions by their mark, `areas` where they go, `steps`
-    what happened when.
+    """Running city; `published` are its editions by their mark, `areas` their areas, `steps` what
+    happened when.
     """
 
     app: App
@@ -142,11 +144,11 @@ class City:
 
     @property
     def accepted(self) -> int:
-        """Messages that providers took so far."""
+        """Number of messages that providers accepted so far."""
         return len(self.providers.record.taken)
 
     def say(self, step: str) -> None:
-        """Keep a line for the report."""
+        """Add a line to the report."""
         self.steps.append(
             f"  {time.monotonic() - self.began:5.1f} s, {self.accepted:>5} accepted: {step}"
         )
@@ -159,8 +161,8 @@ class City:
         )
 
     async def ready(self, *names: str) -> None:
-        """Return once these workers (default: all) hear signals and have told the database that
-        they live.
+        """Return once these workers (default: all) handle signals and are registered in the
+        database.
         """
         parts = [self.supervisor.parts[name] for name in names or WORKERS]
         await until(
@@ -195,7 +197,7 @@ class City:
         )
 
     async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Do what a person does again while it is refused because the disk is full: a refusal
+        """Repeat an act, as a person does, while it is refused because the disk is full: a refusal
         leaves nothing behind.
         """
         while True:
@@ -222,18 +224,18 @@ class City:
 
     async def steer(self, act: str, mark: str) -> None:
         """Pause or resume an announcement, as a person does."""
-        found = self.published[mark].id
+        announcement = self.published[mark].id
         if act == "pause":
-            await self._insist(lambda: self.app.database.write(ledger.pause, found, "uji"))
+            await self._insist(lambda: self.app.database.write(ledger.pause, announcement, "uji"))
         else:
-            await self._insist(lambda: self.app.database.write(ledger.resume, found))
+            await self._insist(lambda: self.app.database.write(ledger.resume, announcement))
 
     async def is_over(self) -> bool:
-        """Whether the ledger says of every announcement that it is done."""
+        """True if the ledger says that every announcement is done."""
         return all([await self._done(stored.id) for stored in list(self.published.values())])
 
     async def over(self) -> None:
-        """Return once it is; a database that is away tells later."""
+        """Return once every announcement is done; a database that is away is asked later."""
         while True:
             with contextlib.suppress(DBAPIError):
                 if await self.is_over():
@@ -244,8 +246,8 @@ class City:
         progress = await self.app.database.read(ledger.progress, announcement)
         return progress.sending == "done"
 
-    async def shown(self, mark: str) -> dict[str, Any]:
-        """What the API answers about an announcement."""
+    async def api_answer(self, mark: str) -> dict[str, Any]:
+        """Return the API's answer about an announcement."""
         url = f"{self.app.settings.base_url}/api/v1/announcements/{self.published[mark].id}"
         async with aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {self.token}"}
@@ -254,15 +256,15 @@ class City:
             end = clock() + 20
             while True:
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                    async with session.get(url, timeout=aiohttp.ClientTimeout(total=5)) as answer:
-                        if answer.status == 200:
-                            return dict(await answer.json())
+                    async with session.get(url, timeout=aiohttp.ClientTimeout(total=5)) as response:
+                        if response.status == 200:
+                            return dict(await response.json())
                 assert clock() < end, "the web process does not answer"
                 await asyncio.sleep(0.05)
 
     def hold_fast(self) -> None:
-        """Where every worker and every transaction hangs: what the tasks wait for goes to the logs,
-        the rest to the report.
+        """Record where every worker and every transaction hangs: the tasks in the logs, the rest in
+        the report.
         """
         tables = [
             "run",
@@ -282,7 +284,7 @@ class City:
             self.supervisor.parts[name].send(signal.SIGUSR1)
 
     def addresses(self) -> dict[tuple[str, int], str]:
-        """Every address by channel and number, as providers know it."""
+        """Return every address by channel and number, as providers know it."""
         rows = self.app.database.read_now(
             lambda c: c.execute(text("SELECT id, channel, cipher FROM address")).all()
         )
@@ -299,7 +301,7 @@ async def founded(
     hooks: str = "prompt",
     disk: Disk | None = None,
 ) -> AsyncIterator[City]:
-    """A city with everything running; what its processes say is kept in `folder`."""
+    """Start a city with everything running; the output of its processes is in `folder`."""
     data = disk.path if disk is not None else folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     port = free_port()

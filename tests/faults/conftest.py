@@ -1,6 +1,4 @@
-"""What fault runs share: one settled city of each kind of database, made where it is needed, to be
-copied by each run.
-"""
+"""Settled city of each kind of database, made on demand, to be copied by each fault run."""
 
 import asyncio
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ from faults.processes import Postgresql
 
 @pytest.fixture(scope="session")
 def settled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with all residents."""
+    """Return a SQLite file with all residents."""
     path = tmp_path_factory.mktemp("kota") / "kota.db"
     asyncio.run(settle(f"sqlite:///{path}", path.parent))
     return path
@@ -22,8 +20,8 @@ def settled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def settled_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgresql]:
-    """A server of our own with all residents in its database `kota`; skips with the reason where
-    there is none.
+    """Yield a server of our own with all residents in its database `kota`; skips with the reason if
+    PostgreSQL cannot run.
     """
     server = Postgresql()
     try:
@@ -36,7 +34,7 @@ def settled_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgre
 
 @pytest.fixture
 def ground(kind: str, request: pytest.FixtureRequest) -> Ground:
-    """The ground for a city on a database of this kind, sqlite or postgresql."""
+    """Return the ground for a city on a database of this kind, sqlite or postgresql."""
     if kind == "sqlite":
         return Ground(kind=kind, file=request.getfixturevalue("settled_file"))
     return Ground(kind=kind, server=request.getfixturevalue("settled_server"))

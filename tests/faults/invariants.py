@@ -1,6 +1,4 @@
-"""What must be true after every run, whatever happened in it; and what must never be seen while it
-goes on.
-"""
+"""Invariants of every run, whatever happened in it: after its end, and while it goes on."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -11,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from broadcaster.domain.deliveries import STATES
+from broadcaster.domain.deliveries import PENDING, SENDING, STATES
 from broadcaster.store import ledger
 from faults.city import City, Key, concerned
 from faults.providers import uncertain
@@ -23,8 +21,8 @@ OPEN = ("pending", "sending")
 
 @dataclass
 class Watcher:
-    """Looks at the progress again and again while a run goes on: "done" or 100 % must never be seen
-    while a row is open.
+    """Poller of the progress while a run goes on: "done" or 100 % must never be seen while a row is
+    open.
     """
 
     city: City
@@ -32,7 +30,7 @@ class Watcher:
     lies: list[str] = field(default_factory=list)
 
     async def watch(self) -> None:
-        """Until cancelled; a database that is away is looked at later."""
+        """Poll until cancelled; a database that is away is polled later."""
         while True:
             for mark, stored in list(self.city.published.items()):
                 try:
@@ -45,26 +43,27 @@ class Watcher:
             await asyncio.sleep(0.05)
 
     def look(self, connection: Connection, mark: str, announcement: str) -> str:
-        """What is said that is not so; "" where all is true."""
+        """Return a false claim of the progress; "" if it is true."""
         progress = ledger.progress(connection, announcement)
         if progress.sending != "done" and progress.percent < 100:
             return ""
-        # looked at after the progress: only what was opened between could be seen here, and nothing opens a row that is closed
-        found = text(
+        # read after the progress: only a row opened in between could be seen here, and nothing
+        # reopens a closed row
+        query = text(
             "SELECT count(*) FROM delivery d JOIN edition e ON e.id = d.edition"
-            " WHERE e.announcement = :id AND e.newest AND d.state IN (0, 1)"
+            f" WHERE e.announcement = :id AND e.newest AND d.state IN ({PENDING}, {SENDING})"
         )
-        still = connection.execute(found, {"id": announcement}).scalar_one()
+        open_rows = connection.execute(query, {"id": announcement}).scalar_one()
         return (
-            f"{mark} is said to be {progress.sending}, {progress.percent} %, while {still} rows are open"
-            if still
+            f"{mark} is said to be {progress.sending}, {progress.percent} %, while {open_rows} rows are open"
+            if open_rows
             else ""
         )
 
 
 @dataclass
-class Inquest:
-    """The rows and the record of a finished run, held against each other; `allowed` is what its
+class InvariantCheck:
+    """Comparison of the rows with the record of a finished run; `allowed` is how many messages its
     kills may have left uncertain.
     """
 
@@ -75,22 +74,22 @@ class Inquest:
     names: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def violations(self) -> list[str]:
-        """Everything that is not as promised."""
+        """Return every violated invariant."""
         database = self.city.app.database
         self.names = self.city.addresses()
         for mark, stored in self.city.published.items():
             self.rows[mark] = database.read_now(_rows, stored.edition)
             self.doubles[mark] = database.read_now(_doubles, stored.edition)
-        found = [*self._sums()]
+        violations = [*self._sums()]
         for mark in self.city.published:
-            found += [
-                f"{mark}: {what}"
-                for what in (*self._everybody(mark), *self._each(mark), *self._copies(mark))
+            violations += [
+                f"{mark}: {violation}"
+                for violation in (*self._everybody(mark), *self._each(mark), *self._copies(mark))
             ]
-        return found + self._letters() + self.city.supervisor.complaints + self._surprises()
+        return violations + self._letters() + self.city.supervisor.complaints + self._surprises()
 
     def _everybody(self, mark: str) -> Iterator[str]:
-        """Each subscribed address has exactly one row, and it is final."""
+        """Check that each subscribed address has exactly one row, and that it is final."""
         wanted = concerned(self.city.areas[mark])
         rows = [(row.channel, self.names[row.channel, row.address]) for row in self.rows[mark]]
         if (missing := len(wanted - set(rows))) and not self._superseded(mark):
@@ -100,15 +99,15 @@ class Inquest:
         if strangers := len(set(rows) - wanted):
             yield f"{strangers} rows are of addresses that it does not concern"
         counts = Counter(STATES[row.state] for row in self.rows[mark])
-        if still := sum(counts[state] for state in OPEN):
-            yield f"{still} rows are open: {dict(counts)}"
+        if open_rows := sum(counts[state] for state in OPEN):
+            yield f"{open_rows} rows are open: {dict(counts)}"
 
     def _superseded(self, mark: str) -> bool:
-        """A correction may come before all rows of the first edition were made."""
+        """True if a correction may have come before all rows of the first edition were made."""
         return mark == "pertama" and "ralat" in self.city.published
 
     def _each(self, mark: str) -> Iterator[str]:
-        """What a row says is what the provider saw."""
+        """Check that each row says what the provider saw."""
         copies = self.city.providers.record.copies(mark)
         wrong: Counter[str] = Counter()
         for row in self.rows[mark]:
@@ -128,15 +127,15 @@ class Inquest:
         return (f"{count} x {what}" for what, count in wrong.items())
 
     def _copies(self, mark: str) -> Iterator[str]:
-        """Duplicates are at most those that the ledger admits."""
+        """Check that duplicates are at most those that the ledger admits."""
         copies = self.city.providers.record.copies(mark)
         extra = Counter({key: count - 1 for key, count in copies.items() if count > 1})
         if (doubled := sum(extra.values())) > self.doubles[mark]:
             yield f"{doubled} duplicates were recorded, {self.doubles[mark]} are admitted: {_by_channel(extra)}"
 
     def _sums(self) -> Iterator[str]:
-        """What is admitted is at most what was marked at the kills, and what providers left without
-        an answer.
+        """Check that the admitted duplicates are at most the messages that were marked at the
+        kills, and those that providers left without an answer.
         """
         played = sum(harm for _channel, _kind, harm in uncertain(self.city.providers))
         lost = sum(
@@ -148,41 +147,41 @@ class Inquest:
             yield f"{admitted} possible duplicates are admitted, but only {bound} messages were uncertain"
 
     def _letters(self) -> list[str]:
-        """An email that is repeated keeps its Message-ID."""
+        """Check that a repeated email keeps its Message-ID."""
         ids: dict[tuple[str, str], set[str]] = defaultdict(set)
-        for one in self.city.providers.record.taken:
-            if one.channel == "email":
-                ids[one.edition, one.to].add(one.mark)
-        changed = sum(1 for found in ids.values() if len(found) > 1)
+        for message in self.city.providers.record.taken:
+            if message.channel == "email":
+                ids[message.edition, message.to].add(message.mark)
+        changed = sum(1 for marks in ids.values() if len(marks) > 1)
         return [f"{changed} repeated emails changed their Message-ID"] if changed else []
 
     def _surprises(self) -> list[str]:
         return [] if self.city.supervisor.excused else self.city.supervisor.surprises
 
-    async def shown(self) -> list[str]:
-        """What the API shows is a recount of the rows."""
-        found = []
+    async def api_violations(self) -> list[str]:
+        """Check that the API shows a recount of the rows."""
+        violations = []
         newest = {stored.id: mark for mark, stored in self.city.published.items()}
         for mark in newest.values():
-            counted, shown = self._counted(mark), await self.city.shown(mark)
+            counted, answer = self._counted(mark), await self.city.api_answer(mark)
             while (again := self._counted(mark)) != counted:  # a late receipt moved a row between
-                counted, shown = again, await self.city.shown(mark)
+                counted, answer = again, await self.city.api_answer(mark)
             claimed = {
                 channel: {k: n for k, n in counts.items() if n}
-                for channel, counts in shown["deliveries"].items()
+                for channel, counts in answer["deliveries"].items()
             }
-            if shown["sending"] != "done":
-                found.append(f"{mark}: shown as {shown['sending']}")
+            if answer["sending"] != "done":
+                violations.append(f"{mark}: shown as {answer['sending']}")
             if claimed != counted:
-                found.append(f"{mark}: shown {claimed}, counted {counted}")
-            if shown["possible_duplicates"] != self.doubles[mark]:
-                found.append(
-                    f"{mark}: {shown['possible_duplicates']} possible duplicates shown, {self.doubles[mark]} kept"
+                violations.append(f"{mark}: shown {claimed}, counted {counted}")
+            if answer["possible_duplicates"] != self.doubles[mark]:
+                violations.append(
+                    f"{mark}: {answer['possible_duplicates']} possible duplicates shown, {self.doubles[mark]} kept"
                 )
-        return found
+        return violations
 
     def _counted(self, mark: str) -> dict[str, dict[str, int]]:
-        """The rows of an edition by channel and state."""
+        """Count the rows of an edition by channel and state."""
         counted: dict[str, dict[str, int]] = {
             channel: {} for channel in self.city.published[mark].channels
         }
@@ -193,15 +192,15 @@ class Inquest:
 
 
 def _rows(connection: Connection, edition: int | None) -> list[Any]:
-    found = text(
+    query = text(
         "SELECT channel, address, state, reason, uncertain FROM delivery WHERE edition = :edition"
     )
-    return list(connection.execute(found, {"edition": edition}).all())
+    return list(connection.execute(query, {"edition": edition}).all())
 
 
 def _doubles(connection: Connection, edition: int | None) -> int:
-    found = text("SELECT coalesce(sum(possible_duplicates), 0) FROM slice WHERE edition = :edition")
-    return int(connection.execute(found, {"edition": edition}).scalar_one())
+    query = text("SELECT coalesce(sum(possible_duplicates), 0) FROM slice WHERE edition = :edition")
+    return int(connection.execute(query, {"edition": edition}).scalar_one())
 
 
 def _by_channel(extra: Counter[Key]) -> dict[str, int]:

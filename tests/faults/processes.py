@@ -1,5 +1,5 @@
-"""The parts of a city that a fault run starts, kills and starts again, each a real process with a
-log of its own.
+"""Parts of a city that a fault run starts, kills and restarts, each a real process with a log of
+its own.
 """
 
 import asyncio
@@ -24,19 +24,19 @@ from support.postgres import account, as_user, binaries, initialise
 from support.waiting import until
 
 RESTART_SECONDS = 0.2
-"""How long a supervisor waits before it starts a dead part again."""
+"""Seconds that a supervisor waits before it restarts a dead part."""
 STOP_SECONDS = 10.0
-"""How long a part may take to end after SIGTERM."""
+"""Seconds that a part may take to end after SIGTERM."""
 TELLING = Path(__file__).parent / "telling"
-"""What every process loads, so that one that hangs can be asked where."""
+"""Folder of the module that every process loads, so that one that hangs can be asked where."""
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-"""Moves the wall clock of a process alone."""
+"""Library that shifts the wall clock of a single process."""
 
 
 @dataclass(kw_only=True)
 class Part:
-    """One supervised process; `asked` are the process ids that we have asked to end, `killed` those
-    that we have killed.
+    """Supervised process; `asked` are the process ids that were sent SIGTERM, `killed` those that
+    were killed.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Part:
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def start(self) -> None:
-        """Start it; what it says goes to its log."""
+        """Start it; its output goes to its log."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 processes.tied(self.command),
@@ -62,18 +62,18 @@ class Part:
 
     @property
     def alive(self) -> bool:
-        """Whether its process runs (or is stopped)."""
+        """True if its process runs (or is stopped)."""
         return self.process is not None and self.process.poll() is None
 
     def send(self, number: signal.Signals) -> bool:
-        """Send a signal; False when there is nobody to get it."""
+        """Send a signal; returns False if no process gets it."""
         if self.process is None or self.process.poll() is not None:
             return False
         self.process.send_signal(number)
         return True
 
     def hears_sigterm(self) -> bool:
-        """Whether it has come so far in starting that SIGTERM no longer ends it at once."""
+        """True if it has started far enough that SIGTERM no longer ends it at once."""
         if not Path("/proc/self").exists():
             return True  # macOS does not tell
         with contextlib.suppress(OSError):
@@ -83,14 +83,14 @@ class Part:
         return False
 
     def kill(self) -> bool:
-        """SIGKILL."""
+        """Send SIGKILL; returns False if no process gets it."""
         if self.process is None or not self.send(signal.SIGKILL):
             return False
         self.killed.add(self.process.pid)
         return True
 
     async def ended(self, seconds: float) -> int:
-        """The exit code; raises TimeoutError when it does not end in time."""
+        """Return the exit code; raises TimeoutError if it does not end in time."""
         process = self.process
         assert process is not None
         await until(lambda: process.poll() is not None, seconds=seconds, what=f"{self.name} ends")
@@ -98,7 +98,7 @@ class Part:
 
 
 class Supervisor:
-    """Starts parts again when they die, as systemd would.
+    """Supervisor that restarts parts when they die, as systemd would.
 
     `surprises` are ends that nobody caused, `complaints` what else a part did wrong; `excused`: the
     database was away, so that a part may have failed to start.
@@ -154,8 +154,8 @@ class Supervisor:
             await asyncio.sleep(0.02)
 
     async def terminate(self, part: Part) -> None:
-        """SIGTERM; complains unless it ends in time with code 0. The supervisor starts it again
-        where it is wanted.
+        """Send SIGTERM; records a complaint unless it ends in time with code 0. The supervisor
+        restarts a part that is wanted.
         """
         process, began, ready = part.process, time.monotonic(), part.hears_sigterm()
         if process is None or not part.send(signal.SIGTERM):
@@ -184,8 +184,8 @@ class Supervisor:
 
 
 class Valkey:
-    """The embedded Valkey's own program on a unix socket, append-only as there; killed and replaced
-    at will.
+    """Embedded Valkey's own program on a unix socket, append-only as there; killed and replaced at
+    will.
     """
 
     def __init__(self) -> None:
@@ -219,17 +219,17 @@ class Valkey:
         )
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
     def forget(self) -> None:
-        """Another, empty one will take its place."""
+        """Delete its data, so that an empty one takes its place."""
         shutil.rmtree(self.folder / "appendonlydir", ignore_errors=True)
 
     def flush(self) -> None:
-        """FLUSHALL; nothing where it does not answer."""
+        """Run FLUSHALL; does nothing if it does not answer."""
         with (
             contextlib.suppress(redis.RedisError, OSError),
             redis.Redis.from_url(self.url) as client,
@@ -237,17 +237,17 @@ class Valkey:
             client.flushall()
 
     def close(self) -> None:
-        """End it, leave nothing."""
+        """End it and delete its folder."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Postgresql:
-    """A PostgreSQL server that can be shut down in the middle of everything; what it has committed
-    it keeps.
+    """PostgreSQL server that can be shut down in the middle of everything; what it has committed it
+    keeps.
     """
 
-    # without synchronous_commit a commit could be lost by the shutdown: that is the one promise that may not be bent
+    # synchronous_commit stays on: without it the shutdown could lose a commit
     SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=100", "shared_buffers=64MB")
 
     def __init__(self) -> None:
@@ -259,7 +259,7 @@ class Postgresql:
         self.wait()
 
     def url(self, name: str) -> str:
-        """URL of one of its databases."""
+        """Return the URL of one of its databases."""
         return f"postgresql://siaran@/{name}?host={self.folder}"
 
     def start(self) -> None:
@@ -300,7 +300,7 @@ class Postgresql:
             time.sleep(0.02)
 
     def shut_down(self, *, immediately: bool = True) -> None:
-        """SIGQUIT: no farewell, no checkpoint (or SIGINT); returns when it is down."""
+        """Send SIGQUIT: no farewell, no checkpoint (or SIGINT); returns when it is down."""
         if self.process is not None:
             self.process.send_signal(signal.SIGQUIT if immediately else signal.SIGINT)
             self.process.wait()
@@ -312,13 +312,13 @@ class Postgresql:
                 connection.execute(statement)  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """End it, leave nothing."""
+        """End it and delete its folder."""
         self.shut_down(immediately=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Disk:
-    """A small file system in memory, which can be filled to the last byte and freed."""
+    """Small file system in memory, which can be filled to the last byte and freed."""
 
     SIZE = 192
     """MiB: the database with its write-ahead log is far smaller."""
@@ -328,21 +328,21 @@ class Disk:
 
     @staticmethod
     def why_not() -> str:
-        """Why there can be none here; "" where there can."""
+        """Return why no disk can be mounted; "" if one can."""
         if os.geteuid() != 0:
             return "a file system can be mounted by root alone"
         with tempfile.TemporaryDirectory(prefix="siaran-disk-", dir="/tmp") as place:
-            tried = subprocess.run(
+            mounted = subprocess.run(
                 ["mount", "-t", "tmpfs", "none", place], capture_output=True, text=True, check=False
             )
-            if tried.returncode:
-                return tried.stderr.strip()
+            if mounted.returncode:
+                return mounted.stderr.strip()
             subprocess.run(["umount", place], check=True)
         return ""
 
     @contextmanager
     def mounted(self) -> Iterator["Disk"]:
-        """The disk, there while the block runs."""
+        """Mount the disk while the block runs."""
         self.path.mkdir(parents=True, exist_ok=True)
         subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"size={self.SIZE}m", "none", str(self.path)], check=True
@@ -353,7 +353,7 @@ class Disk:
             subprocess.run(["umount", "--lazy", str(self.path)], check=True)
 
     def fill(self) -> None:
-        """Leave not one byte."""
+        """Fill it to the last byte."""
         with (self.path / "filler").open("wb", buffering=0) as filler:
             for size in (1 << 20, 1 << 12, 1):
                 with contextlib.suppress(OSError):
@@ -361,12 +361,12 @@ class Disk:
                         filler.write(b"\0" * size)
 
     def free(self) -> None:
-        """There is room again."""
+        """Free the space again."""
         (self.path / "filler").unlink(missing_ok=True)
 
 
 def wrong_clock(minutes: int) -> dict[str, str]:
-    """Variables under which a process's wall clock is off; its other clocks stay."""
+    """Return variables that shift a process's wall clock; its other clocks stay."""
     return {
         "LD_PRELOAD": str(FAKETIME),
         "FAKETIME": f"{minutes:+d}m",

@@ -1,5 +1,5 @@
 """Recording providers of a fault run: each notes what it accepted before it answers, and misbehaves
-as it is told.
+on command.
 """
 
 import asyncio
@@ -38,8 +38,8 @@ MESSAGE_ID = re.compile(rb"^message-id:\s*<([^>\r\n]*)>", re.IGNORECASE | re.MUL
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Taken:
-    """One message that a provider accepted; `worker` sent it, `mark` is its Message-ID, `at` is
+class AcceptedMessage:
+    """Message that a provider accepted; `worker` sent it, `mark` is its Message-ID, `at` is
     monotonic seconds.
     """
 
@@ -54,9 +54,9 @@ class Taken:
 
 @dataclass
 class Record:
-    """Everything that was accepted, in order."""
+    """All accepted messages, in order."""
 
-    taken: list[Taken] = field(default_factory=list)
+    taken: list[AcceptedMessage] = field(default_factory=list)
 
     def take(
         self,
@@ -68,11 +68,11 @@ class Record:
         mark: str = "",
         edit: bool = False,
     ) -> None:
-        """Note a message, before it is answered."""
-        found = EDITION.search(content)
-        name = found[1].decode() if found else "?"
+        """Record a message before it is answered."""
+        match = EDITION.search(content)
+        name = match[1].decode() if match else "?"
         self.taken.append(
-            Taken(
+            AcceptedMessage(
                 channel=channel,
                 to=to,
                 edition=name,
@@ -84,17 +84,21 @@ class Record:
         )
 
     def copies(self, edition: str) -> Counter[tuple[str, str]]:
-        """How often each (channel, address) got an edition; an edit repeated is still one."""
-        edits = {(one.channel, one.to) for one in self.taken if one.edition == edition and one.edit}
+        """Return how often each (channel, address) got an edition; an edit repeated counts once."""
+        edits = {
+            (message.channel, message.to)
+            for message in self.taken
+            if message.edition == edition and message.edit
+        }
         return Counter(
-            (one.channel, one.to) for one in self.taken if one.edition == edition and not one.edit
+            (message.channel, message.to)
+            for message in self.taken
+            if message.edition == edition and not message.edit
         ) + Counter(edits)
 
 
-class Mischief:
-    """Which of the coming requests go wrong, and how: `order` says what, `draw` is asked by each
-    request.
-    """
+class FaultInjector:
+    """Faults of the coming requests: `order` adds some, `draw` is called by each request."""
 
     def __init__(self, seed: int) -> None:
         self.done: Counter[str] = Counter()
@@ -102,11 +106,11 @@ class Mischief:
         self._dice = random.Random(seed)
 
     def order(self, kind: str, count: int) -> None:
-        """`count` more requests, one here and one there, shall meet this fault."""
+        """Add a fault for `count` of the coming requests, at random."""
         self._left[kind] += count
 
     def draw(self) -> str:
-        """The fault of this request; "" for none."""
+        """Return the fault of this request; "" for none."""
         for kind, left in self._left.items():
             if left and self._dice.random() < SHARE:
                 self._left[kind] -= 1
@@ -115,19 +119,19 @@ class Mischief:
         return ""
 
     def ends(self) -> None:
-        """What was ordered and has not come about does not come about any more."""
+        """Cancel the faults that have not happened yet."""
         self._left.clear()
 
 
 class Providers:
-    """A mail server and the two HTTP APIs under one record; `hooks` says how WhatsApp's webhooks
-    come.
+    """Mail server and the two HTTP APIs under one record; `hooks` is the order and timing of
+    WhatsApp's webhooks.
     """
 
     def __init__(self, *, seed: int, callback_url: str = "", hooks: str = "prompt") -> None:
         self.record = Record()
         self.mischief = {
-            name: Mischief(seed + number)
+            name: FaultInjector(seed + number)
             for number, name in enumerate(("email", "whatsapp", "telegram"))
         }
         self.hooks = hooks
@@ -167,11 +171,11 @@ class Providers:
                 self.open.set()
 
     def misbehave(self, channel: str, kind: str, count: int) -> None:
-        """So many of the next requests of a channel go wrong."""
+        """Make so many of the next requests of a channel go wrong."""
         self.mischief[channel].order(kind, count)
 
     def behave(self) -> None:
-        """Nothing goes wrong any more."""
+        """Stop all faults."""
         for mischief in self.mischief.values():
             mischief.ends()
 
@@ -189,11 +193,11 @@ class Providers:
         if kind == "503":
             return _unavailable()
         body = await request.read()
-        asked = msgspec.json.decode(body)
-        to = asked.get("to") or asked["recipient"]
+        payload = msgspec.json.decode(body)
+        to = payload.get("to") or payload["recipient"]
         identifier = wamid(to, str(next(self._numbers)))
         self.record.take("whatsapp", to, body, request.match_info["worker"])
-        self._announce(identifier, to, asked.get("biz_opaque_callback_data", ""))
+        self._announce(identifier, to, payload.get("biz_opaque_callback_data", ""))
         await asyncio.sleep(
             HELD_BACK if self.hooks == "early" and self._dice.random() < 0.1 else LATENCY
         )
@@ -204,7 +208,9 @@ class Providers:
         return await self._answered(request, kind, answer)
 
     def _announce(self, identifier: str, to: str, callback: str) -> None:
-        """What WhatsApp says later, of some messages: in order or not, once or twice, soon or late."""
+        """Post later what WhatsApp says of some messages: in order or not, once or twice, soon or
+        late.
+        """
         luck = self._dice.random()
         states = (
             ("sent", "delivered", "read") if luck < 0.1 else ("delivered",) if luck < 0.4 else ()
@@ -247,8 +253,8 @@ class Providers:
             )
         if kind == "503":
             return _unavailable()
-        asked = msgspec.json.decode(body)
-        chat, edit = int(asked["chat_id"]), method == "editmessagetext"
+        payload = msgspec.json.decode(body)
+        chat, edit = int(payload["chat_id"]), method == "editmessagetext"
         self.record.take("telegram", str(chat), body, request.match_info["worker"], edit=edit)
         await asyncio.sleep(LATENCY)
         message = {
@@ -263,7 +269,7 @@ class Providers:
     async def _answered(
         self, request: web.Request, kind: str, answer: dict[str, Any]
     ) -> web.StreamResponse:
-        """The answer of an accepted request, or what comes in its place."""
+        """Return the answer of an accepted request, or play its fault."""
         if kind == "cut" and request.transport is not None:
             request.transport.abort()
         if kind == "hang":
@@ -328,10 +334,10 @@ SOUND = ScriptedAnswer(reply=Move.GOOD, step="content", delay=LATENCY)
 
 
 @dataclass(kw_only=True)
-class Drawn(SmtpScript):
+class FaultScript(SmtpScript):
     """Script in which each envelope draws its fault."""
 
-    mischief: Mischief
+    mischief: FaultInjector
     drawn: dict[str, ScriptedAnswer] = field(default_factory=dict)
 
     def answer(self, step: str, address: str) -> ScriptedAnswer:
@@ -343,14 +349,14 @@ class Drawn(SmtpScript):
 
 
 class MailServer(SmtpStandIn):
-    """Mail server of one worker that notes what it accepts in the common record."""
+    """Mail server of one worker that records what it accepts in the common record."""
 
     def __init__(self, providers: Providers, worker: str) -> None:
-        super().__init__(script=Drawn(mischief=providers.mischief["email"]), inbox_size=0)
+        super().__init__(script=FaultScript(mischief=providers.mischief["email"]), inbox_size=0)
         self._record, self._worker = providers.record, worker
 
     def take(self, sender: str, recipients: list[str], content: bytes) -> bytes | None:
-        """Note, then take; the transcript would only repeat the record."""
+        """Record the message, then take it; the transcript would only repeat the record."""
         match = MESSAGE_ID.search(content)
         mark = match[1].decode() if match else ""
         for to in recipients:
@@ -360,8 +366,8 @@ class MailServer(SmtpStandIn):
 
 
 def uncertain(providers: Providers) -> Iterator[tuple[str, str, int]]:
-    """(channel, kind, messages that it may have left without an answer) for each fault that was
-    played.
+    """Yield (channel, kind, messages that it may have left without an answer) for each fault that
+    was played.
     """
     harm = {"cut": 1, "hang": 1, "twice": 2}
     for channel, mischief in providers.mischief.items():

@@ -1,5 +1,5 @@
-"""A schedule: what goes wrong in a run and after how many accepted messages, drawn from a seed, and
-carried out.
+"""Schedule of faults: what goes wrong in a run and after how many accepted messages, drawn from a
+seed, and carried out.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from faults.city import ROUTINE, SMALL, WORKERS, City
 from faults.processes import FAKETIME, Disk, wrong_clock
 
 MOMENTS = (40, 4_400)
-"""Between how many accepted messages something happens."""
+"""Fewest and most accepted messages after which something happens."""
 SLOW = frozenset(
     {
         "email 429",
@@ -33,7 +33,7 @@ the run ends sooner.
 """
 EXPIRES_IN = 10.0
 DOWN_SECONDS = 1.0
-"""How long what was taken away stays away: Valkey, the database server, room on the disk."""
+"""Seconds that a resource stays away: Valkey, the database server, room on the disk."""
 CLOCKS = (-7, -3, 3, 11)
 """Minutes by which a worker's wall clock is off."""
 
@@ -53,9 +53,7 @@ HOOKS = ("prompt", "early", "late", "twice", "shuffled")
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Act:
-    """One thing that happens after `at` accepted messages; `number` is how many requests it
-    concerns, or minutes.
-    """
+    """Event after `at` accepted messages; `number` is how many requests it concerns, or minutes."""
 
     at: int
     what: str
@@ -64,7 +62,7 @@ class Act:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """All that happens in one run."""
+    """Events of one run."""
 
     seed: int
     kind: str
@@ -84,36 +82,38 @@ class Schedule:
 
     @property
     def needs_disk(self) -> bool:
-        """Whether the data must lie on a disk that can be filled."""
+        """True if the data must lie on a disk that can be filled."""
         return self.kind == "sqlite" and any(act.what == "database away" for act in self.acts)
 
 
 def impossible(kind: str) -> dict[str, str]:
-    """What cannot be played here, with the reason."""
-    found = {}
+    """Return what cannot be played here, with the reason."""
+    reasons = {}
     if kind == "sqlite" and (why := Disk.why_not()):
-        found["database away"] = why
+        reasons["database away"] = why
     if kind == "sqlite":
-        found["wrong clock"] = "the processes of one machine share its clock"
+        reasons["wrong clock"] = "the processes of one machine share its clock"
     elif FAKETIME is None:
-        found["wrong clock"] = "libfaketime is not installed"
-    return found
+        reasons["wrong clock"] = "libfaketime is not installed"
+    return reasons
 
 
 def draw(seed: int, kind: str) -> Schedule:
-    """The schedule of a seed; the same on every machine, but for what cannot be played there."""
+    """Return the schedule of a seed; the same on every machine, except for what cannot be played
+    there.
+    """
     dice = random.Random(seed)
     drawn = [*dice.sample(KILLS, dice.randint(1, 4)), *dice.sample(MISCHIEF, dice.randint(0, 3))]
     drawn += [what for what in PEOPLE if dice.random() < 0.25]
     dice.shuffle(drawn)
     acts = [Act(at=dice.randint(*MOMENTS), what=what, number=_number(what, dice)) for what in drawn]
     without = impossible(kind)
-    kept = tuple(sorted(act for act in acts if act.what not in without))
-    slow = any(act.what in SLOW for act in kept)
+    possible = tuple(sorted(act for act in acts if act.what not in without))
+    slow = any(act.what in SLOW for act in possible)
     return Schedule(
         seed=seed,
         kind=kind,
-        acts=kept,
+        acts=possible,
         hooks=dice.choice(HOOKS),
         expires_in=EXPIRES_IN if slow else None,
         left_out=tuple(f"{act.what}: {without[act.what]}" for act in acts if act.what in without),
@@ -129,8 +129,8 @@ def _number(what: str, dice: random.Random) -> int:
 
 
 @dataclass
-class Performance:
-    """A schedule being carried out in a city; `uncertain` is how many messages its kills may have
+class ScheduleRun:
+    """Schedule being carried out in a city; `uncertain` is how many messages its kills may have
     left without an answer.
     """
 
@@ -144,8 +144,8 @@ class Performance:
     """Rows of one worker that may be marked and unsettled."""
 
     async def play(self) -> None:
-        """Wait for each moment and let it happen; what is reached no more, because all was sent
-        before, is left out.
+        """Wait for each moment and carry out its act; moments that are not reached, because all was
+        sent before, are left out.
         """
         for act in self.schedule.acts:
             if not await self._reached(act.at):
@@ -157,7 +157,7 @@ class Performance:
         self.city.providers.behave()
 
     async def _reached(self, count: int) -> bool:
-        """Whether so many messages were accepted before the end."""
+        """True if so many messages were accepted before the end."""
         while self.city.accepted < count:
             for _look in range(50):
                 await asyncio.sleep(0.005)
@@ -191,14 +191,14 @@ class Performance:
         await (acts[act.what]() if act.what in acts else named[verb](self._named(whom)))
 
     def _named(self, whom: str) -> str:
-        """The part that is meant."""
+        """Return the part that is meant."""
         if whom not in ("busy", "idle"):
             return whom
         last = next(
             (
-                one.worker
-                for one in reversed(self.city.providers.record.taken)
-                if one.worker in ROUTINE
+                message.worker
+                for message in reversed(self.city.providers.record.taken)
+                if message.worker in ROUTINE
             ),
             ROUTINE[0],
         )
@@ -220,7 +220,9 @@ class Performance:
             await self.city.supervisor.terminate(part)
 
     async def _suspend(self, name: str) -> None:
-        """Past its lease, so that others take over while it still believes itself to be the holder."""
+        """Suspend a worker past its lease, so that others take over while it still believes itself
+        to be the holder.
+        """
         part = self.city.supervisor.parts[name]
         async with part.busy:
             if part.send(signal.SIGSTOP):
@@ -229,13 +231,13 @@ class Performance:
                 part.send(signal.SIGCONT)
 
     async def _wrong_clock(self, minutes: int) -> None:
-        """A worker starts again on a machine whose clock is off."""
+        """Restart a worker on a machine whose clock is off."""
         part = self.city.supervisor.parts[self._named("busy")]
         async with part.busy:
             part.environ = {**part.environ, **wrong_clock(minutes)}
             await self.city.supervisor.terminate(part)
 
-    # --- what they stand on ---------------------------------------------------------------------
+    # --- infrastructure -------------------------------------------------------------------------
 
     async def _kill_valkey(self) -> None:
         self.city.valkey.kill()
@@ -251,7 +253,9 @@ class Performance:
         await asyncio.to_thread(self.city.valkey.flush)
 
     async def _database_away(self) -> None:
-        """What was not saved when a lease ran out is uncertain for every worker."""
+        """Take the database away; what was not saved when a lease ran out is uncertain for every
+        worker.
+        """
         self.uncertain += self.WINDOW * len(WORKERS)
         self.city.supervisor.excused = True
         if self.city.server is not None:
@@ -275,7 +279,9 @@ class Performance:
 
 
 def seeds(count: int, first: int | None) -> Iterator[int]:
-    """`first` alone, or `count` seeds drawn anew: the same ones in each worker of one test run."""
+    """Yield `first` alone, or `count` seeds drawn anew: the same ones in each worker of one test
+    run.
+    """
     if first is not None:
         yield first
         return

@@ -1,4 +1,4 @@
-"""The fault suite itself: whatever is not as promised is noticed."""
+"""Fault suite itself: every violated invariant is noticed."""
 
 import signal
 from collections.abc import AsyncIterator
@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from broadcaster.domain.deliveries import CANCELLED, FAILED, PENDING
 from faults.city import SMALL, WORKERS, City, Ground, founded
-from faults.invariants import Inquest, Watcher
-from faults.providers import Taken
+from faults.invariants import InvariantCheck, Watcher
+from faults.providers import AcceptedMessage
 from faults.schedule import draw
 from support.waiting import until
 
 
 @pytest.fixture
 async def city(ground: Ground, tmp_path: Path) -> AsyncIterator[City]:
-    """A city in which everything went well."""
+    """Yield a city in which everything went well."""
     async with founded(ground, tmp_path, seed=112, lease=2) as city:
         await city.publish("pertama", areas=SMALL)
         await city.over()
@@ -25,26 +26,26 @@ async def city(ground: Ground, tmp_path: Path) -> AsyncIterator[City]:
         yield city
 
 
-def first(city: City, channel: str) -> Taken:
-    """The first message that a channel's provider took."""
-    return next(one for one in city.providers.record.taken if one.channel == channel)
+def first(city: City, channel: str) -> AcceptedMessage:
+    """Return the first message that a channel's provider accepted."""
+    return next(message for message in city.providers.record.taken if message.channel == channel)
 
 
 def noticed(city: City, *, allowed: int = 0) -> str:
-    """Everything that is not as promised."""
-    return "\n".join(Inquest(city, allowed).violations())
+    """Return the violated invariants."""
+    return "\n".join(InvariantCheck(city, allowed).violations())
 
 
 def change(city: City, statement: str) -> None:
-    """Put a lie into the ledger."""
+    """Falsify the ledger."""
     city.app.database.write_now(lambda connection: connection.execute(text(statement)))
 
 
 @pytest.mark.parametrize("kind", ["sqlite"])
 async def test_whatever_is_not_as_promised_is_noticed(city: City) -> None:
     record = city.providers.record
-    inquest = Inquest(city, 0)
-    assert [*inquest.violations(), *await inquest.shown()] == []
+    check = InvariantCheck(city, 0)
+    assert [*check.violations(), *await check.api_violations()] == []
 
     lost = first(city, "email")
     record.taken.remove(lost)
@@ -60,12 +61,15 @@ async def test_whatever_is_not_as_promised_is_noticed(city: City) -> None:
     assert "duplicates were recorded" not in noticed(city)
     record.taken.pop()
 
-    change(city, "UPDATE delivery SET state = 7, reason = 'stopped' WHERE channel = 'telegram'")
+    change(
+        city,
+        f"UPDATE delivery SET state = {CANCELLED}, reason = 'stopped' WHERE channel = 'telegram'",
+    )
     assert "telegram cancelled but accepted" in noticed(city)
-    change(city, "UPDATE delivery SET state = 5, reason = NULL WHERE channel = 'telegram'")
+    change(city, f"UPDATE delivery SET state = {FAILED}, reason = NULL WHERE channel = 'telegram'")
     assert "telegram failed without a reason" in noticed(city)
-    assert any("shown" in lie for lie in await inquest.shown())
-    change(city, "UPDATE delivery SET state = 0 WHERE channel = 'telegram'")
+    assert any("shown" in lie for lie in await check.api_violations())
+    change(city, f"UPDATE delivery SET state = {PENDING} WHERE channel = 'telegram'")
     assert "rows are open" in noticed(city)
     assert "said to be done, 100 %, while" in city.app.database.read_now(
         Watcher(city).look, "pertama", city.published["pertama"].id

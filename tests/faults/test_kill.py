@@ -1,5 +1,5 @@
-"""SIGKILL a worker, or empty Valkey, in the middle of sending: nothing is lost, and what doubled is
-admitted. Real processes.
+"""SIGKILL of a worker, or an emptied Valkey, in the middle of sending: nothing is lost, and
+duplicates are admitted. Real processes.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ LEASE = "2"
 
 @asynccontextmanager
 async def worker(environ: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A routine worker in a process of its own."""
-    started = await asyncio.create_subprocess_exec(
+    """Run a routine worker in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "broadcaster",
@@ -44,16 +44,16 @@ async def worker(environ: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        yield started
+        yield process
     finally:
-        if started.returncode is None:
-            started.terminate()
-            await asyncio.wait_for(started.wait(), 20)
+        if process.returncode is None:
+            process.terminate()
+            await asyncio.wait_for(process.wait(), 20)
 
 
 async def finished(app: App, announcement: str) -> Progress:
-    """The progress once nothing is open; raises TimeoutError with the counts when that takes too
-    long.
+    """Return the progress once nothing is open; raises TimeoutError with the counts if that takes
+    too long.
     """
     clock = asyncio.get_running_loop().time
     until = clock() + PATIENCE
@@ -65,7 +65,7 @@ async def finished(app: App, announcement: str) -> Progress:
 
 
 async def accepted(server: SmtpStandIn, count: int) -> None:
-    """Return once the server has taken so many messages."""
+    """Return once the server has accepted so many messages."""
     clock = asyncio.get_running_loop().time
     until = clock() + PATIENCE
     while len(server.accepted) < count:
@@ -76,14 +76,16 @@ async def accepted(server: SmtpStandIn, count: int) -> None:
 
 @pytest.fixture
 async def city(empty_database_url: str, valkey_url: str, tmp_path: Path) -> AsyncIterator[City]:
-    """A city of email subscribers, a recording mail server, and the environment of its workers."""
+    """Yield a city of email subscribers, a recording mail server, and the environment of its
+    workers.
+    """
     server = SmtpStandIn(record=True)
     migrate(empty_database_url)
-    async with server.running() as where:
+    async with server.running() as smtp_url:
         environ = variables(
             empty_database_url,
             tmp_path,
-            EMAIL_URL=where,
+            EMAIL_URL=smtp_url,
             EMAIL_FROM="info@cimahi.example",
             BROADCASTER_REDIS_URL=valkey_url,
             BROADCASTER_LEASE=LEASE,
@@ -96,7 +98,9 @@ async def city(empty_database_url: str, valkey_url: str, tmp_path: Path) -> Asyn
 
 
 def check(app: App, server: SmtpStandIn, progress: Progress) -> None:
-    """Nothing lost; duplicates at most those that the ledger admits; the counts are the rows."""
+    """Check that nothing is lost, that duplicates are at most those that the ledger admits, and
+    that the counts are the rows.
+    """
     copies = Counter(to for to, _id in server.accepted)
     assert len(copies) == PEOPLE
     doubled = sum(copies.values()) - PEOPLE
@@ -117,12 +121,12 @@ async def test_a_worker_killed_mid_send_loses_nothing(city: City) -> None:
     at = random.Random(seed).randrange(50, PEOPLE - 200)
     print(f"seed {seed}: SIGKILL after {at} accepted")
     async with worker(environ) as first:
-        done = await publish(app, notice())
+        stored = await publish(app, notice())
         await accepted(server, at)
         first.send_signal(signal.SIGKILL)
         await first.wait()
     async with worker(environ):
-        progress = await finished(app, done.id)
+        progress = await finished(app, stored.id)
     check(app, server, progress)
     assert progress.possible_duplicates <= 250
 
@@ -130,12 +134,12 @@ async def test_a_worker_killed_mid_send_loses_nothing(city: City) -> None:
 async def test_emptying_valkey_mid_send_loses_nothing(city: City, valkey_url: str) -> None:
     app, server, environ = city
     async with worker(environ):
-        done = await publish(app, notice())
+        stored = await publish(app, notice())
         for at in (100, 700, 1300):
             await accepted(server, at)
             with redis.Redis.from_url(valkey_url) as client:
                 client.flushall()
-        progress = await finished(app, done.id)
+        progress = await finished(app, stored.id)
     check(app, server, progress)
     assert progress.possible_duplicates == 0
     assert len(server.accepted) == PEOPLE
@@ -144,14 +148,14 @@ async def test_emptying_valkey_mid_send_loses_nothing(city: City, valkey_url: st
 async def test_a_worker_asked_to_end_hands_back_and_doubles_nothing(city: City) -> None:
     app, server, environ = city
     async with worker(environ) as first:
-        done = await publish(app, notice())
+        stored = await publish(app, notice())
         await accepted(server, 300)
         first.terminate()
         await asyncio.wait_for(first.wait(), 10)
         assert first.returncode == 0
     assert set(states(app)) <= {"sent", "pending"}
     async with worker(environ):
-        progress = await finished(app, done.id)
+        progress = await finished(app, stored.id)
     check(app, server, progress)
     assert progress.possible_duplicates == 0
     assert len(server.accepted) == PEOPLE
@@ -159,17 +163,17 @@ async def test_a_worker_asked_to_end_hands_back_and_doubles_nothing(city: City) 
 
 async def test_a_lost_ring_is_found_by_the_sweeper(city: City, valkey_url: str) -> None:
     app, server, environ = city
-    done = await publish(app, notice())
+    stored = await publish(app, notice())
     with redis.Redis.from_url(valkey_url) as client:
         client.flushall()
     async with worker(environ):
-        progress = await finished(app, done.id)
+        progress = await finished(app, stored.id)
     check(app, server, progress)
 
 
 async def test_without_redis_at_all_the_worker_drains_by_itself(city: City) -> None:
     app, server, environ = city
-    done = await publish(app, notice())
+    stored = await publish(app, notice())
     async with worker({**environ, "BROADCASTER_REDIS_URL": "redis://127.0.0.1:1/0"}):
-        progress = await finished(app, done.id)
+        progress = await finished(app, stored.id)
     check(app, server, progress)

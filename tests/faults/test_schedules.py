@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from faults.city import WHOLE, WORKERS, City, Ground, founded
-from faults.invariants import Inquest, Watcher
+from faults.invariants import InvariantCheck, Watcher
 from faults.processes import Disk
-from faults.schedule import Performance, Schedule, draw, seeds
+from faults.schedule import Schedule, ScheduleRun, draw, seeds
 from support.waiting import until
 
 LEASE = float(os.environ.get("FAULT_LEASE") or 2)
@@ -38,20 +38,20 @@ async def test_nothing_is_lost_and_the_status_is_true(seed: int, ground: Ground)
         async with founded(
             ground, folder, seed=seed, lease=LEASE, hooks=schedule.hooks, disk=disk
         ) as city:
-            found = await run(city, schedule)
+            violations = await run(city, schedule)
     print(*city.steps, sep="\n")
-    assert not found, report(found, schedule, city, folder)
-    shutil.rmtree(folder)  # what failed is kept
+    assert not violations, report(violations, schedule, city, folder)
+    shutil.rmtree(folder)  # kept after a failure
 
 
 async def run(city: City, schedule: Schedule) -> list[str]:
-    """Publish, let everything happen, wait for the end; what is not as promised."""
-    watcher, performance = Watcher(city), Performance(city, schedule, LEASE)
+    """Publish, play the schedule, wait for the end; returns the violated invariants."""
+    watcher, schedule_run = Watcher(city), ScheduleRun(city, schedule, LEASE)
     watching = asyncio.create_task(watcher.watch())
     try:
         async with asyncio.timeout(PATIENCE):
             await city.publish("pertama", areas=WHOLE, expires_in=schedule.expires_in)
-            await performance.play()
+            await schedule_run.play()
             await city.over()
             city.say("all is done")
             await until(
@@ -67,16 +67,16 @@ async def run(city: City, schedule: Schedule) -> list[str]:
         await asyncio.gather(watching, return_exceptions=True)
     await city.supervisor.stop_all(WORKERS)
     city.say("the workers have ended")
-    inquest = Inquest(city, performance.uncertain)
-    found = [*inquest.violations(), *await inquest.shown(), *watcher.lies]
-    city.say(f"{watcher.looks} looks at the progress; possible duplicates: {inquest.doubles}")
-    return found
+    check = InvariantCheck(city, schedule_run.uncertain)
+    violations = [*check.violations(), *await check.api_violations(), *watcher.lies]
+    city.say(f"{watcher.looks} looks at the progress; possible duplicates: {check.doubles}")
+    return violations
 
 
-def report(found: list[str], schedule: Schedule, city: City, folder: Path) -> str:
-    """Everything needed to understand and repeat a failure."""
+def report(violations: list[str], schedule: Schedule, city: City, folder: Path) -> str:
+    """Return everything needed to understand and repeat a failure."""
     repeat = f"FAULT_SEED={schedule.seed} FAULT_LEASE={LEASE:g} python -m pytest tests/faults/test_schedules.py -k {schedule.kind}"
     played = {channel: dict(mischief.done) for channel, mischief in city.providers.mischief.items()}
     return "\n".join(
-        ["", *found, "", f"played: {played}", f"logs: {folder}/*.log", f"repeat: {repeat}"]
+        ["", *violations, "", f"played: {played}", f"logs: {folder}/*.log", f"repeat: {repeat}"]
     )

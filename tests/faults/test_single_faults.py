@@ -1,4 +1,4 @@
-"""One fault at a time, at a moment that is sure to hurt: each is survived, and none costs more than
+"""Single faults, each at a moment that is sure to hurt: each is survived, and none costs more than
 it must.
 
 FAULT_OUTAGE is how long Valkey stays away (6 s; the long form takes 60).
@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, make_url, text
 
+from broadcaster.domain.deliveries import DELIVERED, READ, SENDING
 from faults.city import PART, ROUTINE, WORKERS, City, Ground, concerned, founded
-from faults.invariants import Inquest
+from faults.invariants import InvariantCheck
 from faults.processes import FAKETIME, Disk, Part, wrong_clock
 from support.waiting import until
 
@@ -41,26 +42,24 @@ async def taken(city: City, count: int) -> None:
 
 @asynccontextmanager
 async def sending(ground: Ground, folder: Path, *, disk: Disk | None = None) -> AsyncIterator[City]:
-    """A city in which a notice is on its way, and a fifth has arrived."""
+    """Start a city in which a notice is on its way, and a fifth has arrived."""
     async with founded(ground, folder, seed=112, lease=LEASE, disk=disk) as city:
         await city.publish("pertama", areas=PART)
         await taken(city, EVERYONE // 5)
         yield city
 
 
-async def settled(city: City, *, uncertain: int = 0) -> Inquest:
-    """Wait for the end; nothing may be lost, and of what doubled at most `uncertain` may be
-    admitted.
-    """
+async def settled(city: City, *, uncertain: int = 0) -> InvariantCheck:
+    """Wait for the end; nothing may be lost, and at most `uncertain` duplicates may be admitted."""
     async with asyncio.timeout(PATIENCE):
         await city.over()
-    inquest = Inquest(city, uncertain)
-    assert [*inquest.violations(), *await inquest.shown()] == []
-    return inquest
+    check = InvariantCheck(city, uncertain)
+    assert [*check.violations(), *await check.api_violations()] == []
+    return check
 
 
 def pids(city: City) -> dict[str, int]:
-    """The process of each worker."""
+    """Return the process id of each worker."""
     return {
         name: part.process.pid
         for name in WORKERS
@@ -68,16 +67,16 @@ def pids(city: City) -> dict[str, int]:
     }
 
 
-def rows(connection: Connection, which: str) -> int:
-    """How many delivery rows are so."""
+def rows(connection: Connection, condition: str) -> int:
+    """Count the delivery rows that match a condition."""
     return int(
-        connection.execute(text(f"SELECT count(*) FROM delivery WHERE {which}")).scalar_one()
+        connection.execute(text(f"SELECT count(*) FROM delivery WHERE {condition}")).scalar_one()
     )
 
 
 async def suspend(part: Part) -> None:
-    """Stop a process; on return none of its threads runs, so that what it holds now it goes on
-    holding.
+    """Stop a process; on return none of its threads runs, so that it goes on holding what it holds
+    now.
     """
     assert part.send(signal.SIGSTOP)
     assert part.process is not None
@@ -89,7 +88,7 @@ async def suspend(part: Part) -> None:
 
 
 def state_of(thread: Path) -> str:
-    """The letter by which Linux says what a thread does; X for one that has ended."""
+    """Return the letter by which Linux says what a thread does; X for one that has ended."""
     try:
         return (thread / "stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -97,7 +96,7 @@ def state_of(thread: Path) -> str:
 
 
 def holds_the_database(city: City) -> bool:
-    """Whether a suspended worker is in the middle of a transaction: SQLite has one writer, and the
+    """True if a suspended worker is in the middle of a transaction: SQLite has one writer, and the
     others would wait for it.
     """
     path = make_url(city.app.database.url).database
@@ -130,10 +129,10 @@ async def test_a_worker_suspended_past_its_lease_writes_nothing_more(
         already = len(record.taken)
         part.send(signal.SIGCONT)
         await city.supervisor.stop_all([name])
-        late = [one for one in record.taken[already:] if one.worker == name]
+        late = [message for message in record.taken[already:] if message.worker == name]
         await settled(city, uncertain=WINDOW)
-    assert len([one for one in late if one.channel == "email"]) <= OPENED_ENVELOPES
-    assert [one for one in late if one.channel != "email"] == []
+    assert len([message for message in late if message.channel == "email"]) <= OPENED_ENVELOPES
+    assert [message for message in late if message.channel != "email"] == []
 
 
 @both
@@ -144,7 +143,9 @@ async def test_killing_all_workers_leaves_at_most_a_window_of_each_uncertain(
         for name in WORKERS:
             city.supervisor.parts[name].kill()
         marked = city.app.database.read_now(
-            lambda c: c.execute(text("SELECT count(*) FROM delivery WHERE state = 1")).scalar_one()
+            lambda c: c.execute(
+                text(f"SELECT count(*) FROM delivery WHERE state = {SENDING}")
+            ).scalar_one()
         )
         assert marked <= WINDOW * len(ROUTINE)
         await settled(city, uncertain=marked)
@@ -229,7 +230,7 @@ async def test_workers_whose_clocks_are_minutes_off_lose_nothing(
         assert city.accepted == EVERYONE
         # the web process, whose clock is right, took what WhatsApp said later
         await until(
-            lambda: city.app.database.read_now(rows, "state IN (3, 4)"),
+            lambda: city.app.database.read_now(rows, f"state IN ({DELIVERED}, {READ})"),
             seconds=30,
             what="receipts are applied",
         )
@@ -255,5 +256,5 @@ async def test_a_full_disk_is_waited_out(ground: Ground, tmp_path: Path) -> None
 
 
 def logs(city: City) -> str:
-    """What the workers have said."""
+    """Return the logs of the workers."""
     return "".join(city.supervisor.parts[name].log.read_text(errors="replace") for name in WORKERS)

@@ -1,5 +1,5 @@
-"""Words as clerks write them: numbers, money, codes, addresses and file names among marks that
-belong to nobody.
+"""Awkward text as clerks write it: numbers, money, codes, addresses and file names among stray
+punctuation.
 
 A text is a list of pieces and gaps; `facts` are what a reader must still find in it, character by
 character.
@@ -96,7 +96,7 @@ WRAPS = st.sampled_from(["", "", "", "*", "_", "**", "__", "***"])
 
 @dataclass(frozen=True)
 class Text:
-    """A text as typed, and what must be found in it."""
+    """Text as typed, and what must be found in it."""
 
     typed: str
     facts: tuple[str, ...] = ()
@@ -128,8 +128,8 @@ def _joined(pieces: list[Text], gaps: list[str]) -> Text:
 
 @st.composite
 def texts(draw: st.DrawFn, *, pieces: st.SearchStrategy[Text], gaps: list[str], limit: int) -> Text:
-    """A text of some of these pieces, with a word that everybody can read, of at most `limit`
-    characters.
+    """Return a text of some of these pieces, with a word that everybody can read, of at most
+    `limit` characters.
     """
     chosen = draw(st.lists(pieces, min_size=1, max_size=6))
     chosen.insert(draw(st.integers(0, len(chosen))), Text("Pengumuman"))
@@ -145,5 +145,5 @@ PROSE = texts(pieces=_PIECES, gaps=[" ", " ", "\n", "\n\n", "\n- "], limit=130)
 
 
 def squeezed(text: str) -> str:
-    """A text as it is read: any run of spaces is one."""
+    """Return a text as it is read: any run of spaces is one."""
     return re.sub(r"\s+", " ", text)

@@ -1,6 +1,4 @@
-"""What tests of bad recipients share: a city whose channel talks to a server on loopback that
-refuses some of them.
-"""
+"""Cities whose channel talks to a server on loopback that refuses some of the recipients."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -17,12 +15,11 @@ from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.graph_api import GraphApi, _Request
 from broadcaster.simulation.graph_templates import ApiError
 from broadcaster.simulation.smtp import SmtpStandIn
-from broadcaster.store import channels as channel_store
-from broadcaster.store import throttling
+from broadcaster.store import channels, throttling
 from broadcaster.store.channels import ChannelState
 from broadcaster.store.tables import run
 from channels import whatsapp
-from subscribers.store import address as address_table
+from subscribers.store import address
 from support import samples
 from support.world import program, subscribe, variables
 
@@ -30,17 +27,17 @@ PHONE, TOKEN = "112", "token"
 
 
 def mailbox(number: int, domain: str = "contoh.example") -> str:
-    """The address of a resident with mail."""
+    """Return the address of a resident with mail."""
     return f"warga{number:04}@{domain}"
 
 
 def phone(number: int) -> str:
-    """The number of a resident with WhatsApp."""
+    """Return the number of a resident with WhatsApp."""
     return f"62812{number:08}"
 
 
 def chat(number: int) -> str:
-    """The chat of a resident with Telegram."""
+    """Return the chat of a resident with Telegram."""
     return str(700_000_000 + number)
 
 
@@ -48,45 +45,41 @@ NAMES: Mapping[str, Callable[[int], str]] = {"email": mailbox, "whatsapp": phone
 
 
 def state(app: App, channel: str) -> ChannelState:
-    """How the channel stands."""
-    return app.database.read_now(channel_store.channel_states).get(channel, ChannelState())
+    """Return the state of a channel."""
+    return app.database.read_now(channels.channel_states).get(channel, ChannelState())
 
 
 def stopped(app: App) -> list[Any]:
-    """Runs that are paused."""
+    """Return the runs that are paused."""
     return list(
         app.database.read_now(lambda c: c.execute(select(run).where(run.c.state == "paused")).all())
     )
 
 
 def held(app: App) -> list[str]:
-    """Mail domains that are held."""
+    """Return the mail domains that are held."""
     return list(app.database.read_now(throttling.held_domains, app.vault, "email"))
 
 
 def undisturbed(app: App, channel: str) -> bool:
-    """Whether the channel is open and all editions run."""
-    standing = state(app, channel)
+    """True if the channel is open and all editions run."""
+    current = state(app, channel)
     return not (
-        standing.halted or standing.paused_until or standing.holding or stopped(app) or held(app)
+        current.halted or current.paused_until or current.holding or stopped(app) or held(app)
     )
 
 
 def in_slot_order(app: App, channel: str) -> list[str]:
-    """Every address of a channel, as they are written to."""
-    query = (
-        select(address_table.c.cipher)
-        .where(address_table.c.channel == channel)
-        .order_by(address_table.c.slot)
-    )
+    """Return every address of a channel in slot order."""
+    query = select(address.c.cipher).where(address.c.channel == channel).order_by(address.c.slot)
     rows = app.database.read_now(lambda c: c.execute(query).scalars().all())
     return [app.vault.open(channel, bytes(row)) for row in rows]
 
 
 @dataclass(kw_only=True)
 class PickyGraph(GraphApi):
-    """Meta, but for some addresses, which get an error (code and HTTP status); or whose answers
-    wait, see `hold`.
+    """Graph API that answers some addresses with an error (code and HTTP status), or holds its
+    answer back, see `hold`.
     """
 
     errors: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -95,15 +88,15 @@ class PickyGraph(GraphApi):
     held: int = 0
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
 
-    def hold(self, address: str) -> asyncio.Event:
-        """Answer nothing about this address until the event is set."""
-        self.gates[address] = asyncio.Event()
-        return self.gates[address]
+    def hold(self, recipient: str) -> asyncio.Event:
+        """Answer nothing about this recipient until the event is set."""
+        self.gates[recipient] = asyncio.Event()
+        return self.gates[recipient]
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        for address, gate in self.gates.items():
-            if address.encode() in body:
+        for recipient, gate in self.gates.items():
+            if recipient.encode() in body:
                 self.held += 1
                 await gate.wait()
         return await super()._messages(request)
@@ -119,8 +112,8 @@ class PickyGraph(GraphApi):
 
 @asynccontextmanager
 async def served(app: web.Application) -> AsyncIterator[str]:
-    """The URL of an application on loopback that takes as many connections at once as a worker
-    opens.
+    """Serve an application on loopback, with room for as many connections as a worker opens; yields
+    its URL.
     """
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
@@ -133,21 +126,29 @@ async def served(app: web.Application) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
+async def _city(
+    channel: str, environ: Mapping[str, str], people: Iterable[str]
+) -> AsyncIterator[App]:
+    async with program(environ) as app:
+        await subscribe(app, channel, [(person, "cibabat") for person in people])
+        yield app
+
+
+@asynccontextmanager
 async def email_city(
     url: str, folder: Path, server: SmtpStandIn, people: Iterable[str], **more: str
 ) -> AsyncIterator[App]:
-    """A city of residents with mail."""
+    """Open a city of residents with mail."""
     settings = {"EMAIL_FROM": "info@info.cimahi.example", **more}
     async with (
         server.running() as smtp,
-        program(variables(url, folder, EMAIL_URL=smtp, **settings)) as app,
+        _city("email", variables(url, folder, EMAIL_URL=smtp, **settings), people) as app,
     ):
-        await subscribe(app, "email", [(person, "cibabat") for person in people])
         yield app
 
 
 def graph(**changes: Any) -> PickyGraph:
-    """Meta's stand-in with our templates."""
+    """Return Meta's stand-in with our templates."""
     templates = [
         each.document for each in whatsapp.definitions(whatsapp.Settings(site=samples.site()))
     ]
@@ -158,20 +159,19 @@ def graph(**changes: Any) -> PickyGraph:
 async def whatsapp_city(
     url: str, folder: Path, api: PickyGraph, people: Iterable[str], **more: str
 ) -> AsyncIterator[App]:
-    """A city of residents with WhatsApp."""
-    async with served(api.app) as where:
+    """Open a city of residents with WhatsApp."""
+    async with served(api.app) as api_url:
         settings = {
             "WHATSAPP_TOKEN": TOKEN,
             "WHATSAPP_PHONE_ID": PHONE,
             "WHATSAPP_APP_SECRET": "s",
             "WHATSAPP_VERIFY_TOKEN": "v",
-            "WHATSAPP_API_URL": f"{where}/v25.0",
+            "WHATSAPP_API_URL": f"{api_url}/v25.0",
             "WHATSAPP_RATE": "0",
             "WHATSAPP_RECEIPT_WAIT": "0",
             **more,
         }
-        async with program(variables(url, folder, **settings)) as app:
-            await subscribe(app, "whatsapp", [(person, "cibabat") for person in people])
+        async with _city("whatsapp", variables(url, folder, **settings), people) as app:
             yield app
 
 
@@ -179,14 +179,13 @@ async def whatsapp_city(
 async def telegram_city(
     url: str, folder: Path, api: BotApi, people: Iterable[str], **more: str
 ) -> AsyncIterator[App]:
-    """A city of residents with Telegram."""
-    async with served(api.app) as where:
+    """Open a city of residents with Telegram."""
+    async with served(api.app) as api_url:
         settings = {
             "TELEGRAM_TOKEN": "1:abc",
-            "TELEGRAM_API_URL": where,
+            "TELEGRAM_API_URL": api_url,
             "TELEGRAM_RATE": "0",
             **more,
         }
-        async with program(variables(url, folder, **settings)) as app:
-            await subscribe(app, "telegram", [(person, "cibabat") for person in people])
+        async with _city("telegram", variables(url, folder, **settings), people) as app:
             yield app

@@ -1,4 +1,4 @@
-"""A whole site on loopback for tests: a real App on a fresh SQLite file, served by our own server,
+"""Whole site on loopback for tests: a real App on a fresh SQLite file, served by our own server and
 asked over HTTP.
 """
 
@@ -64,18 +64,18 @@ EMERGENCY: Mapping[str, Any] = {
 
 @dataclass
 class Clock:
-    """A clock that stands still until a test sets it."""
+    """Clock that stands still until a test sets it."""
 
     now: datetime = samples.NOW
 
     def __call__(self) -> datetime:
-        """The time that was set."""
+        """Return the time that was set."""
         return self.now
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came back; `text` is unpacked, `raw` as it came."""
+    """Response as a browser got it; `text` is unpacked, `raw` as it came."""
 
     status: int
     headers: Mapping[str, str]
@@ -86,7 +86,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """The site while a test runs."""
+    """Site while a test runs."""
 
     url: str
     app: App
@@ -94,7 +94,7 @@ class Running:
     session: aiohttp.ClientSession
 
     async def ask(self, path: str, method: str = "GET", **options: Any) -> Answer:
-        """One request without redirects and without cookies of earlier ones."""
+        """Send one request without following redirects and without cookies of earlier ones."""
         url = path if path.startswith("http") else self.url + path
         async with self.session.request(method, url, allow_redirects=False, **options) as response:
             raw = await response.read()
@@ -109,17 +109,17 @@ class Running:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """Port that the site listens on."""
         return int(self.url.rsplit(":", 1)[1])
 
     async def post(self, path: str, content: Any, token: str = "", **headers: str) -> Answer:
-        """JSON to the API."""
+        """Post JSON to the API."""
         return await self.ask(path, "POST", json=content, headers=bearer(token) | headers)
 
     async def publish(
         self, fields: Mapping[str, Any] = NOTICE, **changes: Any
     ) -> StoredAnnouncement:
-        """Publish by the program's own way, at the clock's time."""
+        """Publish as the program does, at the clock's time."""
         press = Press.of(self.app)
         checked = press.examine({**fields, **changes}, self.clock())
         return await self.app.database.write(
@@ -146,7 +146,7 @@ class Running:
         )
 
     async def withdraw(self, stored: StoredAnnouncement, reason: str) -> StoredAnnouncement:
-        """Take it back."""
+        """Withdraw an announcement."""
         return await self.app.database.write(
             corrections.withdraw,
             Press.of(self.app),
@@ -156,14 +156,14 @@ class Running:
         )
 
     async def token(self, *scopes: str) -> str:
-        """A fresh API token."""
+        """Create an API token."""
         name = f"uji {len(await self.app.database.read(tokens.everyone))}"
         return await self.app.database.write(tokens.add, name, list(scopes))
 
     async def subscriber(
         self, address: str = "warga@contoh.example", channel: str = "email", areas: str = "cibabat"
     ) -> int:
-        """Someone who agreed to be written to; returns the id of the address."""
+        """Import a confirmed subscriber; returns the id of the address."""
         lines = [
             "channel,address,areas,topics,language,consent_source,consent_at",
             f"{channel},{address},{areas},,id,uji,2026-11-03T09:00",
@@ -174,10 +174,10 @@ class Running:
         await self.app.database.write(
             importing.import_rows, self.app.vault, self.app.tree, good, 0.0
         )
-        found = await self.app.database.read(
+        newest = await self.app.database.read(
             lambda connection: connection.exec_driver_sql("SELECT max(id) FROM address").scalar()
         )
-        return int(found or 0)
+        return int(newest or 0)
 
 
 @contextlib.asynccontextmanager
@@ -212,8 +212,8 @@ async def running(
 
 @contextlib.contextmanager
 def listening() -> Iterator[tuple[socket.socket, int]]:
-    """A socket bound to a free port of loopback, and the port; named as TCP, or answers wait 40 ms
-    for the client's word.
+    """Yield a socket bound to a free port of loopback, and the port. It is declared as TCP:
+    otherwise answers wait 40 ms for the client's acknowledgement.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as sock:
         sock.bind((LOOPBACK, free_port()))
@@ -221,10 +221,10 @@ def listening() -> Iterator[tuple[socket.socket, int]]:
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The header that carries an API token."""
+    """Return the header that carries an API token."""
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def hrefs(html: str) -> list[str]:
-    """Every address that a page links to or loads."""
+    """Return every address that a page links to or loads."""
     return re.findall(r"""(?:href|src|action)="([^"]*)\"""", html)

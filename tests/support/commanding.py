@@ -1,4 +1,4 @@
-"""The program's commands run in this process, through its own `main`, with an environment, input
+"""Commands of the program, run in this process through its own `main`, with an environment, input
 and folder of their own.
 """
 
@@ -16,8 +16,8 @@ SETTINGS = ("BROADCASTER_", "EMAIL_", "TELEGRAM_", "WHATSAPP_", "FEED_", "DISPLA
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
-    """What a command left behind."""
+class CommandResult:
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -25,19 +25,19 @@ class Said:
 
     @property
     def ok(self) -> str:
-        """Its output; AssertionError with its complaint where it failed."""
+        """Standard output; raises AssertionError with the standard error if the command failed."""
         assert self.code == 0, self.err
         return self.out
 
 
 @dataclass(frozen=True)
 class Program:
-    """`program("areas", "list")` runs that command in the data folder `folder`."""
+    """Command runner: `program("areas", "list")` runs that command in the data folder `folder`."""
 
     folder: Path
     environ: Mapping[str, str]
 
-    def __call__(self, *words: str, text: str = "") -> Said:
+    def __call__(self, *words: str, text: str = "") -> CommandResult:
         """Run one command; `text` is its standard input."""
         out, err, code = io.StringIO(), io.StringIO(), 0
         with (
@@ -49,11 +49,11 @@ class Program:
                 main()
             except SystemExit as ended:
                 code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
-        return Said(code=code, out=out.getvalue(), err=err.getvalue())
+        return CommandResult(code=code, out=out.getvalue(), err=err.getvalue())
 
     @contextlib.contextmanager
     def _surroundings(self, argv: list[str], text: str) -> Iterator[None]:
-        kept, environ = (sys.argv, sys.stdin), dict(os.environ)
+        saved, environ = (sys.argv, sys.stdin), dict(os.environ)
         for name in [name for name in environ if name.startswith(SETTINGS)]:
             del os.environ[name]
         os.environ.update(
@@ -63,6 +63,6 @@ class Program:
         try:
             yield
         finally:
-            sys.argv, sys.stdin = kept
+            sys.argv, sys.stdin = saved
             os.environ.clear()
             os.environ.update(environ)

@@ -46,7 +46,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 
 
 def database_address(server: str, name: str) -> str:
-    """URL of a database of the same server."""
+    """Return the URL of a database of the same server."""
     url = make_url(server).set(drivername="postgresql", database=name)
     return url.render_as_string(hide_password=False)
 

@@ -1,5 +1,5 @@
-"""What tests of publishing share: a press with fixed keys, announcements as staff write them, one
-fixed time.
+"""Press with fixed keys, announcements as staff write them, and one fixed time, for tests of
+publishing.
 """
 
 from datetime import datetime, timedelta
@@ -51,7 +51,9 @@ CLARIFICATION: dict[str, Any] = {
 
 
 def press(**changes: Any) -> Press:
-    """The press of Kota Cimahi with three push and two pull channels open; `changes` replace parts."""
+    """Return the press of Kota Cimahi with three push and two pull channels open; `changes` replace
+    parts.
+    """
     parts: dict[str, Any] = {
         "tree": AreaTree.built_in(),
         "signer": Signer.from_seed(bytes(range(32))),
@@ -67,17 +69,17 @@ def press(**changes: Any) -> Press:
 def checked(
     raw: dict[str, Any] = NOTICE, *, now: datetime = NOW, **changes: Any
 ) -> CheckedAnnouncement:
-    """An announcement fit to be published; `changes` replace fields, None leaves one out."""
+    """Return an announcement fit to be published; `changes` replace fields, None leaves one out."""
     return press().examine({**raw, **changes}, now)
 
 
 def later(**duration: float) -> datetime:
-    """NOW and so much."""
+    """Return the time this long after NOW."""
     return NOW + timedelta(**duration)
 
 
 def count(database: Database, table: Table) -> int:
-    """Rows of a table."""
+    """Count the rows of a table."""
     return int(
         database.read_now(
             lambda connection: connection.execute(

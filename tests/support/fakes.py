@@ -1,4 +1,4 @@
-"""Fakes, small and named: a push channel whose provider does as the test says, and remembers what
+"""Fakes, small and named: a push channel whose provider does what the test says, and remembers what
 it accepted.
 """
 
@@ -25,14 +25,14 @@ Provider = Callable[[Recipient], Outcome | None]
 
 
 def accepts_all(_recipient: Recipient) -> Outcome:
-    """A provider in a good mood."""
+    """Accept every message."""
     return Receipt()
 
 
 @dataclass
 class FakeChannel:
-    """`provider` answers each recipient; None = it took the message and the answer was never read
-    (a killed worker).
+    """Push channel whose `provider` answers each recipient; None = it took the message and the
+    answer was never read (a killed worker).
     """
 
     name: str = "email"
@@ -51,29 +51,29 @@ class FakeChannel:
 
     @property
     def spaced(self) -> bool:
-        """Whether it wants any."""
+        """True if messages to one address must be spaced."""
         return self.between > 0
 
     def spacing(self, address: str) -> float:
-        """The same for all."""
+        """Return the same spacing for every address."""
         return self.between
 
     def render(self, edition: Edition, lang: str) -> Message:
-        """The title is the message."""
+        """Use the title as the message."""
         return Message(edition=edition, lang=lang, frame=edition.wording(lang).title)
 
     def personalise(self, message: Message, recipient: Recipient) -> Outgoing:
-        """Nothing differs per recipient."""
+        """Use the same message for every recipient."""
         return Outgoing(recipient=recipient, message=message, payload=message.frame)
 
     def preview(self, outgoing: Outgoing) -> dict[str, str]:
-        """The title."""
+        """Return the title."""
         return {"text": str(outgoing.payload)}
 
     async def send(
         self, messages: Sequence[Outgoing], *, may_write: MayWrite
     ) -> AsyncIterator[Result]:
-        """One after the other, as the provider says."""
+        """Send one after the other; the provider decides each outcome."""
         for outgoing in messages:
             if not may_write():
                 return
@@ -86,33 +86,33 @@ class FakeChannel:
             yield Result(outgoing=outgoing, outcome=outcome)
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
-        """It has none."""
+        """Refuse: the channel has no webhook."""
         raise BadSignature
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
-        """It has none."""
+        """Refuse: the channel has no webhook."""
         raise BadSignature
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
-        """It has none."""
+        """Return None: the channel has no webhook."""
         return None
 
     async def check(self) -> Sequence[Finding]:
-        """Always well."""
+        """Report the channel as well."""
         return [Finding(ok=True, what="fake")]
 
     async def probe(self) -> bool:
-        """Back when `healthy`."""
+        """Return `healthy`."""
         return self.healthy
 
     async def answer(self, address: str, text: str) -> Outcome:
-        """Remember what a resident was told."""
+        """Record an answer to a resident."""
         self.answers.append((address, text))
         return Receipt()
 
     async def aclose(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is nothing to close."""
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL inside one process: nothing after it is recorded."""
+    """Stand-in for SIGKILL inside one process: nothing after it is recorded."""

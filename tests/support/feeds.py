@@ -1,4 +1,4 @@
-"""Feeds as tests ask for them and read them."""
+"""Feeds rendered and parsed for tests."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from support import samples
 
 FORMATS = ("rss", "atom", "json")
 LATER = samples.NOW + timedelta(hours=2)
-"""When the flood of the samples is still on and the notice is corrected and withdrawn."""
+"""Time at which the flood of the samples is still on, and the notice corrected and withdrawn."""
 TREE = json.loads(
     (Path(__file__).resolve().parents[2] / "subscribers" / "cimahi.json").read_text(
         encoding="utf-8"
@@ -35,7 +35,7 @@ EDITIONS = [  # one of each sort, no two of the same moment
 ]
 
 
-def asked(
+def render_feed(
     extension: str,
     editions: Sequence[Edition] = EDITIONS,
     *,
@@ -45,7 +45,7 @@ def asked(
     hub: str = "",
     simulated: bool = False,
 ) -> Document:
-    """The document of an area in one format."""
+    """Render the document of an area in one format."""
     channel = feed.open_channel(feed.Settings(site=samples.site(simulated=simulated), hub=hub))
     return channel.render_page(
         PageRequest(
@@ -59,13 +59,13 @@ def asked(
 
 
 def items(editions: Sequence[Edition] = EDITIONS, **options: Any) -> list[dict[str, Any]]:
-    """The items of the JSON feed."""
-    found: list[dict[str, Any]] = json.loads(asked("json", editions, **options).body)["items"]
-    return found
+    """Return the items of the JSON feed."""
+    rows: list[dict[str, Any]] = json.loads(render_feed("json", editions, **options).body)["items"]
+    return rows
 
 
-def told(extension: str, body: bytes) -> list[tuple[str, str, datetime, datetime]]:
-    """Id, title, published and updated of every entry, whatever the format."""
+def read_entries(extension: str, body: bytes) -> list[tuple[str, str, datetime, datetime]]:
+    """Parse a feed of any format into id, title, published and updated of each entry."""
     if extension == "json":
         return [
             (
@@ -85,13 +85,13 @@ def told(extension: str, body: bytes) -> list[tuple[str, str, datetime, datetime
 
 
 def moment(parsed: Any) -> datetime:
-    """feedparser's UTC tuple as a time."""
+    """Convert feedparser's UTC tuple to a time."""
     year, month, day, hour, minute, second = parsed[:6]
     return datetime(year, month, day, hour, minute, second, tzinfo=UTC).astimezone(samples.WIB)
 
 
 def many(count: int, **changes: Any) -> list[Edition]:
-    """Notices, several of them in the same second."""
+    """Return `count` notices, several of them in the same second."""
     return [
         samples.notice(
             code=f"CMH-{number:04}-2M",

@@ -1,4 +1,4 @@
-"""A flood in the inbox: signed webhooks as Meta sends them, and rows as an earlier flood left them."""
+"""Flood in the inbox: signed webhooks as Meta sends them, and rows that an earlier flood left."""
 
 import hashlib
 import hmac
@@ -22,7 +22,7 @@ STATUS = {"status": "delivered", "timestamp": "1795567380", "recipient_id": "628
 def webhook(
     value: dict[str, Any], number: str = CREDENTIALS["WHATSAPP_PHONE_ID"]
 ) -> tuple[bytes, dict[str, str]]:
-    """Body and headers of a webhook about our number."""
+    """Return body and headers of a signed webhook about our number."""
     value = {"messaging_product": "whatsapp", "metadata": {"phone_number_id": number}, **value}
     entry = {"id": "1", "changes": [{"field": "messages", "value": value}]}
     body = msgspec.json.encode({"object": "whatsapp_business_account", "entry": [entry]})
@@ -30,27 +30,27 @@ def webhook(
     return body, {"X-Hub-Signature-256": f"sha256={digest}", "Content-Type": "application/json"}
 
 
-async def say(
+async def post_webhook(
     session: aiohttp.ClientSession, url: str, value: dict[str, Any], **about: str
 ) -> None:
-    """Post one webhook, which must be taken."""
+    """Post one webhook and check that it is accepted."""
     body, headers = webhook(value, **about)
-    async with session.post(f"{url}/webhook/whatsapp", data=body, headers=headers) as answer:
-        assert answer.status == 200
+    async with session.post(f"{url}/webhook/whatsapp", data=body, headers=headers) as response:
+        assert response.status == 200
 
 
 async def flood(session: aiohttp.ClientSession, url: str, count: int, mark: str = "") -> None:
-    """Post so many statuses of messages that are not ours."""
+    """Post `count` statuses of messages that are not ours."""
     for first in range(0, count, IN_A_POST):
         statuses = [
             {"id": f"wamid.{mark}{n}", **STATUS}
             for n in range(first, min(first + IN_A_POST, count))
         ]
-        await say(session, url, {"statuses": statuses})
+        await post_webhook(session, url, {"statuses": statuses})
 
 
-def written(address: str, words: str, mark: str = "") -> dict[str, Any]:
-    """What a resident writes, as part of a webhook."""
+def text_message(address: str, words: str, mark: str = "") -> dict[str, Any]:
+    """Return a resident's text message as part of a webhook."""
     message = {
         "from": address,
         "id": f"wamid.IN{mark}{address}",
@@ -61,7 +61,7 @@ def written(address: str, words: str, mark: str = "") -> dict[str, Any]:
 
 
 def leave_unmatched(app: App, channel: str, count: int) -> None:
-    """Leave statuses of an earlier flood in the inbox, looked at three times and due again."""
+    """Leave statuses of an earlier flood in the inbox, tried three times and due again."""
     now = app.clock().timestamp()
     event = StatusEvent(
         dedupe="x", provider_id="nobody's", delivery="", state="sent", at=app.clock()

@@ -1,4 +1,4 @@
-"""Markers that follow from where a test stands and what it uses, so that no test sets them."""
+"""Markers that follow from a test's file and fixtures, so that no test sets them."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 BROWSER_FIXTURES = frozenset({"chromium", "sync_chromium"})
 """Fixtures that start Chromium: see tests/e2e/conftest.py."""
 POSTGRESQL = "postgresql"
-"""Begins the names of fixtures that start PostgreSQL, and names it among the kinds of databases."""
+"""Prefix of fixtures that start PostgreSQL, and its name among the kinds of databases."""
 
 SLOW: Mapping[str, str] = {
     "broadcaster/commands/test_announcements.py": "runs whole commands, most of them several",

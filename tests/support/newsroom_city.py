@@ -1,5 +1,5 @@
-"""A whole city on loopback for browser tests of the newsroom: site, workers, stand-in providers,
-and hands that use its pages.
+"""Whole city on loopback for browser tests of the newsroom: site, workers, stand-in providers, and
+users of its pages.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from typing import Any
 
 from broadcaster.app import App, open_app
 from broadcaster.runtime import config
+from broadcaster.simulation import providers
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Providers, demo_variables
-from broadcaster.simulation.providers import running as providers_running
-from broadcaster.simulation.smtp import received_parts
 from broadcaster.web.server import serve
 from broadcaster.worker import LaneWorker
+from support import inboxes
 from support.staffing import PASSWORD, hire
 from support.world import subscribe, variables
 
@@ -30,20 +30,18 @@ RESIDENTS = {"whatsapp": "6286000000001", "telegram": "7000000001", "email": "wa
 
 @dataclass
 class AheadClock:
-    """The real time and what a test put it forward."""
+    """Clock ahead of the real time by as much as a test sets."""
 
     ahead: timedelta = field(default_factory=timedelta)
 
     def __call__(self) -> datetime:
-        """Now, as the program sees it."""
+        """Return the time as the program sees it."""
         return datetime.now(UTC) + self.ahead
 
 
 @dataclass(kw_only=True)
 class City:
-    """A whole city on loopback: site, workers, stand-in providers, one resident of each push
-    channel.
-    """
+    """Whole city on loopback: site, workers, stand-in providers, one resident of each push channel."""
 
     app: App
     port: int
@@ -53,7 +51,7 @@ class City:
 
     @property
     def url(self) -> str:
-        """Where the site is."""
+        """URL of the site."""
         return f"http://127.0.0.1:{self.port}"
 
     async def open_web(self) -> None:
@@ -70,18 +68,15 @@ class City:
             self.web = None
 
     def received(self, channel: str) -> list[dict[str, str]]:
-        """What the resident has, by part."""
-        to = RESIDENTS[channel]
-        if channel == "whatsapp":
-            return [dict(message.parts) for message in self.providers.graph.inbox(to)]
-        if channel == "telegram":
-            return [message.parts for message in self.providers.bot.inbox(int(to))]
-        return [received_parts(mail.raw) for mail in self.providers.mail.inbox(to)]
+        """Return the messages of the resident, by part."""
+        return inboxes.messages(self.providers, channel, RESIDENTS[channel])
 
 
 @asynccontextmanager
 async def opened(database_url: str, folder: Path) -> AsyncIterator[City]:
-    """Everything runs as in life; the hold is passed by putting the clock forward."""
+    """Open a city in which everything runs as in production; tests pass the hold by setting the
+    clock ahead.
+    """
     clock, port = AheadClock(), free_port()
     environ = variables(
         database_url,
@@ -93,9 +88,9 @@ async def opened(database_url: str, folder: Path) -> AsyncIterator[City]:
     async with open_app(config.read(environ), clock=clock) as app:
         for channel, address in RESIDENTS.items():
             await subscribe(app, channel, [(address, "cibabat")])
-        async with providers_running(app.loaded) as providers:
-            providers.graph.watch(RESIDENTS["whatsapp"])
-            city = City(app=app, port=port, clock=clock, providers=providers)
+        async with providers.running(app.loaded) as stand_ins:
+            stand_ins.graph.watch(RESIDENTS["whatsapp"])
+            city = City(app=app, port=port, clock=clock, providers=stand_ins)
             workers = [LaneWorker(app, lane) for lane in ("emergency", "routine")]
             jobs = [asyncio.create_task(worker.run()) for worker in workers]
             await city.open_web()
@@ -107,8 +102,8 @@ async def opened(database_url: str, folder: Path) -> AsyncIterator[City]:
 
 
 @dataclass(kw_only=True)
-class Hands:
-    """How somebody uses a page: with a pointer, or `keys` alone."""
+class PageUser:
+    """User of a page: with a pointer, or `keys` alone."""
 
     page: Any
     keys: bool = False
@@ -152,27 +147,27 @@ class Hands:
         await self.page.wait_for_load_state()
 
     async def sign_in(self, url: str, name: str) -> None:
-        """From the sign-in page to the first page."""
+        """Sign in, from the sign-in page to the first page."""
         await self.page.goto(f"{url}/redaksi/masuk")
         await self.fill("#nama", name)
         await self.fill("#sandi", PASSWORD)
         await self.press('form[action^="/redaksi/masuk"] button.button')
         assert self.page.url == f"{url}/redaksi/"
 
-    async def shown(self) -> dict[str, str]:
-        """The text of each preview's message."""
+    async def preview_texts(self) -> dict[str, str]:
+        """Return the text of each preview's message."""
         return {name: await self.page.inner_text(f"#pratinjau-{name} .sheet") for name in CHANNELS}
 
-    async def parts(self) -> dict[str, dict[str, str]]:
-        """Each part of the message that a push channel's preview shows."""
-        found: dict[str, dict[str, str]] = {}
+    async def preview_parts(self) -> dict[str, dict[str, str]]:
+        """Return each part of the message that a push channel's preview shows."""
+        parts: dict[str, dict[str, str]] = {}
         for channel in RESIDENTS:
-            shown = await self.page.query_selector_all(f"#pratinjau-{channel} .part")
-            found[channel] = {
-                (await one.get_attribute("class")).split()[1]: await one.inner_text()
-                for one in shown
+            elements = await self.page.query_selector_all(f"#pratinjau-{channel} .part")
+            parts[channel] = {
+                (await element.get_attribute("class")).split()[1]: await element.inner_text()
+                for element in elements
             }
-        return found
+        return parts
 
 
 @asynccontextmanager
@@ -207,25 +202,25 @@ async def browsing(
     assert [text for text in complaints if not excused or not re.search(excused, text)] == []
 
 
-async def write(hands: Hands, url: str) -> None:
+async def write(user: PageUser, url: str) -> None:
     """Fill the composer."""
     day = (datetime.now(UTC) + timedelta(hours=7)).date()
-    await hands.page.goto(f"{url}/redaksi/tulis")
-    await hands.fill("#judul", "Air PDAM mati di Cibabat")
-    await hands.fill("#ringkasan", "Tampung air sebelum pukul tujuh.")
-    await hands.fill(
+    await user.page.goto(f"{url}/redaksi/tulis")
+    await user.fill("#judul", "Air PDAM mati di Cibabat")
+    await user.fill("#ringkasan", "Tampung air sebelum pukul tujuh.")
+    await user.fill(
         "#teks", "Perumda Tirta mengganti pipa di **Jl. Amir Machmud**.\n\n- RW 05 & RW 06"
     )
-    await hands.tick('.places input[value="cibabat"]')
-    await hands.page.select_option("#kategori", "gangguan-layanan")
-    await hands.fill("#opd", "Perumda Tirta")
-    await hands.fill("#mulai", f"{day}T00:01")
-    await hands.fill("#sampai", f"{day + timedelta(days=2)}T14:00")
+    await user.tick('.places input[value="cibabat"]')
+    await user.page.select_option("#kategori", "gangguan-layanan")
+    await user.fill("#opd", "Perumda Tirta")
+    await user.fill("#mulai", f"{day}T00:01")
+    await user.fill("#sampai", f"{day + timedelta(days=2)}T14:00")
 
 
 def plain(part: str) -> str:
-    """A received part as it reads: without the messenger's own marks, and without what is each
-    recipient's own.
+    """Return a received part as it reads: without the messenger's own marks, and without what
+    differs per recipient.
     """
     text = html.unescape(re.sub(r"<[^>]+>", "", part))
     text = re.sub(r"/berhenti/\S+", "/berhenti/...", text)
@@ -235,23 +230,23 @@ def plain(part: str) -> str:
 
 
 async def says(page: Any, selector: str, text: str) -> None:
-    """Wait until an element of the page says so."""
+    """Wait until an element of the page contains the text."""
     await page.wait_for_function(
         "([selector, text]) => (document.querySelector(selector)?.innerText || '').includes(text)",
         arg=[selector, text],
     )
 
 
-async def author(city: City, page: Any, name: str = "rina") -> Hands:
-    """Somebody who writes, signed in."""
+async def author(city: City, page: Any, name: str = "rina") -> PageUser:
+    """Hire an author and sign them in."""
     await hire(city.app, name, "author")
-    hands = Hands(page=page)
-    await hands.sign_in(city.url, name)
-    return hands
+    user = PageUser(page=page)
+    await user.sign_in(city.url, name)
+    return user
 
 
-async def in_review(city: City, opening: Any, *, urgent: bool = False) -> tuple[Hands, str]:
-    """An announcement that rina submitted: dewi at the page where she decides, and its id."""
+async def in_review(city: City, opening: Any, *, urgent: bool = False) -> tuple[PageUser, str]:
+    """Submit an announcement as rina; returns dewi at the page where she decides, and its id."""
     rina = await author(city, await opening())
     await write(rina, city.url)
     if urgent:
@@ -260,9 +255,9 @@ async def in_review(city: City, opening: Any, *, urgent: bool = False) -> tuple[
     await rina.press('button[value="periksa"]')
     await rina.press('form[action$="/ajukan"] button')
     await hire(city.app, "dewi", "approver")
-    dewi = Hands(page=await opening())
+    dewi = PageUser(page=await opening())
     await dewi.sign_in(city.url, "dewi")
     await dewi.page.goto(rina.page.url)
-    found = re.search(r"/pengumuman/(\w+)/", rina.page.url)
-    assert found
-    return dewi, found[1]
+    match = re.search(r"/pengumuman/(\w+)/", rina.page.url)
+    assert match
+    return dewi, match[1]

@@ -1,9 +1,9 @@
-"""A real OpenID Connect provider as a process of its own: `python tests/support/oidc_provider.py
-HOST` listens on loopback, prints where.
+"""Real OpenID Connect provider in a process of its own: `python tests/support/oidc_provider.py
+HOST` listens on loopback and prints its URL.
 
-It keeps the rules (PKCE, one use of a code, client secret, registered addresses) and breaks the one
-that a test chooses: PUT /kendali with the fields of `Conduct` sets what it does; GET /kendali tells
-what it was asked.
+It keeps the rules (PKCE, one use of a code, client secret, registered addresses) except one that a
+test chooses: PUT /kendali with the fields of `Conduct` sets its behaviour; GET /kendali returns how
+often each path was requested.
 """
 
 import base64
@@ -37,13 +37,13 @@ CLIENT, SECRET = "siaran", "rahasia: klien/100%"
 
 @dataclass(kw_only=True)
 class Conduct:
-    """How the provider behaves. `now`: its clock in epoch seconds, 0 = the machine's; `misdeed`:
+    """Behaviour of the provider. `now`: its clock in epoch seconds, 0 = the machine's; `misdeed`:
     the rule that it breaks.
     """
 
     now: float = 0.0
     claims: dict[str, Any] = field(default_factory=dict)
-    told: dict[str, Any] = field(default_factory=dict)
+    userinfo: dict[str, Any] = field(default_factory=dict)
     returns: list[str] = field(default_factory=list)
     misdeed: str = ""
     by_post: bool = False
@@ -52,7 +52,7 @@ class Conduct:
 
 
 class Provider:
-    """What the provider remembers."""
+    """State of the provider."""
 
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
@@ -63,16 +63,16 @@ class Provider:
         self.accesses: set[str] = set()
 
     def now(self) -> float:
-        """Its own time."""
+        """Return its own time."""
         return self.conduct.now or time.time()
 
     def does(self, misdeed: str) -> bool:
-        """Whether it breaks this rule."""
+        """True if it breaks this rule."""
         return self.conduct.misdeed == misdeed
 
     def discovery(self) -> dict[str, Any]:
-        """What it says of itself."""
-        said = {
+        """Return its discovery document."""
+        document = {
             "issuer": "https://lain.example" if self.does("discovery_issuer") else self.issuer,
             "authorization_endpoint": f"{self.issuer}/authorize",
             "token_endpoint": f"{self.issuer}/token",
@@ -91,15 +91,15 @@ class Provider:
             "authorization_response_iss_parameter_supported": True,
         }
         if self.does("huge"):
-            said["padding"] = "a" * 300_000
+            document["padding"] = "a" * 300_000
         return {
             name: value
-            for name, value in (said | self.conduct.says).items()
+            for name, value in (document | self.conduct.says).items()
             if name != self.conduct.loses
         }
 
     def id_token(self, grant: dict[str, str], access: str) -> str:
-        """What it says of the person, signed; or as the misdeed will have it."""
+        """Return the signed ID token of a person, altered by the misdeed."""
         now = int(self.now())
         half = hashlib.sha256(access.encode()).digest()[:16]
         claims: dict[str, Any] = {
@@ -141,12 +141,12 @@ class Provider:
 
 
 def encoded(data: bytes) -> str:
-    """Base64url without padding."""
+    """Encode as Base64url without padding."""
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def unsigned(header: dict[str, Any], claims: dict[str, Any]) -> str:
-    """The first two parts of a token."""
+    """Return the first two parts of a token."""
     return ".".join(encoded(json.dumps(part).encode()) for part in (header, claims))
 
 
@@ -154,7 +154,7 @@ def unsigned(header: dict[str, Any], claims: dict[str, Any]) -> str:
 
 
 def create(provider: Provider) -> Starlette:
-    """The provider's site."""
+    """Build the provider's site."""
 
     def counted(name: str, endpoint: Any) -> Any:
         async def answer(request: Request) -> Response:
@@ -177,8 +177,8 @@ def create(provider: Provider) -> Starlette:
         for path, endpoint in named.items()
     ]
     routes += [
-        Route(path, counted(path, one))
-        for path, one in {"/userinfo": userinfo, "/end_session": end_session}.items()
+        Route(path, counted(path, endpoint))
+        for path, endpoint in {"/userinfo": userinfo, "/end_session": end_session}.items()
     ]
 
     async def control(request: Request) -> Response:
@@ -193,14 +193,14 @@ def create(provider: Provider) -> Starlette:
 
 
 async def discovery(provider: Provider, _request: Request) -> Response:
-    """/.well-known/openid-configuration."""
+    """Answer /.well-known/openid-configuration."""
     if provider.does("moved"):
         return RedirectResponse(f"{provider.issuer}/jwks", 302)
     return JSONResponse(provider.discovery())
 
 
 async def jwks(provider: Provider, _request: Request) -> Response:
-    """The public key, beside one of a kind that nobody may use."""
+    """Return the public key, beside one of a kind that nobody may use."""
     shared = {"kty": "oct", "k": encoded(b"rahasia"), "kid": "bersama"}
     return JSONResponse({"keys": [shared, *KeySet([provider.key]).as_dict(private=False)["keys"]]})
 
@@ -235,7 +235,7 @@ async def authorize(provider: Provider, request: Request) -> Response:
 
 
 async def token(provider: Provider, request: Request) -> Response:
-    """Tokens for a code: once, to the client who holds the secret and the verifier."""
+    """Issue tokens for a code: once, to the client who holds the secret and the verifier."""
     form = await request.form()
     if not _client_proved(provider, request, form):
         return JSONResponse({"error": "invalid_client"}, 401)
@@ -263,16 +263,16 @@ def _client_proved(provider: Provider, request: Request, form: Any) -> bool:
 
 
 async def userinfo(provider: Provider, request: Request) -> Response:
-    """More of the person, for who has an access token."""
+    """Return more about the person to the holder of an access token."""
     if request.headers.get("authorization", "").removeprefix("Bearer ") not in provider.accesses:
         return JSONResponse({"error": "invalid_token"}, 401)
     return JSONResponse(
-        {"sub": "u-2" if provider.does("userinfo_sub") else "u-1", **provider.conduct.told}
+        {"sub": "u-2" if provider.does("userinfo_sub") else "u-1", **provider.conduct.userinfo}
     )
 
 
 async def end_session(provider: Provider, request: Request) -> Response:
-    """Sign out, for who shows an id token of ours."""
+    """Sign out the holder of an id token of ours."""
     query = request.query_params
     jwt.decode(query["id_token_hint"], provider.key, algorithms=["RS256"])
     back = query["post_logout_redirect_uri"]
@@ -288,30 +288,30 @@ async def end_session(provider: Provider, request: Request) -> Response:
 
 @dataclass(frozen=True, kw_only=True)
 class RunningProvider:
-    """A provider's process, seen from a test."""
+    """Process of a provider, seen from a test."""
 
     url: str
     process: "subprocess.Popen[str]"
 
     def set(self, **conduct: Any) -> None:
-        """Have it behave so from now on, and forget what it was asked."""
-        assert conduct.keys() <= {one.name for one in fields(Conduct)}
+        """Set its behaviour and forget earlier requests."""
+        assert conduct.keys() <= {each.name for each in fields(Conduct)}
         self._call("PUT", conduct)
 
     def asked(self) -> dict[str, int]:
-        """How often each of its addresses was asked since."""
+        """Return how often each path was requested since `set`."""
         return dict(self._call("GET")["asked"])
 
     def _call(self, method: str, content: Any = None) -> Any:
         body = json.dumps(content).encode() if content is not None else None
         request = urllib.request.Request(f"{self.url}/kendali", data=body, method=method)  # noqa: S310  our own
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return json.load(answer)
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+            return json.load(response)
 
 
 @contextmanager
 def running_provider(host: str = "127.0.0.1") -> Iterator[RunningProvider]:
-    """A provider in a process of its own, until the block ends; `host` is what it calls itself:
+    """Start a provider in a process of its own, until the block ends; `host` is its own name:
     "localhost" is another site.
     """
     with subprocess.Popen(
@@ -328,7 +328,7 @@ def running_provider(host: str = "127.0.0.1") -> Iterator[RunningProvider]:
 
 
 def main() -> None:
-    """Listen on a free port, say where, serve until told to stop."""
+    """Listen on a free port, print the URL, serve until told to stop."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()

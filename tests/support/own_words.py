@@ -63,12 +63,12 @@ Fields = Mapping[str, Any]
 
 
 def word(kind: str, announcement: int, edition: int) -> str:
-    """A word that stands in one edition alone, e.g. `judulaacb`."""
+    """Return a word that stands in one edition alone, e.g. `judulaacb`."""
     return kind + "".join(TAG[int(digit)] for digit in f"{announcement:03}{edition}")
 
 
 def words_of(announcement: int, edition: int) -> set[str]:
-    """Every word by which a text of this edition is found."""
+    """Return every word by which a text of this edition is found."""
     return {
         *(word(kind, announcement, edition) for kind in KINDS),
         picture_id(announcement, edition),
@@ -76,39 +76,39 @@ def words_of(announcement: int, edition: int) -> set[str]:
 
 
 def found_in(text: str) -> set[str]:
-    """The words of any edition that stand in a text."""
+    """Return the words of any edition that stand in a text."""
     return set(_WORDS.findall(text.lower()))
 
 
 def picture_id(announcement: int, edition: int) -> str:
-    """The id of the picture of an edition, as if staff had uploaded it."""
+    """Return the id of an edition's picture, as if staff had uploaded it."""
     return f"{announcement:016x}{edition:016x}"
 
 
 class Writer:
-    """Draws the words and the shape of editions; `base_url` is where pictures of our own lie."""
+    """Draws the words and the shape of editions; `base_url` is the site of our own pictures."""
 
     def __init__(self, seed: int, base_url: str) -> None:
         self.dice = random.Random(seed)  # reason: repeatable, no secret
         self._base_url = base_url
 
     def original(self, number: int) -> dict[str, Any]:
-        """The fields of a first edition."""
+        """Return the fields of a first edition."""
         return self._worded(number, 1, self._shape())
 
     def correction(self, number: int, edition: int, before: Fields) -> dict[str, Any]:
-        """The fields of a later one: other words always; areas, level, picture, languages, channels
-        often.
+        """Return the fields of a later edition: its words always differ; areas, level, picture,
+        languages and channels often.
         """
         fresh = self._shape()
-        kept = {
+        unchanged = {
             name: before[name]
             for name in ("areas", "category", "channels")
             if name in before and self.dice.random() < 0.6
         }
         if self.dice.random() < 0.6:
             fresh["level"] = before["level"]
-        return self._worded(number, edition, {**fresh, **kept})
+        return self._worded(number, edition, {**fresh, **unchanged})
 
     def _shape(self) -> dict[str, Any]:
         dice = self.dice

@@ -1,5 +1,5 @@
-"""A real PostgreSQL server for tests: own folder, own unix socket, no TCP, nothing kept, ends with
-the tests.
+"""Real PostgreSQL server for tests: own folder, own unix socket, no TCP; it leaves nothing behind
+and ends with the tests.
 """
 
 import os
@@ -29,21 +29,21 @@ UNSAFE_BUT_FAST = (
 
 
 def binaries() -> Path:
-    """The folder of initdb and postgres, the newest there is; skips the test where there is none."""
-    found = [path.parent for place in PLACES for path in Path(place).glob("*/bin/initdb")]
+    """Return the folder of the newest initdb and postgres; skips the test if none is installed."""
+    folders = [path.parent for place in PLACES for path in Path(place).glob("*/bin/initdb")]
     if in_path := shutil.which("initdb"):
-        found.append(Path(in_path).parent)
-    if not found:
+        folders.append(Path(in_path).parent)
+    if not folders:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     return max(
-        found,
+        folders,
         key=lambda path: [int(part) for part in path.parent.name.split(".") if part.isdigit()],
     )
 
 
 def account() -> str:
-    """The user who runs the server: PostgreSQL refuses root. "" = we ourselves; skips where root
-    has nobody to lend.
+    """Return the user who runs the server: PostgreSQL refuses root. "" = the current user; skips
+    the test if root has no user to run it as.
     """
     if os.geteuid() != 0:
         return ""
@@ -57,7 +57,7 @@ def account() -> str:
 
 
 def as_user(user: str) -> list[str]:
-    """What to put before a command so that `user` runs it and it ends with us."""
+    """Return the command prefix that runs a command as `user` and ends it with this process."""
     if sys.platform != "linux":
         return []
     change = (
@@ -69,7 +69,9 @@ def as_user(user: str) -> list[str]:
 
 
 def initialise(folder: Path, programs: Path, user: str) -> Path:
-    """Make an empty cluster in `folder`, which becomes the user's own; returns its data directory."""
+    """Create an empty cluster in `folder`, which becomes the user's own; returns its data
+    directory.
+    """
     if user:
         shutil.chown(folder, user)
     data = folder / "data"
@@ -94,8 +96,8 @@ def initialise(folder: Path, programs: Path, user: str) -> Path:
 def running_postgresql(
     _folder: Path | None = None, *, settings: Sequence[str] = UNSAFE_BUT_FAST
 ) -> Iterator[str]:
-    """URL of a fresh server's database `postgres`; its folder is in /tmp, as socket paths must be
-    short.
+    """Start a fresh server and yield the URL of its database `postgres`; its folder is in /tmp, as
+    socket paths must be short.
     """
     programs, user = binaries(), account()
     folder = Path(tempfile.mkdtemp(prefix="siaran-pg-", dir="/tmp"))
@@ -116,13 +118,13 @@ def _serving(command: list[str], folder: Path) -> Iterator[None]:
     ) as process:
         if process.stderr is None:
             raise RuntimeError("no pipe to read from")
-        said = []
+        lines = []
         for line in process.stderr:
-            said.append(line)
+            lines.append(line)
             if "ready to accept connections" in line:
                 break
         else:
-            raise RuntimeError("PostgreSQL did not start: " + "".join(said))
+            raise RuntimeError("PostgreSQL did not start: " + "".join(lines))
         rest = threading.Thread(target=process.stderr.read, daemon=True)
         rest.start()
         try:

@@ -11,7 +11,7 @@ from channels.base.contract import Area, Claim, Edition, Image, Recipient, Site,
 
 WIB = timezone(timedelta(hours=7), "WIB")
 NOW = datetime(2026, 11, 25, 7, 43, tzinfo=WIB)
-"""When the samples are published; no test reads the clock instead."""
+"""Publication time of the samples; no test reads the clock instead."""
 WATER_OFF = datetime(2026, 11, 25, 8, 0, tzinfo=WIB)
 WATER_BACK = datetime(2026, 11, 25, 14, 0, tzinfo=WIB)
 WATER_BACK_LATE = datetime(2026, 11, 25, 16, 0, tzinfo=WIB)
@@ -109,7 +109,9 @@ _CLAIM = Claim(
 
 
 def notice(**changes: Any) -> Edition:
-    """A water outage in Cibabat and Pasirkaliki, level info, id and en; `changes` replace fields."""
+    """Return a water outage in Cibabat and Pasirkaliki, level info, id and en; `changes` replace
+    fields.
+    """
     edition = Edition(
         announcement="01935f2a7c3e7b1e9a4d5c6b7f8091a2",
         number=1,
@@ -129,7 +131,9 @@ def notice(**changes: Any) -> Edition:
 
 
 def alert(**changes: Any) -> Edition:
-    """A flood emergency in Cibabat with instructions, valid until 10.00; `changes` replace fields."""
+    """Return a flood emergency in Cibabat with instructions, valid until 10.00; `changes` replace
+    fields.
+    """
     edition = Edition(
         announcement="01935f2b11d27c04b3e86f1a2c9d4e57",
         number=1,
@@ -149,7 +153,7 @@ def alert(**changes: Any) -> Edition:
 
 
 def clarification(**changes: Any) -> Edition:
-    """A hoax about social aid, answered for the whole city; `changes` replace fields."""
+    """Return a hoax about social aid, answered for the whole city; `changes` replace fields."""
     edition = Edition(
         announcement="01935f2c98a7738f8d1b0e5f6a7c2b34",
         number=1,
@@ -169,7 +173,7 @@ def clarification(**changes: Any) -> Edition:
 
 
 def correction() -> Edition:
-    """Edition 2 of the notice: the water returns at 16.00."""
+    """Return edition 2 of the notice: the water returns at 16.00."""
     return notice(
         number=2,
         change="correction",
@@ -192,7 +196,7 @@ def correction() -> Edition:
 
 
 def withdrawal() -> Edition:
-    """Edition 2 of the notice: the work is called off."""
+    """Return edition 2 of the notice: the work is called off."""
     return notice(
         number=2,
         change="withdrawal",
@@ -212,12 +216,12 @@ PICTURE = Image(
 
 
 def picture() -> Edition:
-    """The notice with a picture of our own."""
+    """Return the notice with a picture of our own."""
     return notice(image=PICTURE)
 
 
 def withdrawn_alert() -> Edition:
-    """Edition 2 of the flood warning, as publishing makes it of a warning that is taken back."""
+    """Return edition 2 of the flood warning, as publishing makes it when the warning is withdrawn."""
     titles = {
         "id": "Cuaca: peringatan darurat 25 Nov 2026 07.43 WIB",
         "en": "Weather: emergency warning of 25 Nov 2026 07.43 WIB",
@@ -242,7 +246,7 @@ def withdrawn_alert() -> Edition:
 
 
 def editions() -> dict[str, Edition]:
-    """Every sample by the name its golden files bear."""
+    """Return every sample by the name of its golden files."""
     return {
         "notice": notice(),
         "alert": alert(),
@@ -255,7 +259,7 @@ def editions() -> dict[str, Edition]:
 
 
 def recipient(address: str, **changes: Any) -> Recipient:
-    """A resident of Cibabat, subscribed on 3 November 2026; `changes` replace fields."""
+    """Return a resident of Cibabat, subscribed on 3 November 2026; `changes` replace fields."""
     values: dict[str, Any] = {
         "delivery": "e41.email.1029384.1",
         "attempt": 1,
@@ -269,5 +273,5 @@ def recipient(address: str, **changes: Any) -> Recipient:
 
 
 def site(*, simulated: bool = False) -> Site:
-    """The city as messages name it, on https."""
+    """Return the city's site as messages name it, on https."""
     return Site(base_url="https://info.cimahi.example", simulated=simulated)

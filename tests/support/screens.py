@@ -1,4 +1,4 @@
-"""A kelurahan screen in Chromium for tests: its server, its clock, and what can be seen on it."""
+"""Kelurahan screen in Chromium for tests: its server, its clock, and what can be seen on it."""
 
 import hashlib
 import threading
@@ -20,7 +20,7 @@ TYPES = {".css": "text/css", ".js": "text/javascript", ".woff2": "font/woff2"}
 
 
 class Station:
-    """A small server of the screen channel and its static files, whose clock and faults the test
+    """Small server of the screen channel and its static files, whose clock and faults the test
     sets.
     """
 
@@ -37,10 +37,10 @@ class Station:
         station = self
 
         class Handler(BaseHTTPRequestHandler):
-            """Answers for the station; the Date header is the station's time."""
+            """Handler that answers for the station; the Date header is the station's time."""
 
             def log_message(self, *_: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
             def date_time_string(self, timestamp: float | None = None) -> str:
                 return super().date_time_string(int(station.now.timestamp()))
@@ -73,9 +73,9 @@ class Station:
             )
             return
         if handler.path.startswith("/media/"):
-            known = self.pictures.get(handler.path)
-            kept = {"Content-Type": "image/jpeg", "Cache-Control": "no-store"}
-            self._send(handler, 200 if known else 404, known or b"", kept)
+            picture = self.pictures.get(handler.path)
+            picture_headers = {"Content-Type": "image/jpeg", "Cache-Control": "no-store"}
+            self._send(handler, 200 if picture else 404, picture or b"", picture_headers)
             return
         data = handler.path.endswith("/data")
         self.pages += not data
@@ -117,8 +117,8 @@ class Station:
 
 
 class Screen:
-    """A page on the station whose clock the test moves; it keeps what the console said and which
-    hosts were asked.
+    """Page on the station whose clock the test moves; it records console messages and requested
+    hosts.
     """
 
     def __init__(self, page: Any, station: Station) -> None:
@@ -155,7 +155,7 @@ class Screen:
         self._under_way.discard(request)
 
     def settle(self) -> None:
-        """Let requests and what follows from them come to their end, while the screen's clock
+        """Wait until requests and what follows from them have finished, while the screen's clock
         stands still.
         """
         self._breathe()
@@ -164,7 +164,7 @@ class Screen:
         self._breathe()
 
     def _breathe(self) -> None:
-        """Let the page do what is due; one that is loading itself anew first comes to be there."""
+        """Let the page run what is due; a page that is reloading itself is waited for first."""
         try:
             self.page.evaluate("1")
         except sync_api.Error as error:
@@ -174,31 +174,31 @@ class Screen:
             self.page.evaluate("1")
 
     def pass_time(self, seconds: int, *, step: int = 1) -> None:
-        """Let the screen's and the server's clocks run on."""
+        """Advance the screen's and the server's clocks."""
         for _ in range(0, seconds, step):
             self.station.now += timedelta(seconds=step)
             self.page.clock.run_for(step * 1000)
             self.settle()
 
     def watch(self, name: str, seconds: int) -> list[str]:
-        """What an element says in the course of time, each change once."""
-        said = [self.text(name)]
+        """Return the successive texts of an element over some seconds, each change once."""
+        texts = [self.text(name)]
         for _ in range(seconds):
             self.pass_time(1)
-            if self.seen(name) and self.text(name) != said[-1]:
-                said.append(self.text(name))
-        return said
+            if self.seen(name) and self.text(name) != texts[-1]:
+                texts.append(self.text(name))
+        return texts
 
     def text(self, name: str) -> str:
-        """What an element says."""
+        """Return the text of an element."""
         return str(self.page.locator(f"#{name}").inner_text())
 
     def seen(self, name: str) -> bool:
-        """Whether an element is to be seen."""
+        """True if an element is visible."""
         return bool(self.page.locator(f"#{name}").is_visible())
 
     def classes(self) -> str:
-        """The classes of the body."""
+        """Return the classes of the body."""
         return str(self.page.evaluate("document.body.className"))
 
 
@@ -228,13 +228,13 @@ VISIBLE_TEXT = """() => {
 
 
 def visible_text(screen: Screen) -> list[dict[str, Any]]:
-    """Every piece of text on the screen with its size, box and colours."""
+    """Return every piece of text on the screen with its size, box and colours."""
     return list(screen.page.evaluate(VISIBLE_TEXT))
 
 
 def assert_inside(screen: Screen) -> None:
-    """Nothing leaves the screen, nothing leaves the room of the words, nothing lies under the code
-    card or the bars.
+    """Check that nothing leaves the screen or the room of the words, and nothing lies under the
+    code card or the bars.
     """
     size = screen.page.viewport_size
     room = screen.page.locator("#room").bounding_box()
@@ -255,7 +255,7 @@ def assert_inside(screen: Screen) -> None:
 
 
 def luminance(colour: str) -> float:
-    """Relative luminance of `rgb(r, g, b)` (WCAG 2)."""
+    """Return the relative luminance of `rgb(r, g, b)` (WCAG 2)."""
     channels = [
         int(part) / 255 for part in colour.removeprefix("rgb(").removesuffix(")").split(",")
     ]
@@ -266,7 +266,7 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def contrast(one: str, other: str) -> float:
-    """Contrast ratio of two colours."""
-    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+def contrast(first: str, second: str) -> float:
+    """Return the contrast ratio of two colours."""
+    high, low = sorted((luminance(first), luminance(second)), reverse=True)
     return (high + 0.05) / (low + 0.05)

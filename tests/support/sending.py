@@ -1,5 +1,5 @@
-"""What tests of delivery share: a program whose channel is a fake, its ledger filled and drained,
-its leases forgotten.
+"""Program whose channel is a fake, its ledger filled and drained and its leases forgotten, for
+tests of delivery.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ HOLDER = Holder(owner="filler", lease=30)
 
 
 def with_channels(app: App, *channels: PushChannel) -> App:
-    """The program with these channels in place of its own."""
+    """Return the program with these channels in place of its own."""
     return replace(app, push={**app.push, **{channel.name: channel for channel in channels}})
 
 
@@ -33,7 +33,7 @@ async def drain_until_quiet(
 
 
 async def drain_all(app: App, channel: str = "email", lane: str = "routine") -> None:
-    """Drain as often as the sweeper would ring; raises AssertionError when that has no end."""
+    """Drain as often as the sweeper would ring; raises AssertionError if the work has no end."""
     for _ring in range(20):
         if (channel, lane) not in app.database.read_now(slices.busy_lanes):
             return
@@ -44,7 +44,7 @@ async def drain_all(app: App, channel: str = "email", lane: str = "routine") -> 
 
 
 def fill(app: App, channel: str = "email", lane: str = "routine") -> int:
-    """Fan everything of a lane out, to the seal; returns how many runs were filled."""
+    """Fan out everything of a lane, to the seal; returns how many runs were filled."""
     filled = 0
     while (
         claim := app.database.write_now(
@@ -58,7 +58,7 @@ def fill(app: App, channel: str = "email", lane: str = "routine") -> int:
 
 
 def forget_leases(app: App) -> None:
-    """The time of every lease is over (a killed process never gives its own back)."""
+    """Let every lease expire (a killed process never gives its own back)."""
     app.database.write_now(
         lambda c: (
             c.execute(update(slice_).values(lease_until=0)),
@@ -68,7 +68,7 @@ def forget_leases(app: App) -> None:
 
 
 def everything_due(app: App) -> None:
-    """The time of every retry has come."""
+    """Make every retry due."""
     app.database.write_now(
         lambda c: (
             c.execute(update(delivery).values(due_at=0)),
@@ -78,7 +78,7 @@ def everything_due(app: App) -> None:
 
 
 def retry_failed(app: App, announcement: str) -> tuple[int, dict[str, int]]:
-    """Open what failed once more, as the API does: how many rows, and how many were left out by
+    """Reopen what failed, as the API does; returns how many rows, and how many were left out by
     reason.
     """
     opened, left_out = 0, Counter[str]()
@@ -92,13 +92,13 @@ def retry_failed(app: App, announcement: str) -> tuple[int, dict[str, int]]:
 
 
 def table(app: App, which: Table) -> list[Any]:
-    """Every row of a table, by its key."""
+    """Return every row of a table, by its key."""
     query = select(which).order_by(*which.primary_key.columns)
     return list(app.database.read_now(lambda connection: connection.execute(query).all()))
 
 
 def counters(app: App, channel: str = "email", edition: int | None = None) -> dict[str, int]:
-    """What the slices say of the rows, by state; states without rows are left out."""
+    """Return the sums of the slices' counters by state; states without rows are left out."""
     slices = [
         row
         for row in table(app, slice_)
@@ -109,7 +109,7 @@ def counters(app: App, channel: str = "email", edition: int | None = None) -> di
 
 
 def check_counters(app: App) -> None:
-    """Every slice says what its rows are."""
+    """Check that every slice's counters match its rows."""
     rows = table(app, delivery)
     for part in table(app, slice_):
         mine = [

@@ -1,5 +1,5 @@
-"""Sign-in without a web server, for tests: the program's use cases, called from a browser of one's
-choice.
+"""Sign-in without a web server, for tests: the program's use cases, called from a browser of the
+test's choice.
 """
 
 import asyncio
@@ -30,47 +30,47 @@ AT_HOME = Browser(address="203.0.113.9", agent="Firefox, Linux")
 
 @dataclass(kw_only=True)
 class Program:
-    """The program without a web server, and what can be seen of it after a try."""
+    """Program without a web server, and what can be seen of it after a try."""
 
     app: App
     clock: Clock
     browser: Browser = field(default=AT_HOME)
 
     async def enter(self, name: str = "rina", password: str = PASSWORD) -> Outcome:
-        """Give name and password."""
+        """Submit name and password."""
         return await sign_in.enter_password(self.app, self.browser, name, password)
 
     async def type_code(self, half: Session, code: str) -> Outcome:
-        """Give the second factor."""
+        """Submit the second factor."""
         return await second_factor.enter_code(self.app, self.browser, half, code)
 
     async def half(self) -> Session:
-        """Give the right password of somebody with a second factor."""
+        """Submit the right password of a person with a second factor."""
         outcome = await self.enter()
         assert outcome.half
         return await self.session(outcome)
 
     async def session(self, outcome: Outcome) -> Session:
-        """The session that was opened."""
+        """Return the session that was opened."""
         at = self.clock().timestamp()
         session = await self.app.database.read(sessions.find, outcome.cookie, at)
         assert session is not None
         return session
 
     async def audit(self, name: str = "rina") -> list[AuditEntry]:
-        """What the audit says of a person, the oldest first."""
+        """Return the audit entries of a person, oldest first."""
         return await self.app.database.read(audit.about, f"staff:{name}")
 
     async def acts(self, name: str = "rina") -> list[str]:
-        """The acts alone."""
+        """Return only the acts."""
         return [entry.act for entry in await self.audit(name)]
 
     async def stored(self, account: Account) -> str:
-        """The hash of a password."""
+        """Return the hash of a password."""
         return (await self.app.database.read(accounts.secrets_of, account.id))[0]
 
     async def secured(self) -> Account:
-        """Rina, who has a second factor."""
+        """Create rina with a second factor."""
         rina = await hire(self.app, "rina", "author", email="rina@contoh.example")
         sealed = self.app.vault.seal("totp", SECRET)
         digest = self.app.vault.lookup("recovery", f"{rina.id}:{RECOVERY}")
@@ -78,12 +78,12 @@ class Program:
         return rina
 
     def code(self) -> str:
-        """What the phone shows now."""
+        """Return the code that the phone shows now."""
         return pyotp.TOTP(SECRET).at(int(self.clock().timestamp()))
 
     @asynccontextmanager
     async def hashing_held(self) -> AsyncIterator[None]:
-        """The program while one password takes as long as the block."""
+        """Keep the password hasher busy for the length of the block."""
         free = threading.Event()
         held = asyncio.create_task(self.app.hasher.run(free.wait))
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The site with the city's sign-on plugged in, for tests: the provider's conduct, and browsers that
+"""Site with the city's sign-on plugged in, for tests: the provider's conduct, and browsers that
 walk through it.
 """
 
@@ -24,48 +24,48 @@ SITI = {
 
 @dataclass(kw_only=True)
 class City:
-    """The site with the city's sign-on plugged in, and the provider behind it."""
+    """Site with the city's sign-on plugged in, and the provider behind it."""
 
     site: Running
     provider: RunningProvider
 
     def behave(self, **conduct: Any) -> None:
-        """Have the provider behave so; Siti is who signs in there, at the site's own time."""
+        """Set the provider's behaviour; Siti is who signs in there, at the site's own time."""
         returns = [f"{self.site.url}/redaksi/masuk/sso/{end}" for end in ("kembali", "keluar")]
         usual = {"claims": SITI, "now": self.site.clock().timestamp(), "returns": returns}
         self.provider.set(**{**usual, **conduct})
 
     def browser(self) -> "Visitor":
-        """Somebody's browser, empty."""
+        """Return an empty browser."""
         return Visitor(site=self.site)
 
     async def sessions(self) -> int:
-        """How many sessions there are."""
+        """Count the sessions."""
         return await self.site.app.database.read(
             lambda c: c.exec_driver_sql("SELECT count(*) FROM session").scalar_one()
         )
 
     async def account(self, name: str) -> Account:
-        """The account of this name."""
-        found = await self.site.app.database.read(accounts.find, name)
-        assert found is not None
-        return found
+        """Return the account of this name."""
+        account = await self.site.app.database.read(accounts.find, name)
+        assert account is not None
+        return account
 
     async def acts(self, name: str) -> list[str]:
-        """What the audit says of a person, the oldest first."""
+        """Return the audited acts of a person, oldest first."""
         return [
             entry.act for entry in await self.site.app.database.read(audit.about, f"staff:{name}")
         ]
 
     async def change(self, name: str, **values: Any) -> None:
-        """Change somebody's account by hand."""
+        """Change an account directly."""
         changed = dataclasses.replace(await self.account(name), **values)
         await self.site.app.database.write(accounts.change, changed)
 
 
 @dataclass(kw_only=True)
 class Visitor:
-    """A browser that keeps cookies of the site."""
+    """Browser that keeps cookies of the site."""
 
     site: Running
     cookies: dict[str, str] = field(default_factory=dict)
@@ -80,19 +80,19 @@ class Visitor:
         return self._keep(await self.site.ask(path, "POST", data={}, headers=headers))
 
     async def begin(self, query: str = "") -> str:
-        """Follow the button of the sign-in page: where it leads at the provider."""
+        """Follow the button of the sign-in page; returns the provider's address it leads to."""
         answer = await self.get(f"/redaksi/masuk/sso{query}")
         assert answer.status == 303
         return answer.headers["Location"]
 
     async def at_provider(self, address: str) -> str:
-        """Sign in there: where it sends the browser back to."""
+        """Sign in there; returns the address that it sends the browser back to."""
         answer = await self.site.ask(address)
         assert answer.status == 302, answer.text
         return answer.headers["Location"]
 
     async def walk(self, query: str = "") -> Answer:
-        """From the button to what comes of it."""
+        """Sign in from the button to the final page."""
         return await self.get(await self.at_provider(await self.begin(query)))
 
     def _headers(self) -> dict[str, str]:
@@ -109,7 +109,7 @@ class Visitor:
 
 
 def settings(provider: RunningProvider, **more: str) -> dict[str, str]:
-    """The three settings that plug the provider in, and others."""
+    """Return the three settings that plug the provider in, and others."""
     return {
         "OIDC_ISSUER": provider.url,
         "OIDC_CLIENT_ID": CLIENT,
@@ -122,8 +122,8 @@ def settings(provider: RunningProvider, **more: str) -> dict[str, str]:
 async def opened(
     url: str, folder: Path, provider: RunningProvider, **more: str
 ) -> AsyncIterator[City]:
-    """The site under these settings."""
+    """Serve the site under these settings."""
     async with running(url, folder, limits=None, **settings(provider, **more)) as site:
-        found = City(site=site, provider=provider)
-        found.behave()
-        yield found
+        city = City(site=site, provider=provider)
+        city.behave()
+        yield city

@@ -1,8 +1,8 @@
-"""The newsroom's route table for tests: what stands for each name in a path, and how each form is
-really sent.
+"""Newsroom's route table for tests: an object for each name in a path, and how each form is really
+sent.
 
 Tests over the table ask for every row of it, so a new row needs a line here where its path has a
-new name (FILLERS), and one where it is a form (DEEDS). They fail with what is missing.
+new name (SETUPS), and one where it is a form (FORM_CASES). They fail with what is missing.
 """
 
 import base64
@@ -10,7 +10,7 @@ import html
 import io
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -22,8 +22,8 @@ from sqlalchemy import Connection, insert, select
 
 from broadcaster.domain.accounts import Account
 from broadcaster.newsroom import corrections, review, templates
-from broadcaster.newsroom import drafts as newsroom
 from broadcaster.newsroom.desk import Desk
+from broadcaster.newsroom.drafts import save
 from broadcaster.publishing.press import Press
 from broadcaster.staff.email_verification import VerificationRequest
 from broadcaster.store import (
@@ -48,12 +48,12 @@ from support.staffing import PASSWORD, browser, form_token, hire
 from support.uploads import photo
 
 AGENCY = "Dinas Perhubungan"
-"""Whose announcements they are."""
+"""Agency of the announcements."""
 ELSEWHERE: Mapping[str, Mapping[str, Any]] = {
     "agency": {"agencies": ("Dinas Kesehatan",)},
     "area": {"areas": ("32.77.01",)},
 }
-"""How somebody is bound who does not hold for these announcements."""
+"""Bounds of accounts that do not cover these announcements."""
 COMPOSED: Mapping[str, Any] = {
     "title": "Jalan ditutup di Cibabat", "body": "Lewat Jalan Sangkuriang sampai pukul dua siang.", "areas": "cibabat",
     "category": "gangguan-layanan", "level": "info", "agency": AGENCY, "expires": "2026-11-25T14:00",
@@ -79,31 +79,28 @@ ONE, SENT = "/redaksi/pengumuman/{id}", "/redaksi/pengiriman/{id}"
 
 @dataclass
 class Stage:
-    """A running site with two colleagues who hold for everything: rina writes, dewi approves; what
-    a test asks for is made.
-    """
+    """Running site with two colleagues who cover everything: rina writes, dewi approves."""
 
     site: Running
     rina: Account
     dewi: Account
-    made: dict[str, str] = field(default_factory=dict)
 
     async def do(self, who: Account, use_case: Any, *args: Any, **options: Any) -> Any:
-        """A use case, other than by a page."""
+        """Run a use case directly, without a page."""
         app = self.site.app
         return await app.database.write(
             use_case, Desk(press=Press.of(app), account=who, now=app.clock()), *args, **options
         )
 
     async def row(self, announcement: str) -> Announcement:
-        """An announcement as it is stored."""
-        found = await self.site.app.database.read(announcements.find, announcement)
-        assert found is not None
-        return found
+        """Return an announcement as it is stored."""
+        row = await self.site.app.database.read(announcements.find, announcement)
+        assert row is not None
+        return row
 
 
 async def staged(site: Running) -> Stage:
-    """The stage on a fresh site."""
+    """Hire the two colleagues on a fresh site."""
     return Stage(
         site=site,
         rina=await hire(site.app, "rina", "author"),
@@ -111,38 +108,36 @@ async def staged(site: Running) -> Stage:
     )
 
 
-# --- what can stand there -----------------------------------------------------------------------------
+# --- objects that a path can name ---------------------------------------------------------------------
 
 
 async def drafted(stage: Stage, form: Mapping[str, Any] = FORM) -> str:
-    """A draft of rina's."""
-    return str((await stage.do(stage.rina, newsroom.save, form)).id)
+    """Save a draft of rina's."""
+    return str((await stage.do(stage.rina, save, form)).id)
 
 
 async def versioned(stage: Stage) -> str:
-    """A draft with two versions."""
+    """Save a draft with two versions."""
     announcement = await drafted(stage)
     stage.site.clock.now += timedelta(minutes=11)
-    await stage.do(
-        stage.rina, newsroom.save, {**FORM, "title": "Judul kedua"}, announcement_id=announcement
-    )
+    await stage.do(stage.rina, save, {**FORM, "title": "Judul kedua"}, announcement_id=announcement)
     return announcement
 
 
 async def urgent(stage: Stage) -> str:
-    """The draft of an emergency."""
+    """Save the draft of an emergency."""
     return await drafted(stage, URGENT)
 
 
 async def submitted(stage: Stage, form: Mapping[str, Any] = FORM) -> str:
-    """An announcement that waits for approval."""
+    """Submit an announcement for approval."""
     announcement = await drafted(stage, form)
     await stage.do(stage.rina, review.submit, announcement)
     return announcement
 
 
 async def approved(stage: Stage, form: Mapping[str, Any] = FORM) -> str:
-    """An announcement within its hold, or on the schedule."""
+    """Approve an announcement, which is then on hold or on the schedule."""
     announcement = await submitted(stage, form)
     row = await stage.row(announcement)
     await stage.do(stage.dewi, review.approve, announcement, seen=row.bound, version=row.version)
@@ -150,17 +145,17 @@ async def approved(stage: Stage, form: Mapping[str, Any] = FORM) -> str:
 
 
 async def scheduled(stage: Stage) -> str:
-    """An announcement on the schedule."""
+    """Approve an announcement for a later time."""
     return await approved(stage, {**FORM, "publish_at": "2026-11-25T10:00"})
 
 
 async def published(stage: Stage) -> str:
-    """An announcement that is out; nobody is waiting for it."""
+    """Publish an announcement without recipients."""
     return (await stage.site.publish(_fields())).id
 
 
 async def sending(stage: Stage) -> str:
-    """A sending that has not begun."""
+    """Publish to one subscriber without beginning to send."""
     await stage.site.subscriber()
     announcement = (await stage.site.publish(_fields(), channels=["email"])).id
     fill(stage.site.app)
@@ -168,14 +163,14 @@ async def sending(stage: Stage) -> str:
 
 
 async def paused(stage: Stage) -> str:
-    """A sending that somebody paused."""
+    """Publish and pause the sending."""
     announcement = await sending(stage)
     await stage.site.app.database.write(ledger.pause, announcement, "Sebentar.")
     return announcement
 
 
 async def failed(stage: Stage) -> str:
-    """A sending that is over, and did not reach everybody."""
+    """Publish to a provider that rejects the only recipient."""
     announcement = await sending(stage)
     await drain_all(
         with_channels(
@@ -186,7 +181,7 @@ async def failed(stage: Stage) -> str:
 
 
 async def corrected(stage: Stage) -> str:
-    """Something published for which rina proposes a correction."""
+    """Publish an announcement and propose a correction as rina."""
     announcement = await published(stage)
     await stage.do(
         stage.rina,
@@ -199,7 +194,7 @@ async def corrected(stage: Stage) -> str:
 
 
 async def approved_correction(stage: Stage) -> str:
-    """Something published whose correction dewi has approved just now."""
+    """Publish an announcement and have dewi approve its correction just now."""
     announcement = await corrected(stage)
     waiting = await stage.site.app.database.read(drafts.proposed, announcement)
     assert waiting is not None
@@ -208,18 +203,18 @@ async def approved_correction(stage: Stage) -> str:
 
 
 async def email(_stage: Stage) -> str:
-    """A channel."""
+    """Return a channel."""
     return "email"
 
 
 async def halted(stage: Stage) -> str:
-    """A channel that stands still."""
+    """Halt a channel."""
     await stage.site.app.database.write(channels.halt_channel, "email", "535", "manual")
     return "email"
 
 
 async def holding(stage: Stage) -> str:
-    """A channel with an address whose suppression is held."""
+    """Return a channel with an address whose suppression is held."""
     row = {
         "address": await stage.site.subscriber(),
         "channel": "email",
@@ -233,39 +228,39 @@ async def holding(stage: Stage) -> str:
 
 
 async def colleague(stage: Stage) -> str:
-    """Somebody's account."""
+    """Create an account."""
     return str((await hire(stage.site.app, f"rekan-{next(_NUMBERS)}", "author")).id)
 
 
 async def shut_out(stage: Stage) -> str:
-    """An account that is disabled."""
-    found = int(await colleague(stage))
-    await stage.site.app.database.write(accounts.disable, found, stage.site.clock().timestamp())
-    return str(found)
+    """Create an account that is disabled."""
+    account = int(await colleague(stage))
+    await stage.site.app.database.write(accounts.disable, account, stage.site.clock().timestamp())
+    return str(account)
 
 
 async def secured(stage: Stage) -> str:
-    """An account with a second factor."""
-    found = await colleague(stage)
-    await _secure(stage, int(found))
-    return found
+    """Create an account with a second factor."""
+    account = await colleague(stage)
+    await _secure(stage, int(account))
+    return account
 
 
 async def signed_in_elsewhere(stage: Stage) -> str:
-    """An account with a session."""
+    """Create an account with a session."""
     account = await hire(stage.site.app, f"rekan-{next(_NUMBERS)}", "author")
     await browser(stage.site, account)
     return str(account.id)
 
 
 async def other_session(stage: Stage) -> str:
-    """A session of rina's in another browser."""
+    """Start a session of rina's in another browser."""
     other = await browser(stage.site, stage.rina)
-    found = await stage.site.app.database.read(
+    session = await stage.site.app.database.read(
         sessions.find, other.cookie, stage.site.clock().timestamp()
     )
-    assert found is not None
-    return found.id
+    assert session is not None
+    return session.id
 
 
 async def _secure(stage: Stage, account: int) -> None:
@@ -274,20 +269,20 @@ async def _secure(stage: Stage, account: int) -> None:
 
 
 async def template(stage: Stage) -> str:
-    """A template that everybody may use."""
-    made = await stage.do(
+    """Save a template that everybody may use."""
+    saved = await stage.do(
         stage.rina, templates.keep, await drafted(stage), f"Penutupan jalan {next(_NUMBERS)}"
     )
-    return str(made.id)
+    return str(saved.id)
 
 
 def _fields() -> dict[str, Any]:
     return {**FORM, "expires": "2026-11-25 14:00"}
 
 
-Scene = Callable[[Stage], Awaitable[str]]
+Setup = Callable[[Stage], Awaitable[str]]
 
-FILLERS: Mapping[str, Scene] = {
+SETUPS: Mapping[str, Setup] = {
     ONE: drafted,
     ONE + "/surat/{channel}": email,
     ONE + "/ralat": published,
@@ -298,19 +293,19 @@ FILLERS: Mapping[str, Scene] = {
     "/redaksi/akun/sesi/{id}": other_session,
     "/redaksi/pengguna/{id}": colleague,
 }
-"""What stands for the last {name} of such a path; the longest beginning of a row's path counts."""
+"""Setup of the last {name} of such a path; the longest beginning of a row's path counts."""
 
 
 # --- how forms are really sent --------------------------------------------------------------------------
 
 
 async def nothing(_stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
-    """A form that is one button."""
+    """Return an empty form: it is one button."""
     return {}
 
 
 def typed(**fields: Any) -> Callable[[Stage, Mapping[str, str]], Awaitable[Mapping[str, Any]]]:
-    """A form with these fields."""
+    """Return a form with these fields."""
 
     async def filled_in(_stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
         return fields
@@ -319,18 +314,18 @@ def typed(**fields: Any) -> Callable[[Stage, Mapping[str, str]], Awaitable[Mappi
 
 
 async def judging(stage: Stage, values: Mapping[str, str]) -> Mapping[str, Any]:
-    """The form of who approves what was seen."""
+    """Return the form that approves what was seen."""
     row = await stage.row(values["id"])
     return {"versi": str(row.version), "dilihat": row.bound, "dibaca": "1"}
 
 
 async def alone(stage: Stage, values: Mapping[str, str]) -> Mapping[str, Any]:
-    """The form by which one person publishes what they see."""
+    """Return the form by which one person publishes what they see."""
     return {"versi": str((await stage.row(values["id"])).version), "alasan": "Sendirian di kantor."}
 
 
 async def amended(stage: Stage, values: Mapping[str, str]) -> Mapping[str, Any]:
-    """The form of a correction whose differences were looked at."""
+    """Return the form of a correction whose differences were looked at."""
     rina = await browser(stage.site, stage.rina)
     page = await rina.post(f"/redaksi/pengumuman/{values['id']}/ralat", dict(AMENDED))
     seen = re.search(r'name="seen" value="([0-9a-f]{64})"', page.text)
@@ -339,14 +334,14 @@ async def amended(stage: Stage, values: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 async def proposed(stage: Stage, values: Mapping[str, str]) -> Mapping[str, Any]:
-    """The form of who decides on a proposal."""
+    """Return the form that decides on a proposal."""
     waiting = await stage.site.app.database.read(drafts.proposed, values["id"])
     assert waiting is not None
     return {"seen": waiting.bound, "reason": "Belum perlu."}
 
 
 async def second_factor(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
-    """The form of rina's that turns her second factor on."""
+    """Return the form that turns rina's second factor on."""
     page = await (await browser(stage.site, stage.rina)).get("/redaksi/akun/kode")
     secret = re.search(r'class="code secret">([^<]+)<', page.text)
     carried = re.search(r'name="mulai" value="([^"]+)"', page.text)
@@ -357,7 +352,7 @@ async def second_factor(stage: Stage, _values: Mapping[str, str]) -> Mapping[str
 
 
 async def no_mail(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
-    """The form of rina's, who had an address, that takes it away."""
+    """Give rina a mail address and return the form that removes it."""
     await stage.site.app.database.write(
         accounts.set_contact, stage.rina.id, "email", "rina@contoh.example"
     )
@@ -365,172 +360,174 @@ async def no_mail(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]
 
 
 async def mail_code(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
-    """The form of rina's that says that mail reaches her."""
+    """Return the form that confirms rina's mail address."""
     app, at = stage.site.app, stage.site.clock().timestamp()
-    asked = VerificationRequest(
+    request = VerificationRequest(
         account=stage.rina.id, at=at, code="abcd-efgh", mail="baru@contoh.example"
     )
-    sealed = app.vault.seal("new mail", msgspec.json.encode(asked).decode())
+    sealed = app.vault.seal("new mail", msgspec.json.encode(request).decode())
     return {"mulai": base64.urlsafe_b64encode(sealed).decode(), "kode": "ABCD efgh"}
 
 
 async def password_again(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
-    """The form of rina's, who has a second factor, that asks for the password."""
+    """Give rina a second factor and return the form that asks for her password."""
     await _secure(stage, stage.rina.id)
     return {"sandi": PASSWORD}
 
 
 async def another_browser(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
-    """A button of rina's, who is signed in elsewhere too."""
+    """Sign rina in elsewhere too and return an empty form."""
     await other_session(stage)
     return {}
 
 
 async def chosen(_stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
-    """A picture that was chosen."""
+    """Return the form with a chosen picture."""
     return {"picture": io.BytesIO(photo())}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deed:
-    """How a form is really sent, so that it does what it is for.
+class FormCase:
+    """Form as a browser really sends it, so that it takes effect.
 
-    `stands`: what stands for the path's last name, where it is not what FILLERS says. `own`: only
-    rina, whose it is, may. `stores`: whether anything changes. `across`: why also somebody may who
-    holds for another agency or area.
+    `setup`: creates the object of the path's last name, where SETUPS has another. `own`: only rina,
+    whose it is, may. `stores`: True if anything changes. `across`: why an account that covers
+    another agency or area may, too.
     """
 
     form: Callable[[Stage, Mapping[str, str]], Awaitable[Mapping[str, Any]]] = nothing
-    stands: Scene | None = None
+    setup: Setup | None = None
     own: bool = False
     stores: bool = True
     across: str = ""
 
 
-DEEDS: Mapping[str, Deed] = {
-    "/redaksi/masuk": Deed(form=typed(nama="rina", sandi="lima kata acak sekali")),
-    "/redaksi/masuk/kode": Deed(form=typed(kode="000000")),
-    "/redaksi/keluar": Deed(),
-    "/redaksi/tulis": Deed(form=typed(**COMPOSED)),
-    "/redaksi/simpan": Deed(form=typed(**COMPOSED)),
-    "/redaksi/darurat": Deed(
+FORM_CASES: Mapping[str, FormCase] = {
+    "/redaksi/masuk": FormCase(form=typed(nama="rina", sandi="lima kata acak sekali")),
+    "/redaksi/masuk/kode": FormCase(form=typed(kode="000000")),
+    "/redaksi/keluar": FormCase(),
+    "/redaksi/tulis": FormCase(form=typed(**COMPOSED)),
+    "/redaksi/simpan": FormCase(form=typed(**COMPOSED)),
+    "/redaksi/darurat": FormCase(
         form=typed(**{**COMPOSED, "bahaya": "banjir", "instruction": "Pindah ke tempat tinggi."})
     ),
-    "/redaksi/pratinjau": Deed(form=typed(**COMPOSED), stores=False),
-    ONE + "/tulis": Deed(form=typed(**{**COMPOSED, "title": "Judul lain", "versi": "1"})),
-    ONE + "/simpan": Deed(form=typed(**{**COMPOSED, "title": "Judul lain", "versi": "1"})),
-    ONE + "/ajukan": Deed(form=typed(versi="1")),
-    ONE + "/setujui": Deed(form=judging, stands=submitted),
-    ONE + "/kembalikan": Deed(form=typed(alasan="Jam berapa?"), stands=submitted),
-    ONE + "/tolak": Deed(form=typed(alasan="Bukan urusan kita."), stands=submitted),
-    ONE + "/terbitkan": Deed(stands=approved),
-    ONE + "/batalkan": Deed(stands=approved),
-    ONE + "/batalkan-jadwal": Deed(stands=scheduled),
-    ONE + "/arsipkan": Deed(),
-    ONE + "/duplikat": Deed(
+    "/redaksi/pratinjau": FormCase(form=typed(**COMPOSED), stores=False),
+    ONE + "/tulis": FormCase(form=typed(**{**COMPOSED, "title": "Judul lain", "versi": "1"})),
+    ONE + "/simpan": FormCase(form=typed(**{**COMPOSED, "title": "Judul lain", "versi": "1"})),
+    ONE + "/ajukan": FormCase(form=typed(versi="1")),
+    ONE + "/setujui": FormCase(form=judging, setup=submitted),
+    ONE + "/kembalikan": FormCase(form=typed(alasan="Jam berapa?"), setup=submitted),
+    ONE + "/tolak": FormCase(form=typed(alasan="Bukan urusan kita."), setup=submitted),
+    ONE + "/terbitkan": FormCase(setup=approved),
+    ONE + "/batalkan": FormCase(setup=approved),
+    ONE + "/batalkan-jadwal": FormCase(setup=scheduled),
+    ONE + "/arsipkan": FormCase(),
+    ONE + "/duplikat": FormCase(
         across="a copy is a draft of one's own, and cannot be submitted for another agency"
     ),
-    ONE + "/pulihkan": Deed(form=typed(nomor="1"), stands=versioned),
-    ONE + "/darurat": Deed(form=alone, stands=urgent),
-    SENT + "/jeda": Deed(),
-    SENT + "/lanjut": Deed(stands=paused),
-    SENT + "/hentikan": Deed(),
-    SENT + "/coba-lagi": Deed(stands=failed),
-    ONE + "/ralat": Deed(form=amended),
-    ONE + "/cabut": Deed(form=typed(reason="Batal.")),
-    ONE + "/uji": Deed(across="it goes to the addresses of who asks, who may read it anyway"),
-    ONE + "/templat": Deed(
+    ONE + "/pulihkan": FormCase(form=typed(nomor="1"), setup=versioned),
+    ONE + "/darurat": FormCase(form=alone, setup=urgent),
+    SENT + "/jeda": FormCase(),
+    SENT + "/lanjut": FormCase(setup=paused),
+    SENT + "/hentikan": FormCase(),
+    SENT + "/coba-lagi": FormCase(setup=failed),
+    ONE + "/ralat": FormCase(form=amended),
+    ONE + "/cabut": FormCase(form=typed(reason="Batal.")),
+    ONE + "/uji": FormCase(across="it goes to the addresses of who asks, who may read it anyway"),
+    ONE + "/templat": FormCase(
         form=typed(nama="Templat baru"),
         across="a template is words without times, for every agency",
     ),
-    "/redaksi/templat/{id}/pakai": Deed(across="the draft is one's own"),
-    "/redaksi/templat/{id}/ganti-nama": Deed(
+    "/redaksi/templat/{id}/pakai": FormCase(across="the draft is one's own"),
+    "/redaksi/templat/{id}/ganti-nama": FormCase(
         form=typed(nama="Nama baru"), across="templates are everybody's"
     ),
-    "/redaksi/templat/{id}/hapus": Deed(across="templates are everybody's"),
-    "/redaksi/akun/telegram": Deed(),
-    "/redaksi/akun/telegram/lepas": Deed(),
-    "/redaksi/akun/kabar": Deed(form=no_mail, own=True),
-    "/redaksi/akun/kabar/kode": Deed(form=mail_code, own=True),
-    "/redaksi/akun/sandi": Deed(form=typed(lama=PASSWORD, baru=NEW_PASSWORD, ulang=NEW_PASSWORD)),
-    "/redaksi/akun/kode": Deed(form=second_factor, own=True),
-    "/redaksi/akun/kode/hapus": Deed(form=password_again, own=True),
-    "/redaksi/akun/kode/pemulihan": Deed(form=password_again, own=True),
-    "/redaksi/akun/sesi/akhiri": Deed(form=another_browser, own=True),
-    "/redaksi/akun/sesi/{id}/akhiri": Deed(own=True),
-    "/redaksi/pengguna/baru": Deed(
+    "/redaksi/templat/{id}/hapus": FormCase(across="templates are everybody's"),
+    "/redaksi/akun/telegram": FormCase(),
+    "/redaksi/akun/telegram/lepas": FormCase(),
+    "/redaksi/akun/kabar": FormCase(form=no_mail, own=True),
+    "/redaksi/akun/kabar/kode": FormCase(form=mail_code, own=True),
+    "/redaksi/akun/sandi": FormCase(
+        form=typed(lama=PASSWORD, baru=NEW_PASSWORD, ulang=NEW_PASSWORD)
+    ),
+    "/redaksi/akun/kode": FormCase(form=second_factor, own=True),
+    "/redaksi/akun/kode/hapus": FormCase(form=password_again, own=True),
+    "/redaksi/akun/kode/pemulihan": FormCase(form=password_again, own=True),
+    "/redaksi/akun/sesi/akhiri": FormCase(form=another_browser, own=True),
+    "/redaksi/akun/sesi/{id}/akhiri": FormCase(own=True),
+    "/redaksi/pengguna/baru": FormCase(
         form=typed(nama="budi", lengkap="Budi Santoso", peran=["author"])
     ),
-    "/redaksi/pengguna/{id}": Deed(form=typed(lengkap="Nama lain", peran=["approver"])),
-    "/redaksi/pengguna/{id}/nonaktif": Deed(),
-    "/redaksi/pengguna/{id}/aktif": Deed(stands=shut_out),
-    "/redaksi/pengguna/{id}/sandi": Deed(),
-    "/redaksi/pengguna/{id}/kode": Deed(stands=secured),
-    "/redaksi/pengguna/{id}/sesi": Deed(stands=signed_in_elsewhere),
-    "/redaksi/gambar": Deed(form=chosen),
-    ONE + "/usulan/setujui": Deed(form=proposed, stands=corrected),
-    ONE + "/usulan/batalkan": Deed(stands=approved_correction),
-    ONE + "/usulan/tolak": Deed(form=proposed, stands=corrected),
-    ONE + "/usulan/tarik": Deed(stands=corrected, own=True),
-    "/redaksi/kanal/{name}/lanjut": Deed(stands=halted),
-    "/redaksi/kanal/{name}/tahanan": Deed(form=typed(putusan="terapkan"), stands=holding),
+    "/redaksi/pengguna/{id}": FormCase(form=typed(lengkap="Nama lain", peran=["approver"])),
+    "/redaksi/pengguna/{id}/nonaktif": FormCase(),
+    "/redaksi/pengguna/{id}/aktif": FormCase(setup=shut_out),
+    "/redaksi/pengguna/{id}/sandi": FormCase(),
+    "/redaksi/pengguna/{id}/kode": FormCase(setup=secured),
+    "/redaksi/pengguna/{id}/sesi": FormCase(setup=signed_in_elsewhere),
+    "/redaksi/gambar": FormCase(form=chosen),
+    ONE + "/usulan/setujui": FormCase(form=proposed, setup=corrected),
+    ONE + "/usulan/batalkan": FormCase(setup=approved_correction),
+    ONE + "/usulan/tolak": FormCase(form=proposed, setup=corrected),
+    ONE + "/usulan/tarik": FormCase(setup=corrected, own=True),
+    "/redaksi/kanal/{name}/lanjut": FormCase(setup=halted),
+    "/redaksi/kanal/{name}/tahanan": FormCase(form=typed(putusan="terapkan"), setup=holding),
 }
-"""How each form of the newsroom is sent, by its path."""
+"""Form case of each form of the newsroom, by its path."""
 
 
 # --- the table ----------------------------------------------------------------------------------------
 
 
 def staff_rows(method: str) -> Sequence[Row]:
-    """The newsroom's rows that answer a method."""
+    """Return the newsroom's rows that answer a method."""
     return [row for row in STAFF if method in row.methods]
 
 
-def deed_of(row: Row) -> Deed:
-    """How the row's form is sent; fails the test where nobody said so."""
-    if row.path not in DEEDS:
+def form_case_of(row: Row) -> FormCase:
+    """Return the form case of a row; fails the test if there is none."""
+    if row.path not in FORM_CASES:
         pytest.fail(
-            f"say in DEEDS (tests/support/staff_rows.py) how the form of POST {row.path} is really sent"
+            f"say in FORM_CASES (tests/support/staff_rows.py) how the form of POST {row.path} is really sent"
         )
-    return DEEDS[row.path]
+    return FORM_CASES[row.path]
 
 
 async def filled(
-    stage: Stage, row: Row, stands: Scene | None = None
+    stage: Stage, row: Row, setup: Setup | None = None
 ) -> tuple[str, Mapping[str, str]]:
-    """The row's path with something real for each of its names, and what that is; fails the test
-    where nobody said what.
+    """Return the row's path with a real object for each of its names, and the objects' ids; fails
+    the test if one has no setup.
     """
     values: dict[str, str] = {}
     names = re.findall(r"\{(\w+)", row.path)
     for name in names:
-        scene = stands if stands is not None and name == names[-1] else _filler(row, name)
-        values[name] = await scene(stage)
-    return re.sub(r"\{(\w+)[^}]*\}", lambda found: values[found[1]], row.path), values
+        create = setup if setup is not None and name == names[-1] else _filler(row, name)
+        values[name] = await create(stage)
+    return re.sub(r"\{(\w+)[^}]*\}", lambda match: values[match[1]], row.path), values
 
 
-def _filler(row: Row, name: str) -> Scene:
-    found = [
+def _filler(row: Row, name: str) -> Setup:
+    prefixes = [
         key
-        for key in FILLERS
+        for key in SETUPS
         if _begins(row.path, key) and re.findall(r"\{(\w+)", key)[-1:] == [name]
     ]
-    if not found:
+    if not prefixes:
         pytest.fail(
-            f"say in FILLERS (tests/support/staff_rows.py) what stands for {{{name}}} in {row.path}"
+            f"say in SETUPS (tests/support/staff_rows.py) what stands for {{{name}}} in {row.path}"
         )
-    return FILLERS[max(found, key=len)]
+    return SETUPS[max(prefixes, key=len)]
 
 
 def _begins(path: str, key: str) -> bool:
     return path == key or path.startswith((f"{key}/", f"{key}."))
 
 
-# --- what stands in the database ------------------------------------------------------------------------
+# --- contents of the database -------------------------------------------------------------------------
 
 
 async def everything(site: Running) -> Mapping[str, Sequence[Any]]:
-    """Every row of every table: what must not change where a request is refused."""
+    """Return every row of every table: what must not change when a request is refused."""
 
     def read(connection: Connection) -> dict[str, Sequence[Any]]:
         return {
@@ -543,12 +540,12 @@ async def everything(site: Running) -> Mapping[str, Sequence[Any]]:
 
 
 def changed(before: Mapping[str, Sequence[Any]], after: Mapping[str, Sequence[Any]]) -> set[str]:
-    """Names of the tables that are not what they were."""
+    """Return the names of the tables that have changed."""
     return {name for name in before if before[name] != after[name]}
 
 
 async def sign_in_form(site: Running) -> tuple[str, str]:
-    """The cookie and the token of the sign-in form."""
+    """Return the cookie and the token of the sign-in form."""
     page = await site.ask("/redaksi/masuk")
     return "; ".join(f"{key}={value}" for key, value in page.cookies.items()), form_token(page.text)
 

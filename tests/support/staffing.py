@@ -9,22 +9,17 @@ from broadcaster.app import App
 from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account, AccountRole
 from broadcaster.store import accounts, sessions
+from support import desk
 from support.browsing import Answer, Running
 
 PASSWORD = "lima kata acak sekali"
 _HASH = credentials.hash_password(PASSWORD)
 
-NOTICE: Mapping[str, Any] = {
-    "title": "Air PDAM mati di Cibabat",
-    "body": "Tampung air sekarang. Truk tangki menunggu di kantor kelurahan sampai sore.",
-    "areas": ["cibabat", "pasirkaliki"],
-    "category": "gangguan-layanan",
-    "expires": "2026-11-25 14:00",
-}
+NOTICE: Mapping[str, Any] = desk.NOTICE
 
 
 def person(name: str, *roles: AccountRole, **values: Any) -> Account:
-    """An account that is not stored yet."""
+    """Return an account that is not stored yet."""
     return Account(
         id=0, name=name, roles=roles or ("author",), **{"full_name": name.title(), **values}
     )
@@ -42,7 +37,7 @@ async def hire(app: App, name: str, *roles: AccountRole, **values: Any) -> Accou
 
 @dataclass(kw_only=True)
 class Browser:
-    """One person's browser at the newsroom: keeps the session, sends the token of its forms."""
+    """Browser of a person at the newsroom: it keeps the session and sends the token of its forms."""
 
     site: Running
     account: Account
@@ -57,38 +52,38 @@ class Browser:
         )
 
     async def post(self, path: str, data: Any = None, **headers: str) -> Answer:
-        """Send a form of ours."""
-        sent = {
+        """Send a form with the token of the session."""
+        all_headers = {
             "Cookie": f"redaksi={self.cookie}",
             "Origin": self.site.url,
             "X-CSRF-Token": self.csrf,
             **self.headers,
             **headers,
         }
-        return await self.site.ask(path, "POST", data=data or {}, headers=sent)
+        return await self.site.ask(path, "POST", data=data or {}, headers=all_headers)
 
 
 async def signed_in(site: Running, name: str, *roles: AccountRole, **values: Any) -> Browser:
-    """A browser in which a new person is signed in."""
+    """Hire a new person and return the browser in which they are signed in."""
     account = await hire(site.app, name, *roles, **values)
     return await browser(site, account)
 
 
 async def browser(site: Running, account: Account, way: str = "password") -> Browser:
-    """A browser in which this person is signed in."""
+    """Return a browser in which this person is signed in."""
     at = site.clock().timestamp()
     cookie = await site.app.database.write(
         lambda connection: sessions.start(
             connection, account.id, way=way, agent="uji", place="127.0.0.1", at=at
         )
     )
-    found = await site.app.database.read(sessions.find, cookie, at)
-    assert found is not None
-    return Browser(site=site, account=account, cookie=cookie, csrf=found.csrf)
+    session = await site.app.database.read(sessions.find, cookie, at)
+    assert session is not None
+    return Browser(site=site, account=account, cookie=cookie, csrf=session.csrf)
 
 
 def form_token(html: str) -> str:
-    """The token in a page's form."""
-    found = re.search(r'name="csrf" value="([^"]+)"', html)
-    assert found, "the page has no form"
-    return found[1]
+    """Return the token in a page's form."""
+    match = re.search(r'name="csrf" value="([^"]+)"', html)
+    assert match, "the page has no form"
+    return match[1]

@@ -15,22 +15,22 @@ from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
 from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.simulation.providers import Providers
-from broadcaster.simulation.smtp import received_parts
 from broadcaster.store import slices
 from broadcaster.store.tables import run
+from support import inboxes
 from support.own_words import PUSH, Fields, Writer, found_in, picture_id, word, words_of
 from support.sending import everything_due, forget_leases
 from support.world import deliverer
 
 ROUNDS = 60
-"""Times that workers may begin anew until everything has left."""
+"""Restarts that workers may need until everything is sent."""
 CODE = re.compile(r"CMH-[0-9A-Z]{4}-[0-9A-Z]{2}")
 MARKED = re.compile("DIRALAT|CORRECTED|RALAT|CORRECTION", re.IGNORECASE)
 REPLACED = re.compile(
     r"pesan ini tidak berlaku lagi\. Baca pesan baru|this message no longer hold\. Read the new message",
     re.IGNORECASE,
 )
-"""Below an old photo whose words stand in another message; a withdrawal itself says that it no
+"""Caption of an old photo whose words stand in another message; a withdrawal itself says that it no
 longer holds, too.
 """
 WITHDRAWN = re.compile("DICABUT|WITHDRAWN", re.IGNORECASE)
@@ -38,7 +38,7 @@ WITHDRAWN = re.compile("DICABUT|WITHDRAWN", re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True)
 class Resident:
-    """One address, what it follows and reads."""
+    """Address, the area it follows and the language it reads."""
 
     channel: str
     address: str
@@ -48,29 +48,23 @@ class Resident:
 
 @dataclass(frozen=True, kw_only=True)
 class City:
-    """The program, its stand-ins and its residents."""
+    """Program, its stand-ins and its residents."""
 
     app: App
     providers: Providers
     residents: Sequence[Resident]
 
     def received(self, resident: Resident) -> list[dict[str, str]]:
-        """The messages of a resident as they stand now, oldest first, by part."""
-        match resident.channel:
-            case "whatsapp":
-                return [
-                    dict(message.parts) for message in self.providers.graph.inbox(resident.address)
-                ]
-            case "telegram":
-                chat = self.providers.bot.inbox(int(resident.address))
-                return [
-                    {**message.parts, "shown": message.text, "photo": message.photo}
-                    for message in chat
-                ]
-        return [received_parts(mail.raw) for mail in self.providers.mail.inbox(resident.address)]
+        """Return the messages of a resident as they stand now, oldest first, by part."""
+        if resident.channel != "telegram":
+            return inboxes.messages(self.providers, resident.channel, resident.address)
+        return [
+            {**message.parts, "shown": message.text, "photo": message.photo}
+            for message in self.providers.bot.inbox(int(resident.address))
+        ]
 
     async def send_everything(self) -> None:
-        """Workers begin anew, as if time had passed, until nothing is open."""
+        """Restart workers, as if time had passed, until nothing is open."""
         unfinished = select(run.c.edition).where(run.c.finished_at.is_(None)).limit(1)
         for _round in range(ROUNDS):
             if self.app.database.read_now(lambda c: c.execute(unfinished).first()) is None:
@@ -89,47 +83,47 @@ class City:
 
 @dataclass(kw_only=True)
 class Story:
-    """One announcement: its editions' fields (None: withdrawn), and whom each push channel reached
-    with which editions.
+    """Announcement under test: its editions' fields (None: withdrawn), and whom each push channel
+    reached with which editions.
     """
 
     number: int
     stored: StoredAnnouncement
     editions: list[Fields | None] = field(default_factory=list)
     channels: frozenset[str] = frozenset()
-    """Those that it named so far; empty: all."""
+    """Channels that it named so far; empty: all."""
     went: set[str] = field(default_factory=set)
     waiting: set[Resident] = field(default_factory=set)
-    """To be reached by the newest edition, once it leaves."""
+    """Residents whom the newest edition will reach, once it is sent."""
     reached: dict[Resident, list[int]] = field(default_factory=dict)
     places: set[str] = field(default_factory=set)
-    """Codes of the areas in which an edition stood."""
+    """Codes of the areas that an edition concerned."""
 
     @property
     def withdrawn(self) -> bool:
-        """Whether it was taken back."""
+        """True if it was withdrawn."""
         return self.editions[-1] is None
 
     @property
     def newest(self) -> int:
-        """The number of the newest edition."""
+        """Number of the newest edition."""
         return len(self.editions)
 
     @property
     def fields(self) -> Fields:
-        """The words in force, or those taken back."""
+        """Fields in force, or those withdrawn."""
         return next(each for each in reversed(self.editions) if each is not None)
 
     def goes(self, channel: str) -> bool:
-        """Whether it is shown there."""
+        """True if the channel shows it."""
         return not self.channels or channel in self.channels
 
     def former_words(self) -> set[str]:
-        """Words that may stand nowhere any more."""
+        """Return the words that may stand nowhere any more."""
         return set().union(*(words_of(self.number, edition) for edition in range(1, self.newest)))
 
     def truth(self, channel: str, lang: str) -> str:
-        """A word that must be read now."""
+        """Return a word that must be read now."""
         if self.withdrawn:
             return word("alasan", self.number, self.newest)
         if lang in self.fields.get("translations", {}):
@@ -146,7 +140,7 @@ class Chronicle:
         self.stories: list[Story] = []
 
     def publish(self) -> None:
-        """The next announcement."""
+        """Publish the next announcement."""
         number = len(self.stories)
         fields = self.writer.original(number)
         story = Story(number=number, stored=self._do(publications.publish, fields))
@@ -155,7 +149,7 @@ class Chronicle:
         self._follows(story, fields)
 
     def correct(self, story: Story) -> None:
-        """Its next edition."""
+        """Publish the next edition of an announcement."""
         fields = self.writer.correction(story.number, story.newest + 1, story.fields)
         reason = f"Salah {word('alasan', story.number, story.newest + 1)}, 2~3 m & *808#"
         self._do(corrections.correct, fields, story.stored.id, reason=reason)
@@ -164,7 +158,7 @@ class Chronicle:
         self._follows(story, fields)
 
     def withdraw(self, story: Story) -> None:
-        """Its last one."""
+        """Withdraw an announcement."""
         reason = f"Batal {word('alasan', story.number, story.newest + 1)} <b> & *808#."
         press = Press.of(self.city.app)
         self.city.app.database.write_now(
@@ -177,7 +171,7 @@ class Chronicle:
         self._follows(story, None)
 
     def sent(self) -> None:
-        """What waited has left."""
+        """Record that the residents who waited were reached."""
         for story in self.stories:
             for resident in story.waiting:
                 story.reached.setdefault(resident, []).append(story.newest)
@@ -210,11 +204,11 @@ class Chronicle:
         }
 
     def former_words(self) -> set[str]:
-        """Words that may stand nowhere any more."""
+        """Return the words that may stand nowhere any more."""
         return set().union(*(story.former_words() for story in self.stories))
 
     def concerned(self, fields: Fields) -> set[str]:
-        """Codes of the areas that an edition concerns."""
+        """Return the codes of the areas that an edition concerns."""
         tree = self.city.app.tree
         return set(tree.concerned(tree[slug].code for slug in fields["areas"]))
 
@@ -223,7 +217,7 @@ class Chronicle:
 
 
 def wrong_on_phones(chronicle: Chronicle) -> Iterator[str]:
-    """What a phone or inbox shows and should not, or should and does not."""
+    """Yield what a phone or inbox shows wrongly or fails to show."""
     for resident in chronicle.city.residents:
         received: dict[str, list[dict[str, str]]] = {}
         for parts in chronicle.city.received(resident):
@@ -239,8 +233,8 @@ def wrong_on_phones(chronicle: Chronicle) -> Iterator[str]:
 def _in_inbox(
     resident: Resident, story: Story, received: Sequence[dict[str, str]]
 ) -> Iterator[str]:
-    """What was sent stays: each edition once, in order, and the last one is the truth and says what
-    it is.
+    """Check an inbox, in which messages stay: each edition once, in order, and the last one is the
+    newest and says that it corrects.
     """
     editions = story.reached.get(resident, [])
     if len(received) != len(editions):
@@ -259,7 +253,9 @@ def _in_inbox(
 
 
 def _on_chat(resident: Resident, story: Story, received: Sequence[dict[str, str]]) -> Iterator[str]:
-    """A chat is edited: only the newest words stand; what could not be deleted is marked."""
+    """Check a chat, in which messages are edited: only the newest words stand; what could not be
+    deleted is marked.
+    """
     if bool(received) != bool(story.reached.get(resident)):
         yield f"{len(received)} messages for editions {story.reached.get(resident)}"
     for parts in received:
@@ -293,7 +289,7 @@ def _head(parts: dict[str, str]) -> str:
 
 
 def wrong_entry(story: Story, title: str) -> Iterator[str]:
-    """What is wrong with the title of its entry in a feed."""
+    """Yield what is wrong with the title of its entry in a feed."""
     mark = "[DICABUT]" if story.withdrawn else "[RALAT]" if story.newest > 1 else ""
     if mark and mark not in title:
         yield f"{title!r} lacks {mark}"
@@ -302,7 +298,7 @@ def wrong_entry(story: Story, title: str) -> Iterator[str]:
 
 
 def wrong_item(story: Story, item: dict[str, Any], *, here: bool) -> Iterator[str]:
-    """What is wrong with it on a screen; `here`: its newest edition concerns the area."""
+    """Yield what is wrong with it on a screen; `here`: its newest edition concerns the area."""
     if story.withdrawn:
         yield "withdrawn and shown"
         return

@@ -1,4 +1,4 @@
-"""A stranger on loopback: raw connections from an address that is no proxy's, to say what no
+"""Stranger on loopback: raw connections from an address that is no proxy's, to send what no
 well-behaved client would.
 """
 
@@ -11,7 +11,7 @@ ADDRESS = "127.0.1.1"
 
 
 class Stranger:
-    """A raw connection."""
+    """Raw connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -24,8 +24,8 @@ class Stranger:
             await self.writer.drain()
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """The next answer: status, headers by lower-case name, body; for answers with
-        Content-Length.
+        """Read the next answer, which must have a Content-Length: status, headers by lower-case
+        name, body.
         """
         head = (
             (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10))
@@ -40,7 +40,7 @@ class Stranger:
         return int(head[0].split()[1]), headers, body
 
     async def rest(self) -> bytes:
-        """All that still comes until the connection ends, however it ends."""
+        """Read until the connection ends, however it ends."""
         parts = []
         with contextlib.suppress(ConnectionError):
             while part := await asyncio.wait_for(self.reader.read(65536), 10):
@@ -50,7 +50,7 @@ class Stranger:
 
 @contextlib.asynccontextmanager
 async def stranger(port: int, address: str = ADDRESS) -> AsyncIterator[Stranger]:
-    """Connect from an address of loopback; closed with the block."""
+    """Connect from an address of loopback; the connection is closed with the block."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
     try:
         yield Stranger(reader, writer)

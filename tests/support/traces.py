@@ -1,5 +1,5 @@
-"""Finds a person's address in bytes, however it is written: plain, national, hex, base64, utf-16,
-packed or inside an id.
+"""Search for a person's address in bytes, however it is written: plain, national, hex, base64,
+utf-16, packed or inside an id.
 """
 
 import re
@@ -10,19 +10,19 @@ from urllib.parse import quote
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{11,}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{12,}")
 _DEPTH = 2
-"""How often what was decoded is decoded again."""
+"""Times that decoded bytes are decoded again."""
 
 
 class Traces:
-    """The forms of some addresses (numbers, chat ids, mail addresses, domains) by which a reader
-    would know them.
+    """Forms of some addresses (numbers, chat ids, mail addresses, domains) by which a reader would
+    know them.
     """
 
     def __init__(self, addresses: Iterable[str]) -> None:
         self._forms = {form: address for address in addresses for form in _forms(address)}
 
     def within(self, data: bytes) -> set[str]:
-        """Name the addresses that can be read out of `data`."""
+        """Return the addresses that can be read out of `data`."""
         return {
             address
             for text in _readings(data, _DEPTH)
@@ -32,7 +32,7 @@ class Traces:
 
 
 def _forms(address: str) -> Iterator[bytes]:
-    """Write an address in lower case as it may stand in a file; of a number without what differs
+    """Yield an address in lower case as it may stand in a file; a number without what differs
     between its spellings.
     """
     digits = address.lstrip("+-")
@@ -48,14 +48,14 @@ def _forms(address: str) -> Iterator[bytes]:
 
 
 def _packed(digits: str) -> Iterator[bytes]:
-    """Two digits in a byte, either digit first."""
+    """Yield two digits in a byte, either digit first."""
     for part in (digits[: len(digits) // 2 * 2], digits[1 : 1 + (len(digits) - 1) // 2 * 2]):
         yield bytes.fromhex(part)
         yield bytes.fromhex("".join(part[at + 1] + part[at] for at in range(0, len(part), 2)))
 
 
 def _integers(number: int) -> Iterator[bytes]:
-    """As SQLite, PostgreSQL, MessagePack and Protocol Buffers keep a whole number."""
+    """Yield a whole number as SQLite, PostgreSQL, MessagePack and Protocol Buffers store it."""
     length = (number.bit_length() + 7) // 8
     yield number.to_bytes(length, "big")
     yield number.to_bytes(length, "little")
@@ -67,8 +67,8 @@ def _integers(number: int) -> Iterator[bytes]:
 
 
 def _readings(data: bytes, depth: int) -> Iterator[bytes]:
-    """Give the bytes as they are, in lower case, without separators, and everything that is encoded
-    in them.
+    """Yield the bytes as they are, in lower case, without separators, and everything that is
+    encoded in them.
     """
     yield data
     yield data.lower()

@@ -1,6 +1,4 @@
-"""Uploads for tests, made as they are asked for: honest pictures of every kind, and files that mean
-harm.
-"""
+"""Uploads for tests, made on demand: honest pictures of every kind, and harmful files."""
 
 import io
 import struct
@@ -18,7 +16,7 @@ GPS = {0x010F: "Kamera Rahasia", 0x010E: "Rumah Ibu Siti", 0x9003: "2026:11:25 0
 
 
 def scene(width: int = 900, height: int = 600, mode: str = "RGB") -> Image.Image:
-    """Four quarters: red, green, blue and white, clockwise from the top left corner."""
+    """Draw four quarters: red, green, blue and white, clockwise from the top left corner."""
     image = Image.new("RGB", (width, height), "white")
     image.paste("red", (0, 0, width // 2, height // 2))
     image.paste("lime", (width // 2, 0, width, height // 2))
@@ -27,25 +25,25 @@ def scene(width: int = 900, height: int = 600, mode: str = "RGB") -> Image.Image
 
 
 def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
-    """The image as a file of that kind."""
+    """Encode the image as a file of that kind."""
     out = io.BytesIO()
     image.save(out, kind, **options)
     return out.getvalue()
 
 
 def photo(width: int = 900, height: int = 600, **options: Any) -> bytes:
-    """A JPEG."""
+    """Return a JPEG."""
     return encoded(scene(width, height), **options)
 
 
 def noise(width: int, height: int) -> bytes:
-    """The JPEG that packs worst."""
+    """Return the JPEG that packs worst."""
     return encoded(Image.effect_noise((width, height), 100).convert("RGB"), quality=70)
 
 
 def tagged() -> bytes:
-    """A JPEG with all that may be said in one: EXIF with a place, a comment, XMP, an embedded
-    thumbnail of sorts.
+    """Return a JPEG with all the metadata it may carry: EXIF with a place, a comment, XMP, an
+    embedded thumbnail of sorts.
     """
     exif = Image.Exif()
     for tag, value in GPS.items():
@@ -58,14 +56,14 @@ def tagged() -> bytes:
 
 
 def turned(orientation: int) -> bytes:
-    """A JPEG that asks to be turned."""
+    """Return a JPEG that asks to be turned."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     return photo(exif=exif.tobytes())
 
 
 def archive() -> bytes:
-    """A ZIP with a page in it."""
+    """Return a ZIP with a page in it."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as packed:
         packed.writestr("index.html", PAGE.decode())
@@ -73,7 +71,7 @@ def archive() -> bytes:
 
 
 def polyglots() -> Mapping[str, bytes]:
-    """Files that are a picture to one reader and something else to another."""
+    """Return files that are a picture to one reader and something else to another."""
     jpeg, png = photo(), encoded(scene(), "PNG")
     text = b"tEXtComment\x00" + PAGE
     chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
@@ -88,25 +86,25 @@ def polyglots() -> Mapping[str, bytes]:
 
 
 def bomb(width: int = 8_000, height: int = 6_300) -> bytes:
-    """A PNG of some kilobytes that unpacks to 50 megapixels."""
+    """Return a PNG of some kilobytes that unpacks to 50 megapixels."""
     return encoded(Image.new("1", (width, height)), "PNG")
 
 
 def lying_head(width: int, height: int) -> bytes:
-    """A PNG whose head names another size than its data has."""
+    """Return a PNG whose head names another size than its data has."""
     png = encoded(scene(), "PNG")
     head = b"IHDR" + struct.pack(">II", width, height) + png[24:29]
     return png[:12] + head + struct.pack(">I", zlib.crc32(head)) + png[33:]
 
 
 def moving(kind: str) -> bytes:
-    """A picture that moves."""
+    """Return an animated picture."""
     first, second = scene(), scene().transpose(Image.Transpose.ROTATE_180)
     return encoded(first, kind, save_all=True, append_images=[second], duration=200)
 
 
 def endless() -> bytes:
-    """A progressive JPEG that repeats its last pass a thousand times."""
+    """Return a progressive JPEG that repeats its last pass a thousand times."""
     jpeg = photo(progressive=True)
     last = jpeg.rindex(b"\xff\xda")
     return jpeg[:-2] + jpeg[last:-2] * 1_000 + jpeg[-2:]

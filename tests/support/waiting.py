@@ -1,6 +1,4 @@
-"""Waiting for what another process does: look often, give up after a while, say what was waited
-for.
-"""
+"""Waiting for another process: poll often, give up after a while, say what was waited for."""
 
 import asyncio
 import os
@@ -18,7 +16,7 @@ async def until(happened: Callable[[], object], *, seconds: float = 15, what: st
 
 
 async def turns() -> None:
-    """Let every task go on that waits for nothing but its turn: what has not happened then waits
+    """Let every task proceed that waits for nothing but its turn: what has not happened then waits
     for more.
     """
     for _ in range(20):
@@ -26,7 +24,7 @@ async def turns() -> None:
 
 
 def runs(pid: int) -> bool:
-    """Whether a process with this id exists and is no zombie."""
+    """True if a process with this id exists and is no zombie."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -17,8 +17,8 @@ def worded(
     problems: Iterable[Problem] | InvalidAnnouncement, lang: str = "id"
 ) -> list[WordedProblem]:
     """Word problems in a language."""
-    given = problems.problems if isinstance(problems, InvalidAnnouncement) else problems
-    return [refusal_words.worded(problem, words(lang)) for problem in given]
+    refused = problems.problems if isinstance(problems, InvalidAnnouncement) else problems
+    return [refusal_words.worded(problem, words(lang)) for problem in refused]
 
 
 def words_of(refused: object) -> str:
@@ -30,7 +30,7 @@ def words_of(refused: object) -> str:
 
 
 def problem_of(record: Record) -> str:
-    """Word what is wrong with a row of a file; "" for a good one."""
+    """Word the problem of a row of a file; "" for a good row."""
     return words_of(record.problem) if record.problem is not None else ""
 
 

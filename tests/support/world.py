@@ -1,5 +1,5 @@
-"""A small city for tests: an open program on a given database, with residents, whose channels speak
-to whatever is given.
+"""Small city for tests: an open program on a given database, with residents, whose channels talk to
+the given servers.
 """
 
 import base64
@@ -27,7 +27,7 @@ BEFORE = "2026-01-01T00:00:00+07:00"
 
 
 def variables(database_url: str, data_dir: Path, **more: str) -> dict[str, str]:
-    """The environment of a program under test."""
+    """Return the environment of a program under test."""
     return {
         "BROADCASTER_DATABASE_URL": database_url,
         "BROADCASTER_DATA_DIR": str(data_dir),
@@ -39,7 +39,7 @@ def variables(database_url: str, data_dir: Path, **more: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def program(environ: Mapping[str, str], *, redis_url: str = "") -> AsyncIterator[App]:
-    """The program, open."""
+    """Open the program."""
     async with open_app(config.read(environ), redis_url=redis_url) as app:
         yield app
 
@@ -79,7 +79,7 @@ async def subscribe(
 
 
 def notice(**changes: Any) -> dict[str, Any]:
-    """Fields of a Cibabat notice."""
+    """Return the fields of a Cibabat notice."""
     return {
         "title": "Air PDAM mati di Cibabat, Rabu 08.00-14.00",
         "body": "Tampung air secukupnya sebelum pukul 07.00. Mobil tangki siaga di kantor kelurahan.",
@@ -90,7 +90,7 @@ def notice(**changes: Any) -> dict[str, Any]:
 
 
 def emergency(**changes: Any) -> dict[str, Any]:
-    """Fields of an emergency in Cibabat."""
+    """Return the fields of an emergency in Cibabat."""
     return notice(
         title="Banjir di Jl. Amir Machmud",
         level="emergency",
@@ -109,12 +109,12 @@ async def publish(app: App, fields: Mapping[str, Any]) -> StoredAnnouncement:
 
 
 def deliverer(app: App, *, lease: float = 30.0) -> Deliverer:
-    """A worker's engine without its process."""
+    """Return a worker's engine without its process."""
     return Deliverer(app=app, holder=Holder(owner=new_owner(), lease=lease))
 
 
 def rows(app: App, channel: str = "") -> list[Any]:
-    """Every delivery row, in slot order."""
+    """Return every delivery row, in slot order."""
     query = select(delivery).order_by(delivery.c.edition, delivery.c.channel, delivery.c.slot)
     if channel:
         query = query.where(delivery.c.channel == channel)
@@ -122,7 +122,7 @@ def rows(app: App, channel: str = "") -> list[Any]:
 
 
 def states(app: App, channel: str = "") -> dict[str, int]:
-    """How many rows are in each state."""
+    """Count the rows in each state."""
     counts: dict[str, int] = {}
     for row in rows(app, channel):
         counts[STATES[row.state]] = counts.get(STATES[row.state], 0) + 1

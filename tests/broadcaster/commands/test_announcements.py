@@ -15,7 +15,7 @@ import pytest
 
 from broadcaster.runtime import config
 from support.command_data import EMAIL, migrated
-from support.commanding import Program, Said
+from support.commanding import CommandResult, Program
 
 NOTICE = """---
 title: Air PDAM mati di Cibabat
@@ -255,7 +255,7 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
 CHANNELS = sorted(config.channel_modules())
 
 
-def preview(program: Program, channel: str, *words: str, text: str = NOTICE) -> Said:
+def preview(program: Program, channel: str, *words: str, text: str = NOTICE) -> CommandResult:
     """Run `preview` for a channel."""
     return program("preview", "-", "--channel", channel, *words, text=text)
 

@@ -23,7 +23,7 @@ from broadcaster.worker import LaneWorker
 from channels.base.contract import AddressEvent, InboundEvent
 from subscribers import residents
 from support.browsing import CREDENTIALS, listening
-from support.flooding import flood, say, written
+from support.flooding import flood, post_webhook, text_message
 from support.sending import table
 from support.waiting import until
 from support.world import subscribe, variables
@@ -90,7 +90,7 @@ async def test_a_stop_behind_7000_statuses_that_are_nobodys_is_applied_first(
 ) -> None:
     async with served(database_url, tmp_path) as (app, url, session):
         await flood(session, url, COUNT)
-        await say(session, url, written(SITI, "BERHENTI"))
+        await post_webhook(session, url, text_message(SITI, "BERHENTI"))
         async with running_worker(app):
             await until(lambda: is_stopped(app), seconds=60, what="the stop is applied")
             await until(lambda: newest(app).applied_at, seconds=60)
@@ -105,7 +105,7 @@ async def test_a_stop_in_the_middle_of_a_flood_waits_for_one_round_at_most(
         await flood(session, url, COUNT)
         async with running_worker(app):
             await until(lambda: last_looks(app), seconds=60, what="the flood is being looked at")
-            await say(session, url, written(SITI, "BERHENTI"))
+            await post_webhook(session, url, text_message(SITI, "BERHENTI"))
             await until(lambda: is_stopped(app), seconds=60, what="the stop is applied")
         stop = newest(app)
         looks_before_the_stop = [
@@ -118,15 +118,15 @@ async def test_a_stop_to_another_number_of_the_app_stops_nobody_and_is_not_answe
     sqlite_url: str, tmp_path: Path
 ) -> None:
     async with served(sqlite_url, tmp_path) as (app, url, session):
-        await say(session, url, written(SITI, "STOP"), number="999")
-        await say(
+        await post_webhook(session, url, text_message(SITI, "STOP"), number="999")
+        await post_webhook(
             session,
             url,
             {"statuses": [{"id": "wamid.X", "status": "failed", "timestamp": "1795567380"}]},
             number="999",
         )
         assert table(app, receipt) == []
-        await say(session, url, written(SITI, "STOP", mark="2"))
+        await post_webhook(session, url, text_message(SITI, "STOP", mark="2"))
         assert len(table(app, receipt)) == 1
         assert not is_stopped(app)
 
@@ -196,11 +196,11 @@ async def test_what_a_resident_says_is_kept_before_every_status(
     words: str, sqlite_url: str, tmp_path: Path
 ) -> None:
     async with served(sqlite_url, tmp_path) as (app, url, session):
-        await say(
+        await post_webhook(
             session,
             url,
             {"statuses": [{"id": "wamid.Y", "status": "sent", "timestamp": "1795567380"}]},
         )
-        await say(session, url, written(SITI, words))
+        await post_webhook(session, url, text_message(SITI, words))
         status, message = table(app, receipt)
         assert message.priority < status.priority

@@ -22,7 +22,7 @@ from broadcaster.web import routes
 from broadcaster.web.base.authorization import Row
 from broadcaster.web.staff import compose_form
 from support.browsing import CREDENTIALS, NOTICE, Answer, Running, bearer, running
-from support.staff_rows import COMPOSED, DEEDS, filled, sign_in_form, staged
+from support.staff_rows import COMPOSED, FORM_CASES, filled, sign_in_form, staged
 from support.staffing import Browser, browser, hire
 from support.webhooks import whatsapp_signature
 
@@ -186,7 +186,7 @@ async def test_no_form_of_the_newsroom_breaks(open_site: Running) -> None:
     for row in (row for row in routes.STAFF if "POST" in row.methods and row.access != "public"):
         path, values = await filled(stage, row)
         usual = (
-            await DEEDS[row.path].form(stage, values)
+            await FORM_CASES[row.path].form(stage, values)
             if "usulan" not in row.path and "ralat" not in row.path
             else {"reason": "Salah."}
         )

@@ -1,5 +1,5 @@
-"""Loaded by every process of a fault run: on SIGUSR1 it tells its standard error where each of its
-tasks waits.
+"""Startup hook of every process of a fault run: on SIGUSR1 it writes to standard error where each
+of its tasks waits.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Any
 
 def _tell(_number: int, _frame: object) -> None:
     for task in [
-        found for found in gc.get_objects() if isinstance(found, asyncio.Task) and not found.done()
+        each for each in gc.get_objects() if isinstance(each, asyncio.Task) and not each.done()
     ]:
         sys.stderr.write(f"{task.get_name()}:\n")
         waiting: Any = task.get_coro()

@@ -23,15 +23,15 @@ from broadcaster.web.base.authorization import CHOOSE_PASSWORD, Row
 from broadcaster.web.routes import STAFF
 from support.browsing import Running, running
 from support.staff_rows import (
-    DEEDS,
     ELSEWHERE,
     FORM,
+    FORM_CASES,
     Stage,
     approved,
     changed,
-    deed_of,
     everything,
     filled,
+    form_case_of,
     halted,
     published,
     row_name,
@@ -65,7 +65,9 @@ cannot see. Addresses of residents are masked.
 GUARDED = [row for row in STAFF if row.access.startswith("staff:")]
 POSTS = [row for row in staff_rows("POST") if row in GUARDED]
 FOREIGN = [
-    row for row in POSTS if "{" in row.path and row.access != "staff:own" and not deed_of(row).own
+    row
+    for row in POSTS
+    if "{" in row.path and row.access != "staff:own" and not form_case_of(row).own
 ]
 
 
@@ -85,7 +87,7 @@ def test_what_changes_something_needs_more_than_reading() -> None:
 
 
 def test_no_case_is_listed_for_a_form_that_is_gone() -> None:
-    assert set(DEEDS) <= {row.path for row in staff_rows("POST")}
+    assert set(FORM_CASES) <= {row.path for row in staff_rows("POST")}
 
 
 # --- requests of every role -----------------------------------------------------------------------
@@ -145,7 +147,7 @@ async def test_a_role_opens_what_the_row_says_and_nothing_else(stage: Stage, row
         assert status < 500, role
         assert not headers.get("Location", "").startswith((f"{SIGN_IN}?ke=", CHOOSE_PASSWORD)), role
         if row.methods == ("GET",):
-            assert status in {200, 303}, f"{role}: FILLERS must say something that is there"
+            assert status in {200, 303}, f"{role}: SETUPS must say something that is there"
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -235,14 +237,14 @@ def role_for(row: Row) -> AccountRole:
 async def test_who_holds_for_another_agency_or_area_changes_nothing_here(
     own_stage: Stage, row: Row, bound: str
 ) -> None:
-    deed, site = deed_of(row), own_stage.site
-    path, values = await filled(own_stage, row, deed.stands)
-    form = await deed.form(own_stage, values)
+    case, site = form_case_of(row), own_stage.site
+    path, values = await filled(own_stage, row, case.setup)
+    form = await case.form(own_stage, values)
     other = await sign_in_as(own_stage, "orang-lain", role_for(row), **ELSEWHERE[bound])
     before = await everything(site)
     answer = await other.post(path, form)
     assert answer.status < 500
-    if deed.across:
+    if case.across:
         return
     assert changed(before, await everything(site)) == set(), answer.status
     assert answer.status in {403, 404, 409, 422}
@@ -250,18 +252,18 @@ async def test_who_holds_for_another_agency_or_area_changes_nothing_here(
 
 @pytest.mark.parametrize("row", POSTS, ids=row_name)
 async def test_who_holds_for_it_does_what_the_form_is_for(own_stage: Stage, row: Row) -> None:
-    deed, site = deed_of(row), own_stage.site
-    path, values = await filled(own_stage, row, deed.stands)
-    form = await deed.form(own_stage, values)
+    case, site = form_case_of(row), own_stage.site
+    path, values = await filled(own_stage, row, case.setup)
+    form = await case.form(own_stage, values)
     visitor = (
         await browser(site, own_stage.rina)
-        if deed.own
+        if case.own
         else await sign_in_as(own_stage, "rekan", role_for(row))
     )
     before = await everything(site)
     answer = await visitor.post(path, form)
     assert answer.status in {200, 201, 303}, answer.text
-    assert bool(changed(before, await everything(site))) == deed.stores, (
+    assert bool(changed(before, await everything(site))) == case.stores, (
         "else the refusals above prove nothing"
     )
 

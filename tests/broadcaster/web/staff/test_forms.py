@@ -26,10 +26,10 @@ from support.staff_rows import (
     approved,
     changed,
     corrected,
-    deed_of,
     drafted,
     everything,
     filled,
+    form_case_of,
     judging,
     proposed,
     row_name,
@@ -85,7 +85,7 @@ async def genuine_sender(stage: Stage, row: Row) -> FormSender:
         return FormSender(stage.site, f"{cookie}; redaksi={half.cookie}", token)
     visitor = await browser(
         stage.site,
-        stage.rina if deed_of(row).own else await hire(stage.site.app, "rekan", *EVERY_ROLE),
+        stage.rina if form_case_of(row).own else await hire(stage.site.app, "rekan", *EVERY_ROLE),
     )
     return FormSender(stage.site, f"redaksi={visitor.cookie}", visitor.csrf)
 
@@ -127,19 +127,19 @@ def forgeries(
 async def test_a_form_that_our_own_page_did_not_send_is_refused_and_changes_nothing(
     stage: Stage, row: Row
 ) -> None:
-    deed = deed_of(row)
-    path, values = await filled(stage, row, deed.stands)
+    case = form_case_of(row)
+    path, values = await filled(stage, row, case.setup)
     visitor = await genuine_sender(stage, row)
     foreign_token = (await signed_in(stage.site, "orang-lain", *EVERY_ROLE)).csrf
     for name, (token, headers) in forgeries(stage.site, visitor.token, foreign_token).items():
-        form = await deed.form(stage, values)
+        form = await case.form(stage, values)
         before = await everything(stage.site)
         answer = await visitor.send(path, form, token, headers)
         assert answer.status == 403, name
         assert changed(before, await everything(stage.site)) == set(), name
     in_query = await visitor.send(
         f"{path}?csrf={visitor.token}",
-        await deed.form(stage, values),
+        await case.form(stage, values),
         None,
         {"Origin": stage.site.url},
     )
@@ -147,7 +147,7 @@ async def test_a_form_that_our_own_page_did_not_send_is_refused_and_changes_noth
         "a token in an address would end in logs and in what is passed on"
     )
     genuine = await visitor.send(
-        path, await deed.form(stage, values), visitor.token, {"Origin": stage.site.url}
+        path, await case.form(stage, values), visitor.token, {"Origin": stage.site.url}
     )
     assert genuine.status != 403, "else the refusals above prove nothing"
 

@@ -153,7 +153,7 @@ async def test_what_the_token_lacks_is_asked_at_userinfo(
     async with opened(
         sqlite_url, tmp_path, process, OIDC_ROLE_CLAIM=claim, OIDC_ROLE_SEPARATOR="space"
     ) as city:
-        city.behave(claims={}, told={**SITI, "roles": [], **userinfo})
+        city.behave(claims={}, userinfo={**SITI, "roles": [], **userinfo})
         assert (await city.browser().walk()).headers["Location"] == HOME
         assert (await city.account("siti.aminah")).roles == ("author", "approver")
         assert city.provider.asked()["/userinfo"] == 1
@@ -571,7 +571,7 @@ async def test_a_name_that_leads_into_our_own_network_is_not_asked(city: City) -
 
 
 async def test_userinfo_of_another_person_lets_nobody_in(city: City) -> None:
-    city.behave(claims={}, told=SITI, misdeed="userinfo_sub")
+    city.behave(claims={}, userinfo=SITI, misdeed="userinfo_sub")
     visitor = city.browser()
     await assert_refused(
         city, await visitor.walk(), visitor, 401, "tidak lolos pemeriksaan keamanan"
