@@ -3,7 +3,9 @@ another.
 """
 
 import asyncio
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,10 @@ from subscribers import store
 from support.database_pool import DatabasePool, copied, database_address
 from support.markers import markers_of, start_rank
 from support.postgres import running_postgresql
+
+# Compile each module once, not in each of hundreds of processes, whatever the environment says.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 hypothesis.settings.register_profile(
     "ours",
