@@ -69,7 +69,7 @@ def scrubbed(edition: Edition) -> Edition:
 
 def utf16(text: str) -> int:
     """Return the length in UTF-16 code units, as WhatsApp and Telegram count."""
-    return len(text) + sum(1 for character in text if ord(character) > 0xFFFF)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 @cache

@@ -60,7 +60,7 @@ class Definition:
 @functools.cache
 def definition(file: str, name: str, site: Site) -> Definition:
     """Read a file below templates/ for a city, under the `name` it has at the provider."""
-    raw = yaml.safe_load((TEMPLATES / file).read_text(encoding="utf-8"))
+    raw = _content(file)
     facts = {"<base_url>": site.base_url.rstrip("/"), "<host>": site.host, "<city>": site.city}
     document = _replaced(raw["template"], {**facts, "<emergency_number>": site.emergency_number})
     return Definition(
@@ -68,6 +68,12 @@ def definition(file: str, name: str, site: Site) -> Definition:
         parameters=raw["parameters"],
         flexible=tuple(raw.get("flexible", ())),
     )
+
+
+@functools.cache
+def _content(file: str) -> Mapping[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((TEMPLATES / file).read_text(encoding="utf-8"))
+    return content
 
 
 def _replaced(value: Any, facts: Mapping[str, str]) -> Any:
