@@ -19,7 +19,7 @@ from broadcaster.simulation.smtp import received_parts
 from broadcaster.store import slices
 from broadcaster.store.tables import run
 from support.own_words import PUSH, Fields, Writer, found_in, picture_id, word, words_of
-from support.sending import everything_due, forget_leases
+from support.sending import everything_due, forget_leases, unfinished
 from support.world import deliverer
 
 ROUNDS = 60
@@ -71,9 +71,9 @@ class City:
 
     async def send_everything(self) -> None:
         """Workers begin anew, as if time had passed, until nothing is open."""
-        unfinished = select(run.c.edition).where(run.c.finished_at.is_(None)).limit(1)
+        open_runs = select(run.c.edition).where(run.c.finished_at.is_(None)).limit(1)
         for _round in range(ROUNDS):
-            if self.app.database.read_now(lambda c: c.execute(unfinished).first()) is None:
+            if self.app.database.read_now(lambda c: c.execute(open_runs).first()) is None:
                 return
             everything_due(self.app)
             engine = deliverer(self.app)
@@ -84,7 +84,7 @@ class City:
             engine.stop()
             await engine.settle()
             forget_leases(self.app)  # of a run whose filling was cut short
-        raise AssertionError("the work has no end")
+        raise AssertionError(f"the work has no end: {unfinished(self.app)}")
 
 
 @dataclass(kw_only=True)
