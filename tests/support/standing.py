@@ -5,12 +5,13 @@ screens must show of them.
 import asyncio
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import select
 
 from broadcaster.app import App
+from broadcaster.delivery.sending_state import RenderCache
 from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
 from broadcaster.publishing.press import Press, StoredAnnouncement
@@ -48,11 +49,12 @@ class Resident:
 
 @dataclass(frozen=True, kw_only=True)
 class City:
-    """The program, its stand-ins and its residents."""
+    """The program, its stand-ins and its residents; `renders` outlive workers that begin anew."""
 
     app: App
     providers: Providers
     residents: Sequence[Resident]
+    renders: RenderCache
 
     def received(self, resident: Resident) -> list[dict[str, str]]:
         """The messages of a resident as they stand now, oldest first, by part."""
@@ -77,6 +79,7 @@ class City:
                 return
             everything_due(self.app)
             engine = deliverer(self.app)
+            engine.state = replace(engine.state, renders=self.renders)
             busy = self.app.database.read_now(slices.busy_lanes)
             await asyncio.gather(
                 *(engine.drain(channel, lane, seconds=5) for channel, lane in busy)
