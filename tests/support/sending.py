@@ -12,8 +12,9 @@ from broadcaster.app import App
 from broadcaster.delivery.drain import Deliverer
 from broadcaster.domain.deliveries import STATES
 from broadcaster.store import fanout, retries, slices
+from broadcaster.store.channel_tables import channel_state
 from broadcaster.store.leases import Holder, new_owner
-from broadcaster.store.tables import channel_state, delivery, run, slice_
+from broadcaster.store.tables import delivery, run, slice_
 from channels.base.contract import PushChannel
 
 HOLDER = Holder(owner="filler", lease=30)
