@@ -7,6 +7,7 @@ into a process, `Part` executes the program instead.
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -192,5 +193,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], log: str, telling:
 if __name__ == "__main__":
     for name in PRELOADED:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # the processes share these objects: their collections leave them alone
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         serve(connection)
