@@ -161,6 +161,8 @@ class _Job:
         database, channel = self.state.app.database, self.channel
         emergency = self.lane == "emergency"
         while not self.control.over:
+            # asked before the claim, whose answer may be older than the last chunk
+            filling = self.filling
             shut = await database.read(channels.closed_for, channel.name, self.lane) > 0
             claim = await database.write(
                 slices.claim_slice,
@@ -173,7 +175,7 @@ class _Job:
             )
             if claim is not None:
                 await self._work_through(claim)
-            elif self.filling and not shut:
+            elif filling and not shut:
                 await asyncio.sleep(IDLE)
             else:
                 return

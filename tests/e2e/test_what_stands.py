@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 
 from broadcaster.app import App
+from broadcaster.delivery.sending_state import RenderCache
 from broadcaster.simulation import providers
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import demo_variables
@@ -101,7 +102,8 @@ async def city(database_url: str, tmp_path: Path) -> AsyncIterator[City]:
             stand_ins.graph.watch(
                 *(person.address for person in people if person.channel == "whatsapp")
             )
-            yield City(app=app, providers=stand_ins, residents=people)
+            renders = RenderCache(database=app.database)
+            yield City(app=app, providers=stand_ins, residents=people, renders=renders)
 
 
 async def live(city: City, many: int) -> Chronicle:
@@ -153,27 +155,29 @@ async def wrong_on_pages(chronicle: Chronicle) -> list[str]:
     """Return what a feed, a screen or the first page shows wrongly or fails to show."""
     app = chronicle.city.app
     faults: list[str] = []
+    for number, area in enumerate(app.tree.all()):
+        # a visitor of each area: one alone would be asked to wait
+        visitor = {"X-Forwarded-For": f"203.0.113.{number}"}
+        async with aiohttp.ClientSession(app.site.base_url, headers=visitor) as session:
+            faults += await wrong_in_area(session, chronicle, area.slug)
+    return faults
+
+
+async def wrong_in_area(
+    session: aiohttp.ClientSession, chronicle: Chronicle, slug: str
+) -> list[str]:
+    """Return what is wrong on the pages of an area."""
+    faults: list[str] = []
     former = chronicle.former_words()
-    async with aiohttp.ClientSession(app.site.base_url) as session:
-        for area in app.tree.all():
-            for lang in ("", "?bahasa=en"):
-                faults += [
-                    f"feed {area.slug}{lang}: {fault}"
-                    for fault in await in_feed(session, chronicle, area.slug, lang)
-                ]
-            for path in (
-                f"/feed/{area.slug}.rss",
-                f"/feed/{area.slug}.atom",
-                f"/?wilayah={area.slug}",
-            ):
-                faults += [
-                    f"{path}: {old} stands"
-                    for old in former & found_in(await text_of(session, path))
-                ]
-            faults += [
-                f"screen {area.slug}: {fault}"
-                for fault in await on_screen(session, chronicle, area.slug)
-            ]
+    for lang in ("", "?bahasa=en"):
+        faults += [
+            f"feed {slug}{lang}: {fault}" for fault in await in_feed(session, chronicle, slug, lang)
+        ]
+    for path in (f"/feed/{slug}.rss", f"/feed/{slug}.atom", f"/?wilayah={slug}"):
+        faults += [
+            f"{path}: {old} stands" for old in former & found_in(await text_of(session, path))
+        ]
+    faults += [f"screen {slug}: {fault}" for fault in await on_screen(session, chronicle, slug)]
     return faults
 
 

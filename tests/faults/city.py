@@ -26,6 +26,7 @@ from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.simulation.ports import free_port
 from broadcaster.store import ledger, tokens
 from broadcaster.store.migrate import migrate
+from faults.fork_server import ForkServer
 from faults.processes import Disk, Postgresql, Supervisor, Valkey
 from faults.providers import APP_SECRET, BOT_TOKEN, PHONE_ID, TOKEN, Providers
 from subscribers.areas import AreaTree
@@ -105,6 +106,7 @@ class Ground:
     """
 
     kind: str
+    fork_server: ForkServer | None = None
     file: Path | None = None
     server: Postgresql | None = None
 
@@ -308,7 +310,7 @@ async def founded(
     providers = Providers(
         seed=seed, callback_url=f"http://127.0.0.1:{port}/webhook/whatsapp", hooks=hooks
     )
-    valkey, supervisor = Valkey(), Supervisor(folder)
+    valkey, supervisor = Valkey(), Supervisor(folder, ground.fork_server)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(valkey.close)
         url = stack.enter_context(ground.copy(data))

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ import psycopg
 import redis
 
 from broadcaster.runtime import processes, valkey
+from faults.fork_server import ForkedProcess, ForkServer
 from support.postgres import account, as_user, binaries, initialise
 from support.waiting import until
 
@@ -40,10 +40,11 @@ class Part:
     """
 
     name: str
-    command: Sequence[str]
+    arguments: Sequence[str]
     environ: Mapping[str, str]
     log: Path
-    process: subprocess.Popen[bytes] | None = None
+    fork_server: ForkServer | None
+    process: subprocess.Popen[bytes] | ForkedProcess | None = None
     wanted: bool = True
     asked: set[int] = field(default_factory=set)
     killed: set[int] = field(default_factory=set)
@@ -51,9 +52,14 @@ class Part:
 
     def start(self) -> None:
         """Start it; its output goes to its log."""
+        if self.fork_server is not None and "LD_PRELOAD" not in self.environ:
+            self.process = self.fork_server.start(
+                self.arguments, self.environ, self.log, TELLING / "sitecustomize.py"
+            )
+            return
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                processes.tied(self.command),
+                processes.tied(processes.program(*self.arguments)),
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -104,8 +110,9 @@ class Supervisor:
     database was away, so that a part may have failed to start.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fork_server: ForkServer | None = None) -> None:
         self.folder = folder
+        self.fork_server = fork_server
         self.parts: dict[str, Part] = {}
         self.excused = False
         self.surprises: list[str] = []
@@ -113,10 +120,15 @@ class Supervisor:
 
     def add(self, name: str, environ: Mapping[str, str], *arguments: str) -> Part:
         """Start a part of the program and keep it alive."""
-        command = [sys.executable, "-m", "broadcaster", *arguments]
         paths = os.pathsep.join(filter(None, [str(TELLING), os.environ.get("PYTHONPATH", "")]))
         full = {**os.environ, "PYTHONPATH": paths, **environ}
-        part = Part(name=name, command=command, environ=full, log=self.folder / f"{name}.log")
+        part = Part(
+            name=name,
+            arguments=arguments,
+            environ=full,
+            log=self.folder / f"{name}.log",
+            fork_server=self.fork_server,
+        )
         self.parts[name] = part
         part.start()
         return part

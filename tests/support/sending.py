@@ -12,6 +12,7 @@ from broadcaster.app import App
 from broadcaster.delivery.drain import Deliverer
 from broadcaster.domain.deliveries import STATES
 from broadcaster.store import fanout, retries, slices
+from broadcaster.store.channel_tables import channel_state
 from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.tables import delivery, run, slice_
 from channels.base.contract import PushChannel
@@ -106,6 +107,18 @@ def counters(app: App, channel: str = "email", edition: int | None = None) -> di
     ]
     sums = {state: sum(getattr(row, f"n_{state}") for row in slices) for state in STATES}
     return {state: number for state, number in sums.items() if number}
+
+
+def unfinished(app: App) -> str:
+    """Describe what keeps sending from its end: runs, slices, rows with their last error, channels."""
+    runs = [row for row in table(app, run) if row.finished_at is None]
+    slices_left = [row for row in table(app, slice_) if row.open or row.owner]
+    states = Counter(
+        (row.channel, STATES[row.state], row.reason, row.provider_code)
+        for row in table(app, delivery)
+    )
+    parts: list[Any] = [*runs, *slices_left, *states.items(), *table(app, channel_state)]
+    return "\n".join([f"at {app.clock().timestamp():.0f}:", *map(str, parts)])
 
 
 def check_counters(app: App) -> None:

@@ -5,12 +5,13 @@ screens must show of them.
 import asyncio
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import select
 
 from broadcaster.app import App
+from broadcaster.delivery.sending_state import RenderCache
 from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
 from broadcaster.publishing.press import Press, StoredAnnouncement
@@ -19,7 +20,7 @@ from broadcaster.store import slices
 from broadcaster.store.tables import run
 from support import inboxes
 from support.own_words import PUSH, Fields, Writer, found_in, picture_id, word, words_of
-from support.sending import everything_due, forget_leases
+from support.sending import everything_due, forget_leases, unfinished
 from support.world import deliverer
 
 ROUNDS = 60
@@ -48,11 +49,12 @@ class Resident:
 
 @dataclass(frozen=True, kw_only=True)
 class City:
-    """Program, its stand-ins and its residents."""
+    """Program, its stand-ins and its residents; `renders` outlives restarted workers."""
 
     app: App
     providers: Providers
     residents: Sequence[Resident]
+    renders: RenderCache
 
     def received(self, resident: Resident) -> list[dict[str, str]]:
         """Return the messages of a resident as they stand now, oldest first, by part."""
@@ -65,12 +67,13 @@ class City:
 
     async def send_everything(self) -> None:
         """Restart workers, as if time had passed, until nothing is open."""
-        unfinished = select(run.c.edition).where(run.c.finished_at.is_(None)).limit(1)
+        open_runs = select(run.c.edition).where(run.c.finished_at.is_(None)).limit(1)
         for _round in range(ROUNDS):
-            if self.app.database.read_now(lambda c: c.execute(unfinished).first()) is None:
+            if self.app.database.read_now(lambda c: c.execute(open_runs).first()) is None:
                 return
             everything_due(self.app)
             engine = deliverer(self.app)
+            engine.state = replace(engine.state, renders=self.renders)
             busy = self.app.database.read_now(slices.busy_lanes)
             await asyncio.gather(
                 *(engine.drain(channel, lane, seconds=5) for channel, lane in busy)
@@ -78,7 +81,7 @@ class City:
             engine.stop()
             await engine.settle()
             forget_leases(self.app)  # of a run whose filling was cut short
-        raise AssertionError("the work has no end")
+        raise AssertionError(f"the work has no end: {unfinished(self.app)}")
 
 
 @dataclass(kw_only=True)
