@@ -140,13 +140,18 @@ async def test_killing_all_workers_leaves_at_most_a_window_of_each_uncertain(
     ground: Ground, tmp_path: Path
 ) -> None:
     async with sending(ground, tmp_path) as city:
-        for name in WORKERS:
-            city.supervisor.parts[name].kill()
+        parts = [city.supervisor.parts[name] for name in WORKERS]
+        for part in parts:
+            part.wanted = False  # who starts again opens what was marked
+            part.kill()
+        await until(lambda: not any(part.alive for part in parts), what="all are dead")
         marked = city.app.database.read_now(
             lambda c: c.execute(
                 text(f"SELECT count(*) FROM delivery WHERE state = {SENDING}")
             ).scalar_one()
         )
+        for part in parts:
+            part.wanted = True
         assert marked <= WINDOW * len(ROUTINE)
         await settled(city, uncertain=marked)
 

@@ -81,6 +81,7 @@ class City:
             engine.stop()
             await engine.settle()
             forget_leases(self.app)  # of a run whose filling was cut short
+            self.app.database.write_now(slices.finish_idle)  # as the sweeper of a worker does
         raise AssertionError(f"the work has no end: {unfinished(self.app)}")
 
 
