@@ -305,3 +305,15 @@ idempotency = Table(
     Column("answer", Text),
     Column("at", Double, nullable=False),
 )
+
+custody = Table(
+    "custody",
+    metadata,
+    # home of this database, a single row: a copy elsewhere, or an older state of it, sends nothing
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("home", Text, nullable=False),  # JSON of custody.Home
+    # rises while the program runs; a copy is stored beside the database
+    Column("mark", BigInteger, nullable=False),
+    Column("held_at", Double),  # since when sending is held; NULL: it is at home
+    Column("held_because", Text, nullable=False, default=""),  # moved | older
+)
