@@ -13,18 +13,24 @@ LIBRARIES = {
     "segno", "starlette", "structlog", "telegram", "uvicorn", "uvloop", "yaml", "zxcvbn",
 }  # fmt: skip
 """What only some commands need."""
+UNUSED = {
+    "broadcaster.app", "broadcaster.runtime.logs", "broadcaster.runtime.secret_key", "broadcaster.store.migrate",
+    "broadcaster.store.staff_tables", "dateutil", "httpx", "psycopg", "sqlalchemy.dialects.postgresql", "sqlalchemy.ext", "sqlalchemy.orm",
+    "subscribers.vault",
+}  # fmt: skip
+"""What reading the progress in a SQLite file needs as little."""
 PROBE = """
 import json, sys
 from broadcaster.cli import main
 try:
     main()
 finally:
-    sys.stderr.write("\\n" + json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+    sys.stderr.write("\\n" + json.dumps(sorted(sys.modules)))
 """
 
 
 def imported(folder: Path, *words: str) -> set[str]:
-    """Names of the top modules that one command, run as a process of its own, has imported."""
+    """Names of the modules that one command, run as a process of its own, has imported."""
     done = subprocess.run(
         [sys.executable, "-c", PROBE, *words],
         env={
@@ -61,4 +67,4 @@ def test_show_imports_the_database_and_nothing_that_sends(tmp_path: Path) -> Non
     )
     identity = json.loads(published.stdout)["id"]
     for words in (("show", identity), ("show", identity, "--json")):
-        assert imported(tmp_path, *words) & LIBRARIES == set()
+        assert imported(tmp_path, *words) & (LIBRARIES | UNUSED) == set()
