@@ -366,7 +366,9 @@ def test_without_a_database_there_is_nothing_to_export_and_the_way_on_is_told(
 ) -> None:
     done = program("subscribers", "export")
     assert (done.code, done.out) == (1, "")
-    assert done.err == "Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.\n"
+    assert done.err.startswith("Basis data belum disiapkan: tidak ada siaran.db di folder ")
+    assert "`broadcaster migrate`" in done.err
+    assert str(program.folder) in done.err
 
 
 def test_a_thousand_rows_at_a_time_make_no_difference(program: Program, tmp_path: Path) -> None:
