@@ -2,6 +2,8 @@
 exit 2 for usage, 1 for failure).
 """
 
+import atexit
+import gc
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -162,6 +164,7 @@ def options(
 
 def main() -> None:
     """Run the program; every expected failure is one line on standard error and exit code 1."""
+    atexit.register(gc.freeze)  # else the last collection takes a fifth of a short command's time
     try:
         try:
             code = program(prog_name="broadcaster", standalone_mode=False)

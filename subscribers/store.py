@@ -222,12 +222,20 @@ def on_postgresql(conn: Connection) -> bool:
     return conn.dialect.name == "postgresql"
 
 
+def dialect_insert(conn: Connection, table: Table) -> "postgresql.Insert | sqlite.Insert":
+    """Build an INSERT that can say ON CONFLICT; imports only the dialect of this connection."""
+    if on_postgresql(conn):
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415  quick start
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite  # noqa: PLC0415  quick start
+
+    return sqlite.insert(table)
+
+
 def insert_new(conn: Connection, table: Table) -> "postgresql.Insert | sqlite.Insert":
     """Build an INSERT that ignores existing rows."""
-    from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415  quick start
-
-    insert = postgresql.insert(table) if on_postgresql(conn) else sqlite.insert(table)
-    return insert.on_conflict_do_nothing()
+    return dialect_insert(conn, table).on_conflict_do_nothing()
 
 
 # --- numbers ------------------------------------------------------------------------------------

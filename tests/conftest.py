@@ -16,9 +16,8 @@ import redis
 from sqlalchemy import Engine
 
 from broadcaster.runtime import valkey
-from broadcaster.store import staff_tables
 from broadcaster.store.database import Database
-from subscribers import store
+from broadcaster.store.migrate import METADATA
 from support.database_pool import DatabasePool, copied, database_address
 from support.markers import markers_of, start_rank
 from support.postgres import running_postgresql
@@ -60,7 +59,7 @@ def create_tables(url: str) -> None:
     """Create every table of both packages in an empty database."""
     database = Database(url)
     try:
-        for metadata in (staff_tables.metadata, store.metadata):
+        for metadata in METADATA:
             metadata.create_all(database.writer_engine)
     finally:
         database.close()

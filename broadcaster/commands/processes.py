@@ -208,7 +208,7 @@ async def until_ready(settings: Settings) -> None:
 
 
 def demo(
-    port: Annotated[int, typer.Option(help="Port web.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port web.", envvar=f"{PREFIX}PORT")] = 8000,
     data: Annotated[Path, typer.Option(help="Folder data kota contoh.")] = Path("data"),
     fast: Annotated[bool, typer.Option(help="Tanpa riwayat dua belas minggu.")] = False,
 ) -> None:
@@ -216,6 +216,7 @@ def demo(
     komputer ini.
     """
     configure(level=config.log_level())
+    config.check_spelling()
     began = time.monotonic()
     asyncio.run(_demo(port, data.resolve(), fast, began))
 

@@ -64,6 +64,11 @@ class Reader:
 
 
 UNPREPARED = "Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu."
+NO_FILE = (
+    "Basis data belum disiapkan: tidak ada siaran.db di folder {folder}. "
+    "Jalankan `broadcaster migrate` dulu, "
+    "atau sebut folder yang berisi siaran.db lewat BROADCASTER_DATA_DIR."
+)
 
 
 @asynccontextmanager
@@ -74,8 +79,7 @@ async def reading() -> AsyncIterator[Reader]:
         from broadcaster.runtime import logs  # noqa: PLC0415  quick start
 
         logs.configure(quiet=True, level=level)
-    if not settings.database_url and not _has_file(settings):
-        raise Failed(UNPREPARED)
+    require_file(settings)
     database = Database(settings.database)
     try:
         if not await database.read(has_newest):
@@ -86,8 +90,18 @@ async def reading() -> AsyncIterator[Reader]:
         database.close()
 
 
-def _has_file(settings: Settings) -> bool:
-    """True if the SQLite file exists. Raises OSError for an unusable folder."""
+def require_file(settings: Settings) -> None:
+    """Raise Failed, with the folder, if the SQLite file is missing."""
+    if not has_file(settings):
+        raise Failed(NO_FILE.format(folder=settings.data_dir.absolute()))
+
+
+def has_file(settings: Settings) -> bool:
+    """True if the SQLite file exists, or the database is not SQLite. Raises OSError for an
+    unusable folder.
+    """
+    if settings.database_url:
+        return True
     try:
         (settings.data_dir / "siaran.db").stat()
     except FileNotFoundError:

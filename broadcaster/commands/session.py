@@ -10,6 +10,7 @@ import structlog
 
 from broadcaster.app import App, open_app
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.reading import UNPREPARED, has_file, require_file
 from broadcaster.domain.actor import COMMAND, NamedActor
 from broadcaster.runtime import config, logs, secret_key
 from broadcaster.runtime.settings import Settings
@@ -23,12 +24,7 @@ def has_database(settings: Settings) -> bool:
 
     Raises OSError for an unusable folder.
     """
-    if not settings.database_url:
-        try:
-            (settings.data_dir / "siaran.db").stat()
-        except FileNotFoundError:
-            return False
-    return is_current(settings.database)
+    return has_file(settings) and is_current(settings.database)
 
 
 def operator() -> str:
@@ -53,8 +49,9 @@ def configure_logs() -> None:
 
 def require_database(loaded: config.Loaded) -> None:
     """Raise Failed unless the database has this version's tables."""
+    require_file(loaded.settings)
     if not has_database(loaded.settings):
-        raise Failed("Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.")
+        raise Failed(UNPREPARED)
 
 
 @asynccontextmanager

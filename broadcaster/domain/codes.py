@@ -38,12 +38,6 @@ def check_character(drawn: str) -> str:
     )
 
 
-def is_code(text: str, prefix: str = "CMH") -> bool:
-    """True if the text is a code in its official spelling with a valid check character."""
-    match = re.fullmatch(rf"{re.escape(prefix)}-([{ALPHABET}]{{4}})-([{ALPHABET}]{{2}})", text)
-    return match is not None and _holds(match[1] + match[2])
-
-
 def normalise_code(text: str, prefix: str = "CMH") -> str | None:
     """Convert typed text to the official spelling: lower case, missing hyphens or prefix,
     look-alikes. None if it is not a code.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 CODES: tuple[tuple[str, str], ...] = (
     # our own: reasons for a row that waits before any attempt
@@ -61,12 +62,17 @@ CODES: tuple[tuple[str, str], ...] = (
 """Pairs of a pattern for the whole code and a catalogue key below "staff.send.code."; the first
 match wins.
 """
-_KNOWN = tuple((re.compile(pattern, re.IGNORECASE), key) for pattern, key in CODES)
+
+
+@cache
+def _known() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Compile CODES on first use: most commands explain no code."""
+    return tuple((re.compile(pattern, re.IGNORECASE), key) for pattern, key in CODES)
 
 
 def explained(code: str) -> str:
     """Find the catalogue key that explains a code; "" if there is none."""
-    return next((key for pattern, key in _KNOWN if pattern.fullmatch(code)), "")
+    return next((key for pattern, key in _known() if pattern.fullmatch(code)), "") if code else ""
 
 
 def explanations(codes: Iterable[str]) -> list[str]:

@@ -56,6 +56,8 @@ TIER_WAIT = 60.0
 """Least seconds before a row is retried that exceeded the daily limit of recipients."""
 PROBE_WAIT = 60.0
 """Seconds between probes of a halted channel."""
+OBJECT_STORE_WAITS = (0.2, 0.8)
+"""Least seconds before each repetition of a request to the object store: a page waits for it."""
 
 # --- limits -----------------------------------------------------------------------------------
 
@@ -125,6 +127,18 @@ def wait_before(attempt: int, *, emergency: bool) -> float:
     """
     waits = EMERGENCY_WAITS if emergency else ROUTINE_WAITS
     return waits[min(max(attempt, 1), len(waits)) - 1]
+
+
+def object_store_wait(attempt: int, asked: float | None, left: float) -> float | None:
+    """Return the seconds to wait after the `attempt`-th failed request (1, 2, ...) to the object
+    store; None to give up: it was the last, or the wait reaches the `left` seconds of patience.
+
+    `asked`: the store's Retry-After, None if it named none.
+    """
+    if attempt > len(OBJECT_STORE_WAITS):
+        return None
+    wait = max(OBJECT_STORE_WAITS[attempt - 1], asked or 0.0)
+    return wait if wait < left else None
 
 
 def uncertain_limit(*, emergency: bool) -> int:

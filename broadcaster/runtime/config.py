@@ -115,7 +115,7 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
             problems += _sentences(module.Settings.prefix, error)
     problems += _unknown(settings, modules) + _mixed(settings, modules, per_channel)
     problems += _missing(settings, per_channel)
-    spelling = Spelling(known=_known(modules), own=PREFIX)
+    spelling = _spelling(modules)
     problems += spelling.mistakes(variables)
     if problems:
         raise BadSettings("\n".join(problems))
@@ -126,6 +126,12 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
         channel_settings=per_channel,
         unknown=tuple(spelling.unknown(variables)),
     )
+
+
+def check_spelling() -> None:
+    """Raise BadSettings for variables of this process that can only be misspelt settings."""
+    if mistakes := _spelling(channel_modules()).mistakes(os.environ):
+        raise BadSettings("\n".join(mistakes))
 
 
 def read_settings() -> Settings:
@@ -163,10 +169,10 @@ def _own(variables: Mapping[str, str]) -> dict[str, str]:
     return own | sign_on
 
 
-def _known(modules: Mapping[str, ModuleType]) -> frozenset[str]:
-    """Names of all known variables."""
+def _spelling(modules: Mapping[str, ModuleType]) -> Spelling:
     own = (variable(name) for name in Settings.model_fields)
-    return frozenset(own).union(*(module.Settings.variables() for module in modules.values()))
+    known = frozenset(own).union(*(module.Settings.variables() for module in modules.values()))
+    return Spelling(known=known, own=PREFIX)
 
 
 def _unknown(settings: Settings, known: Collection[str]) -> list[str]:

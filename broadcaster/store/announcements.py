@@ -25,10 +25,10 @@ from broadcaster.domain import signatures
 from broadcaster.domain.fields import Fields, restored
 from broadcaster.domain.lifecycle import State
 from broadcaster.store import search
-from broadcaster.store.database import is_sqlite
 from broadcaster.store.ledger import end_runs
 from broadcaster.store.tables import announcement, edition, edition_area, run
 from channels.base.contract import Edition
+from subscribers.store import dialect_insert
 
 CODE_TRIES = 50
 """Draws before giving up: with half of all codes taken, 50 collisions in a row have a chance of 1
@@ -115,13 +115,12 @@ def insert_announcement(
     """Store a new announcement under an unused code; `draw` is called again while its code is
     taken.
     """
-    from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415  quick start
-
-    dialect = sqlite if is_sqlite(connection) else postgresql
     for _ in range(CODE_TRIES):
         coded = replace(row, code=draw())
         values = {name: getattr(coded, name) for name in Announcement.__slots__}
-        statement = dialect.insert(announcement).values(**{**values, **_columns(coded.fields)})
+        statement = dialect_insert(connection, announcement).values(
+            **{**values, **_columns(coded.fields)}
+        )
         if (
             connection.execute(statement.on_conflict_do_nothing(index_elements=["code"])).rowcount
             == 1

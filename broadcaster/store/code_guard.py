@@ -9,10 +9,9 @@ new or removed second factor resets it.
 """
 
 from sqlalchemy import ColumnElement, Connection, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import account, code_guard
+from subscribers.store import dialect_insert
 
 STOP_AFTER = 10
 """Consecutive wrong codes; an owner whose phone has a wrong clock has noticed by then."""
@@ -39,8 +38,9 @@ def suspended_for(connection: Connection, account_id: int, browser: bytes, at: f
 
 def count_wrong(connection: Connection, account_id: int, browser: bytes, at: float) -> bool:
     """Count a wrong code; True if it suspends the second step."""
-    dialect = sqlite if is_sqlite(connection) else postgresql
-    added = dialect.insert(code_guard).values(account=account_id, browser=browser, wrong=1)
+    added = dialect_insert(connection, code_guard).values(
+        account=account_id, browser=browser, wrong=1
+    )
     more = added.on_conflict_do_update(
         index_elements=["account", "browser"], set_={"wrong": code_guard.c.wrong + 1}
     )

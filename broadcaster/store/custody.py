@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, insert, select, text, update
 
 from broadcaster.store.database import is_sqlite
-from broadcaster.store.staff_tables import custody
-from broadcaster.store.tables import announcement, edition, run, slice_
+from broadcaster.store.tables import announcement, custody, edition, run, slice_
 
 _LOCK = 0x5349_4152_4855
 """Advisory lock: only one process at a time settles the home (SQLite has one writer anyway)."""

@@ -10,16 +10,29 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, MetaData, text
 
 from broadcaster.store import database, remnants, staff_tables
+from broadcaster.store.tables import PARTIAL
 from subscribers import store
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
-METADATA = (staff_tables.metadata, store.metadata)
-"""The tables of both packages live in one database; staff_tables knows all of ours."""
 ADVISORY_LOCK = 5_277_032_026
 """Key of the PostgreSQL lock under which a single process migrates."""
+
+
+def _with_conditions(*declared: MetaData) -> tuple[MetaData, ...]:
+    """Give the conditions of partial indexes to the dialects, for CREATE INDEX."""
+    tables = (table for metadata in declared for table in metadata.sorted_tables)
+    for index in (index for table in tables for index in table.indexes):
+        if PARTIAL in index.info:
+            for dialect in ("sqlite", "postgresql"):
+                index.dialect_kwargs[f"{dialect}_where"] = index.info[PARTIAL]
+    return declared
+
+
+METADATA = _with_conditions(staff_tables.metadata, store.metadata)
+"""The tables of both packages live in one database; staff_tables knows all of ours."""
 
 
 def migrate(url: str) -> list[str]:

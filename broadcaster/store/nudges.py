@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from broadcaster.domain.accounts import Account
-from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import nudge
 from broadcaster.store.tables import announcement
+from subscribers.store import insert_new
 
 AccountReason = Literal[
     "account_add",
@@ -90,7 +89,6 @@ def add(
     connection: Connection, people: Iterable[Account], announcement: str, reason: Reason, at: float
 ) -> int:
     """Store a nudge for each of these people, ignoring duplicates; return how many people."""
-    dialect = sqlite if is_sqlite(connection) else postgresql
     rows = [
         {
             "account": person.id,
@@ -102,7 +100,7 @@ def add(
         for person in people
     ]
     for row in rows:
-        connection.execute(dialect.insert(nudge).values(row).on_conflict_do_nothing())
+        connection.execute(insert_new(connection, nudge).values(row))
     return len(rows)
 
 

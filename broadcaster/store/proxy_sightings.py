@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
-from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import proxy_sighting
+from subscribers.store import dialect_insert
 
 Kind = Literal["untrusted", "silent"]
 """untrusted: it forwards a client address but is not trusted; silent: it is trusted but forwards
@@ -30,8 +29,7 @@ class Sighting:
 def note(connection: Connection, kind: Kind, peer: str, at: float) -> None:
     """Record a sighting and delete expired ones."""
     connection.execute(delete(proxy_sighting).where(proxy_sighting.c.last_at < at - KEEP_SECONDS))
-    dialect = sqlite if is_sqlite(connection) else postgresql
-    added = dialect.insert(proxy_sighting).values(kind=kind, peer=peer, last_at=at)
+    added = dialect_insert(connection, proxy_sighting).values(kind=kind, peer=peer, last_at=at)
     connection.execute(
         added.on_conflict_do_update(index_elements=["kind", "peer"], set_={"last_at": at})
     )

@@ -5,11 +5,10 @@ part of a word.
 from collections.abc import Iterable, Iterator
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
-from broadcaster.store.database import is_sqlite
 from broadcaster.store.tables import edition, search_posting, search_word
 from channels.base.contract import Edition
+from subscribers.store import dialect_insert
 
 MAX_TERMS = 5
 """Terms of a search that are used; further ones are ignored."""
@@ -51,8 +50,9 @@ def index(connection: Connection, edition_id: int, frozen: Edition) -> None:
     wording = frozen.wording("id")
     # sorted: transactions that add the same words cannot deadlock
     entries = sorted(entries_of((frozen.code, wording.title, wording.summary, wording.body)))
-    dialect = sqlite if is_sqlite(connection) else postgresql
-    new_words = dialect.insert(search_word).on_conflict_do_nothing(index_elements=["word"])
+    new_words = dialect_insert(connection, search_word).on_conflict_do_nothing(
+        index_elements=["word"]
+    )
     connection.execute(new_words, [{"word": entry} for entry in entries])
     for start in range(0, len(entries), BATCH):
         known = search_word.c.word.in_(entries[start : start + BATCH])

@@ -26,10 +26,9 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import sign_in_line, throttle
+from subscribers.store import dialect_insert
 
 FORGET_SECONDS = 3600.0
 """Seconds after the last failure at which all is forgotten."""
@@ -127,9 +126,8 @@ def begin(connection: Connection, asker: Asker, at: float) -> ThrottleDecision:
 def fail(connection: Connection, keys: Iterable[Key], at: float) -> None:
     """Count a failure under each key and delete expired ones."""
     connection.execute(delete(throttle).where(throttle.c.at < at - FORGET_SECONDS))
-    dialect = sqlite if is_sqlite(connection) else postgresql
     for digest, _free in keys:
-        added = dialect.insert(throttle).values(key=digest, failures=1, at=at, told=0.0)
+        added = dialect_insert(connection, throttle).values(key=digest, failures=1, at=at, told=0.0)
         once_more = {"failures": throttle.c.failures + 1, "at": at, "told": 0.0}
         connection.execute(added.on_conflict_do_update(index_elements=["key"], set_=once_more))
 
@@ -215,9 +213,8 @@ def _somebody_tried_less(connection: Connection, name: Key, rank: int) -> bool:
 def _keep_place(
     connection: Connection, asker: Asker, name: Key, *, rank: int, due_at: float
 ) -> None:
-    dialect = sqlite if is_sqlite(connection) else postgresql
     place = {"name": name[0], "rank": rank, "told": due_at}
-    added = dialect.insert(sign_in_line).values(key=asker.own[0][0], **place)
+    added = dialect_insert(connection, sign_in_line).values(key=asker.own[0][0], **place)
     connection.execute(added.on_conflict_do_update(index_elements=["key"], set_=place))
 
 

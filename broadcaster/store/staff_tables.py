@@ -28,7 +28,6 @@ __all__ = [
     "account_control",
     "audit",
     "code_guard",
-    "custody",
     "draft_version",
     "form_act",
     "former_mail",
@@ -289,16 +288,4 @@ hold_up = Table(
     Column("over_at", Double),  # NULL: it continues
     Index("hold_up_open", "over_at"),
     sqlite_with_rowid=False,
-)
-
-custody = Table(
-    "custody",
-    metadata,
-    # home of this database, a single row: a copy elsewhere, or an older state of it, sends nothing
-    Column("one", Integer, primary_key=True, autoincrement=False),
-    Column("home", Text, nullable=False),  # JSON of custody.Home
-    # rises while the program runs; a copy is stored beside the database
-    Column("mark", BigInteger, nullable=False),
-    Column("held_at", Double),  # since when sending is held; NULL: it is at home
-    Column("held_because", Text, nullable=False, default=""),  # moved | older
 )

@@ -34,7 +34,9 @@ class ChannelSettings(BaseModel):
     A channel renders without any setting; it sends once all in `required` are given.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", arbitrary_types_allowed=True, defer_build=True
+    )
 
     prefix: ClassVar[str] = ""
     required: ClassVar[tuple[str, ...]] = ()

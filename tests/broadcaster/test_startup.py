@@ -13,18 +13,24 @@ LIBRARIES = {
     "segno", "starlette", "structlog", "telegram", "uvicorn", "uvloop", "yaml", "zxcvbn",
 }  # fmt: skip
 """Libraries that only some commands need."""
+UNUSED = {
+    "broadcaster.app", "broadcaster.runtime.logs", "broadcaster.runtime.secret_key", "broadcaster.store.migrate",
+    "broadcaster.store.staff_tables", "dateutil", "httpx", "psycopg", "sqlalchemy.dialects.postgresql", "sqlalchemy.ext", "sqlalchemy.orm",
+    "subscribers.vault",
+}  # fmt: skip
+"""Modules that reading the progress in a SQLite file does not need either."""
 PROBE = """
 import json, sys
 from broadcaster.cli import main
 try:
     main()
 finally:
-    sys.stderr.write("\\n" + json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+    sys.stderr.write("\\n" + json.dumps(sorted(sys.modules)))
 """
 
 
 def run_and_list_imports(folder: Path, *words: str) -> set[str]:
-    """Run a command as a process of its own; return the top-level modules that it imported."""
+    """Run a command as a process of its own; return the modules that it imported."""
     process = subprocess.run(
         [sys.executable, "-c", PROBE, *words],
         env={
@@ -63,4 +69,4 @@ def test_show_imports_the_database_and_nothing_that_sends(tmp_path: Path) -> Non
     )
     identity = json.loads(published.stdout)["id"]
     for words in (("show", identity), ("show", identity, "--json")):
-        assert run_and_list_imports(tmp_path, *words) & LIBRARIES == set()
+        assert run_and_list_imports(tmp_path, *words) & (LIBRARIES | UNUSED) == set()

@@ -215,8 +215,26 @@ def test_a_file_that_cannot_be_read_is_one_line(program: Program, tmp_path: Path
         assert (result.code, len(result.err.splitlines())) == (1, 1)
 
 
-def test_without_a_database_the_next_step_is_named_and_nothing_is_made(tmp_path: Path) -> None:
-    result = Program(tmp_path / "data", NAMED_SENDER)("publish", "-", text=NOTICE)
+@pytest.mark.parametrize("words", [("publish", "-"), ("show", "CMH-7K4Q-2M")], ids=" ".join)
+def test_without_a_database_the_folder_and_the_next_step_are_named_and_nothing_is_made(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    result = Program(tmp_path / "data", NAMED_SENDER)(*words, text=NOTICE)
+    assert (result.code, result.err) == (
+        1,
+        f"Basis data belum disiapkan: tidak ada siaran.db di folder {tmp_path / 'data'}. "
+        "Jalankan `broadcaster migrate` dulu, "
+        "atau sebut folder yang berisi siaran.db lewat BROADCASTER_DATA_DIR.\n",
+    )
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("words", [("publish", "-"), ("show", "CMH-7K4Q-2M")], ids=" ".join)
+def test_a_database_without_tables_is_to_be_migrated(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "siaran.db").touch()
+    result = Program(tmp_path, NAMED_SENDER)(*words, text=NOTICE)
     assert (result.code, result.err) == (
         1,
         "Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.\n",

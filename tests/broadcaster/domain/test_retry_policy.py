@@ -12,6 +12,7 @@ from broadcaster.domain.retry_policy import (
     FAILURE_SAMPLE,
     LIMITED,
     LONGEST_WAIT,
+    OBJECT_STORE_WAITS,
     PATIENCE,
     PLACES,
     REASONS,
@@ -31,6 +32,7 @@ from broadcaster.domain.retry_policy import (
     decide,
     doubts_key,
     limits_channel,
+    object_store_wait,
     over,
     stops_edition,
     uncertain_limit,
@@ -338,3 +340,21 @@ def test_a_channel_is_blamed_by_several_addresses_and_places(
     addresses: int, places: int, crowded: int, idle: bool, halts: bool
 ) -> None:
     assert blames_channel(addresses, places, crowded, idle=idle) == halts
+
+
+@pytest.mark.parametrize(
+    ("attempt", "asked", "left", "wait"),
+    [
+        (1, None, 20.0, OBJECT_STORE_WAITS[0]),
+        (2, None, 20.0, OBJECT_STORE_WAITS[1]),
+        (3, None, 20.0, None),
+        (1, 5.0, 20.0, 5.0),
+        (1, 0.0, 20.0, OBJECT_STORE_WAITS[0]),
+        (1, 20.0, 20.0, None),
+        (1, None, OBJECT_STORE_WAITS[0], None),
+    ],
+)
+def test_the_object_store_is_asked_again_a_few_times_within_its_patience(
+    attempt: int, asked: float | None, left: float, wait: float | None
+) -> None:
+    assert object_store_wait(attempt, asked, left) == wait

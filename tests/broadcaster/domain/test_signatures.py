@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcaster.domain.codes import ALPHABET, Choose, draw_code, is_code, normalise_code
+from broadcaster.domain.codes import ALPHABET, Choose, draw_code, normalise_code
 from broadcaster.domain.signatures import Signer, canonical, decode, verify
 from channels.base.contract import Claim, Edition, Image
 from support import samples
+from support.codes import is_code
 
 ROOT = Path(__file__).resolve().parents[3]
 SEED = bytes(range(32))

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Row, select, update
 
 from broadcaster.domain import signatures
 from broadcaster.domain.actor import NamedActor
-from broadcaster.domain.codes import is_code
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.domain.rules import Fields, InvalidAnnouncement
 from broadcaster.domain.signatures import Signer
@@ -28,6 +27,7 @@ from broadcaster.store.database import Database
 from broadcaster.store.tables import announcement, edition, edition_area, run
 from subscribers.areas import AreaTree
 from support import desk, world
+from support.codes import is_code
 from support.desk import NOW, checked, count, later, press
 from support.wording import refuses
 

@@ -17,6 +17,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, inspect, make_url, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateIndex
 
 from broadcaster.domain.accounts import Account
 from broadcaster.domain.actor import NamedActor
@@ -256,6 +258,14 @@ def test_sqlite_tables_are_stored_as_the_code_declares_them(
         opened.close()
     assert stored[0] == stored[1]
     assert stored[0]["delivery"][0] == 1, "delivery is WITHOUT ROWID: its key is the claim order"
+
+
+def test_a_partial_index_is_partial_on_both_databases() -> None:
+    (turn,) = (index for index in tables.receipt.indexes if index.name == "receipt_turn")
+    for dialect in (sqlite.dialect(), postgresql.dialect()):
+        assert str(CreateIndex(turn).compile(dialect=dialect)).endswith(
+            "(priority, due_at, id) WHERE priority IS NOT NULL"
+        )
 
 
 def test_both_packages_share_one_database_without_a_clash() -> None:

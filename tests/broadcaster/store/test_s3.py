@@ -6,12 +6,14 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
 
 from broadcaster.app import open_depot
+from broadcaster.domain.retry_policy import OBJECT_STORE_WAITS
 from broadcaster.simulation.serving import running
 from broadcaster.store.blobs import FolderDepot, StoreDown
 from broadcaster.store.s3 import Location, S3Depot, signed
@@ -85,12 +87,14 @@ def test_any_other_address_is_refused_without_quoting_it(url: str) -> None:
 
 class Bucket:
     """Path-style S3 server: PUT, GET, DELETE. A wrong or late signature gets 403; while `failure`
-    is set, every request gets that status.
+    is set, every request gets that status; each of `troubles` answers one request (0: the
+    connection breaks).
     """
 
-    def __init__(self, *, now: datetime = MAY) -> None:
+    def __init__(self, *troubles: int, now: datetime = MAY, retry_after: str = "") -> None:
         self.objects: dict[str, bytes] = {}
-        self.now, self.failure = now, 0
+        self.now, self.failure, self.requests = now, 0, 0
+        self.troubles, self.retry_after = list(troubles), retry_after
 
     @property
     def app(self) -> web.Application:
@@ -101,8 +105,11 @@ class Bucket:
 
     async def _answer(self, request: web.Request) -> web.Response:
         body = await request.read()
+        self.requests += 1
         if self.failure:
             return web.Response(status=self.failure)
+        if self.troubles:
+            return self._trouble(request, self.troubles.pop(0))
         if not self._is_signed(request, body):
             return web.Response(status=403)
         name = request.match_info["name"]
@@ -115,6 +122,12 @@ class Bucket:
             del self.objects[name]
             return web.Response(status=204)
         return web.Response(body=self.objects[name])
+
+    def _trouble(self, request: web.Request, status: int) -> web.Response:
+        if not status and request.transport is not None:
+            request.transport.abort()
+        headers = {"Retry-After": self.retry_after} if self.retry_after else {}
+        return web.Response(status=status or 500, headers=headers)
 
     def _is_signed(self, request: web.Request, body: bytes) -> bool:
         scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
@@ -143,22 +156,35 @@ class Bucket:
         )
 
 
+LOCATION = Location(
+    key=KEY, secret=SECRET, host="", bucket="gambar-kota", region="ap-southeast-3", tls=False
+)
+
+
+class Sleeper:
+    """A clock that nothing but its own sleep moves; each wait is recorded."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def clock(self) -> float:
+        """Seconds slept."""
+        return sum(self.waits)
+
+    async def sleep(self, seconds: float) -> None:
+        """Pass the time at once."""
+        self.waits.append(seconds)
+
+
 @asynccontextmanager
 async def connected(
-    bucket: Bucket, *, secret: str = SECRET, now: datetime = MAY
+    bucket: Bucket, *, secret: str = SECRET, now: datetime = MAY, sleeper: Sleeper | None = None
 ) -> AsyncIterator[S3Depot]:
     """Yield a depot connected to that server."""
+    sleeper = sleeper or Sleeper()
     async with running(bucket.app) as url:
-        host = url.removeprefix("http://")
-        location = Location(
-            key=KEY,
-            secret=secret,
-            host=host,
-            bucket="gambar-kota",
-            region="ap-southeast-3",
-            tls=False,
-        )
-        depot = S3Depot(location, now=lambda: now)
+        location = replace(LOCATION, secret=secret, host=url.removeprefix("http://"))
+        depot = S3Depot(location, now=lambda: now, clock=sleeper.clock, sleep=sleeper.sleep)
         try:
             yield depot
         finally:
@@ -196,11 +222,91 @@ async def test_a_failing_or_unreachable_store_is_reported_without_its_address() 
             with pytest.raises(StoreDown, match="503"):
                 await act
     location = Location(key=KEY, secret=SECRET, host="127.0.0.1:9", bucket="gambar-kota", tls=False)
-    away = S3Depot(location)
+    sleeper = Sleeper()
+    away = S3Depot(location, clock=sleeper.clock, sleep=sleeper.sleep)
     with pytest.raises(StoreDown) as caught:
         await away.get(NAME)
     await away.aclose()
     assert "127.0.0.1" not in str(caught.value)
+    assert sleeper.waits == [*OBJECT_STORE_WAITS]
+
+
+# --- repetitions ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trouble", [429, 500, 502, 503, 504])
+async def test_a_passing_trouble_is_overcome_by_every_act(trouble: int) -> None:
+    bucket, sleeper = Bucket(trouble, trouble), Sleeper()
+    async with connected(bucket, sleeper=sleeper) as depot:
+        await depot.put(NAME, b"gambar")
+        assert bucket.objects == {NAME: b"gambar"}
+        bucket.troubles = [trouble, trouble]
+        assert await depot.get(NAME) == b"gambar"
+        bucket.troubles = [trouble, trouble]
+        await depot.delete(NAME)
+        assert bucket.objects == {}
+    assert sleeper.waits == [*OBJECT_STORE_WAITS] * 3
+    assert bucket.requests == 9
+
+
+async def test_a_broken_connection_is_overcome_by_every_act() -> None:
+    breaks = [0, 0, 0]  # the HTTP client repeats once by itself
+    bucket, sleeper = Bucket(*breaks), Sleeper()
+    async with connected(bucket, sleeper=sleeper) as depot:
+        await depot.put(NAME, b"gambar")
+        assert bucket.objects == {NAME: b"gambar"}
+        bucket.troubles = [*breaks]
+        assert await depot.get(NAME) == b"gambar"
+        bucket.troubles = [*breaks]
+        await depot.delete(NAME)
+        assert bucket.objects == {}
+    assert sleeper.waits == [OBJECT_STORE_WAITS[0]] * 3
+
+
+async def test_a_request_is_repeated_twice_at_most() -> None:
+    bucket = Bucket(503, 503, 503)
+    async with connected(bucket) as depot:
+        with pytest.raises(StoreDown, match="GET 503"):
+            await depot.get(NAME)
+        assert bucket.requests == 3
+        assert await depot.get(NAME) is None
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 411, 501])
+async def test_a_lasting_answer_is_not_asked_for_again(status: int) -> None:
+    bucket, sleeper = Bucket(status), Sleeper()
+    async with connected(bucket, sleeper=sleeper) as depot:
+        with pytest.raises(StoreDown, match=f"PUT {status}"):
+            await depot.put(NAME, b"x")
+    assert (bucket.requests, sleeper.waits) == (1, [])
+
+
+async def test_retry_after_is_obeyed_within_the_time_of_a_request() -> None:
+    bucket, sleeper = Bucket(503, 429, retry_after="7"), Sleeper()
+    async with connected(bucket, sleeper=sleeper) as depot:
+        await depot.put(NAME, b"x")
+        assert sleeper.waits == [7.0, 7.0]
+        bucket.troubles, bucket.retry_after = [503], "20"
+        with pytest.raises(StoreDown, match="GET 503"):
+            await depot.get(NAME)
+        bucket.troubles, bucket.retry_after = [503, 503], "12"
+        with pytest.raises(StoreDown, match="GET 503"):  # another 12 s would reach 20
+            await depot.get(NAME)
+    assert sleeper.waits == [7.0, 7.0, 12.0]
+
+
+async def test_each_attempt_is_signed_at_its_own_time() -> None:
+    moments = iter((MAY - timedelta(hours=1), MAY))
+    bucket = Bucket(503)
+    async with running(bucket.app) as url:
+        location = replace(LOCATION, host=url.removeprefix("http://"))
+        sleeper = Sleeper()
+        depot = S3Depot(
+            location, now=lambda: next(moments), clock=sleeper.clock, sleep=sleeper.sleep
+        )
+        await depot.put(NAME, b"x")  # the first time would be refused as too old
+        await depot.aclose()
+    assert bucket.objects == {NAME: b"x"}
 
 
 async def test_a_redirect_is_not_followed() -> None:

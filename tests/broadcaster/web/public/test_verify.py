@@ -15,6 +15,7 @@ from broadcaster.store import announcements
 from broadcaster.web.public import verify
 from channels.base.contract import Area, Edition
 from support.browsing import Running
+from support.codes import is_code
 
 
 async def test_without_a_question_there_is_only_the_box(site: Running) -> None:
@@ -325,4 +326,4 @@ def test_codes_are_found_in_text_in_the_order_they_stand() -> None:
 
 
 def test_the_sample_code_is_never_a_real_one() -> None:
-    assert not codes.is_code(verify.sample_code("CMH"))
+    assert not is_code(verify.sample_code("CMH"))
