@@ -3,7 +3,7 @@
 from broadcaster.app import App
 from broadcaster.newsroom.forms import FORM_BYTES
 from broadcaster.web import simulation
-from broadcaster.web.api import announcements, areas, openapi, schemas, subscribers
+from broadcaster.web.api import announcements, areas, developers, openapi, schemas, subscribers
 from broadcaster.web.base import static_files
 from broadcaster.web.base.authorization import Operation, Row
 from broadcaster.web.base.bulkhead import bounded
@@ -83,7 +83,7 @@ MACHINES = (
 )
 
 API = (
-    Row("/api/v1/", shared(areas.explain), access="public"),
+    Row("/api/v1/", shared(developers.show), access="public"),
     Row("/api/v1/openapi.json", openapi.show, access="public"),
     Row(
         ANNOUNCEMENTS, announcements.create,

@@ -22,6 +22,7 @@ from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.base.area_groups import groups
 from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.base.framed_documents import framed
 from broadcaster.web.staff import (
     audience_estimate,
     checks,
@@ -234,7 +235,7 @@ async def html_part(request: Request) -> Response:
     )
     for pushed in rendered.pushed:
         if pushed.name == request.path_params["channel"] and "html" in pushed.parts:
-            return frame.framed(pushed.parts["html"])
+            return framed(pushed.parts["html"])
     raise HTTPException(404)
 
 

@@ -26,6 +26,7 @@ from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.drafts import DraftVersion, Proposal
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.base.form_values import text_of
 from broadcaster.web.staff import actors, frame, refusals
 from broadcaster.web.staff.announcement_page import find_announcement
 from broadcaster.web.staff.correction_form import (
@@ -33,7 +34,6 @@ from broadcaster.web.staff.correction_form import (
     fingerprint,
     proposed_values,
     published_values,
-    text_of,
     typed_values,
 )
 from broadcaster.web.staff.differences import FieldDifference, differences
@@ -252,7 +252,7 @@ async def _show(request: Request, change: Change, contents: FormContents) -> Res
     )
     return frame.page(
         request,
-        "amend.html",
+        "corrections.html",
         status=contents.status,
         row=row,
         change=change,

@@ -36,7 +36,7 @@ async def show(request: Request) -> Response:
     """Show the choice of hazards; with ?bahaya=banjir, the form prefilled for that hazard."""
     hazard = HAZARDS.get(request.query_params.get("bahaya", ""))
     if hazard is None:
-        return frame.page(request, "urgent_choose.html", hazards=HAZARDS.values())
+        return frame.page(request, "emergency_hazards.html", hazards=HAZARDS.values())
     return await _page(request, hazard, _prefilled(hazard, app_of(request).clock()))
 
 
@@ -88,7 +88,9 @@ async def alarm(request: Request) -> Response:
     )
     current_url = request.headers.get("hx-current-url", "")
     return frame.page(
-        request, "alarm.html", warnings=[item for item in waiting if item.id not in current_url]
+        request,
+        "emergency_alert.html",
+        warnings=[item for item in waiting if item.id not in current_url],
     )
 
 
@@ -116,7 +118,7 @@ async def _page(
 ) -> Response:
     return frame.page(
         request,
-        "urgent.html",
+        "emergency.html",
         status=status,
         hazard=hazard,
         form=compose_form.field_values(form),

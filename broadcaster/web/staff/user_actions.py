@@ -79,9 +79,7 @@ async def reset_password(request: Request) -> Response:
         )
     if reset.made is None:
         return RedirectResponse(f"{ADDRESS}/{person.id}?selesai=sekali", 303)
-    return frame.page(
-        request, "people_password.html", person=person, password=password, fresh=False
-    )
+    return frame.page(request, "user_password.html", person=person, password=password, fresh=False)
 
 
 async def _run(request: Request, person: Account, act: Awaitable[Any], confirmed: str) -> Response:
