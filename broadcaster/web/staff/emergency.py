@@ -5,6 +5,7 @@ whose pages show an alert.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -86,12 +87,20 @@ async def alarm(request: Request) -> Response:
     waiting = await app_of(request).database.read(
         announcement_lists.warnings_for, account_of(request).actor
     )
-    current_url = request.headers.get("hx-current-url", "")
+    segments = _path_segments(request.headers.get("hx-current-url", ""))
     return frame.page(
         request,
         "emergency_alert.html",
-        warnings=[item for item in waiting if item.id not in current_url],
+        warnings=[item for item in waiting if item.id not in segments],
     )
+
+
+def _path_segments(address: str) -> list[str]:
+    """Split an address's path; empty if the browser sent something that is no address."""
+    try:
+        return urlsplit(address).path.split("/")
+    except ValueError:
+        return []
 
 
 def _hazard(data: Mapping[str, Any]) -> Hazard:
