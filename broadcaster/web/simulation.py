@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -26,7 +26,6 @@ from broadcaster.simulation import city, news
 from broadcaster.simulation.residents import CHAT, MAIL, PHONE
 from broadcaster.simulation.showing import Bubble, bubbles
 from broadcaster.store import announcements, archive, ledger
-from broadcaster.store.tables import edition, run
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.base.form_values import text_of
@@ -291,13 +290,7 @@ def _draft(connection: Connection, app: App, key: str, identity: str, lang: str)
 
 def _newest(connection: Connection, app: App, lang: str) -> Draft | None:
     """Find the last announcement sent, from this page or elsewhere."""
-    last = (
-        select(edition.c.announcement)
-        .join(run, run.c.edition == edition.c.id)
-        .order_by(run.c.published_at.desc(), edition.c.id.desc())
-        .limit(1)
-    )
-    identity = connection.execute(last).scalar()
+    identity = ledger.last_sent(connection)
     return _draft(connection, app, "", identity, lang) if identity else None
 
 
