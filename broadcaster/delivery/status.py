@@ -117,7 +117,7 @@ def overview(
         status=row.state,
         url=site.permalink(row.code),
         progress=progress,
-        causes=watcher.look(connection, row.id, now(connection)) if watcher else Causes(),
+        causes=watcher.causes(connection, row.id, now(connection)) if watcher else Causes(),
         channels=_channels(connection, progress),
         labels={} if labels is None else labels,
         emergency=progress.urgent if progress.states else row.level == "emergency",

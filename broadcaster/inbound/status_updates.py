@@ -30,7 +30,13 @@ from broadcaster.domain.retry_policy import (
     stops_edition,
 )
 from broadcaster.domain.sender_faults import SuspectReply, is_suspect
-from broadcaster.store import address_effects, channels, delivery_updates, suspicions, twins
+from broadcaster.store import (
+    address_effects,
+    channels,
+    delivery_updates,
+    merged_addresses,
+    suspicions,
+)
 from channels.base.contract import Deferred, Failure, Halted, Rejected, StatusEvent
 from channels.base.moments import WIB
 from subscribers import residents
@@ -66,7 +72,9 @@ def apply_status(
     _apply(connection, vault, channel, event, row, place, now, receipt_wait=receipt_wait)
     # last: an alias that joins two addresses may move their rows
     for alias in event.aliases:
-        twins.follow(connection, residents.add_alias(connection, vault, row.address, alias))
+        merged_addresses.follow_merges(
+            connection, residents.add_alias(connection, vault, row.address, alias)
+        )
     return True
 
 

@@ -13,7 +13,7 @@ from broadcaster.web.base.form_values import text_of
 FIELD = "csrf"
 HEADER = "x-csrf-token"
 ID_FIELD = "formulir"
-"""Hidden field that identifies a form sent before; see `broadcaster.web.staff.once`."""
+"""Hidden field that identifies a form sent before; see `broadcaster.web.staff.idempotent_forms`."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 

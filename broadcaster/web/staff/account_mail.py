@@ -14,7 +14,7 @@ from broadcaster.store import form_acts
 from broadcaster.web.base import csrf
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.base.form_values import bytes_of, text_of
-from broadcaster.web.staff import account, frame, once
+from broadcaster.web.staff import account, frame, idempotent_forms
 from broadcaster.web.staff.account import done, own_actor
 
 
@@ -30,7 +30,7 @@ async def change(request: Request) -> Response:
         if mail in ("", actor.account.email):
             await app.database.write(own_account.change_mail, app.vault, actor, mail)
             return done("kabar")
-        return await _send(request, actor, mail, once.id_of(form) or csrf.fresh_id())
+        return await _send(request, actor, mail, idempotent_forms.id_of(form) or csrf.fresh_id())
     except BadAccount as error:
         return await account.page(
             request,

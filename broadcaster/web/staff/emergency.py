@@ -18,7 +18,7 @@ from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store import announcement_lists
 from broadcaster.web.base.area_groups import groups
 from broadcaster.web.base.authorization import account_of, app_of
-from broadcaster.web.staff import checks, compose_form, frame, once, refusals
+from broadcaster.web.staff import checks, compose_form, frame, idempotent_forms, refusals
 from broadcaster.web.staff.compose import LIMITS, grid_tiles
 from channels.base.moments import WIB
 
@@ -52,7 +52,7 @@ async def submit(request: Request) -> Response:
     form["summary"] = emergencies.lead(str(form.get("instruction", "")))
     desk = frame.desk_of(request)
     try:
-        submitted = await once.write(
+        submitted = await idempotent_forms.write(
             request,
             data,
             "warning",
@@ -61,7 +61,9 @@ async def submit(request: Request) -> Response:
         )
     except (InvalidAnnouncement, NotAllowed) as error:
         problems, status = refusals.of(error, frame.words_of(request)), frame.status_of(error)
-        return await _page(request, hazard, form, problems, status=status, sent_id=once.id_of(data))
+        return await _page(
+            request, hazard, form, problems, status=status, sent_id=idempotent_forms.id_of(data)
+        )
     return RedirectResponse(f"/redaksi/pengumuman/{submitted.result}/periksa", 303)
 
 
@@ -75,7 +77,7 @@ async def show_again(request: Request) -> Response:
         compose_form.read(data),
         problems,
         status=403,
-        sent_id=once.id_of(data),
+        sent_id=idempotent_forms.id_of(data),
     )
 
 

@@ -14,7 +14,7 @@ from broadcaster.domain.accounts import Account, BadAccount
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.staff import administration
 from broadcaster.web.base.authorization import actor_of, app_of
-from broadcaster.web.staff import frame, once
+from broadcaster.web.staff import frame, idempotent_forms
 from broadcaster.web.staff.users import ADDRESS, person_of, person_page
 
 
@@ -66,7 +66,7 @@ async def reset_password(request: Request) -> Response:
     hashed = await app_of(request).hasher.run(partial(credentials.hash_password, password))
     actor = actor_of(request)
     try:
-        reset = await once.write(
+        reset = await idempotent_forms.write(
             request,
             data,
             "password",

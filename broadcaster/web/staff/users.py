@@ -30,7 +30,7 @@ from broadcaster.web.base import pages
 from broadcaster.web.base.area_groups import groups
 from broadcaster.web.base.authorization import account_of, actor_of, app_of
 from broadcaster.web.base.form_values import text_of, texts_of
-from broadcaster.web.staff import compose, frame, once
+from broadcaster.web.staff import compose, frame, idempotent_forms
 from broadcaster.web.staff.account import place_names
 
 ADDRESS = "/redaksi/pengguna"
@@ -117,7 +117,7 @@ async def create(request: Request) -> Response:
     try:
         name, particulars = read_name(typed.name), typed.read(app)
         hashed = await app.hasher.run(partial(credentials.hash_password, password))
-        added = await once.write(
+        added = await idempotent_forms.write(
             request,
             data,
             "person",

@@ -404,7 +404,7 @@ class World:
                 "told as done while a row is open"
             )
             wall = self.app.database.read_now(slices.now)
-            causes = self.app.database.read_now(self.watcher.look, announcement, wall)
+            causes = self.app.database.read_now(self.watcher.causes, announcement, wall)
             closed = [row for row in mine if row.state in ledger.NOT_ARRIVED]
             assert {
                 (c.state, c.reason, c.provider_code): c.count for c in causes.failures

@@ -243,7 +243,7 @@ async def test_without_the_pace_everything_goes_on_as_it_was_known(app: App) -> 
             address_key="k",
         )
         outgoing = channel.personalise(channel.render(sample(), "id"), one)
-        await pacing.heard(channel, outgoing, TOO_FAST)
+        await pacing.apply_outcome(channel, outgoing, TOO_FAST)
     assert [entry["event"] for entry in said] == [
         "pace_not_read",
         "pace_not_read",

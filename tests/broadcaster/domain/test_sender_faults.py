@@ -9,8 +9,8 @@ from broadcaster.domain.sender_faults import (
     FaultVerdict,
     Successes,
     SuspectReply,
+    assess,
     is_suspect,
-    judge,
 )
 from channels.base.contract import SEVERAL, Deferred, Halted, Refused
 
@@ -30,7 +30,7 @@ def verdict(
     seen: Sequence[SuspectReply], successes: Successes = NOBODY, *, idle: bool = False
 ) -> FaultVerdict:
     """The verdict now."""
-    return judge(seen, successes, now=NOW, idle=idle)
+    return assess(seen, successes, now=NOW, idle=idle)
 
 
 @pytest.mark.parametrize(

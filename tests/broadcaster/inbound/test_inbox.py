@@ -495,7 +495,7 @@ async def test_two_appliers_at_once_apply_once(city: City) -> None:
     await city.send()
     await accept(city.app, "email", [city.failed(Deferred(code="131000"))])
     both = [
-        city.app.database.read_now(receipts._look, city.app, inbox.STATUSES)
+        city.app.database.read_now(receipts._read_batch, city.app, inbox.STATUSES)
         for _applier in range(2)
     ]
     for batch in both:

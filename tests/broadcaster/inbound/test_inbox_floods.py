@@ -154,7 +154,7 @@ async def test_a_stop_behind_7000_words_of_strangers_is_applied_first(
     async with served(sqlite_url, tmp_path) as (app, _url, _session):
         await chatter(app, words, COUNT)
         await receipts.accept(app, "whatsapp", [stop])
-        first = await app.database.read(receipts._look, app, next(iter(inbox.KINDS)))
+        first = await app.database.read(receipts._read_batch, app, next(iter(inbox.KINDS)))
         assert [item.event for item in first.ready] == [stop]
         assert await receipts.apply_due(app, ReplySender(app))
         assert is_stopped(app)

@@ -91,7 +91,7 @@ async def test_an_emergency_that_waits_for_hours_is_told_by_mail_with_date_and_t
     await staff(office)
     stored = await warned(office)
     await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     (one,) = known(office)
     assert (one.hold.channel, one.hold.cause, one.hold.count) == ("telegram", "limited", 5)
@@ -109,14 +109,14 @@ async def test_it_is_told_once_and_again_when_it_goes_on(office: PostOffice) -> 
     stored = await warned(office)
     await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
     for _look in range(3):
-        await hold_ups.look(office.site.app)
+        await hold_ups.check(office.site.app)
         await office.work()
     assert len(office.letters("dewi")) == 1
     await office.site.app.database.write(channels.resume_channel, "telegram")
     everything_due(office.site.app)
     await drained(office, Receipt())
     office.pass_time(seconds=1)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     letter = office.letters("dewi")[-1]
     assert letter["subject"] == f"[Darurat] Berjalan lagi: {EMERGENCY['title']}"
@@ -132,7 +132,7 @@ async def test_it_stands_on_the_first_page_for_everybody_and_on_the_sending(
     stored = await warned(office)
     rina = await office.hire("rina", "author")
     await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     for address in ("/redaksi/", f"/redaksi/pengiriman/{stored.id}"):
         page = (await rina.get(address)).text
         assert "Telegram baru bisa menerima lagi " in page, address
@@ -163,10 +163,10 @@ async def test_a_channel_that_was_halted_before_is_told_as_soon_as_an_emergency_
     await office.site.app.database.write(
         channels.halt_channel, "telegram", "401 token refused", "manual"
     )
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert known(office) == []
     await warned(office)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     (letter,) = office.letters("dewi")
     assert "Telegram berhenti dan menunggu petugas: 5 pesan belum berangkat." in letter["text"]
@@ -177,7 +177,7 @@ async def test_everyday_news_that_waits_calls_nobody(office: PostOffice) -> None
     await staff(office)
     await warned(office, NOTICE)
     await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"), lane="routine")
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     assert (known(office), office.letters("dewi")) == ([], [])
 
@@ -188,10 +188,10 @@ async def test_a_server_that_does_not_answer_is_told_after_a_minute_and_not_as_a
     await staff(office)
     await warned(office)
     await drained(office, Deferred(throttle=True, code="unreachable"))
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert known(office) == []
     aged(office.site.app, hold_ups.PATIENCE)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     (one,) = known(office)
     assert one.hold.cause == "unreachable"
     await office.work()
@@ -203,14 +203,14 @@ async def test_a_try_in_between_is_no_all_clear(office: PostOffice) -> None:
     await staff(office)
     await warned(office)
     await drained(office, Deferred(throttle=True, code="unreachable"))
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     aged(office.site.app, hold_ups.PATIENCE)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     everything_due(office.site.app)  # its rows are on the wire, or about to be
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert len(known(office)) == 1
     aged(office.site.app, hold_ups.CALM)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert known(office) == []
 
 
@@ -231,7 +231,7 @@ async def test_every_cause_for_which_an_emergency_stands_still_is_told(
     for _pass in range(3):
         await drained(office, answer)
         everything_due(office.site.app)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     (one,) = known(office)
     assert (one.hold.channel, one.hold.cause) == ("telegram", cause)
 
@@ -246,7 +246,7 @@ async def test_a_used_up_tier_is_told_with_the_time_of_the_next_place(office: Po
     await Deliverer(app=limited, holder=Holder(owner=new_owner(), lease=30)).drain(
         "telegram", "emergency", seconds=2
     )
-    await hold_ups.look(app)
+    await hold_ups.check(app)
     (one,) = known(office)
     assert (one.hold.cause, one.hold.count) == ("tier", 5)
     (shut,) = app.database.read_now(
@@ -268,7 +268,7 @@ async def test_who_paused_it_knows_and_nobody_is_called(office: PostOffice) -> N
         why="salah ketik",
         actor=NamedActor(name="staff:dewi", now=office.site.clock()),
     )
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert known(office) == []
     assert office.site.app.database.read_now(ledger.progress, stored.id).sending == "paused"
 
@@ -281,7 +281,7 @@ async def test_what_single_recipients_said_closes_no_emergency_and_is_not_told(
         lambda c: channels.pause_channel(c, "telegram", LONG, suspected=True)
     )
     await warned(office)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert known(office) == []
 
 
@@ -291,7 +291,7 @@ async def test_who_has_only_the_halted_channel_still_finds_it_on_the_first_page(
     only = await office.hire("tono", "admin", email="", telegram=str(DEWI_CHAT))
     await warned(office)
     await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert "Peringatan darurat tertahan" in (await only.get("/redaksi/")).text
 
 
@@ -324,7 +324,7 @@ async def test_one_chat_that_is_told_to_wait_for_hours_calls_nobody(office: Post
     await drained(
         office, moods(Deferred(retry_after=LONG, throttle=True, scope="address", code="429"))
     )
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert known(office) == []
 
 
@@ -333,7 +333,7 @@ async def held_and_told(office: PostOffice, **changes: Any) -> StoredAnnouncemen
     await staff(office)
     stored = await warned(office, **changes)
     await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     assert len(office.letters("dewi")) == 1
     return stored
@@ -342,7 +342,7 @@ async def held_and_told(office: PostOffice, **changes: Any) -> StoredAnnouncemen
 async def looked(office: PostOffice) -> list[str]:
     """What Dewi reads after the next look, beyond her first letter."""
     office.pass_time(seconds=1)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     return office.subjects("dewi")[1:]
 
@@ -396,7 +396,7 @@ async def test_a_withdrawn_emergency_that_must_wait_is_told_too(office: PostOffi
     )
     await office.site.withdraw(stored, "Salah kirim.")
     fill(office.site.app, "telegram", "emergency")
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     (letter,) = office.letters("dewi")
     assert letter["subject"].startswith("[Darurat] PERHATIAN, peringatan tertahan: ")
@@ -435,7 +435,7 @@ async def test_the_last_few_behind_a_closed_channel_are_a_hold_up(
     else:
         await drained(office, later(ONE))
         await app.database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
-    await hold_ups.look(app)
+    await hold_ups.check(app)
     assert [(one.hold.cause, one.hold.count) for one in known(office)] == [(cause, 1)]
 
 
@@ -446,7 +446,7 @@ async def test_a_channel_that_stays_closed_for_the_last_one_is_no_all_clear(
     database = office.site.app.database
     await drained(office, later(FIVE))
     await database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     assert len(known(office)) == 1
     await database.write(channels.resume_channel, "telegram")
@@ -492,7 +492,7 @@ async def test_two_hold_ups_that_ended_alike_are_told_in_one_line(office: PostOf
         assert "peringatan tertahan" in office.subjects("dewi")[-1]
         await database.write(channels.resume_channel, "telegram")
         if not again:
-            await hold_ups.look(office.site.app)
+            await hold_ups.check(office.site.app)
             aged(office.site.app, hold_ups.CALM)
             await looked(office)
             assert "Berjalan lagi" in office.subjects("dewi")[-1]
@@ -520,7 +520,7 @@ async def test_one_mailbox_of_many_that_is_asked_again_later_calls_nobody(
     await drained(office, later(ONE))
     for _minute in range(3):
         aged(office.site.app, hold_ups.PATIENCE)
-        await hold_ups.look(office.site.app)
+        await hold_ups.check(office.site.app)
     assert (known(office), office.letters("dewi")) == ([], [])
 
 

@@ -77,9 +77,9 @@ async def test_a_hub_is_told_once_of_every_feed_that_a_publication_changed(
     async with city(database_url, tmp_path, hub) as app:
         await publish(app, notice(areas=["cibabat"]))
         hubs = later(app, 5)
-        assert await hubs.tell_due()
-        assert not await hubs.tell_due()
-        assert not await later(app, 60).tell_due()
+        assert await hubs.notify_due()
+        assert not await hubs.notify_due()
+        assert not await later(app, 60).notify_due()
     assert {form[0] for form in hub.forms} == {("hub.mode", "publish")}
     assert all(len(form) <= AT_ONCE + 1 for form in hub.forms)
     for area in ("cibabat", "cimahi-utara", "cimahi"):
@@ -102,7 +102,7 @@ async def test_every_address_told_is_what_the_feed_calls_itself(
     hub = Hub()
     async with city(database_url, tmp_path, hub) as app:
         await publish(app, notice(areas=["cimahi"]))
-        await later(app, 5).tell_due()
+        await later(app, 5).notify_due()
         for url in hub.urls:
             path, _, query = url.removeprefix(SITE).partition("?")
             known = app.tree[path.split("/")[2].partition(".")[0]]
@@ -126,13 +126,13 @@ async def test_a_hub_that_did_not_take_it_is_told_again_also_by_another_process(
     async with city(sqlite_url, tmp_path, hub) as app:
         await publish(app, notice())
         hubs = later(app, 5)
-        assert await hubs.tell_due()
-        assert not await hubs.tell_due()  # not at once
+        assert await hubs.notify_due()
+        assert not await hubs.notify_due()  # not at once
         tries = len(hub.forms)
         hub.status = 202
-        assert await later(app, 11).tell_due()
+        assert await later(app, 11).notify_due()
         assert len(hub.forms) > tries
-        assert not await later(app, 600).tell_due()
+        assert not await later(app, 600).notify_due()
 
 
 async def test_a_correction_that_changes_areas_is_told_for_both(
@@ -141,10 +141,10 @@ async def test_a_correction_that_changes_areas_is_told_for_both(
     hub = Hub()
     async with city(sqlite_url, tmp_path, hub) as app:
         await publish(app, notice(areas=["cibabat"]))
-        await later(app, 5).tell_due()
+        await later(app, 5).notify_due()
         hub.forms.clear()
         app.database.write_now(_second_edition)
-        await later(app, 10).tell_due()
+        await later(app, 10).notify_due()
     assert f"{SITE}/feed/cibabat.rss" in hub.urls
     assert f"{SITE}/feed/melong.rss" in hub.urls
 
@@ -167,7 +167,7 @@ async def test_without_a_hub_nothing_is_declared_and_nobody_told(
     hub = Hub()
     async with city(sqlite_url, tmp_path, hub, named=False) as app:
         await publish(app, notice())
-        assert not await later(app, 5).tell_due()
+        assert not await later(app, 5).notify_due()
     assert hub.forms == []
 
 
@@ -207,8 +207,8 @@ async def test_a_database_that_is_not_at_home_tells_no_hub_until_it_is(
         known = app.database.read_now(custody.read)
         assert known is not None
         app.database.write_now(custody.hold, "moved", 1.0)
-        assert not await later(app, 5).tell_due()
+        assert not await later(app, 5).notify_due()
         assert hub.forms == []
         app.database.write_now(custody.settle, known.home, known.mark)
-        assert await later(app, 6).tell_due()
+        assert await later(app, 6).notify_due()
     assert hub.forms

@@ -76,7 +76,7 @@ def _cut(connection: ledger.Connection) -> None:
 
 
 def look(app: App, key: str, watcher: Watcher) -> Causes:
-    return app.database.read_now(lambda c: watcher.look(c, key, now(c)))
+    return app.database.read_now(lambda c: watcher.causes(c, key, now(c)))
 
 
 async def test_failures_and_waiting_rows_are_told_with_code_and_next_try(
@@ -97,14 +97,14 @@ async def test_failures_and_waiting_rows_are_told_with_code_and_next_try(
 async def test_rows_whose_time_has_come_do_not_wait(app: App, sent: str) -> None:
     watcher = Watcher()
     assert look(app, sent, watcher).waiting
-    later = app.database.read_now(lambda c: watcher.look(c, sent, now(c) + 700))
+    later = app.database.read_now(lambda c: watcher.causes(c, sent, now(c) + 700))
     assert later.waiting == []
 
 
 async def test_one_call_looks_at_a_few_slices_and_says_that_it_is_not_complete(
     app: App, sent: str
 ) -> None:
-    watcher = Watcher(looks=1)
+    watcher = Watcher(limit=1)
     answers = [look(app, sent, watcher) for _ in range(7)]
     counts = [
         sum(c.count for c in found.failures) + sum(w.count for w in found.waiting)
