@@ -95,25 +95,25 @@ API = (
     ),
     Row(
         ANNOUNCEMENTS + "/{id}", announcements.read, access="token:read",
-        operation=Operation(summary="What became of an announcement", answer=schemas.Announcement),
+        operation=Operation(summary="What became of an announcement", answer=schemas.Status),
     ),
     Row(
         ANNOUNCEMENTS + "/{id}/pause", announcements.pause,
         access="token:publish", methods=("POST",),
         operation=Operation(
-            summary="Stop sending until resumed", body=schemas.Reason, answer=schemas.Announcement
+            summary="Stop sending until resumed", body=schemas.Reason, answer=schemas.Status
         ),
     ),
     Row(
         ANNOUNCEMENTS + "/{id}/resume", announcements.resume,
         access="token:publish", methods=("POST",),
-        operation=Operation(summary="Go on where it was paused", answer=schemas.Announcement),
+        operation=Operation(summary="Go on where it was paused", answer=schemas.Status),
     ),
     Row(
         ANNOUNCEMENTS + "/{id}/cancel", announcements.cancel,
         access="token:publish", methods=("POST",),
         operation=Operation(
-            summary="Send nothing more of it", body=schemas.Reason, answer=schemas.Announcement
+            summary="Send nothing more of it", body=schemas.Reason, answer=schemas.Status
         ),
     ),
     Row(
