@@ -29,7 +29,7 @@ def states(
 
     `slots` are the wanted ones by edition: one query for each.
     """
-    found: dict[tuple[int, int], int] = {}
+    by_slot: dict[tuple[int, int], int] = {}
     for edition_id, wanted in slots.items():
         matches = (
             delivery.c.edition == edition_id,
@@ -37,8 +37,8 @@ def states(
             delivery.c.slot.in_(wanted),
         )
         rows = connection.execute(select(delivery.c.slot, delivery.c.state).where(*matches))
-        found |= {(edition_id, row.slot): row.state for row in rows}
-    return found
+        by_slot |= {(edition_id, row.slot): row.state for row in rows}
+    return by_slot
 
 
 def locked(connection: Connection, edition_id: int, channel: str, slot: int) -> Row[Any] | None:
