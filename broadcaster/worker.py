@@ -42,8 +42,8 @@ log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = (1.0, 3.0)
 """Shortest and longest pause between sweeps, in seconds (jitter keeps workers apart)."""
-LOOK_SECONDS = (0.3, 0.7)
-"""Shortest and longest pause between looks for work in the database, each of which costs one
+POLL_SECONDS = (0.3, 0.7)
+"""Shortest and longest pause between polls for work in the database, each of which costs one
 read.
 """
 RECEIPT_SECONDS = 0.5
@@ -114,7 +114,7 @@ class LaneWorker:
         """Work until `stop()`."""
         loops = (
             self._sweep,
-            self._look,
+            self._poll,
             self._apply_receipts,
             self._nudge,
             self._tidy,
@@ -240,12 +240,12 @@ class LaneWorker:
             if room[lane] > 0 and await self.app.queue.ring(channel, lane):
                 room[lane] -= 1
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         """Start on work that no ring announced to this process: a ring wakes one worker, and
         Redis may be down.
         """
         while not self._stop.is_set():
-            await self._pause(random.uniform(*LOOK_SECONDS))  # noqa: S311  jitter, no secret
+            await self._pause(random.uniform(*POLL_SECONDS))  # noqa: S311  jitter, no secret
             with self._logging_errors("look_failed"):
                 for channel, lane in await self.app.database.read(slices.busy_lanes):
                     if (
@@ -294,7 +294,7 @@ class LaneWorker:
     async def _watch_emergencies(self) -> None:
         """Notify staff of emergencies that are held up, and of those that continue."""
         if self._sweeps:
-            await hold_ups.look(self.app)
+            await hold_ups.check(self.app)
 
     async def _probe(self, channel: str) -> None:
         """Ask a halted channel whether it works again."""
@@ -310,7 +310,7 @@ class LaneWorker:
             await self._pause(RECEIPT_SECONDS)
             with self._logging_errors("receipts_wait"):
                 now = self.app.clock().timestamp()
-                await self.app.alarm.look(self.app.database, now)
+                await self.app.alarm.check(self.app.database, now)
                 mine = self._sweeps or await self.app.database.read(inbox.words_are_late, now)
                 while (
                     mine and not self._stop.is_set() and await apply_due(self.app, self._answerer)
@@ -331,7 +331,7 @@ class LaneWorker:
         while not self._stop.is_set():
             with self._logging_errors("hubs_wait"):
                 if self._sweeps:
-                    await self._hubs.tell_due()
+                    await self._hubs.notify_due()
             await self._pause(HUB_SECONDS)
 
     async def _nudge(self) -> None:

@@ -140,7 +140,7 @@ from datetime import datetime, UTC
 async def main():
     async with open_app(config.read()) as app:
         create_web(app)
-    pages.environment().get_template("home.html")
+    pages.environment().get_template("archive.html")
     print(words("id")("brand"), static_files.address("site.css"), len(news.history(datetime.now(UTC))))
 asyncio.run(main())
 """

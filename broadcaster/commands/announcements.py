@@ -129,7 +129,7 @@ async def _known(app: App, channel: str, address: str) -> Recipient | None:
     if row is None or home is None:
         return None
     consented_at = await app.database.read(consent.given_at, row.id)
-    await register.note_look(app, row.id, of="preview", actor=operator_actor(app))
+    await register.note_reading(app, row.id, of="preview", actor=operator_actor(app))
     since = datetime.fromtimestamp(consented_at or row.created_at, WIB).date()
     return Recipient(
         delivery="0.0.1",

@@ -144,7 +144,7 @@ async def _custody(settings: Settings) -> Finding:
     """Check that this database may send, i.e. is neither a copy nor an older state."""
     database = Database(settings.database)
     try:
-        held = None if settings.simulated else (await database.read(custody.judged, settings)).held
+        held = None if settings.simulated else (await database.read(custody.assess, settings)).held
         waits = await database.read(custody.describe_waiting) if held is not None else ""
     finally:
         database.close()

@@ -39,7 +39,7 @@ async def read_overview(
     Raises Failed for an unknown announcement.
     """
     report = await app.database.read(
-        overview, announcement, app.site, watcher or Watcher(looks=float("inf")), app.labels
+        overview, announcement, app.site, watcher or Watcher(limit=float("inf")), app.labels
     )
     if report is None:
         raise Failed(f"Pengumuman {announcement} tidak ditemukan.")

@@ -25,7 +25,7 @@ async def trace(key: str, address: str, *, as_json: bool) -> None:
         rows = await find_all(app, address)
         lives: list[Trace] = []
         for row in rows:
-            await register.note_look(app, row.id, of="trace", actor=operator_actor(app))
+            await register.note_reading(app, row.id, of="trace", actor=operator_actor(app))
             lives += await app.database.read(traces.of_address, announcement, row.id)
         if not lives:
             raise Failed(

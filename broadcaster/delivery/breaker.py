@@ -1,5 +1,5 @@
 """Breaker for suspect replies: records those that may be the sender's fault, and closes the channel
-once `judge` says so.
+once `assess` says so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from broadcaster.domain.deliveries import DELIVERED, READ, SENT
 from broadcaster.domain.retry_policy import SUSPECT_SECONDS
-from broadcaster.domain.sender_faults import Successes, SuspectReply, judge, kind_of
+from broadcaster.domain.sender_faults import Successes, SuspectReply, assess, kind_of
 from broadcaster.store import channels, suspicions
 from broadcaster.store.database import now
 from broadcaster.store.suspicions import LATER
@@ -99,7 +99,7 @@ def _weigh_kind(
     lonely = idle and not suspicions.any_arrived(
         connection, channel, reaching, since=wall - SUSPECT_SECONDS
     )
-    verdict = judge(seen, Successes(channel=success_at, domains=known), now=wall, idle=lonely)
+    verdict = assess(seen, Successes(channel=success_at, domains=known), now=wall, idle=lonely)
     rest = outcome.retry_after or 0.0 if isinstance(outcome, Deferred) else SUSPECT_SECONDS
     touched = {report.seen.domain for report in same}
     held = dict.fromkeys(verdict.domains & touched, rest)

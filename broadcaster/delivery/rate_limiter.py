@@ -20,7 +20,14 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from broadcaster.delivery.redis_scripts import ALONE, LOOK, RESERVE, SPACE, RedisScript, Signal
+from broadcaster.delivery.redis_scripts import (
+    ALONE,
+    READ_SIGNALS,
+    RESERVE,
+    SPACE,
+    RedisScript,
+    Signal,
+)
 from broadcaster.runtime.queue import Queue
 from broadcaster.store.leases import suspend_proof
 
@@ -44,11 +51,11 @@ tenth tick after it.
 """
 DEMAND_SECONDS = 2
 """Seconds that an emergency's demand holds back routine work after its last renewal."""
-LOOK_SECONDS = 0.05
+REFRESH_SECONDS = 0.05
 """Seconds that an unlimited channel relies on the last reading of pauses and demands."""
 WATCH_SECONDS = 0.1
 """Seconds between readings on behalf of messages that are granted and not yet written."""
-HEARD_SECONDS = 0.3
+SIGNAL_SECONDS = 0.3
 """Seconds that a signal holds without being read again."""
 PAUSE_SECONDS = 2.0
 """Seconds that Redis announces a pause at most: it only spreads the news; the database holds the
@@ -62,7 +69,11 @@ SPACED = 20_000
 """Addresses remembered in this process before expired ones are dropped."""
 
 
-_reserve, _look, _space = RedisScript(RESERVE), RedisScript(LOOK), RedisScript(SPACE)
+_reserve, _read_signals, _space = (
+    RedisScript(RESERVE),
+    RedisScript(READ_SIGNALS),
+    RedisScript(SPACE),
+)
 
 
 @dataclass
@@ -73,7 +84,7 @@ class Limiter:
     workers: Callable[[], int]
     _local: dict[str, float] = field(default_factory=dict)
     _dropped: dict[str, int] = field(default_factory=dict)
-    _looked: dict[tuple[str, str], float] = field(default_factory=dict)
+    _refreshed_at: dict[tuple[str, str], float] = field(default_factory=dict)
     _paused: dict[str, float] = field(default_factory=dict)
     _demanded: dict[str, float] = field(default_factory=dict)
     _spaced: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -99,9 +110,9 @@ class Limiter:
         second, not each time.
         """
         clock = suspend_proof()
-        if clock - self._looked.get((channel, lane), -math.inf) >= LOOK_SECONDS:
-            self._looked[channel, lane] = clock
-            await self.look(channel, lane)
+        if clock - self._refreshed_at.get((channel, lane), -math.inf) >= REFRESH_SECONDS:
+            self._refreshed_at[channel, lane] = clock
+            await self.refresh(channel, lane)
         if self.open_for(channel, lane):
             return wanted
         await asyncio.sleep(TICK)
@@ -131,7 +142,7 @@ class Limiter:
             answer = await self._ask(lambda redis: _reserve(redis, keys, lane, *numbers))
             if answer is not None:
                 granted, wait, signal = map(int, answer)
-                self._heard(
+                self._note_signals(
                     channel, demanded=signal == Signal.DEMANDED, paused=signal == Signal.PAUSED
                 )
                 if signal != Signal.ALONE:
@@ -183,18 +194,20 @@ class Limiter:
         """
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            await self.look(channel, lane)
+            await self.refresh(channel, lane)
 
-    async def look(self, channel: str, lane: str) -> None:
+    async def refresh(self, channel: str, lane: str) -> None:
         """Read pauses and demands from Redis once; an emergency renews its own demand."""
         if self._has_redis():
             renewed = DEMAND_SECONDS if lane == "emergency" else 0
-            signals = await self._ask(lambda redis: _look(redis, _signals(channel), renewed))
+            signals = await self._ask(
+                lambda redis: _read_signals(redis, _signals(channel), renewed)
+            )
             if signals is not None:
-                self._heard(channel, demanded=bool(signals[0]), paused=bool(signals[1]))
+                self._note_signals(channel, demanded=bool(signals[0]), paused=bool(signals[1]))
 
-    def _heard(self, channel: str, *, demanded: bool, paused: bool) -> None:
-        until = suspend_proof() + HEARD_SECONDS
+    def _note_signals(self, channel: str, *, demanded: bool, paused: bool) -> None:
+        until = suspend_proof() + SIGNAL_SECONDS
         if demanded:
             self._demanded[channel] = until
         else:

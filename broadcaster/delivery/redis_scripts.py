@@ -67,7 +67,7 @@ return answer
 
 # KEYS: demand, pause. ARGV: seconds by which to renew the demand, 0 if it is not ours.
 # Returns {demanded, paused}.
-LOOK = """
+READ_SIGNALS = """
 if tonumber(ARGV[1]) > 0 then redis.call('SET', KEYS[1], '1', 'EX', ARGV[1]) end
 return {redis.call('EXISTS', KEYS[1]), redis.call('EXISTS', KEYS[2])}
 """

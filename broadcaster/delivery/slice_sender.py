@@ -328,7 +328,7 @@ class SliceSender:
             recipient, outcome = result.outgoing.recipient, bounded(result.outcome)
             row = sent[recipient.delivery]
             outcomes.add(waiting.pop(row.slot), outcome, recipient.address)
-            await pacing.heard(self.channel, result.outgoing, outcome)
+            await pacing.apply_outcome(self.channel, result.outgoing, outcome)
             if outcomes.urgent:
                 await self._flush()
         outcomes.unwritten(waiting.values())

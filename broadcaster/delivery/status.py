@@ -4,22 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection
 
 from broadcaster.delivery.channel_view import ChannelView, when
 from broadcaster.delivery.waiting_words import holds, remedy, sentence
-from broadcaster.domain.codes import normalise_code
 from broadcaster.domain.lifecycle import State
 from broadcaster.domain.retry_policy import REASONS, WAITS
 from broadcaster.domain.waiting import ChannelWait
 from broadcaster.runtime.i18n import words
 from broadcaster.store import ledger
-from broadcaster.store.channel_tables import held_suppression
-from broadcaster.store.channels import ChannelState, channel_states
+from broadcaster.store.channels import ChannelState, channel_states, held_counts
 from broadcaster.store.database import now
 from broadcaster.store.failure_causes import Causes, Watcher
 from broadcaster.store.ledger import Progress
-from broadcaster.store.tables import announcement
 from channels.base.contract import Site
 
 
@@ -110,7 +107,7 @@ def overview(
     `watcher` adds why messages have not arrived, for some 50 ms more at most. `labels` are the
     channels' names for people.
     """
-    row = _named(connection, key)
+    row = ledger.heading(connection, key)
     if row is None:
         return None
     progress = ledger.progress(connection, row.id)
@@ -120,7 +117,7 @@ def overview(
         status=row.state,
         url=site.permalink(row.code),
         progress=progress,
-        causes=watcher.look(connection, row.id, now(connection)) if watcher else Causes(),
+        causes=watcher.causes(connection, row.id, now(connection)) if watcher else Causes(),
         channels=_channels(connection, progress),
         labels={} if labels is None else labels,
         emergency=progress.urgent if progress.states else row.level == "emergency",
@@ -129,30 +126,13 @@ def overview(
 
 def identify(connection: Connection, key: str) -> str | None:
     """Return the id of the announcement with this id or code; None if there is none."""
-    row = _named(connection, key)
+    row = ledger.heading(connection, key)
     return None if row is None else str(row.id)
-
-
-def _named(connection: Connection, key: str) -> Row[Any] | None:
-    row = connection.execute(select(announcement).where(announcement.c.id == key)).first()
-    code = normalise_code(key) if row is None else None
-    return (
-        connection.execute(select(announcement).where(announcement.c.code == code)).first()
-        if code
-        else row
-    )
 
 
 def _channels(connection: Connection, progress: Progress) -> Mapping[str, ChannelView]:
     states, wall = channel_states(connection), now(connection)
-    held = {
-        row.channel: row.n
-        for row in connection.execute(
-            select(held_suppression.c.channel, func.count().label("n")).group_by(
-                held_suppression.c.channel
-            )
-        )
-    }
+    held = held_counts(connection)
     standing = {name: current(states.get(name, ChannelState()), wall) for name in progress.states}
     return {
         name: ChannelView(

@@ -93,7 +93,9 @@ class Pacing:
             if wait > 0
         }
 
-    async def heard(self, channel: PushChannel, message: Outgoing, outcome: Outcome) -> None:
+    async def apply_outcome(
+        self, channel: PushChannel, message: Outgoing, outcome: Outcome
+    ) -> None:
         """Apply an outcome: "too fast" without a time halves the rate of all workers; a domain's
         wait holds for all of them.
 

@@ -8,7 +8,7 @@ from functools import cache
 
 from subscribers.areas import AreaTree
 
-LOOKED_AT = 72
+EXAMINED = 72
 """Characters that are examined: a longer password is not guessed, and examining it is slow."""
 FEWEST_GUESSES, FEWEST_GUESSES_OF_OWN_WORDS = 8.5, 14.0
 """Powers of ten: guesses that a password must withstand, and the same for one that consists of
@@ -52,8 +52,8 @@ def is_guessable(password: str, names: Collection[str] = ()) -> bool:
             if len(word) > 2
         }
     )
-    looked = zxcvbn(password[:LOOKED_AT], user_inputs=own)
-    strength = float(looked["guesses_log10"]) + max(0, len(password) - LOOKED_AT)
+    looked = zxcvbn(password[:EXAMINED], user_inputs=own)
+    strength = float(looked["guesses_log10"]) + max(0, len(password) - EXAMINED)
     others = re.sub(
         "|".join(map(re.escape, sorted(own, key=len, reverse=True))), "", password.lower()
     )

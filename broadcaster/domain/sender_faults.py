@@ -67,10 +67,12 @@ def kind_of(outcome: Halted | Deferred) -> str:
     )
 
 
-def judge(
+def assess(
     replies: Iterable[SuspectReply], successes: Successes, *, now: float, idle: bool
 ) -> FaultVerdict:
-    """Judge the replies of one kind. `idle`: no address is left to try, and none was reached.
+    """Decide what the replies of one kind mean.
+
+    `idle`: no address is left to try, and none was reached.
 
     Replies before the last success do not count, for the channel and for that domain alike.
     Fewer than PLACES domains and SEVERAL addresses never halt the channel, whatever they say

@@ -15,7 +15,7 @@ from broadcaster.inbound import dialogue, status_updates
 from broadcaster.inbound.replies import ReplySender, ResidentReply
 from broadcaster.inbound.status_updates import Standing
 from broadcaster.staff import chat_linking
-from broadcaster.store import address_effects, channels, inbox, twins
+from broadcaster.store import address_effects, channels, inbox, merged_addresses
 from broadcaster.store.inbox import InboxEvent, WaitingEvent
 from channels.base.contract import AddressEvent, AlarmEvent, Event, InboundEvent, StatusEvent
 from subscribers import consent, residents
@@ -74,7 +74,7 @@ async def accept(app: App, channel: str, events: Sequence[Event]) -> None:
         for event in events
     ]
     await app.database.write(inbox.keep, channel, rows, now)
-    await app.alarm.look(app.database, now)
+    await app.alarm.check(app.database, now)
 
 
 def _priority(event: Event) -> int:
@@ -111,7 +111,7 @@ async def apply_due(app: App, answerer: ReplySender) -> bool:
     """
     more = False
     for priority in inbox.KINDS:
-        batch = await app.database.read(_look, app, priority)
+        batch = await app.database.read(_read_batch, app, priority)
         await _work_off(app, answerer, batch)
         more |= batch.full and priority != inbox.UNMATCHED
     if not more:
@@ -119,7 +119,7 @@ async def apply_due(app: App, answerer: ReplySender) -> bool:
     return more
 
 
-def _look(connection: Connection, app: App, priority: int) -> _Batch:
+def _read_batch(connection: Connection, app: App, priority: int) -> _Batch:
     """Open a round's share of one priority, and set aside statuses that cannot be applied yet, so
     that a flood of them costs no more.
     """
@@ -293,7 +293,9 @@ def _known(
     row = _address_of(connection, app.vault, channel, event)
     if row is not None:
         for other in (event.address, *event.aliases):
-            twins.follow(connection, residents.add_alias(connection, app.vault, row.id, other))
+            merged_addresses.follow_merges(
+                connection, residents.add_alias(connection, app.vault, row.id, other)
+            )
     return row
 
 

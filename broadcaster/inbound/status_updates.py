@@ -1,13 +1,12 @@
 """Status updates: a later receipt moves its delivery row."""
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Row, Update, and_, func, select, update
+from sqlalchemy import Connection, Row
 
 from broadcaster.delivery.breaker import SuspectOutcome, rejected_by, weigh
 from broadcaster.domain.deliveries import (
@@ -17,7 +16,6 @@ from broadcaster.domain.deliveries import (
     READ,
     SENDING,
     SENT,
-    STATES,
     UNCONFIRMED,
     Decision,
     MarkedRow,
@@ -32,9 +30,13 @@ from broadcaster.domain.retry_policy import (
     stops_edition,
 )
 from broadcaster.domain.sender_faults import SuspectReply, is_suspect
-from broadcaster.store import address_effects, channels, suspicions, twins
-from broadcaster.store.slices import finish_run
-from broadcaster.store.tables import delivery, edition, provider_message, run, slice_
+from broadcaster.store import (
+    address_effects,
+    channels,
+    delivery_updates,
+    merged_addresses,
+    suspicions,
+)
 from channels.base.contract import Deferred, Failure, Halted, Rejected, StatusEvent
 from channels.base.moments import WIB
 from subscribers import residents
@@ -60,13 +62,19 @@ def apply_status(
 ) -> bool:
     """Move a delivery by a later status; False if its row is not ready yet (try again later)."""
     (place,) = _places(connection, vault, channel, [event])
-    row = _row(connection, channel, place) if place is not None else None
+    row = (
+        delivery_updates.locked(connection, place.edition, channel, place.slot)
+        if place is not None
+        else None
+    )
     if place is None or row is None or row.state == SENDING:
         return False
     _apply(connection, vault, channel, event, row, place, now, receipt_wait=receipt_wait)
     # last: an alias that joins two addresses may move their rows
     for alias in event.aliases:
-        twins.follow(connection, residents.add_alias(connection, vault, row.address, alias))
+        merged_addresses.follow_merges(
+            connection, residents.add_alias(connection, vault, row.address, alias)
+        )
     return True
 
 
@@ -87,13 +95,7 @@ def _apply(
     key = vault.provider_key(channel, event.provider_id)
     if to != FAILED:
         suspicions.note_later_success(connection, channel, now)
-        known = func.coalesce(delivery.c.provider_key, key or None)
-        _move(
-            connection,
-            row,
-            to,
-            {"closed_at": now, "reason": None, "provider_code": None, "provider_key": known},
-        )
+        delivery_updates.confirm(connection, row, to, now, key)
     elif not _is_stale(row, place.attempt, key):
         _fail(connection, vault, row, event.failure or Rejected(), now, receipt_wait)
 
@@ -113,15 +115,7 @@ def standings(
     for place in places:
         if place is not None:
             slots.setdefault(place.edition, set()).add(place.slot)
-    states: dict[tuple[int, int], int] = {}
-    for number, wanted in slots.items():
-        matches = (
-            delivery.c.edition == number,
-            delivery.c.channel == channel,
-            delivery.c.slot.in_(wanted),
-        )
-        rows = connection.execute(select(delivery.c.slot, delivery.c.state).where(*matches))
-        states |= {(number, row.slot): row.state for row in rows}
+    states = delivery_updates.states(connection, channel, slots)
     return [_standing(place, states) for place in places]
 
 
@@ -160,32 +154,16 @@ def _places(
     """Return the delivery of each status: by our callback data, else by the provider's id."""
     parsed = [_parse(event.delivery) for event in events]
     keys = [vault.provider_key(channel, event.provider_id) for event in events]
-    known = _by_provider_keys(
+    numbered = delivery_updates.by_provider_keys(
         connection,
         channel,
-        {each for each, place in zip(keys, parsed, strict=True) if place is None},
+        {key for key, place in zip(keys, parsed, strict=True) if place is None},
     )
-    return [place or known.get(each) for each, place in zip(keys, parsed, strict=True)]
-
-
-def _by_provider_keys(
-    connection: Connection, channel: str, keys: Collection[str]
-) -> dict[str, _DeliveryKey]:
-    """Return the delivery of each of these keys; unknown keys are left out."""
-    if not keys:
-        return {}
-    matches = (provider_message.c.channel == channel, provider_message.c.provider_key.in_(keys))
-    rows = connection.execute(select(provider_message).where(*matches))
-    return {row.provider_key: _DeliveryKey(edition=row.edition, slot=row.slot) for row in rows}
-
-
-def _row(connection: Connection, channel: str, place: _DeliveryKey) -> Row[Any] | None:
-    matches = (
-        delivery.c.edition == place.edition,
-        delivery.c.channel == channel,
-        delivery.c.slot == place.slot,
-    )
-    return connection.execute(select(delivery).where(*matches).with_for_update()).first()
+    known = {
+        key: _DeliveryKey(edition=edition_id, slot=slot)
+        for key, (edition_id, slot) in numbered.items()
+    }
+    return [place or known.get(key) for key, place in zip(keys, parsed, strict=True)]
 
 
 def _is_stale(row: Row[Any], attempt: int | None, key: str) -> bool:
@@ -206,10 +184,8 @@ def _fail(
     """Apply the failure of a message that the provider had accepted: the retry policy decides, as
     for any failure.
     """
-    bounds = connection.execute(
-        select(run).where(run.c.edition == row.edition, run.c.channel == row.channel)
-    ).one()
-    ended = _ended(connection, bounds, now)
+    bounds = delivery_updates.run_of(connection, row)
+    ended = _ended(bounds, now)
     marked = MarkedRow(
         slot=row.slot,
         address=row.address,
@@ -231,7 +207,7 @@ def _fail(
     decision = decide(marked, failure, moment)
     if ended and decision.state == PENDING:
         decision = decision._replace(state=CLOSINGS[ended], reason=ended, due_at=0.0)
-    _move(connection, row, decision.state, _changes(row, decision, now))
+    delivery_updates.move(connection, row, decision.state, _changes(row, decision, now))
     meaning = consequence(marked, failure, datetime.fromtimestamp(now, WIB).date().isoformat())
     if meaning is not None:
         meaning = replace(meaning, fall_back=meaning.fall_back and not ended)
@@ -246,12 +222,9 @@ def _fail(
     _hold_back(connection, row, failure, now)
 
 
-def _ended(connection: Connection, bounds: Row[Any], now: float) -> str:
+def _ended(bounds: Row[Any], now: float) -> str:
     """Return why nothing more of this edition may leave, a key of CLOSINGS; empty while it may."""
-    newest = connection.execute(
-        select(edition.c.newest).where(edition.c.id == bounds.edition)
-    ).scalar()
-    state = bounds.state if newest else "superseded"
+    state = bounds.state if bounds.newest else "superseded"
     return over(state, bounds.expires_at, now)
 
 
@@ -297,44 +270,3 @@ def _reject_edition(connection: Connection, row: Row[Any], failure: Rejected, no
     why = f"{failure.code} {failure.detail}".strip()
     if channels.pause_run(connection, row.edition, row.channel, why):
         log.error("edition_stopped", edition=row.edition, channel=row.channel, reason=why)
-
-
-# --- rows and counters --------------------------------------------------------------------------
-
-
-def _move(connection: Connection, row: Row[Any], to: int, changes: dict[str, object]) -> None:
-    """Change a row's state together with the counters of its slice and the state of the run."""
-    connection.execute(_where(row).values(state=to, **changes))
-    opened = int(to == PENDING) - int(row.state == PENDING)
-    change = Counter({f"n_{STATES[to]}": 1, "open": opened})
-    change[f"n_{STATES[row.state]}"] -= 1
-    values: dict[str, object] = {name: slice_.c[name] + by for name, by in change.items() if by}
-    if to == PENDING:
-        values["due_at"] = 0
-    if values:
-        connection.execute(update(slice_).where(_slice_of(row)).values(values))
-    if opened > 0:
-        matches = (run.c.edition == row.edition) & (run.c.channel == row.channel)
-        # locked first, so that nobody closes the run without this row
-        connection.execute(select(run.c.state).where(matches).with_for_update())
-        connection.execute(
-            update(run)
-            .where(matches, run.c.state == "done")
-            .values(state="running", finished_at=None)
-        )
-    elif opened < 0:
-        finish_run(connection, row.edition, row.channel)
-
-
-def _where(row: Row[Any]) -> Update:
-    matches = (
-        delivery.c.edition == row.edition,
-        delivery.c.channel == row.channel,
-        delivery.c.slot == row.slot,
-    )
-    return update(delivery).where(*matches)
-
-
-def _slice_of(row: Row[Any]) -> ColumnElement[bool]:
-    matches = (slice_.c.edition == row.edition, slice_.c.channel == row.channel)
-    return and_(*matches, slice_.c.after_slot < row.slot, slice_.c.last_slot >= row.slot)

@@ -92,7 +92,7 @@ def approve(
     Raises NotAllowed, InvalidAnnouncement.
     """
     desk = replace(desk, account=second_person.as_of_now(connection, desk.account))
-    row, waiting = _judged(connection, desk, announcement_id)
+    row, waiting = _decidable(connection, desk, announcement_id)
     if waiting.release_at is not None:
         if (waiting.approved_by, waiting.bound) == (desk.account.actor, seen):
             return stored_as(desk.press, row)  # clicked twice
@@ -146,13 +146,13 @@ def publish_held(
         )
         if not why and lateness.is_stale(planned, now):
             why = lateness.why_stale(planned)
-            lateness.tell_missed(connection, approved, now)
+            lateness.report_missed(connection, approved, now)
         try:
             if not why:
                 with connection.begin_nested():
                     checked = _still_bound(press, row, waiting, now)
                     published.append(_publish(connection, press, waiting, checked, now))
-                    lateness.tell_late(connection, approved, planned, now)
+                    lateness.report_late(connection, approved, planned, now)
         except (InvalidAnnouncement, NotAllowed) as error:
             why = " ".join(indonesian(error).split())
         if why:
@@ -189,7 +189,7 @@ def _ask_again(
 ) -> None:
     """Return an approved proposal to review: reviewers are notified and the audit log says why."""
     drafts.hold_proposal(connection, row.id, "", None)
-    able = _judges(connection, press, row, _changed(waiting), but=waiting.actor)
+    able = _reviewers(connection, press, row, _changed(waiting), but=waiting.actor)
     nudges.add(connection, able, row.id, "review", now.timestamp())
     act = PROPOSAL_ACTS[waiting.change].lapse
     audit.append(connection, NamedActor.clock(now), act, row.id, why=why)
@@ -200,7 +200,7 @@ def refuse(connection: Connection, desk: Desk, announcement_id: str, reason: str
     InvalidAnnouncement.
     """
     why = reasons.read(reason)
-    _row, waiting = _judged(connection, desk, announcement_id)
+    _row, waiting = _decidable(connection, desk, announcement_id)
     drafts.drop_proposal(connection, announcement_id)
     nudges.add(
         connection, accounts.acting(connection, waiting.actor), announcement_id, "rejected", desk.at
@@ -252,7 +252,7 @@ def _propose(
 ) -> Proposal:
     if not drafts.propose(connection, proposal):
         raise NotAllowed(StepCode.PROPOSAL_WAITS)
-    able = _judges(connection, desk.press, row, [checked.fields], but=desk.account.actor)
+    able = _reviewers(connection, desk.press, row, [checked.fields], but=desk.account.actor)
     nudges.add(connection, able, row.id, "review", desk.at)
     act = PROPOSAL_ACTS[proposal.change].propose
     audit.append(connection, desk, act, row.id, reason=proposal.reason, content=proposal.bound)
@@ -266,7 +266,7 @@ def _changed(waiting: Proposal) -> list[Fields]:
     return [read_leniently(waiting.form)[0]] if waiting.change == "correction" else []
 
 
-def _judges(
+def _reviewers(
     connection: Connection, press: Press, row: Announcement, changed: Sequence[Fields], *, but: str
 ) -> list[Account]:
     """Return everyone who may approve both the published and the proposed text, except
@@ -316,7 +316,7 @@ def _require_open(
     require_cover(desk, checked)
 
 
-def _judged(
+def _decidable(
     connection: Connection, desk: Desk, announcement_id: str
 ) -> tuple[Announcement, Proposal]:
     require(desk, "approve")

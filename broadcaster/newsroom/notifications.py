@@ -149,7 +149,7 @@ def _asks(
     if nudge.reason == "break_glass":
         return person.may("manage") or person.may("approve")
     if nudge.reason == "review":
-        return person.may("approve") and _to_judge(connection, row, person)
+        return person.may("approve") and _may_approve(connection, row, person)
     if nudge.reason == "held_up" and not hold_ups.stands(connection, row.id):
         return False
     if nudge.reason == "missed" and row.published_at is not None:
@@ -159,7 +159,7 @@ def _asks(
     return row.state in ALIVE[nudge.reason]
 
 
-def _to_judge(connection: Connection, row: Announcement, person: Account) -> bool:
+def _may_approve(connection: Connection, row: Announcement, person: Account) -> bool:
     if row.state == "review":
         return row.training or person.actor not in drafts.editors(connection, row.id)
     waiting = drafts.proposed(connection, row.id)

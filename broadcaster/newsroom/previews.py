@@ -92,7 +92,7 @@ async def beside(act: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(_drawer, act)
 
 
-def look(
+def of_form(
     app: App, form: Mapping[str, Any], *, announcement: str, code: str, lang: str = "id"
 ) -> Previews:
     """Preview a form as it stands, complete or not; `announcement` and `code` are its id and code,

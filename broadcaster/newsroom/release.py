@@ -19,7 +19,7 @@ from broadcaster.newsroom.desk import (
     require_cover,
 )
 from broadcaster.newsroom.forms import Outdated, form_of
-from broadcaster.newsroom.review import judged
+from broadcaster.newsroom.review import require_decidable
 from broadcaster.publishing import lateness, placeholder_check, publications, reasons, schedule
 from broadcaster.publishing.press import Press, StoredAnnouncement
 from broadcaster.publishing.schedule import DUE_AT_ONCE
@@ -61,13 +61,13 @@ def publish_held(
                     role="clock",
                 )
             )
-            lateness.tell_late(connection, row, planned, now)
+            lateness.report_late(connection, row, planned, now)
     return published
 
 
 def _call_back(connection: Connection, row: Announcement, why: str, now: datetime) -> None:
     row = moved(connection, row, "call_back", "approver", now, release_at=None, note=why)
-    lateness.tell_missed(connection, row, now)
+    lateness.report_missed(connection, row, now)
     audit.append(connection, NamedActor.clock(now), Act.CALL_BACK, row.id, why=why)
 
 
@@ -77,7 +77,7 @@ def publish_approved(
     """Publish an approved announcement now, without waiting for its hold or after a missed
     schedule. Raises NotAllowed.
     """
-    desk, row, checked = judged(connection, desk, announcement_id)
+    desk, row, checked = require_decidable(connection, desk, announcement_id)
     still_bound(row, checked)
     editors = drafts.editors(connection, row.id) | {row.submitted_by}
     if desk.account.actor in editors:

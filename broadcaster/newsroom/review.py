@@ -78,7 +78,7 @@ def approve(
     `read`: the person confirmed having read text and area of an emergency. Raises NotAllowed,
     Outdated, InvalidAnnouncement.
     """
-    desk, row, checked = judged(connection, desk, announcement_id)
+    desk, row, checked = require_decidable(connection, desk, announcement_id)
     may(row.state, "approve", "approver")
     if version != row.version:
         raise Outdated
@@ -209,11 +209,11 @@ def _decide(
     return row
 
 
-def judged(
+def require_decidable(
     connection: Connection, desk: Desk, announcement_id: str
 ) -> tuple[Desk, Announcement, CheckedAnnouncement]:
-    """Return the announcement, locked and checked for publication now, for a person who may judge
-    it; a missed schedule is dropped.
+    """Return the announcement, locked and checked for publication now, for a person who may decide
+    on it; a missed schedule is dropped.
     """
     desk = replace(desk, account=second_person.as_of_now(connection, desk.account))
     require(desk, "approve")

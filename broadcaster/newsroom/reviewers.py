@@ -16,11 +16,11 @@ def ask_reviewers(
     connection: Connection, desk: Desk, row: Announcement, checked: CheckedAnnouncement
 ) -> None:
     """Notify everyone who may approve the announcement."""
-    who = judges(connection, desk, checked, drafts.editors(connection, row.id))
+    who = reviewers(connection, desk, checked, drafts.editors(connection, row.id))
     nudges.add(connection, who, row.id, "review", desk.at)
 
 
-def judges(
+def reviewers(
     connection: Connection, desk: Desk, checked: CheckedAnnouncement, editors: Collection[str]
 ) -> list[Account]:
     """Return everyone who may approve the announcement."""

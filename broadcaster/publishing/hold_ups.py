@@ -58,14 +58,14 @@ class HoldUpState:
     preparing: frozenset[str] = frozenset()
 
 
-async def look(app: App) -> None:
+async def check(app: App) -> None:
     """Check every emergency for hold-ups, and notify the people in charge."""
-    seen, standing = await app.database.read(_look, app)
+    seen, standing = await app.database.read(_states, app)
     if standing or any(sight.holds for sight in seen.values()):
         await app.database.write(record, app, seen)
 
 
-def _look(connection: Connection, app: App) -> tuple[dict[str, HoldUpState], list[HoldUp]]:
+def _states(connection: Connection, app: App) -> tuple[dict[str, HoldUpState], list[HoldUp]]:
     return {
         name: _of(connection, app, name) for name in hold_ups.emergencies(connection)
     }, hold_ups.standing(connection)
@@ -134,14 +134,14 @@ def record(connection: Connection, app: App, seen: Mapping[str, HoldUpState]) ->
                 _is_sure(hold_up.hold, wall) or wall - hold_up.since >= PATIENCE
             ):
                 hold_ups.mark_notified(connection, hold_up, wall)
-                _tell(connection, app, hold_up, "held_up")
+                _report(connection, app, hold_up, "held_up")
         elif place in preparing:
             # another edition takes its place: its own holds show once its messages are there
             continue
         elif place not in busy or wall - hold_up.seen_at >= CALM:
             hold_ups.end(connection, hold_up, wall)
             if hold_up.told_at is not None and (ending := _ending(connection, hold_up)) is not None:
-                _tell(connection, app, hold_up, ending)
+                _report(connection, app, hold_up, ending)
 
 
 def _ending(connection: Connection, hold_up: HoldUp) -> HoldUpNews | None:
@@ -165,7 +165,7 @@ def _is_sure(hold: ChannelWait, wall: float) -> bool:
     return closed or (hold.cause in ("limited", "tier") and (hold.until or wall) - wall > PATIENCE)
 
 
-def _tell(connection: Connection, app: App, hold_up: HoldUp, reason: HoldUpNews) -> None:
+def _report(connection: Connection, app: App, hold_up: HoldUp, reason: HoldUpNews) -> None:
     row, at = announcements.find(connection, hold_up.announcement), app.clock()
     if row is None:
         return

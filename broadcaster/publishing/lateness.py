@@ -57,12 +57,14 @@ def people_of(connection: Connection, row: Announcement) -> list[Account]:
     )
 
 
-def tell_missed(connection: Connection, row: Announcement, now: datetime) -> None:
+def report_missed(connection: Connection, row: Announcement, now: datetime) -> None:
     """Notify the people in charge that it was not published and waits for a decision."""
     nudges.add(connection, people_of(connection, row), row.id, "missed", now.timestamp())
 
 
-def tell_late(connection: Connection, row: Announcement, planned: datetime, now: datetime) -> None:
+def report_late(
+    connection: Connection, row: Announcement, planned: datetime, now: datetime
+) -> None:
     """Notify the people in charge and audit that it was published late; nothing if it was
     in time.
     """

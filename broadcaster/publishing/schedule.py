@@ -51,7 +51,7 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
             published.append(first_edition(connection, press, moved_row, checked, now))
             released.append(moved_row)
     for row in missed:
-        lateness.tell_missed(connection, row, now)
+        lateness.report_missed(connection, row, now)
         audit.append(
             connection,
             NamedActor.clock(now),
@@ -65,7 +65,7 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
         audit.append(
             connection, NamedActor.clock(now), Act.PUBLISH, stored.id, **edition_details(stored)
         )
-        lateness.tell_late(connection, row, lateness.planned_at(row.publish_at), now)
+        lateness.report_late(connection, row, lateness.planned_at(row.publish_at), now)
     return published
 
 

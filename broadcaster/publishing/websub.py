@@ -52,7 +52,7 @@ class HubNotifier:
         self._failures = 0
         self._again_at = 0.0
 
-    async def tell_due(self) -> bool:
+    async def notify_due(self) -> bool:
         """Notify every hub of changes since the last time; False if there was nothing to report."""
         now = self._app.clock().timestamp()
         if not self._channels or now < self._again_at:
@@ -60,7 +60,7 @@ class HubNotifier:
         owed = await self._app.database.read(_owed, now)
         if not owed:
             return False
-        if all([await self._tell(channel, owed) for channel in self._channels]):
+        if all([await self._notify(channel, owed) for channel in self._channels]):
             self._failures, self._again_at = 0, 0.0
             await self._app.database.write(_settled, owed, now)
         else:
@@ -68,7 +68,7 @@ class HubNotifier:
             self._failures += 1
         return True
 
-    async def _tell(self, channel: HubChannel, owed: Mapping[int, Sequence[str]]) -> bool:
+    async def _notify(self, channel: HubChannel, owed: Mapping[int, Sequence[str]]) -> bool:
         """Name every changed document to a channel's hub; True if it accepted all of them."""
         areas = [
             area

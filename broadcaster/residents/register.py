@@ -58,7 +58,7 @@ async def note_export(app: App, *, actor: Actor) -> None:
     await app.database.write(act)
 
 
-async def note_look(app: App, address_id: int, *, of: str, actor: Actor) -> None:
+async def note_reading(app: App, address_id: int, *, of: str, actor: Actor) -> None:
     """Audit that a person is about to read the data of one address."""
     await app.database.write(
         audit.append, actor, Act.READ_ADDRESSES, f"address:{address_id}", of=of

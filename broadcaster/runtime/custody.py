@@ -141,21 +141,21 @@ async def check(database: Database, settings: Settings) -> CustodyHold | None:
     """
     if settings.simulated:
         return None  # nothing leaves anyway
-    verdict = await database.read(judged, settings)
+    verdict = await database.read(assess, settings)
     if verdict.news:
         verdict = await database.write(settled, settings)
     return verdict.held
 
 
-def judged(connection: Connection, settings: Settings) -> CustodyVerdict:
-    """Judge whether this database is at its home, without changing anything."""
-    return _judged(custody.read(connection), connection, settings)
+def assess(connection: Connection, settings: Settings) -> CustodyVerdict:
+    """Decide if this database is at its home, without changing anything."""
+    return _verdict(custody.read(connection), connection, settings)
 
 
 def settled(connection: Connection, settings: Settings) -> CustodyVerdict:
     """Store the home of a new database, or hold one that is not at its home."""
     known = custody.locked(connection)
-    verdict = _judged(known, connection, settings)
+    verdict = _verdict(known, connection, settings)
     if not verdict.news:
         return verdict
     if verdict.held is not None:
@@ -165,7 +165,7 @@ def settled(connection: Connection, settings: Settings) -> CustodyVerdict:
     return verdict
 
 
-def _judged(known: Custody | None, connection: Connection, settings: Settings) -> CustodyVerdict:
+def _verdict(known: Custody | None, connection: Connection, settings: Settings) -> CustodyVerdict:
     place = here(connection, settings)
     if known is None:
         return CustodyVerdict(home=_written(place, secrets.token_hex(8)), news=True)

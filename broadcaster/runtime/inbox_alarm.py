@@ -22,7 +22,7 @@ LIMITS: Mapping[int, float] = {
 """Seconds that each kind may be overdue; events that match nothing of ours may wait for eight
 days.
 """
-LOOK_SECONDS = 2.0
+CHECK_SECONDS = 2.0
 """Seconds between checks of one process."""
 REPEAT_SECONDS = 60.0
 """Seconds between two alarms of one process."""
@@ -51,14 +51,14 @@ class InboxAlarm:
     """Alarm of one process in the log, repeated each minute while it lasts."""
 
     def __init__(self) -> None:
-        self._look_at = 0.0
+        self._check_at = 0.0
         self._raise_at = 0.0
 
-    async def look(self, database: Database, now: float) -> None:
+    async def check(self, database: Database, now: float) -> None:
         """Log overdue events; most calls come too soon after the last check and cost nothing."""
-        if self._look_at - LOOK_SECONDS <= now < self._look_at:
+        if self._check_at - CHECK_SECONDS <= now < self._check_at:
             return
-        self._look_at = now + LOOK_SECONDS
+        self._check_at = now + CHECK_SECONDS
         overdue = await database.read(find_overdue, now)
         if overdue and not self._raise_at - REPEAT_SECONDS <= now < self._raise_at:
             self._raise_at = now + REPEAT_SECONDS

@@ -139,8 +139,8 @@ def people_of(
 ) -> list[Account]:
     """Return the author of an announcement and all who may approve it."""
     author = accounts.acting(connection, row.submitted_by or row.created_by)
-    judges = able(connection, row.fields.agency or city, codes_of(row.fields, tree))
-    return list({person.id: person for person in (*author, *judges)}.values())
+    approvers = able(connection, row.fields.agency or city, codes_of(row.fields, tree))
+    return list({person.id: person for person in (*author, *approvers)}.values())
 
 
 def watchers(connection: Connection, but: Iterable[str]) -> list[Account]:

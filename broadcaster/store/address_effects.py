@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, func, literal, or_, select, update
 
 from broadcaster.domain.deliveries import PENDING, Consequence, Decision
-from broadcaster.store import erasing, tables, twins
+from broadcaster.store import erasing, merged_addresses, tables
 from broadcaster.store.channels import count_results, suppress_or_hold
 from broadcaster.store.database import now
 from broadcaster.store.outcomes import settle
@@ -82,7 +82,9 @@ def apply(
         count_results(connection, channel, results, len(dead))
     if consequences:
         aliased = [(item.address, alias) for item in consequences for alias in item.aliases]
-        twins.follow(connection, residents.add_aliases(connection, vault, channel, aliased))
+        merged_addresses.follow_merges(
+            connection, residents.add_aliases(connection, vault, channel, aliased)
+        )
         consent.clear_strikes(connection, [item.address for item in consequences if item.succeeded])
         suppress_or_hold(connection, channel, dead, at=wall)
     return fallen
@@ -95,7 +97,7 @@ def move(connection: Connection, vault: Vault, address: int, new: str) -> None:
     row = residents.get(connection, address)
     if row is not None and vault.address_lookup(row.channel, new) != bytes(row.lookup):
         erasing.forget_numbers(connection, row)
-        twins.follow(connection, residents.move(connection, vault, address, new))
+        merged_addresses.follow_merges(connection, residents.move(connection, vault, address, new))
 
 
 def fall_back(connection: Connection, edition: int, closed: int) -> list[tuple[str, int]]:

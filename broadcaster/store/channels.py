@@ -53,6 +53,14 @@ def channel_states(connection: Connection) -> Mapping[str, ChannelState]:
     }
 
 
+def held_counts(connection: Connection) -> Mapping[str, int]:
+    """Return the number of suppressions held for an operator, of every channel that has some."""
+    by_channel = select(held_suppression.c.channel, func.count().label("held")).group_by(
+        held_suppression.c.channel
+    )
+    return {row.channel: row.held for row in connection.execute(by_channel)}
+
+
 def closed_for(connection: Connection, channel: str, lane: str = "routine") -> float:
     """Return the seconds for which a lane of the channel is closed, 0 if open; a halted one counts
     until its next probe.

@@ -2,8 +2,8 @@
 rows.
 
 Rows are read by slice, and again only where the slice's counters, claims or due time indicate a
-change. A call reads LOOKS slices at most; what it could not read is reported as it was, and the
-result is marked incomplete.
+change. A call reads SLICES_READ slices at most; what it could not read is reported as it was,
+and the result is marked incomplete.
 """
 
 import math
@@ -21,7 +21,7 @@ from broadcaster.domain.deliveries import PENDING, STATES
 from broadcaster.store.ledger import NOT_ARRIVED, Cause, Failure, most_first, newest_edition_id
 from broadcaster.store.tables import folded, run, slice_
 
-LOOKS = 100
+SLICES_READ = 100
 """Slices (of some 1,000 rows) that a call reads: about 40 ms."""
 GOOD_FOR = 60.0
 """Seconds after which a slice is read again although nothing seems to have changed."""
@@ -74,7 +74,7 @@ class _SliceCauses:
 class Watcher:
     """A process's cache of causes; thread-safe."""
 
-    looks: float = LOOKS
+    limit: float = SLICES_READ
     good_for: float = GOOD_FOR
     clock: Callable[[], float] = time.monotonic
     _seen: OrderedDict[int, dict[tuple[str, int], _SliceCauses]] = field(
@@ -82,7 +82,7 @@ class Watcher:
     )
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def look(self, connection: Connection, announcement: str, wall: float) -> Causes:
+    def causes(self, connection: Connection, announcement: str, wall: float) -> Causes:
         """Return the causes of the announcement's newest edition at `wall` (epoch seconds)."""
         newest = newest_edition_id(connection, announcement)
         if newest is None:
@@ -115,9 +115,9 @@ class Watcher:
             (seen[place].at, place) for place in seen if now - seen[place].at > self.good_for
         )
         to_read = list(dict.fromkeys([*changed, *(place for _at, place in old)]))
-        for place in to_read if math.isinf(self.looks) else to_read[: int(self.looks)]:
+        for place in to_read if math.isinf(self.limit) else to_read[: int(self.limit)]:
             seen[place] = _read_slice(connection, edition, places[place], now)
-        return len(changed) <= self.looks
+        return len(changed) <= self.limit
 
 
 def _slices_to_watch(edition: int) -> Any:

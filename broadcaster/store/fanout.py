@@ -54,7 +54,7 @@ SIZES_EMERGENCY = Sizes(chunk=20_000, least=1)
 next message.
 """
 SIZES_EMERGENCY_POSTGRESQL = Sizes(chunk=50_000, least=1)
-SPARSE, MOST_LOOKED_AT = 10, 200_000
+SPARSE, MOST_EXAMINED = 10, 200_000
 """Factor by which a chunk grows where few addresses are concerned, and the most addresses that it
 examines.
 """
@@ -135,7 +135,7 @@ def fill_chunk(
         return True
     prefer_indexes(connection)
     sizes = sizes or sizes_of(row.lane, sqlite=is_sqlite(connection))
-    size = _looked_at(connection, claim, sizes.first if row.cursor < 0 else sizes.chunk)
+    size = _chunk_size(connection, claim, sizes.first if row.cursor < 0 else sizes.chunk)
     until = window(connection, claim.channel, row.cursor, size) or MAX_SLOT
     source = recipients.of_slots(
         connection,
@@ -155,12 +155,12 @@ def fill_chunk(
     return False
 
 
-def _looked_at(connection: Connection, claim: FanOut, size: int) -> int:
+def _chunk_size(connection: Connection, claim: FanOut, size: int) -> int:
     """Return how many addresses a chunk examines: more where few are concerned, since the index
     skips most.
     """
     part = share(connection, audience_of(connection, claim.edition), claim.channel)
-    return max(size, min(round(size / max(part, 1 / SPARSE)), MOST_LOOKED_AT))
+    return max(size, min(round(size / max(part, 1 / SPARSE)), MOST_EXAMINED))
 
 
 def sizes_of(lane: str, *, sqlite: bool) -> Sizes:

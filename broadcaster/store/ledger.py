@@ -5,8 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select, union_all, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    case,
+    func,
+    select,
+    union_all,
+    update,
+)
 
+from broadcaster.domain.codes import normalise_code
 from broadcaster.domain.deliveries import (
     CANCELLED,
     EXPIRED,
@@ -20,7 +32,7 @@ from broadcaster.domain.deliveries import (
 from broadcaster.store import people
 from broadcaster.store.fanout import rows_without_slice, seal
 from broadcaster.store.slices import finish_run
-from broadcaster.store.tables import delivery, edition, folded, run, slice_
+from broadcaster.store.tables import announcement, delivery, edition, folded, run, slice_
 
 NOT_ARRIVED = (FAILED, SKIPPED, CANCELLED, EXPIRED, UNCONFIRMED)
 """States of a closed row that is not known to have arrived."""
@@ -77,6 +89,33 @@ class Progress:
         if self.sending == "done":
             return 100
         return min(99, (self.total - self.open) * 100 // self.total) if self.total else 0
+
+
+def heading(connection: Connection, key: str) -> Row[Any] | None:
+    """Return the id, code, state and level of the announcement with this id or code, which may be
+    spelt as people write it; None if there is none.
+    """
+    columns: Sequence[Column[Any]] = (
+        announcement.c.id,
+        announcement.c.code,
+        announcement.c.state,
+        announcement.c.level,
+    )
+    statement = select(*columns)
+    row = connection.execute(statement.where(announcement.c.id == key)).first()
+    code = normalise_code(key) if row is None else None
+    return connection.execute(statement.where(announcement.c.code == code)).first() if code else row
+
+
+def last_sent(connection: Connection) -> str | None:
+    """Return the id of the announcement sent last; None before the first."""
+    last = (
+        select(edition.c.announcement)
+        .join(run, run.c.edition == edition.c.id)
+        .order_by(run.c.published_at.desc(), edition.c.id.desc())
+        .limit(1)
+    )
+    return connection.execute(last).scalar()
 
 
 def newest_edition_id(connection: Connection, announcement: str) -> int | None:

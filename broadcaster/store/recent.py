@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from broadcaster.store.tables import edition
 
-LOOKED_AT = 1_000
+EXAMINED = 1_000
 """Newest editions to consider: more than are published within the days that periodic queries cover.
 """
 
@@ -14,4 +14,4 @@ LOOKED_AT = 1_000
 def is_recent() -> ColumnElement[bool]:
     """True if an edition is among the newest."""
     newest = select(func.coalesce(func.max(edition.c.id), 0)).scalar_subquery()
-    return edition.c.id > newest - LOOKED_AT
+    return edition.c.id > newest - EXAMINED

@@ -48,8 +48,8 @@ def of_slots(
     editions may have reached, for a withdrawal only those.
 
     Merged addresses are left out: the remaining address has their row in its own slot
-    (store/twins.py), or in the merged one's slot if it was being sent. A correction that reaches
-    the address in its own slot anyway omits the latter.
+    (store/merged_addresses.py), or in the merged one's slot if it was being sent. A correction
+    that reaches the address in its own slot anyway omits the latter.
     """
     audience = audience_of(connection, edition_id)
     fresh = chunk(audience, channel, cursor, until)

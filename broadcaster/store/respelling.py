@@ -4,7 +4,7 @@ upgrade.
 
 from sqlalchemy import Connection
 
-from broadcaster.store import twins
+from broadcaster.store import merged_addresses
 from broadcaster.store.database import Database
 from subscribers import respelling
 from subscribers.vault import Vault
@@ -13,7 +13,7 @@ from subscribers.vault import Vault
 def step(connection: Connection, vault: Vault) -> bool:
     """Normalise the next addresses in one transaction; False once none is left."""
     joined = respelling.respell(connection, vault)
-    twins.follow(connection, joined or ())
+    merged_addresses.follow_merges(connection, joined or ())
     return joined is not None
 
 

@@ -19,7 +19,7 @@ LATER = "later:"
 """Prefix of kinds and successes known from receipts: a provider's first acceptance does not
 disprove them.
 """
-LOOKED_AT = 500
+EXAMINED = 500
 """Newest replies of a kind that are considered."""
 
 
@@ -99,7 +99,7 @@ def newest(
     )
     return [
         SuspectReply(address=row.address, domain=row.domain, at=row.at)
-        for row in connection.execute(rows.limit(LOOKED_AT))
+        for row in connection.execute(rows.limit(EXAMINED))
     ]
 
 

@@ -3,7 +3,7 @@
 from broadcaster.app import App
 from broadcaster.newsroom.forms import FORM_BYTES
 from broadcaster.web import simulation
-from broadcaster.web.api import announcements, areas, openapi, schemas, subscribers
+from broadcaster.web.api import announcements, areas, developers, openapi, schemas, subscribers
 from broadcaster.web.base import static_files
 from broadcaster.web.base.authorization import Operation, Row
 from broadcaster.web.base.bulkhead import bounded
@@ -83,7 +83,7 @@ MACHINES = (
 )
 
 API = (
-    Row("/api/v1/", shared(areas.explain), access="public"),
+    Row("/api/v1/", shared(developers.show), access="public"),
     Row("/api/v1/openapi.json", openapi.show, access="public"),
     Row(
         ANNOUNCEMENTS, announcements.create,
@@ -95,25 +95,25 @@ API = (
     ),
     Row(
         ANNOUNCEMENTS + "/{id}", announcements.read, access="token:read",
-        operation=Operation(summary="What became of an announcement", answer=schemas.Announcement),
+        operation=Operation(summary="What became of an announcement", answer=schemas.Status),
     ),
     Row(
         ANNOUNCEMENTS + "/{id}/pause", announcements.pause,
         access="token:publish", methods=("POST",),
         operation=Operation(
-            summary="Stop sending until resumed", body=schemas.Reason, answer=schemas.Announcement
+            summary="Stop sending until resumed", body=schemas.Reason, answer=schemas.Status
         ),
     ),
     Row(
         ANNOUNCEMENTS + "/{id}/resume", announcements.resume,
         access="token:publish", methods=("POST",),
-        operation=Operation(summary="Go on where it was paused", answer=schemas.Announcement),
+        operation=Operation(summary="Go on where it was paused", answer=schemas.Status),
     ),
     Row(
         ANNOUNCEMENTS + "/{id}/cancel", announcements.cancel,
         access="token:publish", methods=("POST",),
         operation=Operation(
-            summary="Send nothing more of it", body=schemas.Reason, answer=schemas.Announcement
+            summary="Send nothing more of it", body=schemas.Reason, answer=schemas.Status
         ),
     ),
     Row(

@@ -3,16 +3,13 @@
 A visitor publishes drafts, sets faults of the providers, and replies as a resident.
 """
 
-import base64
-import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -29,10 +26,10 @@ from broadcaster.simulation import city, news
 from broadcaster.simulation.residents import CHAT, MAIL, PHONE
 from broadcaster.simulation.showing import Bubble, bubbles
 from broadcaster.store import announcements, archive, ledger
-from broadcaster.store.tables import edition, run
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import app_of
-from broadcaster.web.base.middleware import FRAMED_CSP
+from broadcaster.web.base.form_values import text_of
+from broadcaster.web.base.framed_documents import framed
 from channels.base.contract import Edition
 from subscribers.areas import Area
 
@@ -43,8 +40,7 @@ FEED_ITEMS = 4
 LETTERS = 4
 """Number of mails to staff on the page."""
 TEXT_LIMIT = 300
-_NONE = "'none'"
-_SANDBOX = "sandbox allow-popups allow-popups-to-escape-sandbox"
+_SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
 PARTS = ("ponsel", "obrolan", "surat", "umpan", "draf", "peta", "angka", "staf")
 """Parts of the page that refresh every second; each has its own template."""
 
@@ -135,22 +131,7 @@ async def mail(request: Request) -> Response:
     parts = await _get(app_of(request), f"/mail/{area}/{identity}")
     if parts is None:
         raise HTTPException(404)
-    styles = [
-        f"'sha256-{_digest(style)}'"
-        for style in re.findall(r"<style[^>]*>(.*?)</style>", parts["html"], re.DOTALL)
-    ]
-    policy = FRAMED_CSP.replace("script-src 'self'", "script-src 'none'")
-    policy = policy.replace("style-src 'self'", f"style-src {' '.join(styles) or _NONE}")
-    headers = {"Content-Security-Policy": f"{policy}; {_SANDBOX}", "Cache-Control": "no-store"}
-    return Response(
-        parts["html"].replace("<head>", '<head><base target="_blank">', 1),
-        media_type="text/html",
-        headers=headers,
-    )
-
-
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return framed(parts["html"], sandbox=_SANDBOX)
 
 
 # --- actions ------------------------------------------------------------------------------------
@@ -212,8 +193,7 @@ def _back(request: Request, form: FormData) -> Response:
 
 
 def _text(form: FormData, name: str) -> str:
-    value = form.get(name, "")
-    return value[:TEXT_LIMIT] if isinstance(value, str) else ""
+    return text_of(form, name)[:TEXT_LIMIT]
 
 
 def _number(form: FormData, slider: Slider) -> float:
@@ -310,13 +290,7 @@ def _draft(connection: Connection, app: App, key: str, identity: str, lang: str)
 
 def _newest(connection: Connection, app: App, lang: str) -> Draft | None:
     """Find the last announcement sent, from this page or elsewhere."""
-    last = (
-        select(edition.c.announcement)
-        .join(run, run.c.edition == edition.c.id)
-        .order_by(run.c.published_at.desc(), edition.c.id.desc())
-        .limit(1)
-    )
-    identity = connection.execute(last).scalar()
+    identity = ledger.last_sent(connection)
     return _draft(connection, app, "", identity, lang) if identity else None
 
 

@@ -81,11 +81,11 @@ class Credential:
     async def guarded(self, send: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Send, unless the token was refused just now."""
         if self._sign_in.accepted:
-            return await self._judged(await send())
+            return await self._checked(await send())
         async with self._one_by_one():
             if self._sign_in.pause() is not None and self._refusal is not None:
                 return self._refusal
-            return await self._judged(await send())
+            return await self._checked(await send())
 
     @asynccontextmanager
     async def _one_by_one(self) -> AsyncIterator[None]:
@@ -100,7 +100,7 @@ class Credential:
         finally:
             self._turn.release()
 
-    async def _judged(self, outcome: Outcome) -> Outcome:
+    async def _checked(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Halted) and outcome.code in self._codes:
             self._sign_in.accepted = False
             await self._look_into(outcome)

@@ -117,7 +117,7 @@ def large(database: Database) -> None:
     timed(
         "show, once: causes",
         1,
-        lambda: database.read_now(overview, "a", SITE, Watcher(looks=float("inf"))),
+        lambda: database.read_now(overview, "a", SITE, Watcher(limit=float("inf"))),
     )
     timed("show, once: areas", 1, lambda: database.read_now(ledger.areas, "a"))
     timed("failed: a page", 10, lambda: database.read_now(failed_rows.page, (1, "email"), -1))

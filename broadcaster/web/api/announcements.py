@@ -13,7 +13,14 @@ from broadcaster.domain.refusal_codes import FieldCode, Hint
 from broadcaster.domain.refusals import InvalidAnnouncement, Phrase, Problem
 from broadcaster.publishing import corrections, publications, transitions
 from broadcaster.publishing.press import Press, StoredAnnouncement
-from broadcaster.web.api.requests import Missing, as_json, once, read_model, read_object, refusing
+from broadcaster.web.api.requests import (
+    Missing,
+    as_json,
+    read_model,
+    read_object,
+    refusing,
+    run_idempotent,
+)
 from broadcaster.web.api.schemas import Reason
 from broadcaster.web.base.authorization import app_of, token_actor, token_of
 
@@ -133,7 +140,7 @@ async def _publication(
     request: Request, act: Callable[[Connection], StoredAnnouncement], *, status: int
 ) -> Response:
     """Publish once, answer, and wake the workers after the commit."""
-    response, stored = await once(request, act, status=status)
+    response, stored = await run_idempotent(request, act, status=status)
     if stored is not None:
         await publications.ring(app_of(request), stored)
     return response

@@ -1,12 +1,11 @@
-"""Areas of the city, and the page that documents the open interfaces."""
+"""Areas of the city."""
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.web.api.schemas import AreaAnswer, Areas
-from broadcaster.web.base import pages
-from broadcaster.web.base.authorization import Row, app_of
+from broadcaster.web.base.authorization import app_of
 from broadcaster.web.base.http_cache import prepare, serve
 from subscribers.areas import Area
 
@@ -16,20 +15,6 @@ async def areas(request: Request) -> Response:
     answer = Areas(areas=[_answer(area) for area in app_of(request).tree.all()])
     response = prepare(msgspec.json.encode(answer.model_dump()), media_type="application/json")
     return serve(request, response, cache_control="private, max-age=30")
-
-
-async def explain(request: Request) -> Response:
-    """Render the page for developers."""
-    app = app_of(request)
-    rows: tuple[Row, ...] = request.app.state.rows
-    return pages.page(
-        request,
-        "developers.html",
-        patterns=[path for channel in app.pull.values() for path in channel.paths],
-        rows=[row for row in rows if row.operation is not None],
-        key_id=app.signer.key_id,
-        public_key=app.signer.public_pem,
-    )
 
 
 def _answer(area: Area) -> AreaAnswer:

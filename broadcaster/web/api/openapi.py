@@ -3,7 +3,7 @@
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -144,11 +144,20 @@ def _operation_id(path: str, method: str) -> str:
     return "_".join([method.lower(), *words])
 
 
+def _component(model: type) -> str:
+    """Return the name of a model's schema, by which clients know it: its title if it has one."""
+    title = model.model_config.get("title") if issubclass(model, BaseModel) else None
+    return title or model.__name__
+
+
 def _reference(model: type) -> dict[str, str]:
-    return {"$ref": _REFERENCE.format(model=model.__name__)}
+    return {"$ref": _REFERENCE.format(model=_component(model))}
 
 
-def _schemas(models: Iterable[type]) -> Mapping[str, Any]:
+def _schemas(models: Collection[type]) -> Mapping[str, Any]:
+    """Return the schemas by name. A model with a title may be no field of another one, since those
+    are referenced by their class.
+    """
     pairs = [
         (model, "validation")
         for model in sorted(models, key=lambda model: model.__name__)
@@ -156,4 +165,6 @@ def _schemas(models: Iterable[type]) -> Mapping[str, Any]:
     ]
     # mypy cannot tell that the mode is one of its literals
     _, schema = models_json_schema(pairs, ref_template=_REFERENCE)  # type: ignore[arg-type]
-    return dict(schema["$defs"])
+    components = {model.__name__: _component(model) for model in models}
+    named = ((components.get(name, name), item) for name, item in schema["$defs"].items())
+    return dict(sorted(named))

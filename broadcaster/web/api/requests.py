@@ -99,7 +99,7 @@ def read_model(model: type[Model], content: Mapping[str, Any]) -> Model:
         ) from None
 
 
-async def once(
+async def run_idempotent(
     request: Request, act: Callable[[Connection], StoredAnnouncement], *, status: int
 ) -> tuple[Response, StoredAnnouncement | None]:
     """Run `act` in one transaction and answer; a repeated Idempotency-Key repeats the answer.

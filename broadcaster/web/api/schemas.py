@@ -129,7 +129,7 @@ class FailedRows(BaseModel):
     count: int
 
 
-class Announcement(Published):
+class Status(Published, title="Announcement"):
     """Status of an announcement; `deliveries` are counts by channel and state."""
 
     sending: str = Field(description="preparing, running, paused, stopped or done")
@@ -151,7 +151,7 @@ class Announcement(Published):
     )
 
 
-class Retried(Announcement):
+class Retried(Status, title="Retried"):
     """Status after a retry, with the deliveries reopened and those left out by reason."""
 
     retried: int

@@ -19,6 +19,7 @@ from broadcaster.store import audit, sessions, sign_in_throttle, tokens
 from broadcaster.store.sessions import HALF, Session
 from broadcaster.web.base import csrf
 from broadcaster.web.base.body_limits import LimitedBody
+from broadcaster.web.base.form_values import text_of
 from broadcaster.web.base.storable import StorableRequest
 from broadcaster.web.base.token_bucket import Buckets
 
@@ -234,10 +235,8 @@ async def _require_own_form(request: Request, session: Session, row: Row) -> Non
 
     A form with an old token is marked stale if the row can redisplay it.
     """
-    value = (
-        await request.form(max_files=row.files, max_fields=FORM_FIELDS, max_part_size=row.cap)
-    ).get(csrf.FIELD, "")
-    sent = request.headers.get(csrf.HEADER, "") or (value if isinstance(value, str) else "")
+    form = await request.form(max_files=row.files, max_fields=FORM_FIELDS, max_part_size=row.cap)
+    sent = request.headers.get(csrf.HEADER, "") or text_of(form, csrf.FIELD)
     if not csrf.same_origin(request, app_of(request).site.base_url):
         raise HTTPException(403, detail="form")
     request.state.stale = not hmac.compare_digest(session.csrf.encode(), sent.encode())

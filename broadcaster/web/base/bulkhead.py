@@ -113,7 +113,7 @@ class SingleFlight:
         """True if a computation for the key is running."""
         return key in self._running
 
-    async def once(self, key: object, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def do(self, key: object, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return or raise the result of `make`, joining a call with this key that already runs."""
         task = self._running.get(key)
         if task is None:

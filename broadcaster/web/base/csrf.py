@@ -8,10 +8,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broadcaster.web.base.form_values import text_of
+
 FIELD = "csrf"
 HEADER = "x-csrf-token"
 ID_FIELD = "formulir"
-"""Hidden field that identifies a form sent before; see `broadcaster.web.staff.once`."""
+"""Hidden field that identifies a form sent before; see `broadcaster.web.staff.idempotent_forms`."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -48,8 +50,7 @@ async def check(request: Request, base_url: str) -> None:
     known = request.cookies.get(_cookie_name(request), "")
     sent = request.headers.get(HEADER, "")
     if not sent:
-        value = (await request.form(max_files=0, max_fields=50)).get(FIELD, "")
-        sent = value if isinstance(value, str) else ""
+        sent = text_of(await request.form(max_files=0, max_fields=50), FIELD)
     if not known or not hmac.compare_digest(known.encode(), sent.encode()):
         raise HTTPException(403, detail="form")
 

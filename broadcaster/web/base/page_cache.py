@@ -48,7 +48,7 @@ class Publications:
 
     async def read(self, app: App) -> Latest:
         """Return the current state, from a read that began after the call."""
-        return await self._reading.once(self._turn, partial(self._read, app))
+        return await self._reading.do(self._turn, partial(self._read, app))
 
     async def _read(self, app: App) -> Latest:
         async with self._turns:
@@ -101,7 +101,7 @@ def shared(endpoint: Endpoint, *, query: Query = no_query) -> Endpoint:
         if rendered is None:
             if not common and not page_cache.rendering.runs(key):
                 take_share(request)
-            result = await page_cache.rendering.once(
+            result = await page_cache.rendering.do(
                 key, partial(_render, page_cache, request, endpoint, common=common)
             )
             if isinstance(result, Response):

@@ -44,10 +44,10 @@ class ProxyWatch:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check the request's headers and pass it on."""
         if scope["type"] == "http" and scope.get("client"):
-            self._look(scope["client"][0], dict(scope["headers"]))
+            self._observe(scope["client"][0], dict(scope["headers"]))
         await self.app(scope, receive, send)
 
-    def _look(self, peer: str, headers: dict[bytes, bytes]) -> None:
+    def _observe(self, peer: str, headers: dict[bytes, bytes]) -> None:
         if peer not in self._trusted:
             if not FORWARDED.isdisjoint(headers):
                 self._note("untrusted", peer_of(peer))

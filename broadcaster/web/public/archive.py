@@ -104,7 +104,7 @@ async def show(request: Request) -> Response:
     views = [_view(app, edition, lang) for edition in page.editions]
     return pages.page(
         request,
-        "home.html",
+        "archive.html",
         area=query.area,
         topic=query.topic,
         topics=app.settings.topics,

@@ -154,7 +154,7 @@ async def _document(request: Request, channel: PullChannel, address: _DocumentAd
     flight = (key, stamp)
     if address.query and not cache.flights.runs(flight):
         take_share(request)
-    return await cache.flights.once(flight, partial(_build, request, channel, address, key, stamp))
+    return await cache.flights.do(flight, partial(_build, request, channel, address, key, stamp))
 
 
 async def _build(

@@ -44,7 +44,7 @@ async def _page(request: Request, address: int, *, stopped: bool) -> Response:
     channel = await app.database.read(residents.channel_of, address)
     return pages.page(
         request,
-        "stop.html",
+        "unsubscribe.html",
         cache_control=pages.PRIVATE,
         headers=PRIVATE_HEADERS,
         stopped=stopped or channel is None,

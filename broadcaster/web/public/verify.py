@@ -63,7 +63,9 @@ async def show(request: Request) -> Response:
     if answer is not None and answer.view is None:
         note_miss(request)
     sample = sample_code(app_of(request).settings.code_prefix)
-    return pages.page(request, "check.html", asked=asked[:TEXT_LIMIT], answer=answer, sample=sample)
+    return pages.page(
+        request, "verify.html", asked=asked[:TEXT_LIMIT], answer=answer, sample=sample
+    )
 
 
 async def _answer(request: Request, asked: str) -> Verification:

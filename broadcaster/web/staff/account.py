@@ -1,7 +1,6 @@
 """The account page: profile, notification address, sign-in methods and open sessions."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
@@ -77,12 +76,6 @@ async def confirm_password(request: Request, password: str) -> Outcome:
 def done(what: str) -> Response:
     """Redirect to the account page with the confirmation `what`, one of DONE."""
     return RedirectResponse(f"{ADDRESS}?selesai={what}", 303)
-
-
-def text_of(form: Any, name: str) -> str:
-    """Return a form field as text; "" if it is missing or an upload."""
-    value = form.get(name, "")
-    return value if isinstance(value, str) else ""
 
 
 def place_names(app: App, account: Account) -> Sequence[str]:

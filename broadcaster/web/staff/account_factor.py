@@ -1,7 +1,6 @@
 """The second-factor pages: set up with a QR code, confirm, renew recovery codes, turn off."""
 
 import base64
-import binascii
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -11,9 +10,10 @@ from broadcaster.domain.accounts import BadAccount
 from broadcaster.domain.actor import StaffActor
 from broadcaster.staff import own_account
 from broadcaster.web.base.authorization import app_of, session_of
+from broadcaster.web.base.form_values import bytes_of, text_of
 from broadcaster.web.base.qr_codes import qr
 from broadcaster.web.staff import frame
-from broadcaster.web.staff.account import ADDRESS, confirm_password, done, own_actor, text_of
+from broadcaster.web.staff.account import ADDRESS, confirm_password, done, own_actor
 
 ACTS = {"hapus": "off", "pemulihan": "renew"}
 """Last path segments of the acts that ask for the password alone; values are keys below
@@ -36,7 +36,7 @@ async def turn_on(request: Request) -> Response:
     """Turn on the second factor after checking a code and the password; show the recovery codes."""
     app, actor, form = app_of(request), own_actor(request), await request.form()
     try:
-        sealed = _unpacked(text_of(form, "mulai"))
+        sealed = bytes_of(form, "mulai")
         secret = own_account.begun_second_factor(app.vault, actor, sealed)
     except BadAccount as error:
         return _setup(
@@ -99,13 +99,6 @@ def _act(request: Request) -> str:
     return ACTS[request.url.path.rsplit("/", 1)[-1]]
 
 
-def _unpacked(text: str) -> bytes:
-    try:
-        return base64.urlsafe_b64decode(text)
-    except (binascii.Error, ValueError):
-        return b""
-
-
 def _setup(
     request: Request,
     secret: str,
@@ -137,14 +130,18 @@ def _confirm(request: Request, actor: StaffActor, *, problem: str = "", wait: in
     status = 429 if wait else 422 if problem else 200
     return _waiting(
         frame.page(
-            request, "account_confirm.html", status=status, problem=problem, act=_act(request)
+            request,
+            "account_factor_confirm.html",
+            status=status,
+            problem=problem,
+            act=_act(request),
         ),
         wait,
     )
 
 
 def _codes(request: Request, codes: list[str], *, fresh: bool) -> Response:
-    return frame.page(request, "account_codes.html", codes=codes, fresh=fresh)
+    return frame.page(request, "account_factor_codes.html", codes=codes, fresh=fresh)
 
 
 def _waiting(response: Response, wait: int) -> Response:

@@ -1,7 +1,6 @@
 """Change of the notification address, confirmed by a code sent to the new address."""
 
 import base64
-import binascii
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,8 +13,9 @@ from broadcaster.staff.email_verification import NotSent
 from broadcaster.store import form_acts
 from broadcaster.web.base import csrf
 from broadcaster.web.base.authorization import app_of
-from broadcaster.web.staff import account, frame, once
-from broadcaster.web.staff.account import done, own_actor, text_of
+from broadcaster.web.base.form_values import bytes_of, text_of
+from broadcaster.web.staff import account, frame, idempotent_forms
+from broadcaster.web.staff.account import done, own_actor
 
 
 async def change(request: Request) -> Response:
@@ -30,7 +30,7 @@ async def change(request: Request) -> Response:
         if mail in ("", actor.account.email):
             await app.database.write(own_account.change_mail, app.vault, actor, mail)
             return done("kabar")
-        return await _send(request, actor, mail, once.id_of(form) or csrf.fresh_id())
+        return await _send(request, actor, mail, idempotent_forms.id_of(form) or csrf.fresh_id())
     except BadAccount as error:
         return await account.page(
             request,
@@ -73,7 +73,7 @@ async def confirm(request: Request) -> Response:
     sealed_text = text_of(form, "mulai")
     try:
         mail = email_verification.confirmed(
-            app.vault, actor, _unpacked(sealed_text), text_of(form, "kode")
+            app.vault, actor, bytes_of(form, "mulai"), text_of(form, "kode")
         )
     except BadAccount as error:
         return _code_form(
@@ -81,13 +81,6 @@ async def confirm(request: Request) -> Response:
         )
     await app.database.write(own_account.change_mail, app.vault, actor, mail)
     return done("kabar")
-
-
-def _unpacked(text: str) -> bytes:
-    try:
-        return base64.urlsafe_b64decode(text)
-    except (binascii.Error, ValueError):
-        return b""
 
 
 def _code_form(request: Request, mail: str, sealed_text: str, *, problem: str = "") -> Response:

@@ -10,8 +10,9 @@ from broadcaster.domain.accounts import BadAccount
 from broadcaster.domain.credentials import PASSWORD_LONGEST, PASSWORD_SHORTEST
 from broadcaster.staff import own_account
 from broadcaster.web.base.authorization import account_of, app_of, session_of
+from broadcaster.web.base.form_values import text_of
 from broadcaster.web.staff import frame
-from broadcaster.web.staff.account import confirm_password, done, own_actor, text_of
+from broadcaster.web.staff.account import confirm_password, done, own_actor
 
 HOME = "/redaksi/"
 

@@ -52,7 +52,7 @@ async def show(request: Request) -> Response:
     ]
     return frame.page(
         request,
-        "list.html",
+        "announcement_list.html",
         wanted=wanted,
         page=page,
         tabs=tabs,

@@ -49,7 +49,7 @@ async def show(request: Request) -> Response:
     confirmation = request.query_params.get("selesai", "")
     return frame.page(
         request,
-        "reading.html",
+        "announcement_page.html",
         row=row,
         fields=row.fields,
         past=history,

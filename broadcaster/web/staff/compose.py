@@ -22,12 +22,13 @@ from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.base.area_groups import groups
 from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.base.framed_documents import framed
 from broadcaster.web.staff import (
     audience_estimate,
     checks,
     compose_form,
     frame,
-    once,
+    idempotent_forms,
     pictures,
     refusals,
     saving,
@@ -230,11 +231,11 @@ async def html_part(request: Request) -> Response:
     row, app = await find_announcement(request), app_of(request)
     form = form_of(row)
     rendered = await previews.beside(
-        lambda: previews.look(app, form, announcement=row.id, code=row.code)
+        lambda: previews.of_form(app, form, announcement=row.id, code=row.code)
     )
     for pushed in rendered.pushed:
         if pushed.name == request.path_params["channel"] and "html" in pushed.parts:
-            return frame.framed(pushed.parts["html"])
+            return framed(pushed.parts["html"])
     raise HTTPException(404)
 
 
@@ -291,7 +292,7 @@ async def _page(
         row=row,
         seen=_base_version(row, sent),
         tried=tried,
-        sent_id=once.id_of(sent or {}),
+        sent_id=idempotent_forms.id_of(sent or {}),
         both=conflict,
         form=compose_form.field_values(form),
         training=training,
@@ -335,7 +336,7 @@ async def _preview_values(
     languages = ["id", *(form.get("translations") or {})]
     lang, known = lang if lang in languages else "id", announcement or NOBODY
     rendered = await previews.beside(
-        lambda: previews.look(app, form, announcement=known, code=code, lang=lang)
+        lambda: previews.of_form(app, form, announcement=known, code=code, lang=lang)
     )
     chosen = tuple(
         name for name in form.get("channels") or () if name in app.push or name in app.pull

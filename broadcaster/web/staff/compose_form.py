@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData
 
 from broadcaster.domain.fields import Moment
+from broadcaster.web.base.form_values import text_of, texts_of
 from channels.base.moments import WIB
 
 LINES = (
@@ -41,7 +42,7 @@ def read(data: FormData) -> dict[str, Any]:
         name: text for name in (*LINES, *PROSE, *CHOICES, *TIMES) if (text := _text(data, name))
     }
     for name in LISTS:
-        if values := [value for value in data.getlist(name) if isinstance(value, str) and value]:
+        if values := texts_of(data, name):
             form[name] = values
     if evidence := _text(data, "evidence").split():
         form["evidence"] = evidence
@@ -74,8 +75,7 @@ def field_values(form: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text(data: FormData, name: str) -> str:
-    value = data.get(name, "")
-    return value.replace("\r\n", "\n").strip() if isinstance(value, str) else ""
+    return text_of(data, name).replace("\r\n", "\n").strip()
 
 
 def translation(data: FormData, lang: str) -> dict[str, str]:

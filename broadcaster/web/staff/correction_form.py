@@ -11,6 +11,7 @@ from broadcaster.domain.fields import Fields
 from broadcaster.newsroom.forms import Form, form_text
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.base.authorization import app_of
+from broadcaster.web.base.form_values import text_of
 from broadcaster.web.staff import compose_form
 from channels.base.moments import WIB
 
@@ -124,9 +125,3 @@ def proposed_values(row: Announcement, form: Form) -> dict[str, Any]:
         "translations": bool(form.get("translations")),
         "words": compose_form.field_values(form)["translations"],
     }
-
-
-def text_of(sent: FormData, name: str) -> str:
-    """Return a form field as text; "" if it is missing or a file."""
-    value = sent.get(name, "")
-    return value if isinstance(value, str) else ""

@@ -26,18 +26,18 @@ from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.drafts import DraftVersion, Proposal
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.base.form_values import text_of
 from broadcaster.web.staff import actors, frame, refusals
 from broadcaster.web.staff.announcement_page import find_announcement
+from broadcaster.web.staff.approval_right import ApprovalRight, approval_right
 from broadcaster.web.staff.correction_form import (
     corrected,
     fingerprint,
     proposed_values,
     published_values,
-    text_of,
     typed_values,
 )
 from broadcaster.web.staff.differences import FieldDifference, differences
-from broadcaster.web.staff.judging import Judgement, judgement
 
 Change = Literal["correction", "withdrawal"]
 CONFIRMATIONS = {
@@ -217,11 +217,11 @@ def _stored(connection: Connection, row: Announcement, account: Account, t: Word
     )
 
 
-async def _judged(request: Request, row: Announcement, stored: _Stored) -> Judgement:
+async def _approval_right(request: Request, row: Announcement, stored: _Stored) -> ApprovalRight:
     desk = frame.desk_of(request)
     writers = {stored.waiting.actor} if stored.waiting is not None else set()
     return await app_of(request).database.read(
-        judgement,
+        approval_right,
         desk.press,
         row,
         desk.account,
@@ -236,7 +236,7 @@ async def _show(request: Request, change: Change, contents: FormContents) -> Res
     app, row, t = app_of(request), await find_announcement(request), words(pages.lang_of(request))
     stored = await app.database.read(_stored, row, account_of(request), t)
     newest, waiting, people, unused = stored.newest, stored.waiting, stored.people, stored.unused
-    judged, after = await _judged(request, row, stored), stored.after
+    right, after = await _approval_right(request, row, stored), stored.after
     if newest is None:
         raise HTTPException(404)
     if waiting is not None and waiting.change != change and request.method == "GET":
@@ -252,7 +252,7 @@ async def _show(request: Request, change: Change, contents: FormContents) -> Res
     )
     return frame.page(
         request,
-        "amend.html",
+        "corrections.html",
         status=contents.status,
         row=row,
         change=change,
@@ -264,7 +264,7 @@ async def _show(request: Request, change: Change, contents: FormContents) -> Res
         proposer=people[proposed.actor] if proposed else "",
         approver=people[proposed.approved_by] if proposed else "",
         left=_seconds_left(proposed, app.clock()),
-        judged=judged,
+        right=right,
         changes=_changes(request, row.fields, after)
         if proposed and after is not None
         else contents.changes,

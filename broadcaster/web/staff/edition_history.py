@@ -44,15 +44,15 @@ def publication(
     )
     proposed = acts[began] if began is not None else None
     approved = _latest(acts[began or 0 : last], PROPOSAL_ACTS[change].approve)
-    judged = issued.detail.get("role") == "approver"
+    by_approver = issued.detail.get("role") == "approver"
     return Publication(
         at=newest.published_at,
-        writer=proposed.actor if judged and proposed is not None else issued.actor,
-        approver=issued.actor if judged else "",
+        writer=proposed.actor if by_approver and proposed is not None else issued.actor,
+        approver=issued.actor if by_approver else "",
         approved_at=(
             approved.at if approved is not None and approved.actor == issued.actor else issued.at
         )
-        if judged
+        if by_approver
         else None,
         content=str(issued.detail.get("content", "")),
     )

@@ -5,6 +5,7 @@ whose pages show an alert.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -17,7 +18,7 @@ from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store import announcement_lists
 from broadcaster.web.base.area_groups import groups
 from broadcaster.web.base.authorization import account_of, app_of
-from broadcaster.web.staff import checks, compose_form, frame, once, refusals
+from broadcaster.web.staff import checks, compose_form, frame, idempotent_forms, refusals
 from broadcaster.web.staff.compose import LIMITS, grid_tiles
 from channels.base.moments import WIB
 
@@ -36,7 +37,7 @@ async def show(request: Request) -> Response:
     """Show the choice of hazards; with ?bahaya=banjir, the form prefilled for that hazard."""
     hazard = HAZARDS.get(request.query_params.get("bahaya", ""))
     if hazard is None:
-        return frame.page(request, "urgent_choose.html", hazards=HAZARDS.values())
+        return frame.page(request, "emergency_hazards.html", hazards=HAZARDS.values())
     return await _page(request, hazard, _prefilled(hazard, app_of(request).clock()))
 
 
@@ -51,7 +52,7 @@ async def submit(request: Request) -> Response:
     form["summary"] = emergencies.lead(str(form.get("instruction", "")))
     desk = frame.desk_of(request)
     try:
-        submitted = await once.write(
+        submitted = await idempotent_forms.write(
             request,
             data,
             "warning",
@@ -60,7 +61,9 @@ async def submit(request: Request) -> Response:
         )
     except (InvalidAnnouncement, NotAllowed) as error:
         problems, status = refusals.of(error, frame.words_of(request)), frame.status_of(error)
-        return await _page(request, hazard, form, problems, status=status, sent_id=once.id_of(data))
+        return await _page(
+            request, hazard, form, problems, status=status, sent_id=idempotent_forms.id_of(data)
+        )
     return RedirectResponse(f"/redaksi/pengumuman/{submitted.result}/periksa", 303)
 
 
@@ -74,7 +77,7 @@ async def show_again(request: Request) -> Response:
         compose_form.read(data),
         problems,
         status=403,
-        sent_id=once.id_of(data),
+        sent_id=idempotent_forms.id_of(data),
     )
 
 
@@ -86,10 +89,20 @@ async def alarm(request: Request) -> Response:
     waiting = await app_of(request).database.read(
         announcement_lists.warnings_for, account_of(request).actor
     )
-    current_url = request.headers.get("hx-current-url", "")
+    segments = _path_segments(request.headers.get("hx-current-url", ""))
     return frame.page(
-        request, "alarm.html", warnings=[item for item in waiting if item.id not in current_url]
+        request,
+        "emergency_alert.html",
+        warnings=[item for item in waiting if item.id not in segments],
     )
+
+
+def _path_segments(address: str) -> list[str]:
+    """Split an address's path; empty if the browser sent something that is no address."""
+    try:
+        return urlsplit(address).path.split("/")
+    except ValueError:
+        return []
 
 
 def _hazard(data: Mapping[str, Any]) -> Hazard:
@@ -116,7 +129,7 @@ async def _page(
 ) -> Response:
     return frame.page(
         request,
-        "urgent.html",
+        "emergency.html",
         status=status,
         hazard=hazard,
         form=compose_form.field_values(form),

@@ -1,8 +1,5 @@
-"""Parts shared by the newsroom's pages: menu by rights, desk, refusals, framed documents."""
+"""Parts shared by the newsroom's pages: menu by rights, desk and refusals."""
 
-import base64
-import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +18,6 @@ from broadcaster.runtime.i18n import Words, words
 from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of, client_of
-from broadcaster.web.base.middleware import FRAMED_CSP
 from channels.base import moments
 
 
@@ -103,25 +99,3 @@ def stale(request: Request) -> WordedProblem:
 def clock_text(moment: datetime) -> str:
     """Format a time of day, such as "07.42"."""
     return moments.clock(moment)
-
-
-def framed(document: str) -> Response:
-    """Serve an HTML document for a frame; its policy allows only its own inline styles."""
-    styles = re.findall(r"<style[^>]*>(.*?)</style>", document, re.DOTALL)
-    digests = [
-        base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() for style in styles
-    ]
-    policy = FRAMED_CSP.replace("script-src 'self'", "script-src 'none'")
-    policy = policy.replace(
-        "style-src 'self'",
-        "style-src " + (" ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"),
-    )
-    headers = {
-        "Content-Security-Policy": f"{policy}; sandbox allow-popups",
-        "Cache-Control": "no-store",
-    }
-    return Response(
-        document.replace("<head>", '<head><base target="_blank">', 1),
-        media_type="text/html",
-        headers=headers,
-    )

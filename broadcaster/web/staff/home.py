@@ -160,12 +160,12 @@ def account_acts(connection: Connection, now: datetime, wording: AuditWording) -
 def read_contents(connection: Connection, account: Account, now: datetime) -> HomeContents:
     """Collect the page's contents for an account."""
     midnight = datetime.combine(now.astimezone(WIB).date(), time(), WIB).timestamp()
-    judges, writes = account.may("approve"), account.may("write")
+    approves, writes = account.may("approve"), account.may("write")
     approved = announcement_lists.in_states(connection, "approved")
     to_approve = [
         item
         for item in announcement_lists.in_states(connection, "review")
-        if _may_judge(connection, account, item)
+        if _may_approve(connection, account, item)
     ]
     submitted = (
         announcement_lists.in_states(connection, "review", author=account.actor) if writes else []
@@ -176,7 +176,7 @@ def read_contents(connection: Connection, account: Account, now: datetime) -> Ho
             connection,
             lambda proposal: proposal.actor != account.actor and proposal.release_at is None,
         )
-        if judges
+        if approves
         else [],
         held_amendments=_amendments(connection, lambda proposal: proposal.release_at is not None),
         held=[item for item in approved if item.release_at is not None],
@@ -211,7 +211,7 @@ def _delayed(connection: Connection, now: datetime) -> list[LatePublication]:
     ]
 
 
-def _may_judge(connection: Connection, account: Account, item: Item) -> bool:
+def _may_approve(connection: Connection, account: Account, item: Item) -> bool:
     return account.may("approve") and (
         item.training or account.actor not in drafts.editors(connection, item.id)
     )

@@ -25,10 +25,17 @@ from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import DraftVersion, editors, history
 from broadcaster.web.base.authorization import app_of
-from broadcaster.web.staff import actors, audience_estimate, checks, frame, once, refusals
+from broadcaster.web.staff import (
+    actors,
+    audience_estimate,
+    checks,
+    frame,
+    idempotent_forms,
+    refusals,
+)
 from broadcaster.web.staff.announcement_page import find_announcement
+from broadcaster.web.staff.approval_right import ApprovalRight, approval_right
 from broadcaster.web.staff.compose import thumbnail
-from broadcaster.web.staff.judging import Judgement, judgement
 
 UseCase = Callable[[Connection, Desk, str, Any], Any]
 """Function run in a transaction with the desk, the announcement's id and the form."""
@@ -112,11 +119,11 @@ async def _page(
     app = app_of(request)
     form = forms.form_of(row)
     rendered = await previews.beside(
-        lambda: previews.look(app, form, announcement=row.id, code=row.code)
+        lambda: previews.of_form(app, form, announcement=row.id, code=row.code)
     )
     versions, names = await app.database.read(_history, row, frame.words_of(request))
-    judged = await app.database.read(
-        _judgement, frame.desk_of(request), row, frame.words_of(request)
+    right = await app.database.read(
+        _approval_right, frame.desk_of(request), row, frame.words_of(request)
     )
     findings = (
         await checks.of(request, form, row.id) if row.state in forms.EDITABLE else checks.NOTHING
@@ -142,8 +149,8 @@ async def _page(
         spoken_words=approved_texts(app, row.fields),
         more_facts=facts(row.fields),
         reach=await audience_estimate.of(request, rendered.edition, row.fields.channels),
-        judges=judged.may,
-        judged=judged,
+        may_approve=right.may,
+        right=right,
         left=max(left, 0),
         names=names,
         reason=reason,
@@ -153,9 +160,11 @@ async def _page(
     )
 
 
-def _judgement(connection: Connection, desk: Desk, row: Announcement, t: Words) -> Judgement:
+def _approval_right(
+    connection: Connection, desk: Desk, row: Announcement, t: Words
+) -> ApprovalRight:
     writers = editors(connection, row.id) | {row.submitted_by}
-    return judgement(connection, desk.press, row, desk.account, writers, desk.now, t)
+    return approval_right(connection, desk.press, row, desk.account, writers, desk.now, t)
 
 
 def _history(
@@ -184,7 +193,7 @@ def decision(
         app, row, data = app_of(request), await find_announcement(request), await request.form()
         desk, kind = frame.desk_of(request), request.url.path.rsplit("/", 1)[-1]
         try:
-            outcome = await once.write(
+            outcome = await idempotent_forms.write(
                 request,
                 data,
                 kind,

@@ -20,7 +20,7 @@ from broadcaster.store import announcements, form_acts
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import newest
 from broadcaster.web.base.authorization import account_of, app_of
-from broadcaster.web.staff import actors, frame, once
+from broadcaster.web.staff import actors, frame, idempotent_forms
 from broadcaster.web.staff.differences import FieldDifference, differences
 
 KIND = "draft"
@@ -63,7 +63,7 @@ async def create(request: Request, data: Any, form: Form, *, training: bool) -> 
 
     Raises as broadcaster.newsroom.drafts.save.
     """
-    desk, sent = frame.desk_of(request), once.id_of(data)
+    desk, sent = frame.desk_of(request), idempotent_forms.id_of(data)
     return await app_of(request).database.write(
         _create, desk, form, sent and f"{KIND} {sent}", training
     )
@@ -95,7 +95,9 @@ async def find_created(request: Request, data: Any) -> Announcement | None:
     """Find the draft that this form created when it was sent before."""
 
     def read(connection: Connection) -> Announcement | None:
-        earlier = form_acts.find(connection, account_of(request).id, f"{KIND} {once.id_of(data)}")
+        earlier = form_acts.find(
+            connection, account_of(request).id, f"{KIND} {idempotent_forms.id_of(data)}"
+        )
         return (
             announcements.find(connection, _CreatedDraft.read(earlier.result).announcement)
             if earlier and earlier.result

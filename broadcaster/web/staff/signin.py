@@ -20,6 +20,7 @@ from broadcaster.web.base.authorization import (
     current_session,
     session_of,
 )
+from broadcaster.web.base.form_values import text_of
 from broadcaster.web.staff import trusted_browsers
 from broadcaster.web.staff.addresses import HOME, safe_target
 from broadcaster.web.staff.browsers import browser_of
@@ -39,7 +40,7 @@ async def show(request: Request) -> Response:
 async def enter_password(request: Request) -> Response:
     """Check name and password; on success sign in or ask for the second factor."""
     form = await request.form()
-    name, password, target = (_text(form, key) for key in ("nama", "sandi", "ke"))
+    name, password, target = (text_of(form, key) for key in ("nama", "sandi", "ke"))
     browser = browser_of(request, name)
     outcome = await sign_in.enter_password(app_of(request), browser, name, password)
     if outcome.problem:
@@ -57,7 +58,7 @@ async def ask_code(request: Request) -> Response:
 async def enter_code(request: Request) -> Response:
     """Check a code of the second factor or a recovery code."""
     form = await request.form()
-    code, target = _text(form, "kode"), _text(form, "ke")
+    code, target = text_of(form, "kode"), text_of(form, "ke")
     session = await _half_session(request)
     if session is None:
         return RedirectResponse(SIGN_IN, 303)
@@ -121,7 +122,7 @@ def _form(
 
 def _code_form(request: Request, outcome: Outcome = UNTRIED, *, target: str = "") -> Response:
     target = target or request.query_params.get("ke", "")
-    return _page(request, "staff/code.html", outcome, target=safe_target(target))
+    return _page(request, "staff/signin_code.html", outcome, target=safe_target(target))
 
 
 def _page(request: Request, template: str, outcome: Outcome, **values: Any) -> Response:
@@ -138,11 +139,6 @@ def _page(request: Request, template: str, outcome: Outcome, **values: Any) -> R
         single_sign_on=app_of(request).settings.oidc_issuer,
         **values,
     )
-
-
-def _text(form: Any, name: str) -> str:
-    value = form.get(name, "")
-    return value if isinstance(value, str) else ""
 
 
 def _secure(app: App) -> bool:

@@ -18,7 +18,7 @@ from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.templates import Template, everything
 from broadcaster.web.base.authorization import account_of, app_of
-from broadcaster.web.staff import actors, frame, once, refusals
+from broadcaster.web.staff import actors, frame, idempotent_forms, refusals
 from broadcaster.web.staff.announcement_page import find_announcement
 from channels.base.contract import Level, Topic
 
@@ -49,7 +49,7 @@ async def keep(request: Request) -> Response:
     row, data, desk = await find_announcement(request), await request.form(), frame.desk_of(request)
     name = str(data.get("nama", ""))
     try:
-        await once.write(
+        await idempotent_forms.write(
             request,
             data,
             "template",
@@ -71,7 +71,7 @@ async def use(request: Request) -> Response:
     """Create a draft from the template and open it in the composer."""
     template, data, desk = _id(request), await request.form(), frame.desk_of(request)
     try:
-        draft = await once.write(
+        draft = await idempotent_forms.write(
             request,
             data,
             "use",

@@ -21,7 +21,7 @@ from broadcaster.store import form_acts
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.base import csrf
 from broadcaster.web.base.authorization import account_of, app_of
-from broadcaster.web.staff import frame, once
+from broadcaster.web.staff import frame, idempotent_forms
 from broadcaster.web.staff.announcement_page import find_announcement
 
 _RESULT = re.compile(r"[0-9a-f]{12}\.[A-Za-z0-9_-]{16,64}", re.ASCII)
@@ -55,7 +55,7 @@ async def send_draft(request: Request, row: Announcement, data: Mapping[str, Any
     """
     app, account = app_of(request), account_of(request)
     text_hash = hashlib.sha256(row.form.encode()).hexdigest()[:12]
-    name = f"{text_hash}.{once.id_of(data) or csrf.fresh_id()}"
+    name = f"{text_hash}.{idempotent_forms.id_of(data) or csrf.fresh_id()}"
     result_page = RedirectResponse(f"/redaksi/pengumuman/{row.id}/uji?hasil={name}", 303)
     if await app.database.read(form_acts.find, account.id, _key(row, name)) is not None:
         return result_page

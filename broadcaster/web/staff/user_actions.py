@@ -14,7 +14,7 @@ from broadcaster.domain.accounts import Account, BadAccount
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.staff import administration
 from broadcaster.web.base.authorization import actor_of, app_of
-from broadcaster.web.staff import frame, once
+from broadcaster.web.staff import frame, idempotent_forms
 from broadcaster.web.staff.users import ADDRESS, person_of, person_page
 
 
@@ -66,7 +66,7 @@ async def reset_password(request: Request) -> Response:
     hashed = await app_of(request).hasher.run(partial(credentials.hash_password, password))
     actor = actor_of(request)
     try:
-        reset = await once.write(
+        reset = await idempotent_forms.write(
             request,
             data,
             "password",
@@ -79,9 +79,7 @@ async def reset_password(request: Request) -> Response:
         )
     if reset.made is None:
         return RedirectResponse(f"{ADDRESS}/{person.id}?selesai=sekali", 303)
-    return frame.page(
-        request, "people_password.html", person=person, password=password, fresh=False
-    )
+    return frame.page(request, "user_password.html", person=person, password=password, fresh=False)
 
 
 async def _run(request: Request, person: Account, act: Awaitable[Any], confirmed: str) -> Response:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -28,8 +29,9 @@ from broadcaster.store import accounts, announcement_lists, sessions
 from broadcaster.web.base import pages
 from broadcaster.web.base.area_groups import groups
 from broadcaster.web.base.authorization import account_of, actor_of, app_of
-from broadcaster.web.staff import compose, frame, once
-from broadcaster.web.staff.account import place_names, text_of
+from broadcaster.web.base.form_values import text_of, texts_of
+from broadcaster.web.staff import compose, frame, idempotent_forms
+from broadcaster.web.staff.account import place_names
 
 ADDRESS = "/redaksi/pengguna"
 PAGE_SIZE = 50
@@ -86,7 +88,7 @@ async def show(request: Request) -> Response:
     ]
     return frame.page(
         request,
-        "people.html",
+        "users.html",
         lines=lines,
         count=len(matches),
         total=len(everyone),
@@ -115,7 +117,7 @@ async def create(request: Request) -> Response:
     try:
         name, particulars = read_name(typed.name), typed.read(app)
         hashed = await app.hasher.run(partial(credentials.hash_password, password))
-        added = await once.write(
+        added = await idempotent_forms.write(
             request,
             data,
             "person",
@@ -127,7 +129,7 @@ async def create(request: Request) -> Response:
     if added.made is None:
         return RedirectResponse(f"{ADDRESS}/{added.result}?selesai=sekali", 303)
     return frame.page(
-        request, "people_password.html", person=added.made, password=password, fresh=True
+        request, "user_password.html", person=added.made, password=password, fresh=True
     )
 
 
@@ -187,7 +189,7 @@ async def person_page(
     )
     return frame.page(
         request,
-        "people_person.html",
+        "users_account.html",
         status=status,
         person=person,
         problem=problem,
@@ -202,7 +204,7 @@ async def person_page(
 async def _new(request: Request, typed: PersonForm, *, problem: str = "") -> Response:
     status = 422 if problem else 200
     return frame.page(
-        request, "people_new.html", status=status, problem=problem, **await _fields(request, typed)
+        request, "users_new.html", status=status, problem=problem, **await _fields(request, typed)
     )
 
 
@@ -221,16 +223,13 @@ async def _fields(request: Request, typed: PersonForm) -> dict[str, Any]:
     }
 
 
-def _read_form(form: Any) -> PersonForm:
-    def several(name: str) -> list[str]:
-        return [value for value in form.getlist(name) if isinstance(value, str) and value]
-
+def _read_form(form: FormData) -> PersonForm:
     return PersonForm(
         name=text_of(form, "nama"),
         full_name=text_of(form, "lengkap"),
-        roles=several("peran"),
-        agencies=[*several("opd"), *text_of(form, "opd_lain").splitlines()],
-        areas=several("areas"),
+        roles=texts_of(form, "peran"),
+        agencies=[*texts_of(form, "opd"), *text_of(form, "opd_lain").splitlines()],
+        areas=texts_of(form, "areas"),
         mail=text_of(form, "kabar"),
     )
 

@@ -394,7 +394,7 @@ class World:
                 "shown as done while a row is open"
             )
             wall = self.app.database.read_now(slices.now)
-            causes = self.app.database.read_now(self.watcher.look, announcement, wall)
+            causes = self.app.database.read_now(self.watcher.causes, announcement, wall)
             closed = [row for row in own_rows if row.state in ledger.NOT_ARRIVED]
             assert {
                 (c.state, c.reason, c.provider_code): c.count for c in causes.failures

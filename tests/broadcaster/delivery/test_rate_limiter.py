@@ -22,8 +22,8 @@ from structlog.testing import capture_logs
 from broadcaster.delivery.in_flight import Window
 from broadcaster.delivery.rate_limiter import (
     LATE,
-    LOOK_SECONDS,
     PAUSE_SECONDS,
+    REFRESH_SECONDS,
     RETURN_SECONDS,
     SPACED,
     TICK,
@@ -186,7 +186,7 @@ async def test_an_unlimited_channel_asks_redis_a_few_times_a_second_only(valkey_
     limiter, began = Limiter(queue, lambda: 1), clock()
     for _ in range(2_000):
         assert await limiter.take("email", "routine", rate=0, wanted=80) == 80
-    assert queue.requests <= 1 + (clock() - began) / LOOK_SECONDS
+    assert queue.requests <= 1 + (clock() - began) / REFRESH_SECONDS
     await queue.aclose()
 
 
@@ -415,18 +415,18 @@ async def test_a_pause_stops_every_worker_and_both_lanes_at_once(valkey_url: str
 async def test_a_watching_worker_learns_of_a_pause_and_of_an_emergency(valkey_url: str) -> None:
     async with limiters(valkey_url, 2) as (other, watcher):
         watching = asyncio.create_task(watcher.watch("email", "routine"))
-        for act in (other.pause("email", 30), other.look("telegram", "emergency")):
+        for act in (other.pause("email", 30), other.refresh("telegram", "emergency")):
             await act
         async with asyncio.timeout(10):
             while watcher.open_for("email", "emergency"):  # noqa: ASYNC110  it hears by asking
                 await asyncio.sleep(0.01)
         watching.cancel()
-        await watcher.look("telegram", "routine")
+        await watcher.refresh("telegram", "routine")
         assert not watcher.open_for("telegram", "routine")
         assert watcher.open_for("telegram", "emergency")
         with redis.Redis.from_url(valkey_url) as client:
             client.flushall()
-        await watcher.look("telegram", "routine")
+        await watcher.refresh("telegram", "routine")
         assert watcher.open_for("telegram", "routine")
 
 
@@ -442,7 +442,7 @@ async def test_a_pause_without_redis_stops_this_worker_and_no_pause_is_none() ->
         await limiter.pause("email", 0)
         assert limiter.open_for("email", "routine")
         await limiter.pause("email", 5)
-        await limiter.look("email", "routine")
+        await limiter.refresh("email", "routine")
         assert not limiter.open_for("email", "emergency")
 
 

@@ -240,7 +240,7 @@ async def test_without_the_pace_table_the_last_known_rate_goes_on(app: App) -> N
             address_key="k",
         )
         outgoing = channel.personalise(channel.render(samples.notice(), "id"), recipient)
-        await pacing.heard(channel, outgoing, TOO_FAST)
+        await pacing.apply_outcome(channel, outgoing, TOO_FAST)
     assert [entry["event"] for entry in logs] == [
         "pace_not_read",
         "pace_not_read",

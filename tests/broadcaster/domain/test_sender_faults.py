@@ -9,8 +9,8 @@ from broadcaster.domain.sender_faults import (
     FaultVerdict,
     Successes,
     SuspectReply,
+    assess,
     is_suspect,
-    judge,
 )
 from channels.base.contract import SEVERAL, Deferred, Halted, Refused
 
@@ -30,7 +30,7 @@ def verdict(
     replies: Sequence[SuspectReply], successes: Successes = NOBODY, *, idle: bool = False
 ) -> FaultVerdict:
     """Return the verdict at NOW."""
-    return judge(replies, successes, now=NOW, idle=idle)
+    return assess(replies, successes, now=NOW, idle=idle)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import PENDING, SENDING, SENT, STATES, UNCONFIRMED
 from broadcaster.domain.inbox_events import decode, encode
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
-from broadcaster.inbound.inbox import KEEP_SECONDS, _apply, _look, accept, apply_due
+from broadcaster.inbound.inbox import KEEP_SECONDS, _apply, _read_batch, accept, apply_due
 from broadcaster.inbound.replies import ANSWERS_A_MINUTE, ReplySender
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press
@@ -521,7 +521,9 @@ async def test_a_status_tells_us_another_id_of_the_address(sqlite_city: City) ->
 async def test_two_appliers_at_once_apply_once(city: City) -> None:
     await city.send()
     await accept(city.app, "email", [city.failed(Deferred(code="131000"))])
-    batches = [city.app.database.read_now(_look, city.app, inbox.STATUSES) for _applier in range(2)]
+    batches = [
+        city.app.database.read_now(_read_batch, city.app, inbox.STATUSES) for _applier in range(2)
+    ]
     for batch in batches:
         assert len(batch.ready) == 1
         city.app.database.write_now(_apply, city.app, batch.ready)

@@ -13,7 +13,7 @@ import pytest
 
 from broadcaster.app import App, open_app
 from broadcaster.domain import inbox_events
-from broadcaster.inbound.inbox import _look, accept, apply_due
+from broadcaster.inbound.inbox import _read_batch, accept, apply_due
 from broadcaster.inbound.replies import ReplySender
 from broadcaster.runtime import config
 from broadcaster.store import inbox
@@ -156,7 +156,7 @@ async def test_a_stop_behind_7000_words_of_strangers_is_applied_first(
     async with served(sqlite_url, tmp_path) as (app, _url, _session):
         await flood_with_words(app, words, COUNT)
         await accept(app, "whatsapp", [stop])
-        batch = await app.database.read(_look, app, next(iter(inbox.KINDS)))
+        batch = await app.database.read(_read_batch, app, next(iter(inbox.KINDS)))
         assert [item.event for item in batch.ready] == [stop]
         assert await apply_due(app, ReplySender(app))
         assert is_stopped(app)

@@ -95,7 +95,7 @@ async def test_an_emergency_that_waits_for_hours_is_told_by_mail_with_date_and_t
     await hire_administrator(office)
     stored = await publish_filled(office)
     await drain_channel(office, Deferred(retry_after=LONG, throttle=True, code="429"))
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     (report,) = reported(office)
     assert (report.hold.channel, report.hold.cause, report.hold.count) == ("telegram", "limited", 5)
@@ -113,14 +113,14 @@ async def test_it_is_told_once_and_again_when_it_goes_on(office: PostOffice) -> 
     stored = await publish_filled(office)
     await drain_channel(office, Deferred(retry_after=LONG, throttle=True, code="429"))
     for _look in range(3):
-        await hold_ups.look(office.site.app)
+        await hold_ups.check(office.site.app)
         await office.work()
     assert len(office.letters("dewi")) == 1
     await office.site.app.database.write(channels.resume_channel, "telegram")
     everything_due(office.site.app)
     await drain_channel(office, Receipt())
     office.pass_time(seconds=1)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     letter = office.letters("dewi")[-1]
     assert letter["subject"] == f"[Darurat] Berjalan lagi: {EMERGENCY['title']}"
@@ -136,7 +136,7 @@ async def test_it_stands_on_the_first_page_for_everybody_and_on_the_sending(
     stored = await publish_filled(office)
     rina = await office.hire("rina", "author")
     await drain_channel(office, Deferred(retry_after=LONG, throttle=True, code="429"))
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     for address in ("/redaksi/", f"/redaksi/pengiriman/{stored.id}"):
         page = (await rina.get(address)).text
         assert "Telegram baru bisa menerima lagi " in page, address
@@ -167,10 +167,10 @@ async def test_a_channel_that_was_halted_before_is_told_as_soon_as_an_emergency_
     await office.site.app.database.write(
         channels.halt_channel, "telegram", "401 token refused", "manual"
     )
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert reported(office) == []
     await publish_filled(office)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     (letter,) = office.letters("dewi")
     assert "Telegram berhenti dan menunggu petugas: 5 pesan belum berangkat." in letter["text"]
@@ -183,7 +183,7 @@ async def test_routine_news_that_waits_calls_nobody(office: PostOffice) -> None:
     await drain_channel(
         office, Deferred(retry_after=LONG, throttle=True, code="429"), lane="routine"
     )
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     assert (reported(office), office.letters("dewi")) == ([], [])
 
@@ -194,10 +194,10 @@ async def test_a_server_that_does_not_answer_is_told_after_a_minute_and_not_as_a
     await hire_administrator(office)
     await publish_filled(office)
     await drain_channel(office, Deferred(throttle=True, code="unreachable"))
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert reported(office) == []
     let_time_pass(office.site.app, hold_ups.PATIENCE)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     (report,) = reported(office)
     assert report.hold.cause == "unreachable"
     await office.work()
@@ -209,14 +209,14 @@ async def test_a_try_in_between_is_no_all_clear(office: PostOffice) -> None:
     await hire_administrator(office)
     await publish_filled(office)
     await drain_channel(office, Deferred(throttle=True, code="unreachable"))
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     let_time_pass(office.site.app, hold_ups.PATIENCE)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     everything_due(office.site.app)  # its rows are on the wire or about to be
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert len(reported(office)) == 1
     let_time_pass(office.site.app, hold_ups.CALM)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert reported(office) == []
 
 
@@ -237,7 +237,7 @@ async def test_every_cause_for_which_an_emergency_stands_still_is_told(
     for _pass in range(3):
         await drain_channel(office, answer)
         everything_due(office.site.app)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     (report,) = reported(office)
     assert (report.hold.channel, report.hold.cause) == ("telegram", cause)
 
@@ -252,7 +252,7 @@ async def test_a_used_up_tier_is_told_with_the_time_of_the_next_place(office: Po
     await Deliverer(app=limited, holder=Holder(owner=new_owner(), lease=30)).drain(
         "telegram", "emergency", seconds=2
     )
-    await hold_ups.look(app)
+    await hold_ups.check(app)
     (report,) = reported(office)
     assert (report.hold.cause, report.hold.count) == ("tier", 5)
     (closed,) = app.database.read_now(
@@ -272,7 +272,7 @@ async def test_a_pause_by_staff_calls_nobody(office: PostOffice) -> None:
         why="salah ketik",
         actor=NamedActor(name="staff:dewi", now=office.site.clock()),
     )
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert reported(office) == []
     assert office.site.app.database.read_now(ledger.progress, stored.id).sending == "paused"
 
@@ -285,7 +285,7 @@ async def test_replies_of_single_recipients_close_no_emergency_and_are_not_repor
         lambda c: channels.pause_channel(c, "telegram", LONG, suspected=True)
     )
     await publish_filled(office)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert reported(office) == []
 
 
@@ -295,7 +295,7 @@ async def test_a_person_with_only_the_halted_channel_finds_it_on_the_first_page(
     only = await office.hire("tono", "admin", email="", telegram=str(DEWI_CHAT))
     await publish_filled(office)
     await drain_channel(office, Deferred(retry_after=LONG, throttle=True, code="429"))
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert "Peringatan darurat tertahan" in (await only.get("/redaksi/")).text
 
 
@@ -327,7 +327,7 @@ async def test_one_chat_that_is_told_to_wait_for_hours_calls_nobody(office: Post
         office,
         refusing_one_chat(Deferred(retry_after=LONG, throttle=True, scope="address", code="429")),
     )
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     assert reported(office) == []
 
 
@@ -336,7 +336,7 @@ async def publish_held_up(office: PostOffice, **changes: Any) -> StoredAnnouncem
     await hire_administrator(office)
     stored = await publish_filled(office, **changes)
     await drain_channel(office, Deferred(retry_after=LONG, throttle=True, code="429"))
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     assert len(office.letters("dewi")) == 1
     return stored
@@ -345,7 +345,7 @@ async def publish_held_up(office: PostOffice, **changes: Any) -> StoredAnnouncem
 async def subjects_after_look(office: PostOffice) -> list[str]:
     """Look again; return the subjects that Dewi got beyond her first letter."""
     office.pass_time(seconds=1)
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     return office.subjects("dewi")[1:]
 
@@ -397,7 +397,7 @@ async def test_a_withdrawn_emergency_that_must_wait_is_told_too(office: PostOffi
     )
     await office.site.withdraw(stored, "Salah kirim.")
     fill(office.site.app, "telegram", "emergency")
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     (letter,) = office.letters("dewi")
     assert letter["subject"].startswith("[Darurat] PERHATIAN, peringatan tertahan: ")
@@ -436,7 +436,7 @@ async def test_the_last_few_behind_a_closed_channel_are_a_hold_up(
     else:
         await drain_channel(office, defer(ONE))
         await app.database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
-    await hold_ups.look(app)
+    await hold_ups.check(app)
     assert [(report.hold.cause, report.hold.count) for report in reported(office)] == [(cause, 1)]
 
 
@@ -447,7 +447,7 @@ async def test_a_channel_that_stays_closed_for_the_last_one_is_no_all_clear(
     database = office.site.app.database
     await drain_channel(office, defer(FIVE))
     await database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
-    await hold_ups.look(office.site.app)
+    await hold_ups.check(office.site.app)
     await office.work()
     assert len(reported(office)) == 1
     await database.write(channels.resume_channel, "telegram")
@@ -493,7 +493,7 @@ async def test_two_hold_ups_that_ended_alike_are_told_in_one_line(office: PostOf
         assert "peringatan tertahan" in office.subjects("dewi")[-1]
         await database.write(channels.resume_channel, "telegram")
         if not is_second:
-            await hold_ups.look(office.site.app)
+            await hold_ups.check(office.site.app)
             let_time_pass(office.site.app, hold_ups.CALM)
             await subjects_after_look(office)
             assert "Berjalan lagi" in office.subjects("dewi")[-1]
@@ -521,7 +521,7 @@ async def test_one_mailbox_of_many_that_is_asked_again_later_calls_nobody(
     await drain_channel(office, defer(ONE))
     for _minute in range(3):
         let_time_pass(office.site.app, hold_ups.PATIENCE)
-        await hold_ups.look(office.site.app)
+        await hold_ups.check(office.site.app)
     assert (reported(office), office.letters("dewi")) == ([], [])
 
 

@@ -77,9 +77,9 @@ async def test_a_hub_is_told_once_of_every_feed_that_a_publication_changed(
     async with program_with_hub(database_url, tmp_path, hub) as app:
         await publish(app, notice(areas=["cibabat"]))
         hubs = notifier_later(app, 5)
-        assert await hubs.tell_due()
-        assert not await hubs.tell_due()
-        assert not await notifier_later(app, 60).tell_due()
+        assert await hubs.notify_due()
+        assert not await hubs.notify_due()
+        assert not await notifier_later(app, 60).notify_due()
     assert {form[0] for form in hub.forms} == {("hub.mode", "publish")}
     assert all(len(form) <= AT_ONCE + 1 for form in hub.forms)
     for area in ("cibabat", "cimahi-utara", "cimahi"):
@@ -102,7 +102,7 @@ async def test_every_address_told_is_what_the_feed_calls_itself(
     hub = Hub()
     async with program_with_hub(database_url, tmp_path, hub) as app:
         await publish(app, notice(areas=["cimahi"]))
-        await notifier_later(app, 5).tell_due()
+        await notifier_later(app, 5).notify_due()
         for url in hub.urls:
             path, _, query = url.removeprefix(SITE).partition("?")
             node = app.tree[path.split("/")[2].partition(".")[0]]
@@ -126,13 +126,13 @@ async def test_a_hub_that_did_not_accept_is_told_again_also_by_another_process(
     async with program_with_hub(sqlite_url, tmp_path, hub) as app:
         await publish(app, notice())
         hubs = notifier_later(app, 5)
-        assert await hubs.tell_due()
-        assert not await hubs.tell_due(), "not again at once"
+        assert await hubs.notify_due()
+        assert not await hubs.notify_due(), "not again at once"
         tries = len(hub.forms)
         hub.status = 202
-        assert await notifier_later(app, 11).tell_due()
+        assert await notifier_later(app, 11).notify_due()
         assert len(hub.forms) > tries
-        assert not await notifier_later(app, 600).tell_due()
+        assert not await notifier_later(app, 600).notify_due()
 
 
 async def test_a_correction_that_changes_areas_is_told_for_both(
@@ -141,10 +141,10 @@ async def test_a_correction_that_changes_areas_is_told_for_both(
     hub = Hub()
     async with program_with_hub(sqlite_url, tmp_path, hub) as app:
         await publish(app, notice(areas=["cibabat"]))
-        await notifier_later(app, 5).tell_due()
+        await notifier_later(app, 5).notify_due()
         hub.forms.clear()
         app.database.write_now(_second_edition)
-        await notifier_later(app, 10).tell_due()
+        await notifier_later(app, 10).notify_due()
     assert f"{SITE}/feed/cibabat.rss" in hub.urls
     assert f"{SITE}/feed/melong.rss" in hub.urls
 
@@ -167,7 +167,7 @@ async def test_without_a_hub_nothing_is_declared_and_nobody_told(
     hub = Hub()
     async with program_with_hub(sqlite_url, tmp_path, hub, named=False) as app:
         await publish(app, notice())
-        assert not await notifier_later(app, 5).tell_due()
+        assert not await notifier_later(app, 5).notify_due()
     assert hub.forms == []
 
 
@@ -207,8 +207,8 @@ async def test_a_moved_database_tells_no_hub_until_it_is_settled(
         record = app.database.read_now(custody.read)
         assert record is not None
         app.database.write_now(custody.hold, "moved", 1.0)
-        assert not await notifier_later(app, 5).tell_due()
+        assert not await notifier_later(app, 5).notify_due()
         assert hub.forms == []
         app.database.write_now(custody.settle, record.home, record.mark)
-        assert await notifier_later(app, 6).tell_due()
+        assert await notifier_later(app, 6).notify_due()
     assert hub.forms

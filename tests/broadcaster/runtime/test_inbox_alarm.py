@@ -57,7 +57,7 @@ async def test_the_alarm_is_raised_once_a_minute_while_it_lasts(database: Databa
     alarm = InboxAlarm()
     with capture_logs() as logs:
         for seconds in range(70):
-            await alarm.look(database, NOW + seconds)
+            await alarm.check(database, NOW + seconds)
     raised = [
         (entry["log_level"], entry["event"], entry["kind"], entry["seconds"]) for entry in logs
     ]
@@ -72,5 +72,5 @@ async def test_the_alarm_is_raised_once_a_minute_while_it_lasts(database: Databa
 async def test_nothing_late_is_no_alarm(database: Database) -> None:
     store_overdue(database, inbox.WORDS, 1)
     with capture_logs() as logs:
-        await InboxAlarm().look(database, NOW)
+        await InboxAlarm().check(database, NOW)
     assert logs == []

@@ -76,7 +76,7 @@ def _split_into_six_slices(connection: ledger.Connection) -> None:
 
 def causes_of(app: App, key: str, watcher: Watcher) -> Causes:
     """Return the causes as this watcher sees them now."""
-    return app.database.read_now(lambda c: watcher.look(c, key, now(c)))
+    return app.database.read_now(lambda c: watcher.causes(c, key, now(c)))
 
 
 async def test_failures_and_waiting_rows_are_reported_with_code_and_next_try(
@@ -97,14 +97,14 @@ async def test_failures_and_waiting_rows_are_reported_with_code_and_next_try(
 async def test_rows_whose_time_has_come_do_not_wait(app: App, announcement_id: str) -> None:
     watcher = Watcher()
     assert causes_of(app, announcement_id, watcher).waiting
-    later = app.database.read_now(lambda c: watcher.look(c, announcement_id, now(c) + 700))
+    later = app.database.read_now(lambda c: watcher.causes(c, announcement_id, now(c) + 700))
     assert later.waiting == []
 
 
 async def test_one_call_looks_at_a_few_slices_and_says_that_it_is_not_complete(
     app: App, announcement_id: str
 ) -> None:
-    watcher = Watcher(looks=1)
+    watcher = Watcher(limit=1)
     answers = [causes_of(app, announcement_id, watcher) for _ in range(7)]
     counts = [
         sum(c.count for c in causes.failures) + sum(w.count for w in causes.waiting)

@@ -55,6 +55,18 @@ async def test_every_api_route_with_an_operation_is_described_and_no_other(
     }
 
 
+async def test_a_schema_with_a_title_goes_by_it_whatever_its_class_is_called(
+    document: dict[str, Any],
+) -> None:
+    answers = document["paths"]["/api/v1/announcements/{id}"]["get"]["responses"]
+    schema = answers["200"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/Announcement"}
+    schemas = document["components"]["schemas"]
+    assert "deliveries" in schemas["Announcement"]["properties"]
+    assert list(schemas) == sorted(schemas)
+    assert all(definition["title"] == name for name, definition in schemas.items())
+
+
 async def test_every_reference_leads_to_a_schema(document: dict[str, Any]) -> None:
     targets = set(references(document))
     assert targets

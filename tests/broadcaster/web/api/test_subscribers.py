@@ -137,7 +137,7 @@ async def test_a_refusal_has_a_code_and_speaks_the_language_of_the_caller(site: 
             "field": "address",
             "code": "email_malformed",
             "reason": "An e-mail address looks like this: nama@contoh.id",
-            "remedy": "Mend it and send it again.",
+            "remedy": "Correct it and send it again.",
         }
     ]
 

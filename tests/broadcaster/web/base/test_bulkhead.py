@@ -114,7 +114,7 @@ async def test_what_many_want_at_once_is_made_once_also_when_the_first_of_them_l
         runs.append(1)
         return "page"
 
-    first, *others = [asyncio.create_task(flights.once("key", make)) for _ in range(5)]
+    first, *others = [asyncio.create_task(flights.do("key", make)) for _ in range(5)]
     await asyncio.sleep(0)
     first.cancel()
     release.set()
@@ -131,11 +131,11 @@ async def test_what_fails_fails_for_all_who_wait_and_is_tried_anew_by_the_next()
         raise HTTPException(404)
 
     errors = await asyncio.gather(
-        *(flights.once("key", fail) for _ in range(3)), return_exceptions=True
+        *(flights.do("key", fail) for _ in range(3)), return_exceptions=True
     )
     assert all(isinstance(error, HTTPException) for error in errors)
     with pytest.raises(HTTPException):
-        await flights.once("key", fail)
+        await flights.do("key", fail)
     assert len(tries) == 2
 
 

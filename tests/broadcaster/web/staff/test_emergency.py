@@ -110,6 +110,21 @@ async def test_it_goes_to_a_second_person_at_once_and_their_pages_call_out(site:
     assert FORM["title"] not in (await dewi.get("/redaksi/alarm")).text
 
 
+@pytest.mark.parametrize(
+    "other", ["/redaksi/pengumuman/{id}0/periksa", "/redaksi/pengumuman?q={id}", "/#{id}"]
+)
+async def test_the_call_is_left_out_on_no_page_but_the_warning_s_own(
+    site: Running, other: str
+) -> None:
+    rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
+    own = (await rina.post("/redaksi/darurat", FORM)).headers["Location"]
+    for address, shown in ((own, False), (other.format(id=own.split("/")[3]), True)):
+        answer = await dewi.get("/redaksi/alarm", **{"HX-Current-URL": site.url + address})
+        assert (FORM["title"] in answer.text) is shown, address
+    answer = await dewi.get("/redaksi/alarm", **{"HX-Current-URL": "http://[/"})
+    assert FORM["title"] in answer.text, "an address that cannot be parsed names no page"
+
+
 def test_the_lead_is_what_to_do() -> None:
     assert lead(HAZARDS["banjir"].instruction) == (
         "Pindah ke tempat tinggi sekarang. Matikan listrik bila aman. Jangan menyeberangi arus."

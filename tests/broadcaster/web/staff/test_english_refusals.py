@@ -24,7 +24,7 @@ async def test_rules_of_announcements(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     form = {"bahaya": "banjir", "title": "Banjir di Melong", "instruction": "1. Pindah."}
     page = await refusal(rina, "/redaksi/darurat", {**form, "link": "x"})
-    assert "Areas is still empty." in page
+    assert "Still empty: Areas." in page
     assert "belum diisi" not in page
 
 
@@ -32,7 +32,7 @@ async def test_checks_before_submission(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     row = await act(rina, drafts.save, {**NOTICE, "title": "AIR PDAM MATI DI CIBABAT"})
     page = unescape((await rina.get(f"/redaksi/pengumuman/{row.id}/tulis{ENGLISH}")).text)
-    assert "The title is all capitals." in page
+    assert "The title is written in capitals only." in page
 
 
 async def test_steps_of_the_newsroom(site: Running) -> None:
@@ -49,7 +49,7 @@ async def test_reasons(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     announcement = await site.publish()
     page = await refusal(rina, f"/redaksi/pengumuman/{announcement.id}/cabut", {"reason": " "})
-    assert "Reason is still empty." in page
+    assert "Still empty: Reason." in page
     assert "Write the reason in one sentence." in page
 
 
@@ -77,10 +77,10 @@ async def test_passwords(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     form = {"lama": PASSWORD, "baru": "singkat", "ulang": "singkat"}
     page = await refusal(rina, "/redaksi/akun/sandi", form)
-    assert "A password has at least 10 characters." in page
+    assert "A password needs at least 10 characters." in page
 
 
 async def test_pictures(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     page = await refusal(rina, "/redaksi/gambar")
-    assert "No picture is chosen yet. Choose one, then upload it." in page
+    assert "No picture has been chosen yet. Choose one, then upload it." in page

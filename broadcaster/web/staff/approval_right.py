@@ -19,7 +19,7 @@ NAMED_LIMIT = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class ApprovalRight:
     """Answer for one person and one text.
 
     `may`: True if the person may decide. `why`: the reason against it in words, "" where the
@@ -31,7 +31,7 @@ class Judgement:
     others: tuple[str, ...] = ()
 
 
-def judgement(
+def approval_right(
     connection: Connection,
     press: Press,
     row: Announcement,
@@ -40,13 +40,13 @@ def judgement(
     now: datetime,
     t: Words,
     changed: Fields | None = None,
-) -> Judgement:
+) -> ApprovalRight:
     """Apply the checks of the decision itself, so that a page offers nothing that is refused.
 
     `writers`: actors who wrote or submitted the text. `changed`: the corrected text, if any.
     """
     if row.training:
-        return Judgement(may=account.may("approve"))
+        return ApprovalRight(may=account.may("approve"))
     texts = [row.fields] if changed is None else [row.fields, changed]
     candidates = second_person.able_for_all(
         connection, texts, tree=press.tree, city=press.site.city, but=writers
@@ -60,8 +60,8 @@ def judgement(
         :NAMED_LIMIT
     ]
     if any(colleague.id == account.id for colleague in deciders):
-        return Judgement(may=True, others=others)
+        return ApprovalRight(may=True, others=others)
     has_role = account.may("approve") and account.actor not in writers
     refusal = second_person.barred(connection, account, writers, now) if has_role else None
     why = sentence(refusal, t) if refusal is not None else ""
-    return Judgement(may=False, why=why, others=others)
+    return ApprovalRight(may=False, why=why, others=others)

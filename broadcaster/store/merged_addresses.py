@@ -19,7 +19,7 @@ _NOWHERE = -2
 """A slot that no address has: holds a row while two rows swap slots."""
 
 
-def follow(connection: Connection, joined: Iterable[Joined]) -> None:
+def follow_merges(connection: Connection, joined: Iterable[Joined]) -> None:
     """Make the ledger refer to the remaining addresses instead of the merged ones.
 
     For each edition that either address may have received, the row ends up in the remaining
