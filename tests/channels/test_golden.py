@@ -23,7 +23,7 @@ LANGS = ["id", "en"]
 
 def push_channels() -> dict[str, tuple[PushChannel, str]]:
     """Every push channel in channels/, with a sample address of its own."""
-    found: dict[str, tuple[PushChannel, str]] = {}
+    by_name: dict[str, tuple[PushChannel, str]] = {}
     for path in sorted(Path(str(channels.__file__)).parent.glob("*.py")):
         if path.stem == "__init__":
             continue
@@ -34,8 +34,8 @@ def push_channels() -> dict[str, tuple[PushChannel, str]]:
                 samples.NOW
             )  # what is silent at night must not depend on when this runs
         if hasattr(channel, "send"):
-            found[path.stem] = channel, address_for(module.parse_address)
-    return found
+            by_name[path.stem] = channel, address_for(module.parse_address)
+    return by_name
 
 
 def address_for(parse_address: Callable[[str], str]) -> str:
@@ -48,7 +48,7 @@ def address_for(parse_address: Callable[[str], str]) -> str:
     raise LookupError("no sample address suits")
 
 
-def written(parts: dict[str, str]) -> str:
+def as_text(parts: dict[str, str]) -> str:
     """The parts of a preview, each under its name; the style of a page is no words."""
     text = (
         "".join(f"=== {name} ===\n{part.rstrip()}\n\n" for name, part in parts.items()).rstrip()
@@ -65,7 +65,7 @@ def golden(name: str, sample: str, lang: str) -> tuple[Path, str]:
     """The golden file of a case and what stands in it now."""
     channel, address = PUSH[name]
     message = channel.render(samples.editions()[sample], lang)
-    text = written(channel.preview(channel.personalise(message, samples.recipient(address))))
+    text = as_text(channel.preview(channel.personalise(message, samples.recipient(address))))
     return GOLDEN / name / f"{sample}.{lang}.txt", text
 
 

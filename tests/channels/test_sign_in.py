@@ -55,10 +55,10 @@ async def test_others_go_beside_a_try_that_gets_no_answer() -> None:
     silent = asyncio.create_task(token.guarded(provider.refuse))
     await turns()
 
-    async def taken() -> Outcome:
+    async def accept() -> Outcome:
         return Receipt()
 
-    assert await token.guarded(taken) == Receipt()
+    assert await token.guarded(accept) == Receipt()
     assert not silent.done()
     provider.answering.set()
     assert await silent == REFUSED
@@ -68,10 +68,10 @@ async def test_a_token_that_is_refused_to_many_at_once_is_looked_into_once() -> 
     provider = Provider()
     token = provider.credential(patience=60.0)
 
-    async def taken() -> Outcome:
+    async def accept() -> Outcome:
         return Receipt()
 
-    assert await token.guarded(taken) == Receipt()
+    assert await token.guarded(accept) == Receipt()
     waiting = [asyncio.create_task(token.guarded(provider.refuse)) for _ in range(20)]
     await turns()
     provider.answering.set()

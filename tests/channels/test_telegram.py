@@ -216,9 +216,9 @@ def test_link_and_picture_become_links() -> None:
     ],
 )
 def test_light_markdown_becomes_html(markdown: str, html: str) -> None:
-    made = telegram.flow(markdown, beside="")
-    assert made == html
-    parse_html(made)
+    converted = telegram.flow(markdown, beside="")
+    assert converted == html
+    parse_html(converted)
 
 
 BODIES = st.one_of(
@@ -276,8 +276,8 @@ def test_any_words_make_one_valid_message_with_link_and_code(
         samples.clarification(**changes, claim=claim),
     ):
         html = telegram.compose(edition, "id", samples.site(simulated=True))
-        shown, entities = parse_html(html)
-        assert utf16(shown) <= 4096
+        text, entities = parse_html(html)
+        assert utf16(text) <= 4096
         assert entities <= 100
         assert html.endswith(
             f'<a href="{samples.site().permalink(edition.code)}">{edition.code}</a>'
@@ -285,13 +285,13 @@ def test_any_words_make_one_valid_message_with_link_and_code(
 
 
 @settings(deadline=None, max_examples=200)
-@given(body=BODIES, taken=st.integers(min_value=0, max_value=4096))
-def test_a_long_body_ends_with_a_whole_word(body: str, taken: int) -> None:
+@given(body=BODIES, reserved=st.integers(min_value=0, max_value=4096))
+def test_a_long_body_ends_with_a_whole_word(body: str, reserved: int) -> None:
     whole = "".join(lead + telegram.parsed(html) for lead, html in markup.blocks(body)).split()
-    shown = telegram.parsed(telegram.flow(body, beside="x" * taken))
-    assert utf16(shown) <= 4096 - taken
-    words = shown.removesuffix("…").split() if shown.split() != whole else whole
-    assert shown.split() == whole or taken > 4090 or shown.endswith("…")
+    text = telegram.parsed(telegram.flow(body, beside="x" * reserved))
+    assert utf16(text) <= 4096 - reserved
+    words = text.removesuffix("…").split() if text.split() != whole else whole
+    assert text.split() == whole or reserved > 4090 or text.endswith("…")
     assert words[:-1] == whole[: max(len(words) - 1, 0)]
     assert not words or re.fullmatch(re.escape(words[-1]) + "[,;:–…-]*", whole[len(words) - 1])
 
@@ -300,9 +300,9 @@ def test_a_body_of_many_sentences_is_cut_after_a_sentence_and_says_so() -> None:
     html = telegram.compose(
         worded(samples.notice(), body="Air mati sampai sore nanti. " * 400), "id", samples.site()
     )
-    shown, _ = parse_html(html)
-    assert "Air mati sampai sore nanti. …\n\nGangguan layanan" in shown
-    assert 4096 - 40 < utf16(shown) <= 4096
+    text, _ = parse_html(html)
+    assert "Air mati sampai sore nanti. …\n\nGangguan layanan" in text
+    assert 4096 - 40 < utf16(text) <= 4096
 
 
 def test_instructions_come_before_the_body_and_leave_it_room() -> None:
@@ -311,21 +311,21 @@ def test_instructions_come_before_the_body_and_leave_it_room() -> None:
         body="Isi panjang sekali di sini. " * 400,
         instruction="Pindah ke tempat tinggi. " * 400,
     )
-    shown, _ = parse_html(telegram.compose(edition, "id", samples.site()))
-    assert 2000 < shown.index("Isi panjang") < 3000
-    assert shown.endswith("Kode: CMH-9XQ2-TD")
+    text, _ = parse_html(telegram.compose(edition, "id", samples.site()))
+    assert 2000 < text.index("Isi panjang") < 3000
+    assert text.endswith("Kode: CMH-9XQ2-TD")
 
 
 @pytest.mark.parametrize("last", ["Telepon 112.", "- 112", "x" * 5000])
 def test_a_block_for_which_no_room_is_left_is_not_dropped_in_silence(last: str) -> None:
     for fill in range(3_700, 4_000):
-        shown, _ = parse_html(
+        text, _ = parse_html(
             telegram.compose(
                 worded(samples.notice(), body=f"{'k' * fill}.\n\n{last}"), "id", samples.site()
             )
         )
-        assert utf16(shown) <= 4096
-        assert last in shown or "…" in shown
+        assert utf16(text) <= 4096
+        assert last in text or "…" in text
 
 
 def test_evidence_beyond_the_fifth_is_said_to_be_there() -> None:
@@ -334,28 +334,28 @@ def test_evidence_beyond_the_fifth_is_said_to_be_there() -> None:
         samples.clarification().claim, evidence=links, fact="Kata. " * 150
     )
     for lang in ("id", "en"):
-        shown, _ = parse_html(
+        text, _ = parse_html(
             telegram.compose(samples.clarification(claim=claim), lang, samples.site())
         )
-        assert "https://contoh.example/4, …" in shown
-        assert "Kata. …" in shown
+        assert "https://contoh.example/4, …" in text
+        assert "Kata. …" in text
 
 
 def test_text_is_counted_in_utf_16_units_and_never_cut_inside_an_emoji() -> None:
-    shown, _ = parse_html(
+    text, _ = parse_html(
         telegram.compose(worded(samples.notice(), body="😀😀😀😀 " * 1000), "id", samples.site())
     )
-    assert utf16(shown) <= 4096
-    assert "😀😀😀😀…\n\nGangguan layanan" in shown
+    assert utf16(text) <= 4096
+    assert "😀😀😀😀…\n\nGangguan layanan" in text
 
 
 def test_styles_beyond_the_hundredth_entity_are_dropped_not_the_words() -> None:
     html = telegram.compose(
         worded(samples.notice(), body="\n\n".join(["**a** *b*"] * 80)), "id", samples.site()
     )
-    shown, entities = parse_html(html)
+    text, entities = parse_html(html)
     assert entities <= 100
-    assert shown.count("a b") == 80
+    assert text.count("a b") == 80
 
 
 # --- sound ----------------------------------------------------------------------------------------
@@ -400,15 +400,17 @@ async def test_what_was_previewed_is_what_the_phone_received(name: str) -> None:
     async with connected() as (api, channel):
         message = outgoing(channel, edition=samples.editions()[name])
         outcome = await outcome_of(channel, message)
-        [shown] = api.inbox(RINA)
-        assert shown.parts == channel.preview(message)
-        assert outcome == Receipt(message_number=shown.message_id)
+        [received] = api.inbox(RINA)
+        assert received.parts == channel.preview(message)
+        assert outcome == Receipt(message_number=received.message_id)
 
 
 async def test_a_thousand_messages_arrive_once_each() -> None:
     async with connected() as (api, channel):
-        sent = await results(channel, [outgoing(channel, RINA + number) for number in range(1000)])
-        assert all(isinstance(result.outcome, Receipt) for result in sent)
+        batch_results = await results(
+            channel, [outgoing(channel, RINA + number) for number in range(1000)]
+        )
+        assert all(isinstance(result.outcome, Receipt) for result in batch_results)
         assert sorted(chat for chat, _ in api.accepted) == list(range(RINA, RINA + 1000))
 
 
@@ -422,9 +424,11 @@ async def test_nothing_is_written_once_the_lease_is_gone() -> None:
 
 async def test_a_refused_token_halts_the_channel_and_burns_no_recipient() -> None:
     async with connected(token="1:salah") as (api, channel):
-        sent = await results(channel, [outgoing(channel, RINA + number) for number in range(500)])
-        assert len(sent) < 500
-        assert {result.outcome for result in sent} == {
+        batch_results = await results(
+            channel, [outgoing(channel, RINA + number) for number in range(500)]
+        )
+        assert len(batch_results) < 500
+        assert {result.outcome for result in batch_results} == {
             Halted(code="401", detail="token refused", about="either")
         }
         assert api.accepted == []
@@ -433,10 +437,10 @@ async def test_a_refused_token_halts_the_channel_and_burns_no_recipient() -> Non
 async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wait() -> None:
     async with connected(token="1:salah", patience=60.0) as (api, channel):
         for _batch in range(3):
-            sent = await results(
+            batch_results = await results(
                 channel, [outgoing(channel, RINA + number) for number in range(100)]
             )
-            assert {type(result.outcome) for result in sent} == {Halted}
+            assert {type(result.outcome) for result in batch_results} == {Halted}
         assert isinstance(await channel.answer(str(RINA), "Halo"), Halted)
         assert api.counts["requests"] == 2
 
@@ -444,8 +448,10 @@ async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wai
 async def test_one_chat_that_answers_401_among_many_is_that_chat_alone() -> None:
     async with connected() as (api, channel):
         api.script(RINA, 401, "Unauthorized")
-        sent = await results(channel, [outgoing(channel, RINA + number) for number in range(50)])
-        assert sum(isinstance(result.outcome, Receipt) for result in sent) == 49
+        batch_results = await results(
+            channel, [outgoing(channel, RINA + number) for number in range(50)]
+        )
+        assert sum(isinstance(result.outcome, Receipt) for result in batch_results) == 49
         assert api.counts["requests"] == 51
 
 
@@ -562,12 +568,12 @@ LIMITS = {
 }
 
 
-@pytest.mark.parametrize("told", LIMITS, ids=lambda told: told[:8].decode())
-async def test_however_odd_a_wait_is_the_whole_bot_waits_and_nothing_breaks(told: bytes) -> None:
+@pytest.mark.parametrize("wait", LIMITS, ids=lambda wait: wait[:8].decode())
+async def test_however_odd_a_wait_is_the_whole_bot_waits_and_nothing_breaks(wait: bytes) -> None:
     async def limited(_request: web.Request) -> web.Response:
         body = (
             b'{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after": %s}}'
-            % told
+            % wait
         )
         return web.Response(body=body, status=429, content_type="application/json")
 
@@ -578,7 +584,7 @@ async def test_however_odd_a_wait_is_the_whole_bot_waits_and_nothing_breaks(told
         outcome = await outcome_of(channel, outgoing(channel))
         await channel.aclose()
     assert outcome == Deferred(
-        retry_after=LIMITS[told], throttle=True, code="429", detail="rate limit", about="either"
+        retry_after=LIMITS[wait], throttle=True, code="429", detail="rate limit", about="either"
     )
 
 
@@ -599,8 +605,8 @@ async def test_a_group_that_moved_is_sent_to_at_once_under_its_new_id() -> None:
 async def test_one_that_blocked_the_bot_does_not_stop_the_others() -> None:
     async with connected() as (api, channel):
         api.blocked.add(RINA)
-        sent = await results(channel, [outgoing(channel, RINA), outgoing(channel, DEWI)])
-        outcomes = {result.outgoing.recipient.address: result.outcome for result in sent}
+        batch_results = await results(channel, [outgoing(channel, RINA), outgoing(channel, DEWI)])
+        outcomes = {result.outgoing.recipient.address: result.outcome for result in batch_results}
         assert outcomes[str(RINA)] == Refused(
             reason="opted_out",
             code="403 bot was blocked by the user",
@@ -745,10 +751,10 @@ async def test_a_correction_edits_the_message_that_was_sent() -> None:
         old = await first_sent(channel, samples.notice())
         message = outgoing(channel, edition=samples.correction(), corrects=(int(old),))
         assert await outcome_of(channel, message) == Receipt(message_number=int(old))
-        [shown] = api.inbox(RINA)
-        assert shown.edited
-        assert shown.text.startswith("DIRALAT 09.10: Air kembali pukul 16.00, bukan 14.00.")
-        assert shown.parts == channel.preview(message)
+        [received] = api.inbox(RINA)
+        assert received.edited
+        assert received.text.startswith("DIRALAT 09.10: Air kembali pukul 16.00, bukan 14.00.")
+        assert received.parts == channel.preview(message)
 
 
 async def test_the_same_edit_again_is_a_success() -> None:
@@ -765,9 +771,9 @@ async def test_a_correction_of_a_message_that_is_gone_is_sent_anew() -> None:
         outcome = await outcome_of(
             channel, outgoing(channel, edition=samples.withdrawal(), corrects=(404,))
         )
-        [shown] = api.inbox(RINA)
-        assert outcome == Receipt(message_number=shown.message_id)
-        assert shown.text.startswith("DICABUT 09.40")
+        [received] = api.inbox(RINA)
+        assert outcome == Receipt(message_number=received.message_id)
+        assert received.text.startswith("DICABUT 09.40")
 
 
 async def test_a_corrected_emergency_is_edited_and_sent_again_with_sound() -> None:
@@ -831,9 +837,9 @@ async def test_a_long_answer_is_split_between_paragraphs() -> None:
     text = "\n\n".join(f"{number} " + "kata " * 200 for number in range(9))
     async with connected() as (api, channel):
         assert isinstance(await channel.answer(str(RINA), text), Receipt)
-        shown = [message.text for message in api.inbox(RINA)]
-    assert "\n\n".join(shown).split() == text.split()
-    assert all(re.match(r"\d ", piece) for piece in shown)
+        pieces = [message.text for message in api.inbox(RINA)]
+    assert "\n\n".join(pieces).split() == text.split()
+    assert all(re.match(r"\d ", piece) for piece in pieces)
 
 
 @settings(deadline=None)
@@ -857,7 +863,7 @@ async def test_an_answer_that_fails_says_why() -> None:
 # --- webhooks -------------------------------------------------------------------------------------
 
 
-class Doorstep:
+class WebhookReceiver:
     """A webhook that keeps what is posted to it."""
 
     def __init__(self) -> None:
@@ -872,13 +878,13 @@ class Doorstep:
 
 
 @asynccontextmanager
-async def reachable(secret: str = SECRET) -> AsyncIterator[tuple[BotApi, Doorstep]]:
+async def reachable(secret: str = SECRET) -> AsyncIterator[tuple[BotApi, WebhookReceiver]]:
     """A Bot API that posts its updates to a doorstep."""
-    api, door, app = BotApi(), Doorstep(), web.Application()
-    app.router.add_post("/webhook/telegram", door.take)
-    async with running(app) as ours, running(api.app):
-        api.webhook = {"url": f"{ours}/webhook/telegram", "secret_token": secret}
-        yield api, door
+    api, receiver, app = BotApi(), WebhookReceiver(), web.Application()
+    app.router.add_post("/webhook/telegram", receiver.take)
+    async with running(app) as receiver_url, running(api.app):
+        api.webhook = {"url": f"{receiver_url}/webhook/telegram", "secret_token": secret}
+        yield api, receiver
         await api.aclose()
 
 
@@ -888,68 +894,68 @@ def head(secret: str = SECRET) -> dict[str, str]:
 
 
 async def test_what_a_resident_writes_and_presses_comes_in() -> None:
-    async with reachable() as (api, door):
+    async with reachable() as (api, receiver):
         assert await api.writes(RINA, "/berhenti") == 200
         assert await api.click(RINA, "kel:3277031002") == 200
-    [written] = channel_at().parse_webhook(*door.posts[0])
-    [pressed] = channel_at().parse_webhook(*door.posts[1])
-    assert isinstance(written, InboundEvent)
-    assert (written.address, written.text, written.payload) == (str(RINA), "/berhenti", "")
-    assert written.at is not None
-    assert written.at.tzinfo is not None
-    assert isinstance(pressed, InboundEvent)
-    assert (pressed.address, pressed.text, pressed.payload) == (str(RINA), "", "kel:3277031002")
-    assert written.dedupe != pressed.dedupe
+    [message] = channel_at().parse_webhook(*receiver.posts[0])
+    [button] = channel_at().parse_webhook(*receiver.posts[1])
+    assert isinstance(message, InboundEvent)
+    assert (message.address, message.text, message.payload) == (str(RINA), "/berhenti", "")
+    assert message.at is not None
+    assert message.at.tzinfo is not None
+    assert isinstance(button, InboundEvent)
+    assert (button.address, button.text, button.payload) == (str(RINA), "", "kel:3277031002")
+    assert message.dedupe != button.dedupe
 
 
 async def test_blocking_the_bot_stops_and_unblocking_makes_reachable() -> None:
-    async with reachable() as (api, door):
+    async with reachable() as (api, receiver):
         await api.blocks(RINA)
         await api.unblocks(RINA)
-    [gone] = channel_at().parse_webhook(*door.posts[0])
-    [back] = channel_at().parse_webhook(*door.posts[1])
-    assert isinstance(gone, AddressEvent)
-    assert (gone.address, gone.state) == (str(RINA), "opted_out")
-    assert isinstance(back, AddressEvent)
-    assert (back.address, back.state) == (str(RINA), "reachable")
+    [blocked] = channel_at().parse_webhook(*receiver.posts[0])
+    [unblocked] = channel_at().parse_webhook(*receiver.posts[1])
+    assert isinstance(blocked, AddressEvent)
+    assert (blocked.address, blocked.state) == (str(RINA), "opted_out")
+    assert isinstance(unblocked, AddressEvent)
+    assert (unblocked.address, unblocked.state) == (str(RINA), "reachable")
 
 
 async def test_chatter_in_a_group_is_nothing_but_leaving_it_counts() -> None:
-    async with reachable() as (api, door):
+    async with reachable() as (api, receiver):
         await api.writes(GROUP, "halo semua")
         await api.click(GROUP, "x")
         await api.blocks(GROUP)
-    assert list(channel_at().parse_webhook(*door.posts[0])) == []
-    assert list(channel_at().parse_webhook(*door.posts[1])) == []
-    [gone] = channel_at().parse_webhook(*door.posts[2])
-    assert isinstance(gone, AddressEvent)
-    assert gone.state == "opted_out"
+    assert list(channel_at().parse_webhook(*receiver.posts[0])) == []
+    assert list(channel_at().parse_webhook(*receiver.posts[1])) == []
+    [event] = channel_at().parse_webhook(*receiver.posts[2])
+    assert isinstance(event, AddressEvent)
+    assert event.state == "opted_out"
 
 
 async def test_the_same_update_again_has_the_same_dedupe_key() -> None:
-    async with reachable() as (api, door):
+    async with reachable() as (api, receiver):
         for _ in range(2):
             await api.post(
                 {"message": {"message_id": 1, "date": 1, "chat": {"id": RINA, "type": "private"}}},
                 update_id=77,
             )
-    first, again = (channel_at().parse_webhook(*post)[0] for post in door.posts)
+    first, again = (channel_at().parse_webhook(*post)[0] for post in receiver.posts)
     assert first.dedupe == again.dedupe
 
 
 async def test_an_update_without_the_right_secret_is_refused() -> None:
-    async with reachable("salah") as (api, door):
+    async with reachable("salah") as (api, receiver):
         await api.writes(RINA, "/start")
-    _, body = door.posts[0]
-    for headers in (door.posts[0][0], {}, head(""), head("rahasia-contohé")):
+    _, body = receiver.posts[0]
+    for headers in (receiver.posts[0][0], {}, head(""), head("rahasia-contohé")):
         with pytest.raises(BadSignature):
             channel_at().parse_webhook(headers, body)
 
 
 def test_without_a_secret_of_ours_no_update_is_believed() -> None:
-    for given_secret in ("", SECRET):
+    for secret_header in ("", SECRET):
         with pytest.raises(BadSignature):
-            channel_at(webhook_secret="").parse_webhook(head(given_secret), b"{}")
+            channel_at(webhook_secret="").parse_webhook(head(secret_header), b"{}")
 
 
 @pytest.mark.parametrize(
@@ -1101,11 +1107,11 @@ async def test_doctor_asks_for_the_token() -> None:
 
 
 def test_settings_come_from_their_own_variables() -> None:
-    read = telegram.Settings.read(
+    loaded = telegram.Settings.read(
         {"TELEGRAM_TOKEN": "1:a", "TELEGRAM_RATE": "20", "EMAIL_RATE": "3"}, samples.site()
     )
-    assert (read.token, read.rate, read.api_url) == ("1:a", 20, "https://api.telegram.org")
-    assert read.missing() == ()
+    assert (loaded.token, loaded.rate, loaded.api_url) == ("1:a", 20, "https://api.telegram.org")
+    assert loaded.missing() == ()
     assert telegram.Settings().missing() == ("TELEGRAM_TOKEN",)
 
 

@@ -53,7 +53,7 @@ def tree() -> AreaTree:
 
 @pytest.fixture(scope="session")
 def vault() -> Vault:
-    """An vault with a fixed secret."""
+    """A vault with a fixed secret."""
     return Vault(b"a secret of thirty-two bytes....")
 
 

@@ -95,7 +95,7 @@ def test_areas_come_by_level_and_code_whatever_the_order_of_the_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (
             lambda d: d["kelurahan"][0].update(code="32.77.01.101"),
@@ -137,19 +137,19 @@ def test_areas_come_by_level_and_code_whatever_the_order_of_the_file() -> None:
         (lambda d: d["kelurahan"][3].update(name=7), "kelurahan[3].name"),
     ],
 )
-def test_a_mistake_is_named(change: Change, says: str) -> None:
+def test_a_mistake_is_named(change: Change, message: str) -> None:
     with pytest.raises(BadAreas) as caught:
         read_document(changed(change))
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    def spoil(document: dict[str, Any]) -> None:
+    def make_two_mistakes(document: dict[str, Any]) -> None:
         document["kelurahan"][0].update(slug="Melong")
         document["kelurahan"][1].update(parent="32.77.09")
 
     with pytest.raises(BadAreas) as caught:
-        read_document(changed(spoil))
+        read_document(changed(make_two_mistakes))
     assert len(caught.value.problems) == 2
 
 

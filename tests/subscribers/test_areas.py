@@ -87,7 +87,7 @@ def test_lists_that_people_type_name_areas_in_several_ways(text: str, slugs: str
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (
             "Cibabat; Cimahi",
@@ -98,10 +98,10 @@ def test_lists_that_people_type_name_areas_in_several_ways(text: str, slugs: str
         ("Cibabat Lembang", 'Wilayah "Cibabat Lembang" tidak dikenal. Maksud Anda cibabat?'),
     ],
 )
-def test_what_is_not_surely_an_area_is_asked_about(text: str, says: str) -> None:
+def test_what_is_not_surely_an_area_is_asked_about(text: str, message: str) -> None:
     with pytest.raises(UnknownArea) as refused:
         TREE.named(text)
-    assert str(refused.value) == says
+    assert str(refused.value) == message
 
 
 def test_exact_takes_slugs_and_codes_only() -> None:
@@ -142,8 +142,8 @@ def test_the_city_concerns_everyone() -> None:
 
 
 @given(st.sampled_from(CODES), st.sampled_from(CODES))
-def test_concern_is_mutual(one: str, other: str) -> None:
-    assert (one in TREE.concerned([other])) == (other in TREE.concerned([one]))
+def test_concern_is_mutual(code: str, other: str) -> None:
+    assert (code in TREE.concerned([other])) == (other in TREE.concerned([code]))
 
 
 @given(st.sets(st.sampled_from(CODES), min_size=1))
@@ -235,7 +235,7 @@ def test_a_replaced_tree_keeps_its_names_when_outlines_come(conn: Connection) ->
 
 
 @pytest.mark.parametrize(
-    ("geojson", "says"),
+    ("geojson", "message"),
     [
         ({"type": "Feature"}, "bukan FeatureCollection"),
         (collection(), "bukan FeatureCollection"),
@@ -253,9 +253,9 @@ def test_a_replaced_tree_keeps_its_names_when_outlines_come(conn: Connection) ->
     ],
 )
 def test_bad_outlines_are_refused_with_the_reason(
-    conn: Connection, geojson: dict[str, Any], says: str
+    conn: Connection, geojson: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(BadAreas) as caught:
         add_outlines(conn, geojson)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
     assert AreaTree.from_store(conn).outlines == {}

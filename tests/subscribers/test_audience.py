@@ -40,13 +40,13 @@ def reached(
     conn: Connection, vault: Vault, who: Audience, channel: str = "email"
 ) -> dict[str, str]:
     """Address -> slug of the area it counts under."""
-    found = {}
+    slug_by_address = {}
     for row in conn.execute(chunk(who, channel, -1, LAST)):
         cipher = (
             conn.execute(store.address.select().where(address.c.id == row.address)).one().cipher
         )
-        found[vault.open(channel, cipher)] = TREE[row.area].slug
-    return found
+        slug_by_address[vault.open(channel, cipher)] = TREE[row.area].slug
+    return slug_by_address
 
 
 def test_a_kelurahan_notice_reaches_its_kelurahan_kecamatan_and_city(
@@ -218,11 +218,13 @@ def expected(people: list[Person], who: Audience, channel: str) -> list[tuple[in
         if open_ and wants and TREE.counted_under(person.wanted.areas, who.areas):
             name = person.wanted.person or f"only {person.number}"
             newest[name] = max(
-                newest.get(name, person), person, key=lambda one: (one.confirmed_at, one.number)
+                newest.get(name, person),
+                person,
+                key=lambda entry: (entry.confirmed_at, entry.number),
             )
     return sorted(
-        (one.slot, one.number, TREE.counted_under(one.wanted.areas, who.areas) or "")
-        for one in newest.values()
+        (person.slot, person.number, TREE.counted_under(person.wanted.areas, who.areas) or "")
+        for person in newest.values()
     )
 
 
@@ -242,26 +244,26 @@ def populate(conn: Connection, vault: Vault, chance: random.Random, size: int) -
     ]
     assert enrol(conn, vault, TREE, wanted, NOW) == ["new"] * size
     people = []
-    for one in wanted:
+    for subscription in wanted:
         state, at = (
             chance.choice([State.CONFIRMED] * 4 + [State.SUPPRESSED, State.UNCONFIRMED]),
             NOW + chance.randrange(3),
         )
-        mine = (address.c.channel == one.channel) & (
-            address.c.lookup == vault.lookup(one.channel, one.address)
+        condition = (address.c.channel == subscription.channel) & (
+            address.c.lookup == vault.lookup(subscription.channel, subscription.address)
         )
-        conn.execute(update(address).where(mine).values(state=state, confirmed_at=at))
-        row = conn.execute(address.select().where(mine)).one()
+        conn.execute(update(address).where(condition).values(state=state, confirmed_at=at))
+        row = conn.execute(address.select().where(condition)).one()
         people.append(
-            Person(wanted=one, state=state, confirmed_at=at, number=row.id, slot=row.slot)
+            Person(wanted=subscription, state=state, confirmed_at=at, number=row.id, slot=row.slot)
         )
     return people
 
 
-def _without(known: list[Person], who: Audience, reached: set[str]) -> set[str]:
+def _without(persons: list[Person], who: Audience, reached: set[str]) -> set[str]:
     """Persons who subscribed to these areas, did not say stop, and get nothing."""
     names = set()
-    for person in known:
+    for person in persons:
         here = TREE.counted_under(person.wanted.areas, who.areas)
         wants = who.emergency or not person.wanted.topics or who.topic in person.wanted.topics
         if here and (
@@ -274,7 +276,7 @@ def _without(known: list[Person], who: Audience, reached: set[str]) -> set[str]:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_sql_says_what_the_rule_says(conn: Connection, vault: Vault, seed: int) -> None:
     chance = random.Random(seed)
-    known = populate(conn, vault, chance, 150)
+    persons = populate(conn, vault, chance, 150)
     for _ in range(12):
         who = audience(
             *chance.sample(CODES, chance.choice([1, 1, 2])),
@@ -283,18 +285,24 @@ def test_the_sql_says_what_the_rule_says(conn: Connection, vault: Vault, seed: i
         )
         for channel in ("email", "telegram"):
             rows: list[Any] = [tuple(row) for row in conn.execute(chunk(who, channel, -1, LAST))]
-            assert rows == expected(known, who, channel)
-        numbers = {channel: len(expected(known, who, channel)) for channel in ("email", "telegram")}
+            assert rows == expected(persons, who, channel)
+        numbers = {
+            channel: len(expected(persons, who, channel)) for channel in ("email", "telegram")
+        }
         assert count(conn, who) == {
             channel: number for channel, number in numbers.items() if number
         }
         for channels in (["email"], ["email", "telegram"]):
-            found = {one[1] for channel in channels for one in expected(known, who, channel)}
+            reached_numbers = {
+                row[1] for channel in channels for row in expected(persons, who, channel)
+            }
             names = {
-                one.wanted.person or f"only {one.number}" for one in known if one.number in found
+                person.wanted.person or f"only {person.number}"
+                for person in persons
+                if person.number in reached_numbers
             }
             assert people(conn, who, channels) == len(names)
-            assert sum(left_out(conn, who, channels).values()) == len(_without(known, who, names))
+            assert sum(left_out(conn, who, channels).values()) == len(_without(persons, who, names))
 
 
 # --- in parts, by the index ---------------------------------------------------------------------
@@ -343,9 +351,9 @@ def plan(conn: Connection, who: Audience) -> str:
 def test_the_walk_follows_the_slots_without_sorting(
     conn: Connection, vault: Vault, area: str
 ) -> None:
-    asked: dict[str, Any] = {"channel": "email", "source": "test", "consent_at": NOW}
+    defaults: dict[str, Any] = {"channel": "email", "source": "test", "consent_at": NOW}
     rows = [
-        Subscription(address=f"w{n}@contoh.example", areas=(CODES[n % len(CODES)],), **asked)
+        Subscription(address=f"w{n}@contoh.example", areas=(CODES[n % len(CODES)],), **defaults)
         for n in range(4_000)
     ]
     enrol(conn, vault, TREE, rows, NOW)

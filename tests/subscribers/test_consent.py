@@ -166,10 +166,10 @@ def test_what_an_address_asked_for_survives_its_stop(
 
 def agreed(conn: Connection, address_id: int) -> float | None:
     """The date that every message to an address reads."""
-    found: float | None = conn.execute(
+    agreed_at: float | None = conn.execute(
         select(store.address.c.agreed_at).where(store.address.c.id == address_id)
     ).scalar()
-    return found
+    return agreed_at
 
 
 def test_the_date_of_the_own_word_follows_every_proof(
@@ -190,9 +190,9 @@ def test_two_addresses_that_are_one_keep_the_newest_own_word(
 ) -> None:
     sign_up("628120000001", channel="whatsapp", now=NOW)
     sign_up("ID.77", channel="whatsapp", now=NOW + 50)
-    kept = look_up("628120000001", "whatsapp").id
-    residents.add_alias(conn, vault, kept, "ID.77")
-    assert agreed(conn, kept) == consent.given_at(conn, kept) == NOW + 50
+    remaining = look_up("628120000001", "whatsapp").id
+    residents.add_alias(conn, vault, remaining, "ID.77")
+    assert agreed(conn, remaining) == consent.given_at(conn, remaining) == NOW + 50
 
 
 def test_an_address_erased_while_a_message_was_under_way_takes_no_strike(conn: Connection) -> None:

@@ -195,7 +195,7 @@ def test_a_byte_order_mark_and_windows_line_ends_do_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "says"),
+    ("header", "message"),
     [
         (HEADER.replace(",consent_at", ""), "kolom consent_at tidak ada"),
         (HEADER.replace("topics", "topic"), 'kolom "topic" tidak dikenal (maksud Anda topics?)'),
@@ -205,10 +205,10 @@ def test_a_byte_order_mark_and_windows_line_ends_do_not_matter() -> None:
         (GOOD, "kolom channel tidak ada"),
     ],
 )
-def test_a_bad_header_is_told_at_once(header: str, says: str) -> None:
+def test_a_bad_header_is_told_at_once(header: str, message: str) -> None:
     with pytest.raises(BadFile) as caught:
         parsed(GOOD, header=header)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("lines", [[], ["\n"], ["\ufeff\n", ",,,\n", "sep=;\n"]])
@@ -390,12 +390,12 @@ def named(*people: str) -> list[Row]:
     """Rows of addresses and the people they belong to: "rina:w17", "rina:" for nobody's name."""
     lines = [
         f"{cells(address=address + '@contoh.example')},{person}"
-        for address, _, person in map(_parted, people)
+        for address, _, person in map(_partition, people)
     ]
     return good(*lines, header=HEADER + ",subscriber")
 
 
-def _parted(text: str) -> tuple[str, str, str]:
+def _partition(text: str) -> tuple[str, str, str]:
     return text.partition(":")
 
 
@@ -431,11 +431,11 @@ def test_people_are_counted_as_they_are_stored_however_the_file_is_cut(
                 for start in range(0, 3, size):
                     chunk = rows[start : start + size]
                     tally.take(chunk, take_rows(conn, vault, TREE, chunk, NOW))
-                stored = [
+                counts = [
                     conn.scalar(select(func.count()).select_from(table))
                     for table in (store.address, store.subscriber)
                 ]
-                assert [tally.addresses, tally.people] == stored, (people, size)
+                assert [tally.addresses, tally.people] == counts, (people, size)
                 transaction.rollback()
 
 

@@ -298,7 +298,7 @@ def test_the_export_holds_the_address_its_wishes_and_its_proof(
     assert set(row) == set(COLUMNS)
 
 
-def exported(conn: Connection, vault: Vault) -> list[str]:
+def export_lines(conn: Connection, vault: Vault) -> list[str]:
     """The export as lines of CSV."""
     return [
         ",".join(COLUMNS),
@@ -306,7 +306,9 @@ def exported(conn: Connection, vault: Vault) -> list[str]:
     ]
 
 
-def taken_in(conn: Connection, vault: Vault, tree: AreaTree, lines: list[str]) -> dict[str, int]:
+def import_lines(
+    conn: Connection, vault: Vault, tree: AreaTree, lines: list[str]
+) -> dict[str, int]:
     """Import lines of CSV."""
     rows = [
         row
@@ -328,7 +330,10 @@ def test_an_export_comes_back_unchanged(
         )
     sign_up("77", channel="telegram", confirmed=False)
     consent.stop(conn, look_up("warga3@contoh.example").id, source="web", at=NOW)
-    assert taken_in(conn, vault, tree, exported(conn, vault)) == {"same": 19, "suppressed": 1}
+    assert import_lines(conn, vault, tree, export_lines(conn, vault)) == {
+        "same": 19,
+        "suppressed": 1,
+    }
 
 
 def test_an_export_moves_to_another_machine_with_its_opt_outs(
@@ -337,10 +342,10 @@ def test_an_export_moves_to_another_machine_with_its_opt_outs(
     sign_up("rina@contoh.example", person="r")
     sign_up("dewi@contoh.example", person="r")
     consent.stop(conn, look_up("dewi@contoh.example").id, source="web", at=NOW)
-    lines = exported(conn, vault)
+    lines = export_lines(conn, vault)
     for name in ("rina", "dewi"):
         erase(conn, vault, "email", f"{name}@contoh.example")
-    assert taken_in(conn, vault, tree, lines) == {"new": 2}
+    assert import_lines(conn, vault, tree, lines) == {"new": 2}
     assert look_up("rina@contoh.example").confirmed
     assert look_up("dewi@contoh.example").reason == "opted_out"
     assert look_up("rina@contoh.example").subscriber == look_up("dewi@contoh.example").subscriber
@@ -351,7 +356,7 @@ def test_a_long_export_is_read_in_parts(conn: Connection, vault: Vault, tree: Ar
         ",".join(COLUMNS),
         *(f"email,w{n}@contoh.example,cibabat,,id,test,2026-11-01,," for n in range(4_500)),
     ]
-    assert taken_in(conn, vault, tree, lines) == {"new": 4_500}
+    assert import_lines(conn, vault, tree, lines) == {"new": 4_500}
     assert len({row["address"] for row in export_rows(conn, vault)}) == 4_500
 
 

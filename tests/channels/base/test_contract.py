@@ -50,7 +50,7 @@ CONTROLS = re.compile(
 )
 
 
-def opened(name: str, *, simulated: bool = False) -> Any:
+def open_channel(name: str, *, simulated: bool = False) -> Any:
     """The channel as it is without any setting of its own."""
     module = MODULES[name]
     return module.open_channel(module.Settings.read({}, samples.site(simulated=simulated)))
@@ -79,7 +79,7 @@ def outgoing(
     name: str, edition: Edition, lang: str, *, simulated: bool = False
 ) -> tuple[PushChannel, Outgoing]:
     """The channel and one message for a resident of Cibabat."""
-    channel: PushChannel = opened(name, simulated=simulated)
+    channel: PushChannel = open_channel(name, simulated=simulated)
     recipient = samples.recipient(address_of(MODULES[name]))
     return channel, channel.personalise(channel.render(edition, lang), recipient)
 
@@ -113,7 +113,7 @@ pull = pytest.mark.parametrize("name", PULL)
 @pytest.mark.parametrize("name", MODULES)
 def test_a_channel_is_named_after_its_module(name: str) -> None:
     module = MODULES[name]
-    channel = opened(name)
+    channel = open_channel(name)
     assert channel.name == name
     assert channel.label
     assert module.Settings.prefix in {"", f"{name.upper()}_"}
@@ -122,8 +122,8 @@ def test_a_channel_is_named_after_its_module(name: str) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_a_channel_has_its_templates_in_a_folder_of_its_name(name: str) -> None:
     if name in PUSH or name == "feed":
-        found = {path.name.rsplit(".", 1)[0] for path in (TEMPLATES / name).iterdir()}
-        assert found >= {
+        names = {path.name.rsplit(".", 1)[0] for path in (TEMPLATES / name).iterdir()}
+        assert names >= {
             f"{kind}.{lang}" for kind in ("notice", "alert", "clarification") for lang in LANGS
         }
 
@@ -140,7 +140,7 @@ def test_missing_settings_are_named_as_variables(name: str) -> None:
 
 @push
 def test_a_push_channel_states_its_limits(name: str) -> None:
-    channel: PushChannel = opened(name)
+    channel: PushChannel = open_channel(name)
     assert channel.limits.text > 0
     assert channel.rate >= 0
     assert channel.receipt_wait >= 0
@@ -167,9 +167,9 @@ def test_what_is_no_address_is_refused_with_a_reason(name: str, text: str) -> No
 @editions
 @langs
 def test_the_code_and_the_link_are_in_every_message(name: str, edition: Edition, lang: str) -> None:
-    shown = "\n".join(preview(name, edition, lang).values())
-    assert edition.code in shown
-    assert samples.site().permalink(edition.code) in shown
+    message_text = "\n".join(preview(name, edition, lang).values())
+    assert edition.code in message_text
+    assert samples.site().permalink(edition.code) in message_text
 
 
 @push
@@ -236,14 +236,9 @@ def fits(channel: PushChannel, text: str) -> bool:
     """Whether what is read of `text` keeps the channel's limit (markup, which some platforms do not
     count, may be left out).
     """
-    measures: dict[str, Callable[[str], int]] = {
-        "code points": len,
-        "utf-16 units": utf16,
-        "bytes": lambda part: len(part.encode()),
-    }
-    measure = measures[channel.limits.measure]
-    read = unescape(re.sub(r"<[^>]*>", "", text))
-    return min(measure(text), measure(read)) <= channel.limits.text
+    measure = MEASURES[channel.limits.measure]
+    visible = unescape(re.sub(r"<[^>]*>", "", text))
+    return min(measure(text), measure(visible)) <= channel.limits.text
 
 
 LONG = {
@@ -269,9 +264,9 @@ def test_very_long_texts_are_cut_to_the_limit_and_keep_link_and_code(
     channel, message = outgoing(name, with_words(edition, text, title="Judul"), lang)
     parts = channel.preview(message)
     assert fits(channel, parts["text"])
-    shown = "\n".join(parts.values())
-    assert edition.code in shown
-    assert samples.site().permalink(edition.code) in shown
+    message_text = "\n".join(parts.values())
+    assert edition.code in message_text
+    assert samples.site().permalink(edition.code) in message_text
 
 
 @push
@@ -292,7 +287,7 @@ def test_hostile_text_stays_text(name: str, lang: str, sample: str) -> None:
 
 @push
 def test_a_webhook_without_a_right_signature_is_refused(name: str) -> None:
-    channel: PushChannel = opened(name)
+    channel: PushChannel = open_channel(name)
     wrong = {
         "x-hub-signature-256": "sha256=" + "0" * 64,
         "x-telegram-bot-api-secret-token": "salah",
@@ -307,7 +302,7 @@ def test_a_webhook_without_a_right_signature_is_refused(name: str) -> None:
 def test_a_webhook_is_refused_from_its_head_alone_where_the_head_shows_that_no_provider_sent_it(
     name: str,
 ) -> None:
-    channel: PushChannel = opened(name)
+    channel: PushChannel = open_channel(name)
     for headers in ({}, {"x-hub-signature-256": "", "x-telegram-bot-api-secret-token": ""}):
         with pytest.raises(BadSignature):
             channel.precheck_webhook(headers)
@@ -323,20 +318,20 @@ async def test_nothing_is_sent_once_writing_is_forbidden(name: str) -> None:
 
 @push
 async def test_sending_nothing_needs_no_provider(name: str) -> None:
-    channel: PushChannel = opened(name)
+    channel: PushChannel = open_channel(name)
     assert [result async for result in channel.send([], may_write=lambda: True)] == []
     await channel.aclose()
 
 
 @push
 def test_nothing_personal_is_in_what_all_recipients_share(name: str) -> None:
-    channel: PushChannel = opened(name)
+    channel: PushChannel = open_channel(name)
     message = channel.render(samples.notice(), "id")
-    one = samples.recipient(address_of(MODULES[name]))
+    recipient = samples.recipient(address_of(MODULES[name]))
     other = msgspec.structs.replace(
-        one, token="q" * 32, address_key="z" * 16, delivery="e41.x.2.1", area=samples.MELONG
+        recipient, token="q" * 32, address_key="z" * 16, delivery="e41.x.2.1", area=samples.MELONG
     )
-    channel.personalise(message, one)
+    channel.personalise(message, recipient)
     assert channel.preview(channel.personalise(message, other)) == channel.preview(
         channel.personalise(channel.render(samples.notice(), "id"), other)
     )
@@ -345,10 +340,10 @@ def test_nothing_personal_is_in_what_all_recipients_share(name: str) -> None:
 # --- pull channels --------------------------------------------------------------------------------
 
 
-def asked(path: str, area: Area = samples.CIBABAT, *found: Edition) -> PageRequest:
+def page_request(path: str, area: Area = samples.CIBABAT, *published: Edition) -> PageRequest:
     """A request for `area` at the samples' time, five minutes after publication."""
     return PageRequest(
-        path=path, area=area, query={}, editions=found, now=samples.NOW + timedelta(minutes=5)
+        path=path, area=area, query={}, editions=published, now=samples.NOW + timedelta(minutes=5)
     )
 
 
@@ -364,7 +359,7 @@ def check_well_formed(body: bytes, media_type: str) -> None:
 
 def paths_of(name: str) -> tuple[str, ...]:
     """The channel's route patterns."""
-    channel: PullChannel = opened(name)
+    channel: PullChannel = open_channel(name)
     return channel.paths
 
 
@@ -381,8 +376,8 @@ def test_a_pull_channel_serves_areas(name: str) -> None:
 
 @PAGES
 def test_a_page_is_pure(name: str, path: str) -> None:
-    request = asked(path, samples.CIBABAT, samples.alert(), samples.notice())
-    assert opened(name).render_page(request) == opened(name).render_page(request)
+    request = page_request(path, samples.CIBABAT, samples.alert(), samples.notice())
+    assert open_channel(name).render_page(request) == open_channel(name).render_page(request)
 
 
 @PAGES
@@ -394,7 +389,7 @@ def test_a_page_is_pure(name: str, path: str) -> None:
 def test_a_page_without_editions_is_valid_and_names_its_area(
     name: str, path: str, area: Area
 ) -> None:
-    document = opened(name).render_page(asked(path, area))
+    document = open_channel(name).render_page(page_request(path, area))
     check_well_formed(document.body, document.media_type)
     assert area.full_name in unescape(document.body.decode())
     assert document.max_age >= 0
@@ -406,47 +401,49 @@ def test_the_pages_of_a_channel_hold_the_title_and_the_code_of_an_edition(
     name: str, sample: str
 ) -> None:
     edition = samples.editions()[sample]
-    request = replace(asked("", samples.CIBABAT, edition), now=edition.published_at)
-    documents = [opened(name).render_page(replace(request, path=path)) for path in paths_of(name)]
+    request = replace(page_request("", samples.CIBABAT, edition), now=edition.published_at)
+    documents = [
+        open_channel(name).render_page(replace(request, path=path)) for path in paths_of(name)
+    ]
     for document in documents:
         check_well_formed(document.body, document.media_type)
-    shown = [unescape(document.body.decode()) for document in documents]
-    assert any(edition.wording("id").title in page and edition.code in page for page in shown)
+    pages = [unescape(document.body.decode()) for document in documents]
+    assert any(edition.wording("id").title in page and edition.code in page for page in pages)
 
 
 @PAGES
 def test_hostile_text_leaves_a_page_well_formed(name: str, path: str) -> None:
-    found = [with_words(edition, HOSTILE) for edition in samples.editions().values()]
-    document = opened(name).render_page(asked(path, samples.CIBABAT, *found[:3]))
+    hostile = [with_words(edition, HOSTILE) for edition in samples.editions().values()]
+    document = open_channel(name).render_page(page_request(path, samples.CIBABAT, *hostile[:3]))
     check_well_formed(document.body, document.media_type)
 
 
 @PAGES
 def test_a_simulated_page_says_so_and_no_other_does(name: str, path: str) -> None:
-    request = asked(path, samples.CIBABAT, samples.notice())
-    assert "[SIMULASI]" in opened(name, simulated=True).render_page(request).body.decode()
-    assert "[SIMULASI]" not in opened(name).render_page(request).body.decode()
+    request = page_request(path, samples.CIBABAT, samples.notice())
+    assert "[SIMULASI]" in open_channel(name, simulated=True).render_page(request).body.decode()
+    assert "[SIMULASI]" not in open_channel(name).render_page(request).body.decode()
 
 
 @PAGES
 def test_a_page_knows_only_what_changes_it(name: str, path: str) -> None:
-    channel = opened(name)
+    channel = open_channel(name)
     assert dict(channel.known_query(path, {})) == {}
     for odd in ("x", "", "99", "en%00", "1." + "A" * 500, "語" * 100):
         query = dict.fromkeys(("x", "utm_source", "halaman", "bahasa", "bentuk", "sebelum"), odd)
         assert dict(channel.known_query(path, query)) == {}, odd
-    for known in (
+    for supported in (
         {"bahasa": "en"},
         {"bentuk": "layar"},
         {"bentuk": "concerto"},
         {"sebelum": "1.CMH-7K4Q-2M"},
     ):
-        once = dict(channel.known_query(path, {**known, "x": "1"}))
+        once = dict(channel.known_query(path, {**supported, "x": "1"}))
         assert dict(channel.known_query(path, once)) == once
-        assert once.items() <= known.items()
-        request = asked(path, samples.CIBABAT, samples.notice())
-        as_sent = channel.render_page(replace(request, query={**known, "x": "1"}))
-        assert channel.render_page(replace(request, query=once)) == as_sent
+        assert once.items() <= supported.items()
+        request = page_request(path, samples.CIBABAT, samples.notice())
+        unfiltered = channel.render_page(replace(request, query={**supported, "x": "1"}))
+        assert channel.render_page(replace(request, query=once)) == unfiltered
 
 
 def test_a_channel_may_say_in_its_own_words_why_a_text_is_no_address() -> None:

@@ -260,22 +260,22 @@ def idle_answer(sessions: Sessions) -> bool:
     connector = sessions.get().connector
     assert connector is not None
     return all(
-        protocol.should_close for kept in connector._conns.values() for protocol, _since in kept
+        protocol.should_close for idle in connector._conns.values() for protocol, _since in idle
     )
 
 
 async def test_a_request_that_waited_for_its_connection_asks_once_more_before_it_is_written() -> (
     None
 ):
-    heard = bytearray()
+    received = bytearray()
 
-    async def hear(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        heard.extend(await reader.read())
+    async def receive(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        received.extend(await reader.read())
 
     answers = iter([True, False])
-    async with listening(hear) as url, open_session(connections=1) as session:
+    async with listening(receive) as url, open_session(connections=1) as session:
         writing.set(lambda: next(answers))
         assert writing.get()(), "allowed when it began"
         with pytest.raises(NotWritten):
             await session.post(url, data=b"late")
-    assert heard == b""
+    assert received == b""

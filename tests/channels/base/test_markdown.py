@@ -85,17 +85,17 @@ def test_lists_are_not_nested_without_end() -> None:
 @given(st.text(st.sampled_from("ab12 .)-*\n\t>#+"), max_size=80))
 def test_letters_and_figures_come_out_as_they_went_in(text: str) -> None:
     """Figures of list items are in the list's own numbers."""
-    number, numbers, read = 0, [0], ""
+    number, numbers, output = 0, [0], ""
     for token in parse(text):
         if token.type.endswith("list_open"):
             numbers.append(int(token.attrs.get("start", 1)) if token.tag == "ol" else 0)
         elif token.type.endswith("list_close"):
             numbers.pop()
         elif token.type == "list_item_open" and numbers[-1]:
-            read, number = read + str(numbers[-1]), numbers[-1]
+            output, number = output + str(numbers[-1]), numbers[-1]
             numbers[-1] = number + 1
         elif token.type == "inline":
-            read += token.content
-    assert [character for character in read if character.isalnum()] == [
+            output += token.content
+    assert [character for character in output if character.isalnum()] == [
         character for character in text if character.isalnum()
     ]

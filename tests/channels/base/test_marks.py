@@ -16,7 +16,7 @@ TAGS = {
 }
 
 
-def shown(text: str) -> str:
+def tagged(text: str) -> str:
     """A paragraph with its marks as tags."""
     return "".join(
         f"<a {token.attrs['href']}>"
@@ -61,7 +61,7 @@ def shown(text: str) -> str:
     ],
 )
 def test_pairs_at_the_borders_of_words_are_marks(text: str, expected: str) -> None:
-    assert shown(text) == expected
+    assert tagged(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_pairs_at_the_borders_of_words_are_marks(text: str, expected: str) -> No
     ],
 )
 def test_everything_else_stays_as_typed(text: str) -> None:
-    assert shown(text) == text
+    assert tagged(text) == text
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_everything_else_stays_as_typed(text: str) -> None:
     ],
 )  # fmt: skip
 def test_links_are_whole_or_show_their_target(text: str, expected: str) -> None:
-    assert shown(text) == expected
+    assert tagged(text) == expected
 
 
 def test_paths_of_our_own_site_get_its_base_url_and_nothing_else_does() -> None:
@@ -134,7 +134,7 @@ def test_only_marks_and_brackets_ever_go(text: str) -> None:
     """Letters and figures come out as they went in, in their order, and every tag is closed."""
     tokens = inline(text)
     assert sum(token.nesting for token in tokens) == 0
-    read = "".join(token.content for token in tokens if token.type == "text")
-    assert [character for character in read if character.isalnum()] == [
+    output = "".join(token.content for token in tokens if token.type == "text")
+    assert [character for character in output if character.isalnum()] == [
         character for character in text if character.isalnum()
     ]

@@ -146,7 +146,7 @@ def test_feedgen_alone_would_lose_them() -> None:
     assert dict(link.attrib) == {"href": "https://info.cimahi.example/"}
 
 
-class Shown(HTMLParser):
+class VisibleText(HTMLParser):
     """The text that a reader shows of HTML."""
 
     def __init__(self, markup: str) -> None:
@@ -174,7 +174,7 @@ def test_what_stands_in_angles_is_seen_in_every_rss_reader(text: str) -> None:
         "channel/item"
     )
     for name in ("title", "description"):
-        assert Shown(item.findtext(name)).text == text  # readers that take it for HTML
+        assert VisibleText(item.findtext(name)).text == text  # readers that take it for HTML
         assert unescape(item.findtext(name)) == text  # and those that only resolve references
     entry = etree.fromstring(asked("atom", [samples.notice(wordings={"id": words})]).body).find(
         f"{ATOM}entry"
@@ -184,14 +184,14 @@ def test_what_stands_in_angles_is_seen_in_every_rss_reader(text: str) -> None:
             text,
             "text",
         )
-    (found,) = items([samples.notice(wordings={"id": words})])
-    assert (found["title"], found["summary"]) == (text, text)
+    (json_item,) = items([samples.notice(wordings={"id": words})])
+    assert (json_item["title"], json_item["summary"]) == (text, text)
 
 
 @given(st.text(st.sampled_from("ab<>&;#x3/! lt"), max_size=60))
 def test_text_that_html_would_change_is_seen_and_other_text_stays(text: str) -> None:
-    assert Shown(escaped(text)).text == text
-    if Shown(text).text == text and "<" not in text:
+    assert VisibleText(escaped(text)).text == text
+    if VisibleText(text).text == text and "<" not in text:
         assert escaped(text) == text
 
 
@@ -323,14 +323,14 @@ def addresses(value: Any) -> Iterator[str]:
 
 
 def test_a_json_feed_keeps_the_rules_that_its_schema_cannot_check() -> None:
-    found = json.loads(asked("json", [*EDITIONS, *many(60)]).body)
-    assert found["version"] == "https://jsonfeed.org/version/1.1"
-    ids = [item["id"] for item in found["items"]]
+    feed = json.loads(asked("json", [*EDITIONS, *many(60)]).body)
+    assert feed["version"] == "https://jsonfeed.org/version/1.1"
+    ids = [item["id"] for item in feed["items"]]
     assert len(ids) == len(set(ids)) == 50
     assert all(isinstance(identity, str) for identity in ids)
-    assert found["next_url"] != found["feed_url"]
-    assert all(address.startswith("https://info.cimahi.example/") for address in addresses(found))
-    for item in found["items"]:
+    assert feed["next_url"] != feed["feed_url"]
+    assert all(address.startswith("https://info.cimahi.example/") for address in addresses(feed))
+    for item in feed["items"]:
         assert item["content_html"] and item["content_text"]
         assert datetime.fromisoformat(item["date_published"]).tzinfo
         assert {"about", "status", "kind", "severity", "expires", "areas"} <= set(item["_cimahi"])

@@ -73,7 +73,7 @@ def events_in(parts: Iterable[Event | Unreadable]) -> list[Event]:
     return [part for part in parts if not isinstance(part, Unreadable)]
 
 
-def read(*entries: Any) -> tuple[list[Event], list[Unreadable]]:
+def parse_entries(*entries: Any) -> tuple[list[Event], list[Unreadable]]:
     """What a webhook with these very entries tells, and what of it cannot be read."""
     body = msgspec.json.encode({"entry": entries})
     parts = whatsapp.WhatsApp(settings()).parse_webhook(signed(body), body)
@@ -111,8 +111,8 @@ def test_a_failed_status_means_what_its_code_means() -> None:
         status("failed", errors=foreign, recipient_id="6581234567"),
     ]
     with capture_logs():
-        found = events_of(("messages", {"statuses": [*listed, status("failed")]}))
-    assert [event.failure for event in found if isinstance(event, StatusEvent)] == [
+        events = events_of(("messages", {"statuses": [*listed, status("failed")]}))
+    assert [event.failure for event in events if isinstance(event, StatusEvent)] == [
         Refused(reason="address_dead", code="131026", detail="to …"),
         Skipped(code="130497", detail="Restricted"),
         Rejected(code="no code"),
@@ -136,9 +136,9 @@ def test_a_status_of_a_person_without_number_still_counts() -> None:
     assert event.delivery == "e1.7.1"
 
 
-def inbound(**said: Any) -> dict[str, Any]:
+def inbound(**fields: Any) -> dict[str, Any]:
     """One message from Siti, whose business-scoped id stands beside it."""
-    message = {"from": SITI, "id": "wamid.IN", "timestamp": "1795567380", **said}
+    message = {"from": SITI, "id": "wamid.IN", "timestamp": "1795567380", **fields}
     return {
         "contacts": [{"wa_id": SITI, "user_id": "ID.77", "profile": {"name": "S"}}],
         "messages": [message],
@@ -146,7 +146,7 @@ def inbound(**said: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("said", "text", "payload"),
+    ("fields", "text", "payload"),
     [
         ({"type": "text", "text": {"body": "DAFTAR CIBABAT"}}, "DAFTAR CIBABAT", ""),
         ({"type": "button", "button": {"text": "Berhenti", "payload": "STOP"}}, "Berhenti", "STOP"),
@@ -177,8 +177,8 @@ def inbound(**said: Any) -> dict[str, Any]:
         ({"type": "unsupported", "errors": [{"code": 131051}]}, "", ""),
     ],
 )
-def test_what_a_resident_writes_or_presses(said: dict[str, Any], text: str, payload: str) -> None:
-    assert events_of(("messages", inbound(**said))) == [
+def test_what_a_resident_writes_or_presses(fields: dict[str, Any], text: str, payload: str) -> None:
+    assert events_of(("messages", inbound(**fields))) == [
         InboundEvent(
             dedupe="wamid.IN",
             address=SITI,
@@ -280,8 +280,10 @@ def test_an_unreadable_item_is_passed_over_and_its_neighbours_are_kept() -> None
         status("read", timestamp=10**18),
     ]
     value = {**METADATA, "statuses": [status("sent"), *broken, status("read")], "messages": "none"}
-    found, unreadable = read({"id": ACCOUNT, "changes": [{"field": "messages", "value": value}]})
-    assert [event.dedupe for event in found] == ["wamid.A:sent", "wamid.A:read"]
+    events, unreadable = parse_entries(
+        {"id": ACCOUNT, "changes": [{"field": "messages", "value": value}]}
+    )
+    assert [event.dedupe for event in events] == ["wamid.A:sent", "wamid.A:read"]
     assert [part.where for part in unreadable] == ["messages.statuses"] * len(broken) + [
         "messages.messages"
     ]
@@ -311,15 +313,15 @@ def test_a_change_that_cannot_be_read_keeps_no_other_from_acting(bad: Any) -> No
         [{"id": ACCOUNT, "changes": [bad, GOOD]}],
         [{"changes": [bad]}, {"changes": [GOOD]}],
     ):
-        found, unreadable = read(*entries)
-        assert [event.dedupe for event in found] == ["wamid.S"]
+        events, unreadable = parse_entries(*entries)
+        assert [event.dedupe for event in events] == ["wamid.S"]
         assert [part.where for part in unreadable] == ["changes"]
 
 
 @pytest.mark.parametrize("bad", [None, [], 7, "x", {"changes": {}}, {"changes": "x"}], ids=str)
 def test_an_entry_that_cannot_be_read_keeps_no_other_from_acting(bad: Any) -> None:
-    found, unreadable = read(bad, {"id": ACCOUNT, "changes": [GOOD]})
-    assert [event.dedupe for event in found] == ["wamid.S"]
+    events, unreadable = parse_entries(bad, {"id": ACCOUNT, "changes": [GOOD]})
+    assert [event.dedupe for event in events] == ["wamid.S"]
     assert len(unreadable) == 1
 
 
@@ -329,8 +331,8 @@ def test_an_entry_that_cannot_be_read_keeps_no_other_from_acting(bad: Any) -> No
     ids=str,
 )
 def test_an_entry_acts_whatever_its_id_and_time_are(about: dict[str, Any]) -> None:
-    found, _unreadable = read({**about, "changes": [GOOD]})
-    assert [event.dedupe for event in found] == ["wamid.S"]
+    events, _unreadable = parse_entries({**about, "changes": [GOOD]})
+    assert [event.dedupe for event in events] == ["wamid.S"]
 
 
 def test_an_entry_is_of_the_account_that_its_number_names() -> None:
@@ -389,12 +391,14 @@ def test_what_nests_too_deeply_keeps_no_other_from_acting() -> None:
     deep: Any = {}
     for _level in range(400):
         deep = {"a": [deep]}
-    found, _unreadable = read({"id": ACCOUNT, "changes": [{"field": "x", "value": deep}, GOOD]})
-    assert [event.dedupe for event in found] == ["wamid.S"]
+    events, _unreadable = parse_entries(
+        {"id": ACCOUNT, "changes": [{"field": "x", "value": deep}, GOOD]}
+    )
+    assert [event.dedupe for event in events] == ["wamid.S"]
 
 
 def test_why_something_cannot_be_read_tells_nothing_of_what_was_said() -> None:
-    _found, unreadable = read(
+    _events, unreadable = parse_entries(
         {
             "changes": [
                 {
@@ -416,7 +420,7 @@ ABOUT_OTHERS: tuple[dict[str, Any], ...] = (
     {},
 )
 WISH = {"wa_id": SITI, "category": "marketing_messages", "value": "stop", "timestamp": 1795567380}
-SAID: tuple[tuple[str, dict[str, Any]], ...] = (
+CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("messages", {"statuses": [status("failed", errors=[{"code": 131026}]), status("delivered")]}),
     ("messages", inbound(type="text", text={"body": "STOP"})),
     ("messages", {"errors": [{"code": 130429}]}),
@@ -425,7 +429,7 @@ SAID: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 @pytest.mark.parametrize("about", ABOUT_OTHERS)
-@pytest.mark.parametrize(("field", "value"), SAID)
+@pytest.mark.parametrize(("field", "value"), CHANGES)
 def test_what_is_said_to_another_number_of_the_app_tells_nothing(
     field: str, value: dict[str, Any], about: dict[str, Any]
 ) -> None:
@@ -437,8 +441,8 @@ def test_what_is_said_to_another_number_of_the_app_tells_nothing(
 
 def test_what_is_said_to_our_number_counts_beside_what_is_said_to_another() -> None:
     foreign, own = (
-        SAID[1][1] | ABOUT_OTHERS[0],
-        SAID[0][1] | {"metadata": {"phone_number_id": int(NUMBER)}},
+        CHANGES[1][1] | ABOUT_OTHERS[0],
+        CHANGES[0][1] | {"metadata": {"phone_number_id": int(NUMBER)}},
     )
     assert [type(event) for event in events_as_sent(("messages", foreign), ("messages", own))] == [
         StatusEvent,
@@ -448,7 +452,9 @@ def test_what_is_said_to_our_number_counts_beside_what_is_said_to_another() -> N
 
 def test_without_a_number_of_our_own_nothing_is_said_to_us() -> None:
     assert (
-        events_as_sent(("messages", SAID[0][1] | METADATA), ("messages", SAID[1][1]), phone_id="")
+        events_as_sent(
+            ("messages", CHANGES[0][1] | METADATA), ("messages", CHANGES[1][1]), phone_id=""
+        )
         == []
     )
 
@@ -461,19 +467,20 @@ def test_an_alarm_of_another_account_is_dropped_once_we_know_ours() -> None:
 
 
 def test_what_becomes_of_an_answer_to_a_resident_tells_nothing() -> None:
-    answered = status("delivered", biz_opaque_callback_data="answer")
+    reply_status = status("delivered", biz_opaque_callback_data="answer")
     assert [
-        type(event) for event in events_of(("messages", {"statuses": [answered, status("read")]}))
+        type(event)
+        for event in events_of(("messages", {"statuses": [reply_status, status("read")]}))
     ] == [StatusEvent]
 
 
 def test_many_changes_in_one_post_are_all_read() -> None:
-    found = events_of(
+    events = events_of(
         ("messages", {"statuses": [status("sent"), status("delivered")]}),
         ("messages", inbound(type="text", text={"body": "Halo"})),
         ("account_update", {"event": "X"}),
     )
-    assert [type(event) for event in found] == [StatusEvent, StatusEvent, InboundEvent, AlarmEvent]
+    assert [type(event) for event in events] == [StatusEvent, StatusEvent, InboundEvent, AlarmEvent]
 
 
 @pytest.mark.parametrize(

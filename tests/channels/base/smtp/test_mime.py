@@ -121,11 +121,11 @@ def test_any_name_comes_back_from_a_mailbox_in_short_encoded_words(name: str) ->
     check_lines(raw)
     (address,) = read_back(raw)["from"].addresses
     assert address.addr_spec == "info@contoh.example"
-    shown = value.replace("\r\n", "").removesuffix("<info@contoh.example>").strip()
+    encoded = value.replace("\r\n", "").removesuffix("<info@contoh.example>").strip()
     if (
-        "=?" in shown
+        "=?" in encoded
     ):  # as RFC 2047 has it read; the standard library's newer parser keeps the gap between encoded words
-        assert str(make_header(decode_header(shown))) == name
+        assert str(make_header(decode_header(encoded))) == name
     if len(re.findall(r"\?=\s+=\?", value)) == 0:
         assert address.display_name == name
 
