@@ -1,6 +1,4 @@
-"""Screens: what the data of an area holds, in which order, the same bytes each time, and a page
-without inline code.
-"""
+"""Screens: an area's data, its order, the same bytes each time, and a page without inline code."""
 
 import json
 import re
@@ -35,7 +33,7 @@ def document_of(
     area: Area = samples.CIBABAT,
     simulated: bool = False,
 ) -> Document:
-    """The document of an area."""
+    """Return the document of an area."""
     channel = display.open_channel(display.Settings(site=samples.site(simulated=simulated)))
     return channel.render_page(
         PageRequest(path=path, area=area, query={}, editions=editions, now=now)
@@ -45,7 +43,7 @@ def document_of(
 def data(
     *editions: Edition, now: datetime = LATER, area: Area = samples.CIBABAT, simulated: bool = False
 ) -> dict[str, Any]:
-    """The payload as the screen reads it."""
+    """Return the payload as the screen reads it."""
     payload: dict[str, Any] = json.loads(
         document_of(DATA, editions, now=now, area=area, simulated=simulated).body
     )
@@ -53,7 +51,7 @@ def data(
 
 
 def codes(payload: dict[str, Any]) -> list[str]:
-    """The codes of the items in their order."""
+    """Return the codes of the items in their order."""
     return [item["code"] for item in payload["items"]]
 
 
@@ -252,7 +250,7 @@ def test_the_code_points_to_the_permalink_and_the_address_can_be_typed() -> None
 
 
 def painted(path: str, size: int) -> list[list[int]]:
-    """The modules that an SVG path of horizontal runs paints."""
+    """Return the modules that an SVG path of horizontal runs paints, row by row."""
     grid = [[0] * size for _ in range(size)]
     for column, row, length, back in re.findall(r"M(\d+) (\d+)h(\d+)v1h-(\d+)z", path):
         assert length == back
@@ -291,7 +289,7 @@ def test_the_data_is_asked_again_each_time_and_says_when_it_last_changed() -> No
 
 
 class Inspector(HTMLParser):
-    """Collects what a strict policy forbids, and the addresses a page loads."""
+    """Parser that collects what a strict policy forbids, and the addresses a page loads."""
 
     def __init__(self) -> None:
         super().__init__()

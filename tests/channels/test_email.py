@@ -32,7 +32,7 @@ BOUNCES = "bounce.info.cimahi.example"
 def channel(
     url: str = "", *, simulated: bool = False, tls: ssl.SSLContext | None = None, **settings: object
 ) -> Email:
-    """The channel for the server at `url`, on 4 connections unless told otherwise."""
+    """Return the channel for the server at `url`, on 4 connections by default."""
     values = {
         "url": url,
         "from_": "info@info.cimahi.example",
@@ -46,7 +46,7 @@ def channel(
 
 
 def mail(edition: Edition | None = None, lang: str = "id", **changes: object) -> EmailMessage:
-    """One message to Siti, as the standard library reads it."""
+    """Return one message to Siti, as the standard library parses it."""
     mailer = channel()
     recipient = msgspec.structs.replace(samples.recipient("siti@contoh.example"), **changes)  # type: ignore[arg-type]
     outgoing = mailer.personalise(mailer.render(edition or samples.notice(), lang), recipient)
@@ -56,7 +56,7 @@ def mail(edition: Edition | None = None, lang: str = "id", **changes: object) ->
 
 
 def sample_news() -> list[str]:
-    """The bodies of the news of the demo."""
+    """Return the bodies of the demo's news."""
     raw = yaml.safe_load(Path("broadcaster/simulation/news.yaml").read_text(encoding="utf-8"))
     return [
         item["body"]
@@ -342,7 +342,7 @@ def test_a_withdrawn_emergency_is_named_as_one_and_no_longer_marked_as_urgent() 
 
 
 def only_indonesian(edition: Edition) -> Edition:
-    """The edition without its English words."""
+    """Return the edition without its English words."""
     return msgspec.structs.replace(edition, wordings={"id": edition.wording("id")})
 
 
@@ -466,7 +466,7 @@ def test_links_that_are_none_are_no_links() -> None:
 
 
 class Page(HTMLParser):
-    """Collects what an email page is made of."""
+    """Parser that collects what an email page is made of."""
 
     def __init__(self, markup: str) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ from support.waiting import until
 def channel(
     url: str = "", *, tls: ssl.SSLContext | None = None, connections: int = 4, timeout: float = 5
 ) -> Email:
-    """The channel for the server at `url`."""
+    """Return the channel for the server at `url`."""
     settings = Settings(
         site=samples.site(),
         url=url,
@@ -39,7 +39,7 @@ def channel(
 
 
 def batch(mailer: Email, addresses: Sequence[str]) -> list[Outgoing]:
-    """One message to each address."""
+    """Return one message to each address."""
     message = mailer.render(samples.notice(), "id")
     return [
         mailer.personalise(
@@ -50,12 +50,12 @@ def batch(mailer: Email, addresses: Sequence[str]) -> list[Outgoing]:
 
 
 async def send_all(mailer: Email, messages: Sequence[Outgoing]) -> list[Result]:
-    """All results; the channel stays open."""
+    """Return all results; the channel stays open."""
     return [result async for result in mailer.send(messages, may_write=lambda: True)]
 
 
 def residents(count: int) -> list[str]:
-    """That many addresses, of ten domains."""
+    """Return `count` addresses in ten domains."""
     return [f"warga{n}@contoh{n % 10}.example" for n in range(count)]
 
 
@@ -243,7 +243,7 @@ PASSWORD_ASKED = "250-scripted.example\r\n250-PIPELINING\r\n250 AUTH PLAIN"
 
 
 def clocked(url: str, now: list[float], connections: int = 10) -> Email:
-    """The channel with a clock that tests put forward, signing in with some password."""
+    """Return the channel on a clock that tests advance, signing in with a password."""
     settings = Settings(
         site=samples.site(),
         url=url,
@@ -255,13 +255,13 @@ def clocked(url: str, now: list[float], connections: int = 10) -> Email:
 
 
 def demanding(reply: Play | list[Play]) -> SmtpStandIn:
-    """A server that answers AUTH like this."""
+    """Return a server that gives this reply to AUTH."""
     script = SmtpScript(steps={"EHLO": PASSWORD_ASKED, "AUTH": reply})
     return SmtpStandIn(credentials=("u", "salah"), script=script)
 
 
 def sign_ins(server: SmtpStandIn) -> int:
-    """How often somebody tried to sign in."""
+    """Count the sign-in attempts."""
     return sum(command.startswith("AUTH") for command in server.transcript.commands)
 
 
@@ -343,7 +343,7 @@ async def test_nobody_waits_behind_a_content_that_is_not_answered() -> None:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's context for "localhost", and a client's that trusts it."""
+    """Return a server's context for "localhost", and a client's that trusts it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     begins = datetime.now().astimezone() - timedelta(days=1)
@@ -406,7 +406,7 @@ async def test_a_certificate_that_nobody_vouches_for_halts_the_channel(
 
 
 class Letterbox:
-    """Handler of the STARTTLS server: keeps who was written to, and whether that was under TLS."""
+    """Handler of the STARTTLS server: notes the recipients, and whether each came under TLS."""
 
     def __init__(self) -> None:
         self.got: list[tuple[str, bool]] = []

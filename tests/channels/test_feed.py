@@ -1,6 +1,4 @@
-"""The feeds of an area: stable entries, corrections and withdrawals, pages without loss, words as
-the golden files have them.
-"""
+"""The feeds of an area: stable entries, corrections, withdrawals, lossless pages, golden words."""
 
 import json
 from collections.abc import Iterator
@@ -175,7 +173,7 @@ def test_a_simulation_is_marked_in_every_title() -> None:
 
 
 def next_url(extension: str, body: bytes) -> str:
-    """The address of the next page, else nothing."""
+    """Return the address of the next page, "" on the last one."""
     if extension == "json":
         return str(json.loads(body).get("next_url", ""))
     links = feedparser.parse(body).feed.links
@@ -185,7 +183,7 @@ def next_url(extension: str, body: bytes) -> str:
 def follow_pages(
     extension: str, editions: list[Edition], *, published_meanwhile: Iterator[Edition] | None = None
 ) -> list[str]:
-    """The ids of all pages, while new announcements appear between two requests."""
+    """Return the ids of all pages, while new announcements appear between two requests."""
     ids: list[str] = []
     query: dict[str, str] = {}
     while True:
@@ -276,7 +274,7 @@ def test_concerto_knows_a_content_by_its_code() -> None:
 
 
 def sample_text(name: str, lang: str) -> str:
-    """Title, summary, text and HTML of a sample, one under the other."""
+    """Return title, summary, text and HTML of a sample, one under the other."""
     entry = items([samples.editions()[name]], query={"bahasa": lang}, now=samples.NOW)[0]
     fields = {
         "title": entry["title"],
@@ -288,7 +286,7 @@ def sample_text(name: str, lang: str) -> str:
 
 
 def indented(extension: str) -> str:
-    """A whole feed, one element a line."""
+    """Return a whole feed, one element a line."""
     body = asked(extension).body
     if extension == "json":
         return body.decode() + "\n"

@@ -22,7 +22,7 @@ LANGS = ["id", "en"]
 
 
 def push_channels() -> dict[str, tuple[PushChannel, str]]:
-    """Every push channel in channels/, with a sample address of its own."""
+    """Return every push channel in channels/ by name, with an address that it accepts."""
     by_name: dict[str, tuple[PushChannel, str]] = {}
     for path in sorted(Path(str(channels.__file__)).parent.glob("*.py")):
         if path.stem == "__init__":
@@ -39,7 +39,7 @@ def push_channels() -> dict[str, tuple[PushChannel, str]]:
 
 
 def address_for(parse_address: Callable[[str], str]) -> str:
-    """The first sample address that the channel takes."""
+    """Return the first sample address that the channel accepts."""
     for text in ADDRESSES:
         try:
             return str(parse_address(text))
@@ -49,7 +49,7 @@ def address_for(parse_address: Callable[[str], str]) -> str:
 
 
 def as_text(parts: dict[str, str]) -> str:
-    """The parts of a preview, each under its name; the style of a page is no words."""
+    """Return the parts of a preview, each under its name, without the page's style."""
     text = (
         "".join(f"=== {name} ===\n{part.rstrip()}\n\n" for name, part in parts.items()).rstrip()
         + "\n"
@@ -62,7 +62,7 @@ CASES = [(name, sample, lang) for name in PUSH for sample in samples.editions() 
 
 
 def golden(name: str, sample: str, lang: str) -> tuple[Path, str]:
-    """The golden file of a case and what stands in it now."""
+    """Return the golden file of a case and the text it should hold."""
     channel, address = PUSH[name]
     message = channel.render(samples.editions()[sample], lang)
     text = as_text(channel.preview(channel.personalise(message, samples.recipient(address))))

@@ -1,4 +1,4 @@
-"""What people typed is what residents see: every number, address, code and link, in every field, on
+"""Literal words: residents see every number, address, code and link as typed, in every field, on
 every channel.
 """
 
@@ -43,7 +43,7 @@ PLAIN = Text("TANDA")
 
 
 class Page(HTMLParser):
-    """The words of an HTML text as they are seen, and the targets of its links."""
+    """The visible words of an HTML text, and the targets of its links."""
 
     def __init__(self, markup: str) -> None:
         super().__init__()
@@ -73,14 +73,14 @@ class Page(HTMLParser):
 
 
 class Reading(msgspec.Struct):
-    """One way to read a message: its words, and where its links lead."""
+    """A message as one kind of reader sees it: its words and link targets."""
 
     words: str
     targets: str = ""
 
 
 def as_page(markup: str) -> Reading:
-    """HTML as it is seen."""
+    """Return HTML as it is seen."""
     page = Page(markup)
     return Reading(squeezed(page.words), "\n".join(page.targets))
 
@@ -89,9 +89,7 @@ _ADDRESS = re.compile(r"https?://\S+|www\.\S+|[A-Za-z0-9][\w.+-]*@\S+")
 
 
 def as_phones(text: str) -> list[Reading]:
-    """A chat app's text as apps show it: with the marks of pairs taken away, however an app looks
-    for these.
-    """
+    """Return a chat text as apps show it: without the marks of pairs, by each app's rule for pairs."""
     variants = [text]
     for pattern in (
         r"(?<![^\W_])([*_~`])(?=\S)(?P<inner>[^\n]+?)(?<=\S)\1(?![^\W_])",
@@ -116,7 +114,7 @@ def as_phones(text: str) -> list[Reading]:
 
 
 def strings(value: Any) -> list[str]:
-    """Every text of a JSON value."""
+    """Return every text of a JSON value."""
     if isinstance(value, str):
         return [value]
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -124,7 +122,9 @@ def strings(value: Any) -> list[str]:
 
 
 def readings(name: str, edition: Edition, lang: str) -> list[Reading]:
-    """Every way in which residents may read an edition on a channel; each must hold what was typed."""
+    """Return every way in which residents may read an edition on a channel; each must hold what was
+    typed.
+    """
     channel, module = OPEN[name], MODULES[name]
     if not hasattr(channel, "send"):
         return [
@@ -155,7 +155,7 @@ def readings(name: str, edition: Edition, lang: str) -> list[Reading]:
 
 
 def read_document(channel: Any, path: str, edition: Edition, lang: str) -> Reading | None:
-    """A document of a pull channel as its readers see it; None for one that holds no edition."""
+    """Return a pull channel's document as its readers see it; None if it holds no edition."""
     query = channel.known_query(path, {"bahasa": lang})
     document = channel.render_page(
         PageRequest(
@@ -184,7 +184,7 @@ def read_document(channel: Any, path: str, edition: Edition, lang: str) -> Readi
 
 
 def edition_with(sample: str, fields: dict[str, Text]) -> Edition:
-    """A sample edition with these words in each of its fields, in both languages."""
+    """Return a sample edition with these words in each of its fields, in both languages."""
     typed = {name: text.typed for name, text in fields.items()}
     edition = samples.editions()[sample]
     words = Wording(**{name: typed[name] for name in ("title", "summary", *MARKDOWN)})
@@ -202,7 +202,7 @@ def edition_with(sample: str, fields: dict[str, Text]) -> Edition:
 
 @cache
 def visible_fields(name: str, sample: str, lang: str) -> dict[int, set[str]]:
-    """Which fields each reading of a channel shows: found by writing a plain word into each."""
+    """Return the fields that each reading of a channel shows, found by a plain word in each field."""
     fields = {field: Text(f"{PLAIN.typed}{number}Z") for number, field in enumerate(FIELDS)}
     all_readings = readings(name, edition_with(sample, fields), lang)
     return {
@@ -212,12 +212,12 @@ def visible_fields(name: str, sample: str, lang: str) -> dict[int, set[str]]:
 
 
 def expected_target(link: str) -> str:
-    """A link's target as a resident needs it."""
+    """Return a link's target as a resident needs it."""
     return f"{BASE}{link}" if link.startswith("/") and not link.startswith("//") else link
 
 
 def check_all_visible(name: str, sample: str, lang: str, fields: dict[str, Text]) -> None:
-    """Everything typed in a field that a channel shows stands there."""
+    """Assert that all that is typed in a field which a channel shows is visible there."""
     fields_by_place = visible_fields(name, sample, lang)
     for place, reading in enumerate(readings(name, edition_with(sample, fields), lang)):
         for field in fields_by_place[place]:
@@ -328,7 +328,7 @@ def test_a_link_is_whole_or_its_target_is_seen(name: str, field: str, target: st
 
 @pytest.mark.parametrize("marks", [60, 99, 250])
 def test_many_marks_cost_no_link(marks: int) -> None:
-    """Telegram takes 100 entities: bold goes first."""
+    """Exceed Telegram's 100 entities: bold goes first."""
     bold = " ".join(f"**kata{number}**" for number in range(marks))
     for body in (
         f"{bold} [denah](https://contoh.example/a)",

@@ -1,4 +1,4 @@
-"""Signing in: how often a doubted or refused token is tried, by a clock of our own."""
+"""Signing in: how often a doubted or refused token is tried, on the test's own clock."""
 
 import asyncio
 
@@ -10,20 +10,20 @@ REFUSED = Halted(code="401", detail="token refused")
 
 
 class Provider:
-    """Refuses every message; answers when it is let."""
+    """Provider that refuses every message once a test lets it answer."""
 
     def __init__(self) -> None:
         self.now, self.tries, self.checks = 1000.0, 0, 0
         self.answering = asyncio.Event()
 
     def credential(self, *, patience: float) -> Credential:
-        """The token, as this provider takes it."""
+        """Return the credential whose token this provider checks."""
         return Credential(
             lambda: self.now, codes=frozenset({"401"}), check=self._check, patience=patience
         )
 
     async def refuse(self) -> Outcome:
-        """What a message gets."""
+        """Refuse a message."""
         self.tries += 1
         await self.answering.wait()
         return REFUSED

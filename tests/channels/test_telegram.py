@@ -65,7 +65,7 @@ def channel_at(
     patience: float = PATIENCE,
     **changes: Any,
 ) -> telegram.Telegram:
-    """The channel with sample settings, its clock standing at `now`."""
+    """Return the channel with sample settings, its clock standing at `now`."""
     values = {
         "token": TOKEN,
         "webhook_secret": SECRET,
@@ -80,7 +80,7 @@ def channel_at(
 async def connected(
     api: BotApi | None = None, **changes: Any
 ) -> AsyncIterator[tuple[BotApi, telegram.Telegram]]:
-    """A Bot API and the channel that speaks to it."""
+    """Yield a Bot API and the channel that speaks to it."""
     api = api or BotApi(token=TOKEN, record=True)
     async with running(api.app) as url:
         channel = channel_at(url, **changes)
@@ -93,24 +93,24 @@ async def connected(
 def outgoing(
     channel: telegram.Telegram, chat: int = RINA, edition: Edition | None = None, **recipient: Any
 ) -> Outgoing:
-    """A sample edition for one chat."""
+    """Return a sample edition for one chat."""
     message = channel.render(edition or samples.notice(), "id")
     return channel.personalise(message, samples.recipient(str(chat), **recipient))
 
 
 async def results(channel: telegram.Telegram, messages: Sequence[Outgoing]) -> list[Result]:
-    """All results of one send."""
+    """Return all results of one send."""
     return [result async for result in channel.send(messages, may_write=lambda: True)]
 
 
 async def outcome_of(channel: telegram.Telegram, message: Outgoing) -> Outcome:
-    """The outcome of one message."""
+    """Send one message and return its outcome."""
     [result] = await results(channel, [message])
     return result.outcome
 
 
 def worded(edition: Edition, **words: str) -> Edition:
-    """The edition with other Indonesian words."""
+    """Return the edition with other Indonesian words."""
     return msgspec.structs.replace(
         edition, wordings={"id": msgspec.structs.replace(edition.wordings["id"], **words)}
     )
@@ -120,7 +120,7 @@ def worded(edition: Edition, **words: str) -> Edition:
 
 
 def as_read(name: str, lang: str) -> str:
-    """A sample as its golden file holds it, sent at noon."""
+    """Return a sample as its golden file holds it, sent at noon."""
     channel = channel_at()
     message = channel.render(samples.editions()[name], lang)
     parts = channel.preview(channel.personalise(message, samples.recipient(str(RINA))))
@@ -540,7 +540,7 @@ async def test_an_answer_that_nobody_knows_goes_by_its_own_words() -> None:
 
 
 def plain(outcome: Outcome) -> tuple[str, dict[str, Any]]:
-    """An outcome without its code and detail."""
+    """Return an outcome's type and fields without its code and detail."""
     values = msgspec.to_builtins(outcome)
     return type(outcome).__name__, {
         name: value for name, value in values.items() if name not in {"code", "detail"}
@@ -661,7 +661,7 @@ async def test_the_answer_to_another_message_is_no_receipt_of_ours() -> None:
 
 
 async def failed_call(request: telegram.AioRequest, url: str) -> error.TelegramError:
-    """What PTB raises for a getMe."""
+    """Return the error that PTB raises for a getMe."""
     with pytest.raises(error.TelegramError) as raised:
         await Bot(
             TOKEN, base_url=f"{url}/bot", request=request, get_updates_request=request
@@ -740,7 +740,7 @@ async def test_an_unforeseen_answer_is_uncertain_never_refused() -> None:
 
 
 async def first_sent(channel: telegram.Telegram, edition: Edition) -> str:
-    """Sends an edition to Rina and gives the provider's id."""
+    """Send an edition to Rina and return the provider's id."""
     outcome = await outcome_of(channel, outgoing(channel, edition=edition))
     assert isinstance(outcome, Receipt)
     return str(outcome.message_number)
@@ -879,7 +879,7 @@ class WebhookReceiver:
 
 @asynccontextmanager
 async def reachable(secret: str = SECRET) -> AsyncIterator[tuple[BotApi, WebhookReceiver]]:
-    """A Bot API that posts its updates to a doorstep."""
+    """Yield a Bot API that posts its updates to a receiver, and that receiver."""
     api, receiver, app = BotApi(), WebhookReceiver(), web.Application()
     app.router.add_post("/webhook/telegram", receiver.take)
     async with running(app) as receiver_url, running(api.app):
@@ -889,7 +889,7 @@ async def reachable(secret: str = SECRET) -> AsyncIterator[tuple[BotApi, Webhook
 
 
 def head(secret: str = SECRET) -> dict[str, str]:
-    """Headers of a genuine update."""
+    """Return the headers of a genuine update."""
     return {"x-telegram-bot-api-secret-token": secret}
 
 

@@ -1,5 +1,5 @@
-"""Pictures on Telegram: a photo with all the words below it, else the words with its preview;
-always one message.
+"""Pictures on Telegram, always in one message: a photo above all the words, else the words with a
+link preview.
 """
 
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ LONG = "Truk tangki air bersih menunggu warga di kantor kelurahan. " * 30
 
 @asynccontextmanager
 async def connected() -> AsyncIterator[tuple[BotApi, telegram.Telegram]]:
-    """A Bot API and the channel that speaks to it."""
+    """Yield a Bot API and the channel that speaks to it."""
     api = BotApi(token=TOKEN, record=True)
     async with running(api.app) as url:
         channel = telegram.Telegram(
@@ -45,37 +45,37 @@ async def connected() -> AsyncIterator[tuple[BotApi, telegram.Telegram]]:
 
 
 def long_notice(**changes: Any) -> Edition:
-    """A notice with a picture whose words do not fit below it."""
+    """Return a notice with a picture whose words do not fit below it."""
     return samples.notice(image=samples.PICTURE, wordings={"id": worded(LONG)}, **changes)
 
 
 def worded(body: str) -> Any:
-    """The notice's words with another body."""
+    """Return the notice's words with another body."""
     return msgspec.structs.replace(samples.notice().wording("id"), body=body)
 
 
 def correction(**changes: Any) -> Edition:
-    """Edition 2 of the notice."""
+    """Return edition 2 of the notice."""
     return msgspec.structs.replace(samples.correction(), **changes)
 
 
 def outgoing(
     channel: telegram.Telegram, edition: Edition, chat: int = RINA, **recipient: Any
 ) -> Outgoing:
-    """The edition for one chat."""
+    """Return the edition for one chat."""
     return channel.personalise(
         channel.render(edition, "id"), samples.recipient(str(chat), **recipient)
     )
 
 
 async def send(channel: telegram.Telegram, *messages: Outgoing) -> list[Outcome]:
-    """What became of each."""
+    """Send the messages and return their outcomes in order."""
     results = [result async for result in channel.send(messages, may_write=lambda: True)]
     return [next(r.outcome for r in results if r.outgoing is message) for message in messages]
 
 
 async def send_first(channel: telegram.Telegram, edition: Edition, chat: int = RINA) -> str:
-    """The provider's id of a message that a chat got."""
+    """Send an edition to a chat and return the provider's id."""
     [outcome] = await send(channel, outgoing(channel, edition, chat))
     assert isinstance(outcome, Receipt)
     return str(outcome.message_number)
@@ -370,7 +370,7 @@ async def test_a_correction_whose_picture_is_refused_changes_the_words() -> None
 
 
 def corrected_alert(**changes: Any) -> Edition:
-    """Edition 2 of the alert."""
+    """Return edition 2 of the alert."""
     return samples.alert(
         number=2,
         change="correction",

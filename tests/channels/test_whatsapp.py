@@ -1,4 +1,6 @@
-"""The WhatsApp channel's pure half: template messages, addresses, what answers and errors mean."""
+"""The WhatsApp channel without I/O: template messages, addresses, and the meaning of answers and
+errors.
+"""
 
 import re
 from collections.abc import Sequence
@@ -40,21 +42,21 @@ EDITIONS = pytest.mark.parametrize("edition", samples.editions().values(), ids=s
 
 
 def settings(**changes: Any) -> whatsapp.Settings:
-    """Settings that suffice to render."""
+    """Return settings that suffice to render."""
     return whatsapp.Settings(**{"site": samples.site(), "phone_id": "112000112", **changes})
 
 
 def request_for(
     edition: Edition, lang: str = "id", *, address: str = SITI, **changes: Any
 ) -> dict[str, Any]:
-    """The request that carries an edition to one address."""
+    """Return the request that carries an edition to one address."""
     channel = whatsapp.WhatsApp(settings(**changes))
     outgoing = channel.personalise(channel.render(edition, lang), samples.recipient(address))
     return msgspec.json.decode(outgoing.payload, type=dict[str, Any])
 
 
 def preview_of(edition: Edition, lang: str = "id", **changes: Any) -> dict[str, str]:
-    """The preview of an edition."""
+    """Return the preview of an edition."""
     channel = whatsapp.WhatsApp(settings(**changes))
     return channel.preview(
         channel.personalise(channel.render(edition, lang), samples.recipient(SITI))
@@ -62,7 +64,7 @@ def preview_of(edition: Edition, lang: str = "id", **changes: Any) -> dict[str, 
 
 
 def worded(edition: Edition, **words: str) -> Edition:
-    """The edition with other Indonesian words."""
+    """Return the edition with other Indonesian words."""
     wording = msgspec.structs.replace(edition.wording("id"), **words)
     return msgspec.structs.replace(edition, wordings={**edition.wordings, "id": wording})
 
@@ -537,7 +539,7 @@ CODES = [(code, failure) for _, codes, failure in ROWS for code in codes]
 def outcome_of_code(
     code: int, *, status: int = 400, address: str = SITI, attempt: int = 1, **headers: str
 ) -> Outcome:
-    """What an answer with this code means."""
+    """Return the outcome of an answer with this error code."""
     error = {
         "message": f"(#{code}) Something",
         "code": code,
@@ -556,7 +558,7 @@ def test_each_row_of_the_error_table(what: str, codes: Sequence[int], failure: F
 
 
 def contract_replace(failure: Failure, **changes: Any) -> Failure:
-    """The failure with other fields."""
+    """Return the failure with other fields."""
     fields = {name: getattr(failure, name) for name in failure.__slots__}
     return type(failure)(**{**fields, **changes})
 
@@ -666,7 +668,7 @@ def test_a_failure_repeats_no_number_that_the_provider_quoted() -> None:
 
 
 def accepted(**message: str) -> bytes:
-    """An answer that takes the message."""
+    """Return an answer that accepts the message."""
     person = {"input": SITI, "wa_id": SITI, "user_id": SCOPED}
     return msgspec.json.encode(
         {

@@ -36,7 +36,7 @@ SITI, ASEP = "6281200000001", "6281200000002"
 
 
 def settings(url: str = "http://127.0.0.1:9", **changes: Any) -> whatsapp.Settings:
-    """Complete settings of a sample number at the Graph API at `url`."""
+    """Return complete settings of a sample number at the Graph API at `url`."""
     values = {
         "token": TOKEN,
         "phone_id": PHONE,
@@ -50,7 +50,7 @@ def settings(url: str = "http://127.0.0.1:9", **changes: Any) -> whatsapp.Settin
 
 
 def graph_api(**changes: Any) -> GraphApi:
-    """A Graph API that knows our number, our account and our templates."""
+    """Return a Graph API that knows our number, our account and our templates."""
     templates = [template.document for template in whatsapp.definitions(settings())]
     values = {
         "token": TOKEN,
@@ -66,7 +66,7 @@ def graph_api(**changes: Any) -> GraphApi:
 async def connected(
     api: GraphApi | None = None, **changes: Any
 ) -> AsyncIterator[tuple[GraphApi, whatsapp.WhatsApp]]:
-    """A Graph API and the channel that speaks to it."""
+    """Yield a Graph API and the channel that speaks to it."""
     api = api or graph_api()
     async with running(api.app) as url:
         channel = whatsapp.WhatsApp(settings(url, **changes))
@@ -77,12 +77,12 @@ async def connected(
 
 
 def number(n: int) -> str:
-    """The nth sample number."""
+    """Return the nth sample number."""
     return f"62812{n:08}"
 
 
 def messages(channel: whatsapp.WhatsApp, count: int, lang: str = "id") -> list[Outgoing]:
-    """The sample notice for `count` people."""
+    """Return the sample notice for `count` people."""
     message = channel.render(samples.notice(), lang)
     return [
         channel.personalise(message, samples.recipient(number(n), delivery=f"e1.{n}.1"))
@@ -91,7 +91,7 @@ def messages(channel: whatsapp.WhatsApp, count: int, lang: str = "id") -> list[O
 
 
 async def results(channel: whatsapp.WhatsApp, outgoing: list[Outgoing]) -> list[Result]:
-    """All results of sending."""
+    """Send the messages and return all results."""
     return [result async for result in channel.send(outgoing, may_write=lambda: True)]
 
 
@@ -358,7 +358,7 @@ async def test_an_answer_after_the_window_is_skipped() -> None:
 
 
 async def doctor_findings(api: GraphApi, **changes: Any) -> list[tuple[bool | None, str, str]]:
-    """What doctor says, as (ok, what, mend)."""
+    """Return doctor's findings, as (ok, what, mend)."""
     async with connected(api, **changes) as (_, channel):
         return [(finding.ok, finding.what, finding.mend) for finding in await channel.check()]
 

@@ -19,14 +19,14 @@ Change = Callable[[dict[str, Any]], object]
 
 
 def changed(change: Change) -> dict[str, Any]:
-    """The built-in document with one change."""
+    """Return the built-in document with one change."""
     document: dict[str, Any] = copy.deepcopy(BUILT_IN)
     change(document)
     return document
 
 
 def small_city() -> dict[str, Any]:
-    """Another city, with the least that a document needs."""
+    """Return another city, with the least that a document needs."""
     return {
         "city": {"code": "32.79", "name": "Kota Banjar", "short_name": "Banjar", "slug": "banjar"},
         "kecamatan": [

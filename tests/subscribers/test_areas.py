@@ -19,12 +19,12 @@ SQUARE = {
 
 
 def feature(code: str | None, geometry: Any = SQUARE, name: str = "code") -> dict[str, Any]:
-    """One GeoJSON feature."""
+    """Return one GeoJSON feature."""
     return {"type": "Feature", "properties": {name: code} if code else {}, "geometry": geometry}
 
 
 def collection(*features: Any) -> dict[str, Any]:
-    """A GeoJSON file."""
+    """Return a GeoJSON file."""
     return {"type": "FeatureCollection", "features": list(features)}
 
 
@@ -171,7 +171,7 @@ def test_without_an_import_the_built_in_tree_is_used(conn: Connection) -> None:
 
 
 def banjar() -> dict[str, Any]:
-    """Another city."""
+    """Return the document of another city."""
     return {
         "city": {"code": "32.79", "name": "Kota Banjar", "short_name": "Banjar", "slug": "banjar"},
         "kecamatan": [

@@ -1,6 +1,4 @@
-"""Who gets an edition: the condition in SQL against the same rule in plain Python, and how the
-database walks it.
-"""
+"""Audiences: the SQL condition against the same rule in plain Python, and the query plan."""
 
 import random
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ TOPICS = ("cuaca", "bansos", "kesehatan")
 def audience(
     *areas: str, topic: str = "cuaca", emergency: bool = False, confirmed_before: float = NOW + 1000
 ) -> Audience:
-    """Whom an edition for these areas concerns."""
+    """Return the audience of an edition for these areas."""
     return Audience(
         areas=TREE.concerned(areas),
         topic=topic,
@@ -39,7 +37,7 @@ def audience(
 def reached(
     conn: Connection, vault: Vault, who: Audience, channel: str = "email"
 ) -> dict[str, str]:
-    """Address -> slug of the area it counts under."""
+    """Return, by address, the slug of the area it counts under."""
     slug_by_address = {}
     for row in conn.execute(chunk(who, channel, -1, LAST)):
         cipher = (
@@ -205,7 +203,7 @@ class Person:
 
 
 def expected(people: list[Person], who: Audience, channel: str) -> list[tuple[int, int, str]]:
-    """The rule, said once more: (slot, address, area) in slot order."""
+    """Apply the rule in plain Python; return (slot, address, area) in slot order."""
     newest: dict[str, Person] = {}
     for person in people:
         topics = person.wanted.topics
@@ -229,7 +227,7 @@ def expected(people: list[Person], who: Audience, channel: str) -> list[tuple[in
 
 
 def populate(conn: Connection, vault: Vault, chance: random.Random, size: int) -> list[Person]:
-    """People with random wishes, states and times."""
+    """Store people with random wishes, states and times, and return them."""
     wanted = [
         Subscription(
             channel=chance.choice(["email", "telegram"]),
@@ -261,7 +259,7 @@ def populate(conn: Connection, vault: Vault, chance: random.Random, size: int) -
 
 
 def _without(persons: list[Person], who: Audience, reached: set[str]) -> set[str]:
-    """Persons who subscribed to these areas, did not say stop, and get nothing."""
+    """Return the persons who subscribed to these areas, did not stop, and get nothing."""
     names = set()
     for person in persons:
         here = TREE.counted_under(person.wanted.areas, who.areas)
@@ -338,7 +336,7 @@ def test_a_window_ends_at_the_nth_address_whoever_it_is(
 
 
 def plan(conn: Connection, who: Audience) -> str:
-    """How the database will walk the next chunk."""
+    """Return the query plan of the next chunk."""
     on_postgresql = conn.dialect.name == "postgresql"
     statement = chunk(who, "email", -1, LAST // 200).compile(
         dialect=conn.dialect, compile_kwargs={"literal_binds": True}

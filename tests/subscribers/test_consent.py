@@ -1,4 +1,4 @@
-"""Who may be written to, and what remains as proof."""
+"""Consent: which addresses are open, and the proof that remains."""
 
 from typing import Any
 
@@ -14,20 +14,20 @@ NOBODY = 10**9
 
 
 def acts(conn: Connection, address_id: int) -> list[Any]:
-    """What happened to an address, in order."""
+    """Return the acts in an address's history, in order."""
     return [entry["act"] for entry in consent.history(conn, address_id)]
 
 
 @pytest.fixture
 def rina(sign_up: Any, look_up: Any) -> int:
-    """A confirmed address."""
+    """Return the id of a confirmed address."""
     sign_up("rina@contoh.example", source="formulir RW 05", now=NOW)
     return int(look_up("rina@contoh.example").id)
 
 
 @pytest.fixture
 def dewi(sign_up: Any, look_up: Any) -> int:
-    """An address that somebody typed in and nobody confirmed."""
+    """Return the id of an address that somebody typed in and nobody confirmed."""
     sign_up("dewi@contoh.example", confirmed=False, now=NOW)
     return int(look_up("dewi@contoh.example").id)
 
@@ -165,7 +165,7 @@ def test_what_an_address_asked_for_survives_its_stop(
 
 
 def agreed(conn: Connection, address_id: int) -> float | None:
-    """The date that every message to an address reads."""
+    """Return the date of consent that every message to an address reads."""
     agreed_at: float | None = conn.execute(
         select(store.address.c.agreed_at).where(store.address.c.id == address_id)
     ).scalar()

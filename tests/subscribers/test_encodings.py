@@ -1,4 +1,6 @@
-"""Encodings as people save files in: found and named, or the file is refused with one sentence."""
+"""Encodings of files as people save them: detected and named, or the file is refused with one
+sentence.
+"""
 
 import io
 

@@ -17,7 +17,7 @@ NOW = 1_795_600_000.0
 
 
 def wanted(address: str, *areas: str, **more: Any) -> Subscription:
-    """A subscription by email."""
+    """Return a subscription by email."""
     return Subscription(
         **{
             "channel": "email",
@@ -31,7 +31,7 @@ def wanted(address: str, *areas: str, **more: Any) -> Subscription:
 
 
 def total(conn: Connection, table: str) -> int:
-    """Rows of a table."""
+    """Count the rows of a table."""
     return int(
         conn.execute(select(func.count()).select_from(store.metadata.tables[table])).scalar_one()
     )

@@ -1,4 +1,4 @@
-"""The CSV of subscribers: good rows in, bad rows told with line and reason."""
+"""The CSV of subscribers: good rows are stored, bad rows reported with line and reason."""
 
 import io
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ GOOD = "email,rina@contoh.example,cibabat,,id,formulir,2026-11-03"
 
 
 def email(text: str) -> str:
-    """Stands in for a channel's parse_address."""
+    """Parse an address in place of a channel's parse_address."""
     if "@" not in text:
         raise BadAddress(AddressCode.EMAIL_MALFORMED)
     return text.lower()
@@ -37,14 +37,14 @@ PARSERS: dict[str, Callable[[str], str]] = {"email": email, "telegram": str}
 
 
 def parsed(*lines: str, header: str = HEADER, now: float | None = None) -> list[Row | BadRow]:
-    """What a file of these lines gives."""
+    """Return the rows of a file of these lines, good and bad."""
     return list(
         read_rows([f"{line}\n" for line in (header, *lines)], TREE, TOPICS, PARSERS, now=now)
     )
 
 
 def refusals(rows: Iterable[Row | BadRow]) -> list[tuple[int, str]]:
-    """Line and words of each bad row."""
+    """Return line and words of each bad row."""
     return [
         (row.line, " ".join(words_of(problem) for problem in row.problems))
         for row in rows
@@ -53,14 +53,14 @@ def refusals(rows: Iterable[Row | BadRow]) -> list[tuple[int, str]]:
 
 
 def good(*lines: str, header: str = HEADER) -> list[Row]:
-    """Rows of a file without a bad one."""
+    """Return the rows of a file without a bad one."""
     rows = parsed(*lines, header=header)
     assert not [row for row in rows if isinstance(row, BadRow)]
     return [row for row in rows if isinstance(row, Row)]
 
 
 def cells(**changes: str) -> str:
-    """The good line with some cells changed."""
+    """Return the good line with some cells changed."""
     row = dict(zip(HEADER.split(","), GOOD.split(","), strict=True)) | changes
     return ",".join(row[name] for name in HEADER.split(","))
 
@@ -387,7 +387,7 @@ def test_rows_with_one_subscriber_are_one_person(
 
 
 def named(*people: str) -> list[Row]:
-    """Rows of addresses and the people they belong to: "rina:w17", "rina:" for nobody's name."""
+    """Return rows of addresses and their people: "rina:w17", or "rina:" without a name."""
     lines = [
         f"{cells(address=address + '@contoh.example')},{person}"
         for address, _, person in map(_partition, people)

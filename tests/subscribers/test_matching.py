@@ -1,4 +1,4 @@
-"""What residents write for an area, and what it is taken for."""
+"""Areas as residents write them, and how each text is understood."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ TREE = AreaTree.built_in()
 
 
 def slugs(text: str) -> list[str]:
-    """Slugs of what a text may mean."""
+    """Return the slugs of the areas that a text may mean."""
     return [area.slug for area in TREE.match(text).areas]
 
 

@@ -34,7 +34,7 @@ TABLES = ("subscriber", "address", "subscription", "alias", "consent", "strike")
 
 
 def totals(conn: Connection) -> dict[str, int]:
-    """Rows of each table about people."""
+    """Count the rows of each table about people."""
     return {
         name: conn.execute(
             select(func.count()).select_from(store.metadata.tables[name])
@@ -299,7 +299,7 @@ def test_the_export_holds_the_address_its_wishes_and_its_proof(
 
 
 def export_lines(conn: Connection, vault: Vault) -> list[str]:
-    """The export as lines of CSV."""
+    """Return the export as lines of CSV."""
     return [
         ",".join(COLUMNS),
         *(",".join(row[name] for name in COLUMNS) for row in export_rows(conn, vault)),
@@ -309,7 +309,7 @@ def export_lines(conn: Connection, vault: Vault) -> list[str]:
 def import_lines(
     conn: Connection, vault: Vault, tree: AreaTree, lines: list[str]
 ) -> dict[str, int]:
-    """Import lines of CSV."""
+    """Import lines of CSV and count the outcomes."""
     rows = [
         row
         for row in read_rows(lines, tree, ["cuaca"], {"email": str, "telegram": str})

@@ -1,5 +1,5 @@
-"""Files of rows as clerks make them: delimiters, header words, cells over several lines, empty rows
-and columns.
+"""Files of rows as clerks make them: delimiters, header words, multi-line cells, empty rows and
+columns.
 """
 
 import io
@@ -17,7 +17,7 @@ CELLS = tuple(GOOD.split(","))
 
 
 def table(*lines: str) -> Table:
-    """The table of these lines, whose ends they bring along or not."""
+    """Return the table of these lines, with or without their own line ends."""
     return Table(io.StringIO("\n".join(lines) + "\n", newline=""))
 
 

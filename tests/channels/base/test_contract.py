@@ -1,5 +1,5 @@
-"""What is true of every channel, whichever it is: a module that lands in channels/ is tested here
-without being named.
+"""The contract of all channels: a module that lands in channels/ is tested here without being
+named.
 """
 
 import importlib
@@ -51,13 +51,13 @@ CONTROLS = re.compile(
 
 
 def open_channel(name: str, *, simulated: bool = False) -> Any:
-    """The channel as it is without any setting of its own."""
+    """Open the channel without any settings of its own."""
     module = MODULES[name]
     return module.open_channel(module.Settings.read({}, samples.site(simulated=simulated)))
 
 
 def is_push(module: ModuleType) -> bool:
-    """Whether the module's channel hands messages over (else it is polled)."""
+    """Return True if the module's channel sends messages, False if it is polled."""
     return hasattr(module.open_channel(module.Settings.read({}, samples.site())), "send")
 
 
@@ -66,7 +66,7 @@ PULL = [name for name in MODULES if name not in PUSH]
 
 
 def address_of(module: ModuleType) -> str:
-    """The first of the sample addresses that this channel can use."""
+    """Return the first sample address that this channel accepts."""
     for text in ADDRESSES:
         try:
             return str(module.parse_address(text))
@@ -78,20 +78,20 @@ def address_of(module: ModuleType) -> str:
 def outgoing(
     name: str, edition: Edition, lang: str, *, simulated: bool = False
 ) -> tuple[PushChannel, Outgoing]:
-    """The channel and one message for a resident of Cibabat."""
+    """Return the channel and one message for a resident of Cibabat."""
     channel: PushChannel = open_channel(name, simulated=simulated)
     recipient = samples.recipient(address_of(MODULES[name]))
     return channel, channel.personalise(channel.render(edition, lang), recipient)
 
 
 def preview(name: str, edition: Edition, lang: str, *, simulated: bool = False) -> dict[str, str]:
-    """What a resident of Cibabat sees, by part."""
+    """Return the parts that a resident of Cibabat sees."""
     channel, message = outgoing(name, edition, lang, simulated=simulated)
     return channel.preview(message)
 
 
 def with_words(edition: Edition, text: str, *, title: str = "") -> Edition:
-    """The edition with `text` for all that an editor types, in both languages."""
+    """Return the edition with `text` for all that an editor types, in both languages."""
     words = Wording(title=title or text, summary=title or text, body=text, instruction=text)
     claim = edition.claim and msgspec.structs.replace(
         edition.claim, claim=text, fact=text, seen_at=text
@@ -233,8 +233,8 @@ MEASURES: dict[str, Callable[[str], int]] = {
 
 
 def fits(channel: PushChannel, text: str) -> bool:
-    """Whether what is read of `text` keeps the channel's limit (markup, which some platforms do not
-    count, may be left out).
+    """Return True if the visible part of `text` keeps the channel's limit (some platforms do not
+    count markup).
     """
     measure = MEASURES[channel.limits.measure]
     visible = unescape(re.sub(r"<[^>]*>", "", text))
@@ -341,14 +341,14 @@ def test_nothing_personal_is_in_what_all_recipients_share(name: str) -> None:
 
 
 def page_request(path: str, area: Area = samples.CIBABAT, *published: Edition) -> PageRequest:
-    """A request for `area` at the samples' time, five minutes after publication."""
+    """Return a request for `area` at the samples' time, five minutes after publication."""
     return PageRequest(
         path=path, area=area, query={}, editions=published, now=samples.NOW + timedelta(minutes=5)
     )
 
 
 def check_well_formed(body: bytes, media_type: str) -> None:
-    """XML and JSON must parse; anything is UTF-8 without control characters."""
+    """Assert that XML and JSON parse, and that the body is UTF-8 without control characters."""
     text = body.decode()
     assert not CONTROLS.search(text)
     if "json" in media_type:
@@ -358,7 +358,7 @@ def check_well_formed(body: bytes, media_type: str) -> None:
 
 
 def paths_of(name: str) -> tuple[str, ...]:
-    """The channel's route patterns."""
+    """Return the channel's route patterns."""
     channel: PullChannel = open_channel(name)
     return channel.paths
 

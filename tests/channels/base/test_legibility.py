@@ -1,4 +1,4 @@
-"""Legible text: what nobody sees is no letter, marks do not pile up, and real languages and emoji
+"""Legible text: invisible characters are no letters, marks do not pile up, real languages and emoji
 lose nothing.
 """
 

@@ -1,4 +1,4 @@
-"""Which lines are lists, and which are text that begins with a number."""
+"""Lists in Markdown, and text that only begins with a number."""
 
 import pytest
 from hypothesis import given
@@ -8,8 +8,8 @@ from channels.base.markdown import DEEPEST, parse
 
 
 def outline(text: str) -> list[str]:
-    """The lists and paragraphs of a text: "ul", "ol", "ol 3", their items, and the words of each
-    paragraph.
+    """Return the lists and paragraphs of a text: "ul", "ol", "ol 3", their items, and the words of
+    each paragraph.
     """
     lines, depth = [], 0
     for token in parse(text):
@@ -84,7 +84,7 @@ def test_lists_are_not_nested_without_end() -> None:
 
 @given(st.text(st.sampled_from("ab12 .)-*\n\t>#+"), max_size=80))
 def test_letters_and_figures_come_out_as_they_went_in(text: str) -> None:
-    """Figures of list items are in the list's own numbers."""
+    """Count the figures of list items from the list's own numbers."""
     number, numbers, output = 0, [0], ""
     for token in parse(text):
         if token.type.endswith("list_open"):

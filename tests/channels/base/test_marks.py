@@ -1,4 +1,4 @@
-"""Which marks are marks, and what stays as it was typed."""
+"""Marks of emphasis and links, and what stays as it was typed."""
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ TAGS = {
 
 
 def tagged(text: str) -> str:
-    """A paragraph with its marks as tags."""
+    """Return a paragraph with its marks as tags."""
     return "".join(
         f"<a {token.attrs['href']}>"
         if token.type == "link_open"
@@ -131,7 +131,7 @@ def test_targets_are_told_as_typed() -> None:
 
 @given(st.text(st.sampled_from('ab1 *_.,()[]\n#<>:/@&~`\\"“”⚠–'), max_size=80))
 def test_only_marks_and_brackets_ever_go(text: str) -> None:
-    """Letters and figures come out as they went in, in their order, and every tag is closed."""
+    """Check that letters and figures keep their order, and that every tag is closed."""
     tokens = inline(text)
     assert sum(token.nesting for token in tokens) == 0
     output = "".join(token.content for token in tokens if token.type == "text")

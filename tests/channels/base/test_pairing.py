@@ -1,4 +1,6 @@
-"""Marks of chat apps that must be seen: no closing mark is left where a pair could be read."""
+"""Marks of chat apps that must stay visible: no closing mark is left where an app could read a
+pair.
+"""
 
 import re
 

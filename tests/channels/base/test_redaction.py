@@ -1,4 +1,4 @@
-"""What is kept of a provider's words names nobody, and still says what was wrong."""
+"""Redacted words of providers: they name nobody, and still say what was wrong."""
 
 import pytest
 

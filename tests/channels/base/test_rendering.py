@@ -1,5 +1,5 @@
-"""Words: cutting by sentence, Markdown to plain text and to safe HTML, cleaning, times as people
-write them.
+"""Words: cut by sentence, Markdown as plain text and safe HTML, cleaning, times as people write
+them.
 """
 
 import re
@@ -389,7 +389,7 @@ def test_plain_text_of(markdown: str, text: str) -> None:
 
 
 class Tags(HTMLParser):
-    """Notes tags and the links' targets, and that each tag is closed in order."""
+    """Parser that notes tags and link targets, and asserts that tags close in order."""
 
     def __init__(self, markup: str) -> None:
         super().__init__()

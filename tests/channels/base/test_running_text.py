@@ -1,4 +1,4 @@
-"""Lists and paragraphs on one line, and what counts as said twice."""
+"""Lists and paragraphs on one line, and what counts as a repetition."""
 
 import re
 

@@ -1,6 +1,4 @@
-"""What staff are told: a plain letter and a message in a chat, over real sockets, with the failures
-of the contract.
-"""
+"""Messages to staff: plain mail and chat over real sockets, with the failures of the contract."""
 
 from email import message_from_bytes, policy
 from typing import Any
@@ -27,7 +25,7 @@ CHAT = 7_000_000_002
 
 
 def mailer(url: str, **site: Any) -> email.Email:
-    """The mail channel for the server at `url`."""
+    """Return the mail channel for the server at `url`."""
     settings = email.Settings(
         site=samples.site(**site),
         url=url,
@@ -38,7 +36,7 @@ def mailer(url: str, **site: Any) -> email.Email:
 
 
 def bot(url: str, **site: Any) -> telegram.Telegram:
-    """The bot at `url`."""
+    """Return the bot that speaks to the Bot API at `url`."""
     return telegram.Telegram(
         telegram.Settings(site=samples.site(**site), token="110112:contoh", api_url=url)
     )

@@ -1,5 +1,5 @@
-"""Three formats that say the same: valid, mended where feedgen fails, equal bytes in every process,
-unmoved by hostile texts.
+"""Three formats with the same content: valid, mended where feedgen fails, equal bytes in every
+process, safe from hostile text.
 """
 
 import hashlib
@@ -232,7 +232,7 @@ HOSTILE = (
 
 
 def hostile_fields() -> dict[str, Edition]:
-    """One notice for each field that strangers could fill."""
+    """Return one notice for each field that strangers could fill."""
     wording = samples.notice().wording("id")
     fields: dict[str, dict[str, Any]] = {
         name: {"wordings": {"id": msgspec.structs.replace(wording, **{name: HOSTILE})}}
@@ -277,7 +277,7 @@ def test_a_hostile_field_spoils_neither_its_feed_nor_the_other_entries(
 
 
 class Reader(HTMLParser):
-    """Collects the tags, attributes and addresses that a reader's browser would act on."""
+    """Parser that collects the tags, attributes and addresses that a reader's browser would act on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -310,7 +310,7 @@ def test_an_edition_with_a_time_without_zone_is_left_out_alone() -> None:
 
 
 def addresses(value: Any) -> Iterator[str]:
-    """Every member that holds an address."""
+    """Yield every member that holds an address."""
     if isinstance(value, dict):
         for name, member in value.items():
             if name.endswith("url") or name in {"image", "about"}:

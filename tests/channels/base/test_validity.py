@@ -1,4 +1,4 @@
-"""When editions stand in feeds and on screens, to the second."""
+"""Validity of editions in feeds and on screens, to the second."""
 
 from datetime import datetime, timedelta
 from itertools import pairwise

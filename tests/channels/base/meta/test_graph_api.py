@@ -1,6 +1,4 @@
-"""Webhooks as Meta writes them, read by the channel: statuses, messages, preferences, alarms, and
-what cannot be read.
-"""
+"""Webhooks as Meta writes them: statuses, messages, preferences, alarms, and unreadable items."""
 
 import hashlib
 import hmac
@@ -36,7 +34,7 @@ SITI = "6281200000001"
 
 
 def settings(**changes: Any) -> whatsapp.Settings:
-    """What webhooks need."""
+    """Return the settings that webhooks need."""
     values = {
         "site": samples.site(),
         "phone_id": NUMBER,
@@ -47,21 +45,21 @@ def settings(**changes: Any) -> whatsapp.Settings:
 
 
 def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
-    """The headers Meta sends with a body."""
+    """Return the headers that Meta sends with a body."""
     return {
         "x-hub-signature-256": f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
     }
 
 
 def events_of(*changes: tuple[str, dict[str, Any]]) -> list[Event]:
-    """What a webhook with these changes about our number tells."""
+    """Return the events of a webhook with these changes about our number."""
     return events_as_sent(*((field, {**METADATA, **value}) for field, value in changes))
 
 
 def events_as_sent(
     *changes: tuple[str, dict[str, Any]], account: str = ACCOUNT, **more: Any
 ) -> list[Event]:
-    """What a webhook with these very changes tells, with these settings."""
+    """Return the events of a webhook with exactly these changes, under these settings."""
     listed = [{"field": field, "value": value} for field, value in changes]
     entry = {"id": account, "time": 1_795_600_000, "changes": listed}
     body = msgspec.json.encode({"object": "whatsapp_business_account", "entry": [entry]})
@@ -69,19 +67,19 @@ def events_as_sent(
 
 
 def events_in(parts: Iterable[Event | Unreadable]) -> list[Event]:
-    """What could be read."""
+    """Return the parts that could be read."""
     return [part for part in parts if not isinstance(part, Unreadable)]
 
 
 def parse_entries(*entries: Any) -> tuple[list[Event], list[Unreadable]]:
-    """What a webhook with these very entries tells, and what of it cannot be read."""
+    """Return the events of a webhook with exactly these entries, and its unreadable parts."""
     body = msgspec.json.encode({"entry": entries})
     parts = whatsapp.WhatsApp(settings()).parse_webhook(signed(body), body)
     return events_in(parts), [part for part in parts if isinstance(part, Unreadable)]
 
 
 def status(state: str, **more: Any) -> dict[str, Any]:
-    """A status as Meta writes it."""
+    """Return a status as Meta writes it."""
     values = {"id": "wamid.A", "status": state, "timestamp": "1795567380", "recipient_id": SITI}
     return {**values, "biz_opaque_callback_data": "e1.7.1", **more}
 
@@ -137,7 +135,7 @@ def test_a_status_of_a_person_without_number_still_counts() -> None:
 
 
 def inbound(**fields: Any) -> dict[str, Any]:
-    """One message from Siti, whose business-scoped id stands beside it."""
+    """Return a change with one message from Siti, her business-scoped id beside it."""
     message = {"from": SITI, "id": "wamid.IN", "timestamp": "1795567380", **fields}
     return {
         "contacts": [{"wa_id": SITI, "user_id": "ID.77", "profile": {"name": "S"}}],

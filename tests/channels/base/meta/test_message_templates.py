@@ -1,4 +1,4 @@
-"""Templates approved in advance: legal values, and how the room of a body is shared."""
+"""Templates approved in advance: legal values, and how the body's room is shared among them."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ SITE = Site(base_url="https://kota.example/", city="Kota Contoh", emergency_numb
 def template(
     body: str = "Kabar:\n{{a}}\n{{b}}\n{{kode}} selesai", flexible: tuple[str, ...] = ("a", "b")
 ) -> Definition:
-    """A template of which each variable shows the context value of its name."""
+    """Return a template whose variables each show the context value of their name."""
     components = [{"type": "HEADER", "text": "Kota ({{topik}})"}, {"type": "BODY", "text": body}]
     names = ("topik", "a", "b", "kode")
     return Definition(
@@ -34,7 +34,7 @@ def template(
 
 
 def values(limit: int = 200, each: int = 40, **context: Any) -> dict[str, str]:
-    """The values for a context."""
+    """Return the template's values for a context."""
     return values_for(
         template(),
         {"topik": "Air", "a": "A", "b": "B", "kode": "CMH-1", **context},

@@ -1,4 +1,4 @@
-"""SMTP: the table of replies row by row, and where a connection says that a message stopped."""
+"""SMTP: the table of replies row by row, and the step at which a connection stopped a message."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -46,7 +46,7 @@ BUSY = Deferred(throttle=True, scope="domain", about="recipient")
 
 
 class Clock:
-    """Seconds that pass only when told."""
+    """Clock that moves only when a test sets it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -58,7 +58,7 @@ class Clock:
 def connection_factory(
     url: str, *, patience: float = 5.0, clock: Callable[[], float] | None = None
 ) -> Callable[[], Connection]:
-    """What makes connections to the server at `url`."""
+    """Return a factory of connections to the server at `url`."""
     server = Server.of(url)
 
     def client() -> SMTP:
@@ -77,7 +77,7 @@ def connection_factory(
 async def connected(
     server: SmtpStandIn, *, patience: float = 5.0, clock: Clock | None = None
 ) -> AsyncIterator[Connection]:
-    """A connection to the scripted server, not yet open."""
+    """Yield a connection to the scripted server, not yet open."""
     async with server.running() as url:
         connection = connection_factory(url, patience=patience, clock=clock)()
         yield connection
@@ -85,7 +85,7 @@ async def connected(
 
 
 async def outcome(step: str, reply: Play, mail: Envelope = MAIL, patience: float = 5.0) -> Outcome:
-    """What one message comes to with a server that is good but for one step."""
+    """Return the outcome of one message at a server that misbehaves at one step."""
     async with connected(stepwise({step: reply}), patience=patience) as connection:
         result = await connection.deliver(mail)
         assert result is not None
@@ -93,7 +93,7 @@ async def outcome(step: str, reply: Play, mail: Envelope = MAIL, patience: float
 
 
 async def deliver(pool: Pool, mail: Envelope = MAIL) -> Outcome:
-    """What one message comes to that a pool is given alone."""
+    """Send one message alone through a pool and return its outcome."""
     outgoing = Outgoing(
         recipient=samples.recipient(mail.to),
         message=Message(edition=samples.notice(), lang="id", frame=None),

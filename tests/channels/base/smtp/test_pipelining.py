@@ -1,6 +1,4 @@
-"""SMTP PIPELINING: whatever a server answers, each message gets its own outcome, and never a wrong
-one.
-"""
+"""SMTP PIPELINING: whatever a server answers, each message gets its own outcome and no other's."""
 
 import asyncio
 import time
@@ -46,12 +44,12 @@ MESSAGE = Message(edition=samples.notice(), lang="id", frame=None)
 
 
 def mails(count: int, name: str = "w") -> list[Outgoing]:
-    """That many messages, each to its own recipient with a body that names them."""
+    """Return `count` messages, each to its own recipient with a body that names them."""
     return [mail(f"{name}{number}@contoh.example") for number in range(count)]
 
 
 def mail(to: str, data: bytes | None = None, *, sound: bool = False) -> Outgoing:
-    """One message."""
+    """Return one message to this address."""
     payload = Envelope(
         "bounce@info.cimahi.example",
         to,
@@ -65,14 +63,14 @@ def mail(to: str, data: bytes | None = None, *, sound: bool = False) -> Outgoing
 
 
 def content_of(to: str) -> bytes:
-    """The body that only this recipient may get."""
+    """Return the body that only this recipient may get."""
     return f"To: {to}\r\n\r\nUntuk {to}\r\n".encode()
 
 
 def open_pool(
     url: str, *, size: int = 1, patience: float = 5.0, clock: Callable[[], float] = time.monotonic
 ) -> Pool:
-    """Connections to the server at `url`."""
+    """Return a pool of connections to the server at `url`."""
 
     def client() -> SMTP:
         return SMTP(
@@ -87,14 +85,14 @@ def open_pool(
 
 
 def batch(messages: Sequence[Outgoing], may_write: Callable[[], bool] = lambda: True) -> Batch:
-    """One call of send."""
+    """Return the messages as one call of send."""
     return Batch(messages, may_write=may_write)
 
 
 async def outcomes_by_address(
     server: SmtpStandIn, messages: Sequence[Outgoing], *, size: int = 1, patience: float = 5.0
 ) -> dict[str, Outcome]:
-    """The outcome of each message, by recipient."""
+    """Send one batch and return each message's outcome by its recipient."""
     async with server.running() as url:
         pool = open_pool(url, size=size, patience=patience)
         results = [result async for result in pool.send(batch(messages))]
@@ -108,14 +106,14 @@ async def outcomes_by_address(
 
 
 async def outcomes(server: SmtpStandIn, count: int = 3, *, patience: float = 5.0) -> list[Outcome]:
-    """The outcomes of some messages over one connection, in order."""
+    """Send some messages over one connection and return their outcomes in order."""
     messages = mails(count)
     by_address = await outcomes_by_address(server, messages, patience=patience)
     return [by_address[message.recipient.address] for message in messages]
 
 
 def kinds(results: Sequence[Outcome]) -> list[str]:
-    """Outcomes in one word each."""
+    """Return one word for each outcome: the name of its type, or "uncertain"."""
     return [
         "uncertain" if isinstance(each, Deferred) and each.uncertain else type(each).__name__
         for each in results
@@ -172,8 +170,8 @@ async def send_batches(
     writes: int | None,
     leave_after: int | None,
 ) -> list[list[Result]]:
-    """The results of several batches at once; the first is left after some results, all may write
-    so many contents only.
+    """Send several batches at once and return their results. The first is abandoned after
+    `leave_after` results; each may write only `writes` contents (None: all).
     """
     async with server.running() as url:
         pool = open_pool(url, size=size, patience=0.3)
@@ -207,7 +205,7 @@ def check(
     cancelled: bool,
     complete: bool,
 ) -> None:
-    """What must be true of one batch."""
+    """Assert what must hold for one batch, however the server behaved."""
     by_address = {result.outgoing.recipient.address: result.outcome for result in results}
     assert len(by_address) == len(results)
     if complete and not any(isinstance(outcome, Halted) for outcome in by_address.values()):
@@ -503,7 +501,7 @@ async def test_a_batch_that_is_left_takes_none_of_the_others_along() -> None:
 
 
 async def collected(pool: Pool, messages: Sequence[Outgoing]) -> list[Result]:
-    """All results of one batch."""
+    """Return all results of one batch."""
     return [each async for each in pool.send(batch(messages))]
 
 
@@ -567,8 +565,8 @@ async def test_refused_messages_are_the_right_ones_among_many() -> None:
 
 
 def refusing(number: int) -> list[Play]:
-    """The tape of one message when every seventh recipient is refused; the reset comes before the
-    next.
+    """Return the tape of one message when every seventh recipient is refused; the reset comes
+    before the next.
     """
     reset = [GOOD] if number % 7 == 1 else []
     return [*reset, GOOD, 550, GOOD] if number % 7 == 0 else [*reset, GOOD, GOOD, GOOD, GOOD]
