@@ -312,9 +312,8 @@ async def test_a_greeting_that_does_not_come_holds_up_no_message() -> None:
     async with server.running() as url:
         mailer = channel(url, connections=2, timeout=60)
         sending = asyncio.create_task(send_all(mailer, batch(mailer, residents(1))))
-        await asyncio.wait_for(
-            server.transcript.got_mail.wait(), 30
-        )  # the silent connection is given up after sixty
+        # the silent connection is given up only after 60 s
+        await asyncio.wait_for(server.transcript.got_mail.wait(), 30)
         assert {type(result.outcome) for result in await sending} == {Receipt}
         await mailer.aclose()
 

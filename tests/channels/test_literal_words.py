@@ -3,12 +3,10 @@ every channel.
 """
 
 import html
-import importlib
 import json
 import re
-from functools import cache
+from functools import cache, partial
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import lxml.etree
@@ -17,21 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import channels
-from channels.base.contract import BadAddress, Edition, Image, PageRequest, Wording
+from channels.base.contract import Edition, Image, PageRequest, Wording
 from support import samples
 from support.awkward import LINES, PROSE, Text, squeezed
+from support.channel_samples import MODULES, address_for
 
-MODULES = {
-    path.stem: importlib.import_module(f"channels.{path.stem}")
-    for path in sorted(Path(str(channels.__file__)).parent.glob("*.py"))
-    if path.stem != "__init__"
-}
 OPEN: dict[str, Any] = {
     name: module.open_channel(module.Settings.read({}, samples.site()))
     for name, module in MODULES.items()
 }
-ADDRESSES = ["siti@contoh.example", "123456789", "6281200000001"]
 BASE = samples.site().base_url
 SAMPLES = ("notice", "alert", "clarification", "correction", "withdrawal", "picture")
 MARKDOWN = ("body", "instruction")
@@ -97,20 +89,19 @@ def as_phones(text: str) -> list[Reading]:
         r"(?:(?<=[\s>_*~(\"'])|^)([*_~`])(?=\S)(?P<inner>[^\n]*\S)\1(?=[^a-zA-Z0-9]|$)",
     ):
         addresses: list[str] = []
-        unmarked = _ADDRESS.sub(
-            lambda address, addresses=addresses: addresses.append(address[0]) or "QZQ", text
-        )  # type: ignore[misc]
+        unmarked = _ADDRESS.sub(partial(_set_aside, addresses), text)
         for _ in range(3):
             unmarked = re.sub(pattern, r"\g<inner>", unmarked, flags=re.MULTILINE)
+        unquoted = re.sub("^> ", "", unmarked, flags=re.MULTILINE)
         rest = iter(addresses)
-        variants.append(
-            re.sub(
-                "QZQ",
-                lambda _, rest=rest: next(rest),
-                re.sub("^> ", "", unmarked, flags=re.MULTILINE),
-            )
-        )  # type: ignore[misc]
+        variants.append(re.sub("QZQ", lambda _, rest=rest: next(rest), unquoted))
     return [Reading(squeezed(re.sub("[\u200a\u2060]", "", text))) for text in variants]
+
+
+def _set_aside(addresses: list[str], address: re.Match[str]) -> str:
+    """Note an address and return the mark that holds its place."""
+    addresses.append(address[0])
+    return "QZQ"
 
 
 def strings(value: Any) -> list[str]:
@@ -132,12 +123,7 @@ def readings(name: str, edition: Edition, lang: str) -> list[Reading]:
             for path in channel.paths
             if (reading := read_document(channel, path, edition, lang)) is not None
         ]
-    for text in ADDRESSES:
-        try:
-            recipient = samples.recipient(module.parse_address(text))
-            break
-        except BadAddress:
-            continue
+    recipient = samples.recipient(address_for(module.parse_address))
     parts = channel.preview(channel.personalise(channel.render(edition, lang), recipient))
     assert parts["text"]
     if name == "whatsapp":
@@ -170,9 +156,8 @@ def read_document(channel: Any, path: str, edition: Edition, lang: str) -> Readi
             for node in lxml.etree.fromstring(document.body).iter()
             if isinstance(node.tag, str)
         ]
-        texts += [
-            html.unescape(text) for text in texts if "&#x" in text
-        ]  # as readers see what RSS escapes twice
+        # readers resolve what RSS escapes twice
+        texts += [html.unescape(text) for text in texts if "&#x" in text]
     else:
         return None
     pages = [as_page(text) for text in texts if text.startswith(("<p>", "<ol", "<ul"))]
@@ -222,9 +207,8 @@ def check_all_visible(name: str, sample: str, lang: str, fields: dict[str, Text]
     for place, reading in enumerate(readings(name, edition_with(sample, fields), lang)):
         for field in fields_by_place[place]:
             for fact in fields[field].facts:
-                step = re.sub(
-                    r"^(\d+)\. ", r"\1) ", fact
-                )  # how a step is numbered where everything stands on one line
+                # where everything stands on one line, steps are numbered with a bracket
+                step = re.sub(r"^(\d+)\. ", r"\1) ", fact)
                 context = (name, sample, lang, field, place, fact)
                 assert squeezed(fact) in reading.words or squeezed(step) in reading.words, context
             for link in fields[field].links:
@@ -253,7 +237,7 @@ def test_every_fact_that_was_typed_is_seen_on_every_channel(
         check_all_visible(name, sample, lang, fields)
 
 
-# --- the rows of the issue ------------------------------------------------------------------------
+# --- text that resembles marks -----------------------------------------------------------------------
 
 ROWS = {
     "codes": "Tekan *123*4#. https://contoh.example/_berkas_/x lalu 2*3*4",

@@ -42,52 +42,23 @@ from channels.base.contract import (
 from channels.base.http import FOREIGN
 from channels.base.moments import WIB
 from channels.base.rendering import utf16
-from channels.base.sign_in import PATIENCE
 from channels.base.staff_messages import ReplyChannel
 from channels.base.telegram_bot import markup
 from channels.base.tolerant_reading import Unreadable
 from support import samples
+from support.channel_samples import reworded
+from support.telegram_channel import (
+    DEWI,
+    GROUP,
+    RINA,
+    SECRET,
+    TOKEN,
+    channel_at,
+    connected,
+)
 from support.wording import refuses
 
 GOLDEN = Path(__file__).parent / "golden" / "telegram"
-TOKEN = "110112:contoh"
-SECRET = "rahasia-contoh"
-RINA = 7_000_000_001
-DEWI = 7_000_000_002
-GROUP = -1_007_000_000_003
-NOON = datetime(2026, 11, 25, 12, 0, tzinfo=WIB)
-
-
-def channel_at(
-    url: str = "http://127.0.0.1:9",
-    *,
-    now: datetime = NOON,
-    patience: float = PATIENCE,
-    **changes: Any,
-) -> telegram.Telegram:
-    """Return the channel with sample settings, its clock standing at `now`."""
-    values = {
-        "token": TOKEN,
-        "webhook_secret": SECRET,
-        "api_url": url,
-        "site": samples.site(),
-        **changes,
-    }
-    return telegram.Telegram(telegram.Settings(**values), now=lambda: now, patience=patience)
-
-
-@asynccontextmanager
-async def connected(
-    api: BotApi | None = None, **changes: Any
-) -> AsyncIterator[tuple[BotApi, telegram.Telegram]]:
-    """Yield a Bot API and the channel that speaks to it."""
-    api = api or BotApi(token=TOKEN, record=True)
-    async with running(api.app) as url:
-        channel = channel_at(url, **changes)
-        try:
-            yield api, channel
-        finally:
-            await channel.aclose()
 
 
 def outgoing(
@@ -107,13 +78,6 @@ async def outcome_of(channel: telegram.Telegram, message: Outgoing) -> Outcome:
     """Send one message and return its outcome."""
     [result] = await results(channel, [message])
     return result.outcome
-
-
-def worded(edition: Edition, **words: str) -> Edition:
-    """Return the edition with other Indonesian words."""
-    return msgspec.structs.replace(
-        edition, wordings={"id": msgspec.structs.replace(edition.wordings["id"], **words)}
-    )
 
 
 # --- words ----------------------------------------------------------------------------------------
@@ -298,7 +262,7 @@ def test_a_long_body_ends_with_a_whole_word(body: str, reserved: int) -> None:
 
 def test_a_body_of_many_sentences_is_cut_after_a_sentence_and_says_so() -> None:
     html = telegram.compose(
-        worded(samples.notice(), body="Air mati sampai sore nanti. " * 400), "id", samples.site()
+        reworded(samples.notice(), body="Air mati sampai sore nanti. " * 400), "id", samples.site()
     )
     text, _ = parse_html(html)
     assert "Air mati sampai sore nanti. …\n\nGangguan layanan" in text
@@ -306,7 +270,7 @@ def test_a_body_of_many_sentences_is_cut_after_a_sentence_and_says_so() -> None:
 
 
 def test_instructions_come_before_the_body_and_leave_it_room() -> None:
-    edition = worded(
+    edition = reworded(
         samples.alert(),
         body="Isi panjang sekali di sini. " * 400,
         instruction="Pindah ke tempat tinggi. " * 400,
@@ -321,7 +285,7 @@ def test_a_block_for_which_no_room_is_left_is_not_dropped_in_silence(last: str) 
     for fill in range(3_700, 4_000):
         text, _ = parse_html(
             telegram.compose(
-                worded(samples.notice(), body=f"{'k' * fill}.\n\n{last}"), "id", samples.site()
+                reworded(samples.notice(), body=f"{'k' * fill}.\n\n{last}"), "id", samples.site()
             )
         )
         assert utf16(text) <= 4096
@@ -343,7 +307,7 @@ def test_evidence_beyond_the_fifth_is_said_to_be_there() -> None:
 
 def test_text_is_counted_in_utf_16_units_and_never_cut_inside_an_emoji() -> None:
     text, _ = parse_html(
-        telegram.compose(worded(samples.notice(), body="😀😀😀😀 " * 1000), "id", samples.site())
+        telegram.compose(reworded(samples.notice(), body="😀😀😀😀 " * 1000), "id", samples.site())
     )
     assert utf16(text) <= 4096
     assert "😀😀😀😀…\n\nGangguan layanan" in text
@@ -351,7 +315,7 @@ def test_text_is_counted_in_utf_16_units_and_never_cut_inside_an_emoji() -> None
 
 def test_styles_beyond_the_hundredth_entity_are_dropped_not_the_words() -> None:
     html = telegram.compose(
-        worded(samples.notice(), body="\n\n".join(["**a** *b*"] * 80)), "id", samples.site()
+        reworded(samples.notice(), body="\n\n".join(["**a** *b*"] * 80)), "id", samples.site()
     )
     text, entities = parse_html(html)
     assert entities <= 100

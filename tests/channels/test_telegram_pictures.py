@@ -2,54 +2,40 @@
 link preview.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Any
 
 import msgspec
 import pytest
 from telegram import error
 
-from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.bot_requests import BotRefusal, parse_html
-from broadcaster.simulation.serving import running
 from channels import telegram
-from channels.base.contract import Deferred, Edition, Outcome, Outgoing, Receipt, Rejected, Skipped
-from channels.base.moments import WIB
+from channels.base.contract import (
+    Deferred,
+    Edition,
+    Outcome,
+    Outgoing,
+    Receipt,
+    Rejected,
+    Skipped,
+    Wording,
+)
 from channels.base.rendering import utf16
 from channels.base.telegram_bot import bot_api
 from support import samples
+from support.telegram_channel import DEWI, GROUP, NOON, RINA, TOKEN, connected
 
-TOKEN = "110112:contoh"
-RINA, DEWI = 7_000_000_001, 7_000_000_002
-GROUP = -1_007_000_000_003
-NOON = datetime(2026, 11, 25, 12, 0, tzinfo=WIB)
 SENT = samples.PICTURE.url.replace("web", "pesan")
 """What messengers get of it."""
 LONG = "Truk tangki air bersih menunggu warga di kantor kelurahan. " * 30
 
 
-@asynccontextmanager
-async def connected() -> AsyncIterator[tuple[BotApi, telegram.Telegram]]:
-    """Yield a Bot API and the channel that speaks to it."""
-    api = BotApi(token=TOKEN, record=True)
-    async with running(api.app) as url:
-        channel = telegram.Telegram(
-            telegram.Settings(token=TOKEN, api_url=url, site=samples.site()), now=lambda: NOON
-        )
-        try:
-            yield api, channel
-        finally:
-            await channel.aclose()
-
-
 def long_notice(**changes: Any) -> Edition:
     """Return a notice with a picture whose words do not fit below it."""
-    return samples.notice(image=samples.PICTURE, wordings={"id": worded(LONG)}, **changes)
+    return samples.notice(image=samples.PICTURE, wordings={"id": words_with(LONG)}, **changes)
 
 
-def worded(body: str) -> Any:
+def words_with(body: str) -> Wording:
     """Return the notice's words with another body."""
     return msgspec.structs.replace(samples.notice().wording("id"), body=body)
 
@@ -90,9 +76,8 @@ async def test_words_that_fit_stand_below_the_photo_as_the_preview_shows() -> No
     assert received.parts == channel.preview(message)
     assert received.parts["photo"] == SENT
     assert "link_preview" not in received.parts
-    assert (
-        samples.PICTURE.alt in received.text
-    )  # the words of the picture, for those who do not see it
+    # the picture's words, for those who cannot see it
+    assert samples.PICTURE.alt in received.text
     assert received.text.endswith("CMH-7K4Q-2M")
     assert utf16(received.text) <= 1024
 
@@ -113,7 +98,7 @@ def test_the_border_between_both_is_the_caption_limit(size: int) -> None:
     channel = telegram.Telegram(telegram.Settings(token=TOKEN, site=samples.site()))
 
     def measured(letters: int) -> tuple[int, bool]:
-        edition = samples.notice(image=samples.PICTURE, wordings={"id": worded("a" * letters)})
+        edition = samples.notice(image=samples.PICTURE, wordings={"id": words_with("a" * letters)})
         frame = channel.render(edition, "id").frame
         return utf16(parse_html(frame["text"])[0]), "photo" in frame
 
@@ -179,7 +164,8 @@ async def test_a_picture_that_telegram_cannot_use_holds_no_message_back(descript
             received.parts["text"] == channel.preview(outgoing(channel, samples.picture()))["text"]
         )
         assert len(api.inbox(DEWI)) == 1
-        assert api.counts["requests"] == 3  # the second message did not try the picture again
+        # the second message does not try the picture again
+        assert api.counts["requests"] == 3
 
 
 async def test_a_group_that_takes_no_photos_gets_the_words_and_others_the_photo() -> None:
@@ -228,9 +214,8 @@ async def test_a_correction_with_a_picture_edits_whatever_stood_there(before: Ed
         old = await send_first(channel, before)
         message = outgoing(channel, correction(image=other), corrects=(int(old),))
         assert await send(channel, message) == [Receipt(message_number=int(old))]
-        assert await send(channel, message) == [
-            Receipt(message_number=int(old))
-        ]  # again: nothing to change is a success
+        # a repeated edit changes nothing and succeeds
+        assert await send(channel, message) == [Receipt(message_number=int(old))]
         [received] = api.inbox(RINA)
     assert received.edited
     assert received.photo == other.url.replace("web", "pesan")
@@ -243,9 +228,9 @@ OTHER_PICTURE = msgspec.structs.replace(
 )
 FORMS = {
     "text": correction(),
-    "long": correction(wordings={"id": worded(LONG)}),
+    "long": correction(wordings={"id": words_with(LONG)}),
     "photo": correction(image=OTHER_PICTURE),
-    "long photo": correction(image=OTHER_PICTURE, wordings={"id": worded(LONG)}),
+    "long photo": correction(image=OTHER_PICTURE, wordings={"id": words_with(LONG)}),
     "withdrawal": samples.withdrawal(),
 }
 BEFORE = {"photo": samples.picture(), "text": samples.notice(), "long photo": long_notice()}

@@ -32,6 +32,7 @@ from channels.base.meta import graph_errors, message_templates
 from channels.base.meta.answers import GraphError
 from channels.base.rendering import TEMPLATES, utf16
 from support import samples
+from support.channel_samples import reworded
 from support.wording import refuses, words_of
 
 SITI = "6281200000001"
@@ -61,12 +62,6 @@ def preview_of(edition: Edition, lang: str = "id", **changes: Any) -> dict[str, 
     return channel.preview(
         channel.personalise(channel.render(edition, lang), samples.recipient(SITI))
     )
-
-
-def worded(edition: Edition, **words: str) -> Edition:
-    """Return the edition with other Indonesian words."""
-    wording = msgspec.structs.replace(edition.wording("id"), **words)
-    return msgspec.structs.replace(edition, wordings={**edition.wordings, "id": wording})
 
 
 # --- the message --------------------------------------------------------------------------------
@@ -260,7 +255,7 @@ def test_an_early_warning_says_that_it_is_one(level: str, header: str) -> None:
 
 
 def test_an_announcement_without_summary_shows_the_beginning_of_its_text() -> None:
-    values = preview_of(worded(samples.notice(), summary=""))
+    values = preview_of(reworded(samples.notice(), summary=""))
     assert values["parameter.ringkasan"].startswith(
         "Perumda Tirta mengganti pipa induk di Jl. Amir Machmud."
     )
@@ -270,7 +265,7 @@ def test_steps_and_lists_stay_apart_on_one_line() -> None:
     steps = "1. Pindah ke lantai dua\n2. Matikan listrik\n3. Bawa surat penting"
     body = "Posko ada di:\n\n- SDN Cibabat 1\n- Balai RW 05"
     values = preview_of(
-        worded(
+        reworded(
             samples.alert(change="correction", reason="Posko pindah"), instruction=steps, body=body
         )
     )
@@ -280,7 +275,7 @@ def test_steps_and_lists_stay_apart_on_one_line() -> None:
     )
     assert values["parameter.isi"] == "Posko pindah. Posko ada di: SDN Cibabat 1; Balai RW 05."
     early = preview_of(
-        worded(
+        reworded(
             samples.alert(level="important"),
             instruction=steps,
             body=body,
@@ -296,8 +291,8 @@ def test_steps_and_lists_stay_apart_on_one_line() -> None:
 def test_a_long_list_of_steps_never_ends_with_a_number(count: int) -> None:
     steps = "\n".join(f"{number}. Bawa barang nomor {number}" for number in range(1, count + 1))
     for edition in (
-        worded(samples.alert(), instruction=steps),
-        worded(samples.notice(), body=steps, summary=""),
+        reworded(samples.alert(), instruction=steps),
+        reworded(samples.notice(), body=steps, summary=""),
     ):
         values = preview_of(edition)
         text = values.get("parameter.instruksi") or values["parameter.ringkasan"]
@@ -305,13 +300,13 @@ def test_a_long_list_of_steps_never_ends_with_a_number(count: int) -> None:
 
 
 def test_a_summary_that_the_text_begins_with_gives_way_to_the_text() -> None:
-    edition = worded(
+    edition = reworded(
         samples.notice(),
         summary="Air mati. Tampung air.",
         body="Air mati.\n\nTampung air.\n\nTruk menunggu.",
     )
     assert preview_of(edition)["parameter.ringkasan"] == "Air mati. Tampung air. Truk menunggu."
-    cut_off = worded(samples.notice(), summary="Perumda Tirta mengganti pipa induk di Jl. Amir…")
+    cut_off = reworded(samples.notice(), summary="Perumda Tirta mengganti pipa induk di Jl. Amir…")
     assert preview_of(cut_off)["parameter.ringkasan"].startswith(
         "Perumda Tirta mengganti pipa induk di Jl. Amir Machmud. Air"
     )
@@ -359,7 +354,7 @@ HOSTILE = st.text(
 def test_whatever_an_editor_types_becomes_legal_and_fits(title: str, body: str, other: str) -> None:
     words = {"title": title, "summary": other, "body": body, "instruction": other}
     for name in ("notice", "alert", "clarification"):
-        edition = worded(samples.editions()[name], **words)
+        edition = reworded(samples.editions()[name], **words)
         claim = edition.claim and msgspec.structs.replace(
             edition.claim, claim=body, fact=other, hoax_type=title
         )
@@ -378,7 +373,7 @@ def test_whatever_an_editor_types_becomes_legal_and_fits(title: str, body: str, 
 @pytest.mark.parametrize("length", [1_000, 10_000])
 def test_a_long_text_is_cut_after_a_sentence_says_so_and_keeps_code_and_link(length: int) -> None:
     sentences = "Air setinggi 80 cm di Jl. Amir Machmud. " * (length // 40)
-    values = preview_of(worded(samples.alert(), body=sentences))
+    values = preview_of(reworded(samples.alert(), body=sentences))
     assert 900 < utf16(values["text"]) <= 1024
     assert values["parameter.isi"].endswith("Machmud. …")
     assert "Kode: CMH-9XQ2-TD." in values["text"]
@@ -387,7 +382,7 @@ def test_a_long_text_is_cut_after_a_sentence_says_so_and_keeps_code_and_link(len
 
 def test_long_instructions_leave_room_for_the_situation() -> None:
     values = preview_of(
-        worded(
+        reworded(
             samples.alert(),
             instruction="Matikan listrik. " * 200,
             body="Sungai meluap. Posko di SDN Cibabat 1.",

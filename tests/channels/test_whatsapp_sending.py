@@ -258,7 +258,7 @@ async def test_a_redirect_is_not_followed_and_halts() -> None:
 
 async def test_nothing_is_written_once_writing_is_forbidden() -> None:
     async with connected() as (api, channel):
-        # asked when a message begins, when it has a connection, and right before its write
+        # may_write is called when a message begins, when it has a connection, and right before its write
         granted = iter([True] * (50 + 50 + 10))
         outgoing = messages(channel, 50)
         batch_results = [

@@ -356,7 +356,7 @@ def test_the_walk_follows_the_slots_without_sorting(
     ]
     enrol(conn, vault, TREE, rows, NOW)
     if conn.dialect.name == "postgresql":
-        # a table of a few pages is read whole; a large one never: leave only the choice between orders of the index
+        # PostgreSQL scans a table of few pages, never a large one: leave it only the index scans
         conn.exec_driver_sql("ANALYZE address, subscription")
         conn.exec_driver_sql("SET LOCAL enable_seqscan = off")
         conn.exec_driver_sql("SET LOCAL enable_bitmapscan = off")

@@ -2,7 +2,6 @@
 named.
 """
 
-import importlib
 import json
 import re
 import unicodedata
@@ -10,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +16,6 @@ import lxml.etree
 import msgspec
 import pytest
 
-import channels
 from channels.base.contract import (
     Area,
     BadAddress,
@@ -32,14 +29,9 @@ from channels.base.contract import (
 )
 from channels.base.rendering import TEMPLATES, utf16
 from support import samples
+from support.channel_samples import MODULES, address_for
 from support.wording import words_of
 
-MODULES = {
-    path.stem: importlib.import_module(f"channels.{path.stem}")
-    for path in sorted(Path(str(channels.__file__)).parent.glob("*.py"))
-    if path.stem != "__init__"
-}
-ADDRESSES = ["siti@contoh.example", "123456789", "6281200000001", "+62 812-0000-0001"]
 LANGS = ["id", "en"]
 HOSTILE = (
     "Air mati\x00\x07 \u202etxt.exe\u2066 ]]> <script>alert(1)</script> <b>tebal</b> &amp; \"kutip\" 'satu' "
@@ -65,22 +57,12 @@ PUSH = [name for name, module in MODULES.items() if is_push(module)]
 PULL = [name for name in MODULES if name not in PUSH]
 
 
-def address_of(module: ModuleType) -> str:
-    """Return the first sample address that this channel accepts."""
-    for text in ADDRESSES:
-        try:
-            return str(module.parse_address(text))
-        except BadAddress:
-            continue
-    raise AssertionError(f"no sample address suits {module.__name__}")
-
-
 def outgoing(
     name: str, edition: Edition, lang: str, *, simulated: bool = False
 ) -> tuple[PushChannel, Outgoing]:
     """Return the channel and one message for a resident of Cibabat."""
     channel: PushChannel = open_channel(name, simulated=simulated)
-    recipient = samples.recipient(address_of(MODULES[name]))
+    recipient = samples.recipient(address_for(MODULES[name].parse_address))
     return channel, channel.personalise(channel.render(edition, lang), recipient)
 
 
@@ -149,7 +131,7 @@ def test_a_push_channel_states_its_limits(name: str) -> None:
 @push
 def test_a_good_address_is_unchanged_by_being_read_again(name: str) -> None:
     module = MODULES[name]
-    address = address_of(module)
+    address = address_for(module.parse_address)
     assert module.parse_address(address) == address
 
 
@@ -327,7 +309,7 @@ async def test_sending_nothing_needs_no_provider(name: str) -> None:
 def test_nothing_personal_is_in_what_all_recipients_share(name: str) -> None:
     channel: PushChannel = open_channel(name)
     message = channel.render(samples.notice(), "id")
-    recipient = samples.recipient(address_of(MODULES[name]))
+    recipient = samples.recipient(address_for(MODULES[name].parse_address))
     other = msgspec.structs.replace(
         recipient, token="q" * 32, address_key="z" * 16, delivery="e41.x.2.1", area=samples.MELONG
     )

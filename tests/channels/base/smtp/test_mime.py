@@ -120,9 +120,8 @@ def test_any_name_comes_back_from_a_mailbox_in_short_encoded_words(name: str) ->
     (address,) = read_back(raw)["from"].addresses
     assert address.addr_spec == "info@contoh.example"
     encoded = value.replace("\r\n", "").removesuffix("<info@contoh.example>").strip()
-    if (
-        "=?" in encoded
-    ):  # as RFC 2047 has it read; the standard library's newer parser keeps the gap between encoded words
+    # the standard library's newer parser keeps the gap between encoded words, against RFC 2047
+    if "=?" in encoded:
         assert str(make_header(decode_header(encoded))) == name
     if len(re.findall(r"\?=\s+=\?", value)) == 0:
         assert address.display_name == name

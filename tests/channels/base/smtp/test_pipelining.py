@@ -226,7 +226,7 @@ def check(
 
 
 # --- one reply at a time --------------------------------------------------------------------------
-# one tape entry a reply: MAIL RCPT DATA | content MAIL RCPT DATA | content ...
+# one entry of the tape for each reply: MAIL RCPT DATA | content MAIL RCPT DATA | content ...
 
 
 async def test_all_goes_over_one_connection_and_the_envelope_rides_behind_the_content() -> None:
