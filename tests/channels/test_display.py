@@ -162,7 +162,7 @@ def test_an_alert_that_moved_elsewhere_is_shown_as_corrected_and_takes_nothing_o
     assert data(within)["items"][0]["level"] == level
 
 
-def test_an_alert_to_come_travels_ahead_so_that_the_screen_starts_it_by_itself() -> None:
+def test_a_future_alert_is_sent_ahead_so_that_the_screen_starts_it_by_itself() -> None:
     start = LATER + timedelta(minutes=10)
     document = document_of(DATA, [samples.alert(effective=start)])
     assert json.loads(document.body)["items"][0]["effective"] == "2026-11-25T01:23:00Z"
@@ -333,7 +333,7 @@ def test_the_page_names_its_area_and_where_its_data_is() -> None:
     assert 'lang="id"' in page
 
 
-def test_the_page_without_any_data_tells_the_emergency_number_and_where_to_subscribe() -> None:
+def test_the_page_without_any_data_shows_the_emergency_number_and_where_to_subscribe() -> None:
     page = document_of(PAGE).body.decode()
     assert "Darurat: telepon 112" in page
     assert "info.cimahi.example" in page

@@ -584,7 +584,7 @@ def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
         parse_address(text)
 
 
-def test_two_addresses_in_one_cell_are_told_apart_from_a_misspelt_one() -> None:
+def test_two_addresses_in_one_cell_are_distinguished_from_a_misspelt_one() -> None:
     with refuses(BadAddress, match="lebih dari satu alamat email"):
         parse_address("sari@contoh.example, budi@contoh.example")
 

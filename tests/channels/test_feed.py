@@ -44,7 +44,7 @@ def test_a_correction_keeps_its_birth_and_moves_its_update() -> None:
     assert "Air kembali pukul 16.00, bukan 14.00." in item["content_html"]
 
 
-def test_a_withdrawal_tells_its_reason_and_repeats_the_old_claim_nowhere() -> None:
+def test_a_withdrawal_gives_its_reason_and_repeats_the_old_claim_nowhere() -> None:
     old = samples.notice(
         link="https://tirta.cimahi.example/", image=Image(url="/gambar/pipa.jpg", alt="Pipa")
     )

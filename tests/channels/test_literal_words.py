@@ -261,7 +261,7 @@ ROWS = {
 @pytest.mark.parametrize("sample", SAMPLES)
 @pytest.mark.parametrize("text", ROWS.values(), ids=ROWS)
 @pytest.mark.parametrize("name", OPEN)
-def test_what_looks_like_a_mark_and_is_none_is_seen(
+def test_text_that_only_looks_like_a_mark_is_seen(
     name: str, text: str, sample: str, lang: str
 ) -> None:
     fields = {field: Text(f"{text} {field}", (f"{text} {field}",)) for field in FIELDS}

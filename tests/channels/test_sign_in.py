@@ -33,7 +33,7 @@ class Provider:
         return True
 
 
-async def test_a_refused_token_is_tried_and_looked_into_once_a_pause() -> None:
+async def test_a_refused_token_is_tried_and_checked_once_in_each_pause() -> None:
     provider = Provider()
     token = provider.credential(patience=60.0)
     waiting = [asyncio.create_task(token.guarded(provider.refuse)) for _ in range(20)]
@@ -64,7 +64,7 @@ async def test_others_go_beside_a_try_that_gets_no_answer() -> None:
     assert await silent == REFUSED
 
 
-async def test_a_token_that_is_refused_to_many_at_once_is_looked_into_once() -> None:
+async def test_a_token_that_is_refused_to_many_at_once_is_checked_once() -> None:
     provider = Provider()
     token = provider.credential(patience=60.0)
 

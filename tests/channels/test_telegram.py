@@ -292,7 +292,7 @@ def test_a_block_for_which_no_room_is_left_is_not_dropped_in_silence(last: str) 
         assert last in text or "…" in text
 
 
-def test_evidence_beyond_the_fifth_is_said_to_be_there() -> None:
+def test_evidence_beyond_the_fifth_is_hinted_at() -> None:
     links = tuple(f"https://contoh.example/{number}" for number in range(6))
     claim = msgspec.structs.replace(
         samples.clarification().claim, evidence=links, fact="Kata. " * 150
@@ -398,7 +398,7 @@ async def test_a_refused_token_halts_the_channel_and_burns_no_recipient() -> Non
         assert api.accepted == []
 
 
-async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wait() -> None:
+async def test_a_wrong_token_is_tried_once_and_checked_once_however_many_wait() -> None:
     async with connected(token="1:salah", patience=60.0) as (api, channel):
         for _batch in range(3):
             batch_results = await results(
@@ -496,7 +496,7 @@ async def test_each_answer_means_one_failure(
         assert plain(outcome) == plain(expected)
 
 
-async def test_an_answer_that_nobody_knows_goes_by_its_own_words() -> None:
+async def test_an_unknown_answer_is_coded_by_its_own_words() -> None:
     async with connected() as (api, channel):
         api.script(RINA, 400, f"Bad Request: SOMETHING_NEW about {RINA}")
         outcome = await outcome_of(channel, outgoing(channel))
@@ -511,7 +511,7 @@ def plain(outcome: Outcome) -> tuple[str, dict[str, Any]]:
     }
 
 
-async def test_429_waits_as_long_as_it_says_and_spends_no_attempt() -> None:
+async def test_429_waits_as_long_as_asked_and_spends_no_attempt() -> None:
     async with connected() as (api, channel):
         api.script(RINA, 429, "Too Many Requests: retry after 37", retry_after=37)
         outcome = await outcome_of(channel, outgoing(channel))
@@ -566,7 +566,7 @@ async def test_a_group_that_moved_is_sent_to_at_once_under_its_new_id() -> None:
         assert outcome.moved_to == "-1009000000009"
 
 
-async def test_one_that_blocked_the_bot_does_not_stop_the_others() -> None:
+async def test_a_chat_that_blocked_the_bot_does_not_stop_the_others() -> None:
     async with connected() as (api, channel):
         api.blocked.add(RINA)
         batch_results = await results(channel, [outgoing(channel, RINA), outgoing(channel, DEWI)])
@@ -588,7 +588,7 @@ async def test_a_connection_cut_after_writing_leaves_the_message_uncertain() -> 
         assert len(api.accepted) == 1
 
 
-async def test_where_nobody_listens_nothing_was_written() -> None:
+async def test_without_a_listener_nothing_was_written() -> None:
     channel = channel_at("http://127.0.0.1:9")
     outcome = await outcome_of(channel, outgoing(channel))
     assert outcome == Deferred(code="ClientConnectorError", detail="no connection")
@@ -633,7 +633,7 @@ async def failed_call(request: telegram.AioRequest, url: str) -> error.TelegramE
     return raised.value
 
 
-async def test_no_answer_in_time_is_ptbs_timed_out_and_uncertain() -> None:
+async def test_a_missing_answer_is_ptbs_timed_out_and_uncertain() -> None:
     api = BotApi()
     api.faults.change(latency_ms=2000)
     async with running(api.app) as url, telegram.AioRequest(total_seconds=0.1) as request:
@@ -769,7 +769,7 @@ async def test_an_edit_without_an_answer_may_have_arrived_and_is_repeated_withou
         assert len(api.inbox(RINA)) == 1
 
 
-async def test_a_correction_to_one_that_blocked_us_is_refused() -> None:
+async def test_a_correction_to_a_chat_that_blocked_us_is_refused() -> None:
     async with connected() as (api, channel):
         old = await first_sent(channel, samples.notice())
         api.blocked.add(RINA)
@@ -884,7 +884,7 @@ async def test_blocking_the_bot_stops_and_unblocking_makes_reachable() -> None:
     assert (unblocked.address, unblocked.state) == (str(RINA), "reachable")
 
 
-async def test_chatter_in_a_group_is_nothing_but_leaving_it_counts() -> None:
+async def test_chatter_in_a_group_is_ignored_but_leaving_it_counts() -> None:
     async with reachable() as (api, receiver):
         await api.writes(GROUP, "halo semua")
         await api.click(GROUP, "x")
@@ -999,7 +999,7 @@ def test_a_group_that_becomes_a_supergroup_has_a_new_id() -> None:
         assert (event.address, event.state, event.moved_to) == ("-5", "moved", "-1005")
 
 
-def test_updates_of_other_kinds_are_nothing() -> None:
+def test_updates_of_other_kinds_are_ignored() -> None:
     post = {"message_id": 1, "date": 1, "chat": {"id": -100, "type": "channel"}, "text": "x"}
     for update in (
         {"update_id": 5},
@@ -1055,7 +1055,7 @@ async def test_doctor_passes_on_what_the_webhook_did_wrong() -> None:
         assert "403" in webhook.what
 
 
-async def test_doctor_and_probe_tell_a_wrong_token() -> None:
+async def test_doctor_and_probe_report_a_wrong_token() -> None:
     async with connected(token="1:salah") as (_, channel):
         [finding] = await channel.check()
         assert finding.ok is False

@@ -381,7 +381,7 @@ async def test_a_corrected_emergency_goes_out_first_and_then_the_old_photo_goes(
     assert new.parts == channel.preview(message)
 
 
-async def test_what_turns_an_emergency_into_a_notice_is_told_aloud_at_any_hour() -> None:
+async def test_a_correction_that_ends_an_emergency_sounds_at_any_hour() -> None:
     async with connected() as (api, channel):
         old = await send_first(channel, samples.alert())
         channel.now = lambda: NOON.replace(hour=2)

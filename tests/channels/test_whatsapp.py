@@ -687,7 +687,7 @@ def test_the_answer_to_another_message_is_no_receipt_of_ours() -> None:
 
 
 @pytest.mark.parametrize("held", ["held_for_quality_assessment", "paused"])
-def test_a_held_message_is_taken_and_tells_why_it_waits(held: str) -> None:
+def test_a_held_message_is_accepted_and_says_why_it_waits(held: str) -> None:
     with capture_logs() as logs:
         outcome = graph_errors.outcome_of(200, {}, accepted(message_status=held), address=SITI)
     assert outcome == Receipt(provider_id="wamid.A", aliases=(SCOPED,), detail=held)

@@ -125,7 +125,7 @@ async def test_what_arrives_is_what_the_preview_showed() -> None:
     assert api.accepted == 2 * len(samples.editions())
 
 
-async def test_the_receipt_tells_the_business_scoped_id() -> None:
+async def test_the_receipt_holds_the_business_scoped_id() -> None:
     async with connected() as (_, channel):
         (result,) = await results(channel, messages(channel, 1))
     assert isinstance(result.outcome, Receipt)
@@ -152,7 +152,7 @@ async def test_a_wrong_token_halts_the_channel_and_burns_nobody() -> None:
     assert api.accepted == 0
 
 
-async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wait() -> None:
+async def test_a_wrong_token_is_tried_once_and_checked_once_however_many_wait() -> None:
     api = graph_api(token="another")
     requests: list[str] = []
 
@@ -216,7 +216,7 @@ async def test_a_connection_cut_after_acceptance_is_uncertain_and_counted_once()
     assert len(batch_results) == 20
 
 
-async def test_under_all_faults_each_message_is_taken_once_or_known_not_to_be() -> None:
+async def test_under_all_faults_each_message_is_accepted_once_or_known_not_to_be() -> None:
     faults = Faults(rate_429=0.1, rate_5xx=0.1, cut=0.1, blocked=0.05, latency_ms=1)
     async with connected(graph_api(faults=faults)) as (api, channel):
         batch_results = await results(channel, messages(channel, 400))
@@ -268,7 +268,7 @@ async def test_nothing_is_written_once_writing_is_forbidden() -> None:
 
 
 @pytest.mark.parametrize(("rate", "most"), [(80, 80), (1000, 250), (5, 16), (0, 128)])
-async def test_as_many_requests_run_at_once_as_the_rate_needs(rate: float, most: int) -> None:
+async def test_concurrency_follows_the_rate(rate: float, most: int) -> None:
     running_now = highest = 0
     full = asyncio.Event()
 

@@ -143,7 +143,7 @@ def test_a_mistake_is_named(change: Change, message: str) -> None:
     assert message in str(caught.value)
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     def make_two_mistakes(document: dict[str, Any]) -> None:
         document["kelurahan"][0].update(slug="Melong")
         document["kelurahan"][1].update(parent="32.77.09")

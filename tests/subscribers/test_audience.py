@@ -149,7 +149,7 @@ def test_only_confirmed_addresses_are_written_to(
     assert reached(conn, vault, audience("cibabat")) == {}
 
 
-def test_who_confirmed_after_publication_gets_the_next_one(
+def test_an_address_confirmed_after_publication_gets_the_next_edition(
     conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     sign_up("early@contoh.example", now=NOW)
@@ -367,7 +367,9 @@ def test_the_walk_follows_the_slots_without_sorting(
         assert costly not in steps, steps
 
 
-def test_who_is_left_out_is_counted_by_why(conn: Connection, sign_up: Any, look_up: Any) -> None:
+def test_people_left_out_are_counted_by_reason(
+    conn: Connection, sign_up: Any, look_up: Any
+) -> None:
     sign_up("a@contoh.example", "cibabat")
     sign_up("b@contoh.example", "cibabat", topics="bansos")
     sign_up("c@contoh.example", "cibabat melong")
@@ -396,7 +398,7 @@ def test_who_is_left_out_is_counted_by_why(conn: Connection, sign_up: Any, look_
     }
 
 
-def test_who_has_two_addresses_is_one_person_reached_or_left_out(
+def test_a_person_with_two_addresses_is_reached_or_left_out_once(
     conn: Connection, sign_up: Any, look_up: Any
 ) -> None:
     for person, channels in (

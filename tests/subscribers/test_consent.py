@@ -172,7 +172,7 @@ def agreed(conn: Connection, address_id: int) -> float | None:
     return agreed_at
 
 
-def test_the_date_of_the_own_word_follows_every_proof(
+def test_the_date_of_consent_follows_every_proof(
     conn: Connection, dewi: int, rina: int, sign_up: Any
 ) -> None:
     assert agreed(conn, dewi) is None
@@ -185,7 +185,7 @@ def test_the_date_of_the_own_word_follows_every_proof(
         assert agreed(conn, number) == consent.given_at(conn, number) == at
 
 
-def test_two_addresses_that_are_one_keep_the_newest_own_word(
+def test_merged_addresses_keep_the_newest_date_of_consent(
     conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("628120000001", channel="whatsapp", now=NOW)

@@ -166,7 +166,7 @@ def test_an_unconfirmed_address_may_be_typed_in_again_and_be_confirmed(
     assert look_up("dewi@contoh.example").confirmed
 
 
-def test_who_stopped_elsewhere_starts_as_stopped(sign_up: Any, look_up: Any) -> None:
+def test_a_resident_who_stopped_elsewhere_starts_as_stopped(sign_up: Any, look_up: Any) -> None:
     assert sign_up("rina@contoh.example", suppressed="opted_out") == "new"
     row = look_up("rina@contoh.example")
     assert (row.confirmed, row.reason, row.confirmed_at) == (False, "opted_out", None)

@@ -135,7 +135,7 @@ def test_an_empty_language_is_indonesian_and_case_does_not_matter() -> None:
         (cells(address="rina\udce9@contoh.example"), "Baris ini bukan UTF-8."),
     ],
 )
-def test_a_bad_row_is_told_with_its_reason_and_the_next_is_read(line: str, reason: str) -> None:
+def test_a_bad_row_is_reported_with_its_reason_and_the_next_is_read(line: str, reason: str) -> None:
     rows = parsed(line, cells(address="dewi@contoh.example"))
     assert refusals(rows) == [(2, reason)]
     assert isinstance(rows[1], Row)
@@ -205,7 +205,7 @@ def test_a_byte_order_mark_and_windows_line_ends_do_not_matter() -> None:
         (GOOD, "kolom channel tidak ada"),
     ],
 )
-def test_a_bad_header_is_told_at_once(header: str, message: str) -> None:
+def test_a_bad_header_is_reported_at_once(header: str, message: str) -> None:
     with pytest.raises(BadFile) as caught:
         parsed(GOOD, header=header)
     assert message in str(caught.value)
@@ -217,14 +217,14 @@ def test_an_empty_file_is_no_csv(lines: list[str]) -> None:
         list(read_rows(lines, TREE, TOPICS, PARSERS))
 
 
-def test_a_file_in_another_encoding_is_told(tmp_path: Any) -> None:
+def test_a_file_in_another_encoding_is_reported(tmp_path: Any) -> None:
     path = tmp_path / "latin.csv"
     path.write_bytes(f"{HEADER}\nemail,andré@contoh.example".encode("latin-1"))
     with path.open(encoding="utf-8") as lines, pytest.raises(BadFile, match="bukan UTF-8"):
         list(read_rows(lines, TREE, TOPICS, PARSERS))
 
 
-def test_all_that_is_wrong_with_a_row_is_told_at_once() -> None:
+def test_all_that_is_wrong_with_a_row_is_reported_at_once() -> None:
     (row,) = parsed(
         cells(
             channel="sms",
@@ -274,7 +274,7 @@ def test_a_channel_is_known_however_it_is_spelt() -> None:
     ] == ["email", "email"]
 
 
-def test_spellings_of_one_mail_address_are_one_that_is_sent_to_as_first_written(
+def test_spellings_of_one_mail_address_are_one_address_kept_as_first_written(
     conn: Connection, vault: Vault, look_up: Any
 ) -> None:
     parsers = {"email": str}
@@ -357,7 +357,9 @@ def test_a_row_replaces_what_the_address_asked_for(
     )
 
 
-def test_a_row_never_revives_who_stopped(conn: Connection, vault: Vault, look_up: Any) -> None:
+def test_a_row_never_revives_a_resident_who_stopped(
+    conn: Connection, vault: Vault, look_up: Any
+) -> None:
     take_in(conn, vault, GOOD)
     consent.stop(conn, look_up("rina@contoh.example").id, source="web", at=NOW)
     assert take_in(conn, vault, cells(areas="melong"), cells(address="dewi@contoh.example")) == {

@@ -87,7 +87,7 @@ def test_what_is_none_of_ours_matches_nothing(text: str) -> None:
         "cibabat & melong",
     ],
 )
-def test_several_areas_at_once(text: str) -> None:
+def test_several_areas_at_once_are_certain(text: str) -> None:
     match = TREE.match(text)
     assert ([area.slug for area in match.areas], match.certain) == (["melong", "cibabat"], True)
 

@@ -54,7 +54,7 @@ def test_an_address_is_found_by_its_text_and_by_its_id(
     assert find(conn, vault, "telegram", "rina@contoh.example") is None
 
 
-def test_nobody_is_found_where_nobody_is(conn: Connection, vault: Vault) -> None:
+def test_an_unknown_address_is_not_found(conn: Connection, vault: Vault) -> None:
     assert find(conn, vault, "email", "rina@contoh.example") is None
     assert (get(conn, NOBODY), channel_of(conn, NOBODY), list(other_addresses(conn, NOBODY))) == (
         None,
@@ -74,7 +74,7 @@ def test_an_alias_finds_the_address(
     assert totals(conn)["alias"] == 1
 
 
-def test_many_aliases_at_once_are_what_they_are_one_by_one(
+def test_many_aliases_at_once_have_the_effect_of_one_by_one(
     conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     for number in range(4):
@@ -252,7 +252,9 @@ def test_erasing_one_address_leaves_the_persons_others(
     assert totals(conn)["subscriber"] == 1
 
 
-def test_counting_tells_channel_and_state(conn: Connection, sign_up: Any, look_up: Any) -> None:
+def test_addresses_are_counted_by_channel_and_state(
+    conn: Connection, sign_up: Any, look_up: Any
+) -> None:
     for number in range(4):
         sign_up(f"warga{number}@contoh.example", confirmed=number > 0)
     sign_up("77", channel="telegram")

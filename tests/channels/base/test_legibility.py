@@ -33,7 +33,7 @@ def test_what_is_drawn_as_nothing_is_no_letter_and_is_dropped(character: str) ->
 
 
 @pytest.mark.parametrize("character", BLANK, ids=lambda character: f"U+{ord(character):04X}")
-def test_room_is_no_letter(character: str) -> None:
+def test_blank_space_is_no_letter(character: str) -> None:
     assert not has_letter(f"{character} . {character}")
 
 

@@ -39,7 +39,7 @@ def outline(text: str) -> list[str]:
         ("- 5 kg\n- 2 kg", ["ul", "  5 kg", "  2 kg"]),
     ],
 )
-def test_lists(text: str, lines: list[str]) -> None:
+def test_lines_with_list_marks_are_lists(text: str, lines: list[str]) -> None:
     assert outline(text) == lines
 
 
@@ -77,7 +77,7 @@ def test_a_number_that_does_not_follow_ends_the_list_and_keeps_its_figure() -> N
     assert outline("1. a\n2. b\n7. c") == ["ol", "  a", "  b", "7. c"]
 
 
-def test_lists_are_not_nested_without_end() -> None:
+def test_lists_are_nested_only_so_deep() -> None:
     text = "\n".join(f"{'  ' * depth}- a" for depth in range(100))
     assert max(len(line) - len(line.lstrip()) for line in outline(text)) == 2 * DEEPEST
 

@@ -121,7 +121,7 @@ def test_paths_of_our_own_site_get_its_base_url_and_nothing_else_does() -> None:
     )
 
 
-def test_targets_are_told_as_typed() -> None:
+def test_targets_are_reported_as_typed() -> None:
     assert list(targets("[a](/p/1) *b* [c](<d e>) https://x.example/[f](g)")) == ["/p/1", "d e"]
     assert is_path("/p/1")
     assert not any(map(is_path, ("//x", "/\\x", "p", "#p", "")))

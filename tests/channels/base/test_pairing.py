@@ -47,7 +47,7 @@ def test_marks_within_a_line_that_is_bold_are_kept_from_its_own() -> None:
     assert unpaired("Air mati", boxed="*") == "Air mati"
 
 
-def test_a_line_that_begins_like_a_quotation_is_none() -> None:
+def test_a_line_that_begins_like_a_quotation_is_not_read_as_one() -> None:
     assert unpaired("> 38 derajat") == f"{GUARD}> 38 derajat"
 
 

@@ -384,7 +384,7 @@ def test_markdown_becomes_plain_text_that_reads_well() -> None:
         ("", ""),
     ],
 )
-def test_plain_text_of(markdown: str, text: str) -> None:
+def test_markdown_as_plain_text(markdown: str, text: str) -> None:
     assert plain(markdown) == text
 
 

@@ -42,7 +42,7 @@ def bot(url: str, **site: Any) -> telegram.Telegram:
     )
 
 
-def test_mail_and_chat_can_tell_and_the_chat_invites() -> None:
+def test_mail_and_chat_notify_staff_and_only_the_chat_invites() -> None:
     assert isinstance(mailer("smtp://127.0.0.1:9"), StaffChannel)
     chat = bot("http://127.0.0.1:9")
     assert isinstance(chat, StaffChannel)

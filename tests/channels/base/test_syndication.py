@@ -44,7 +44,7 @@ def test_every_area_has_a_valid_feed_in_every_format(area: Area, extension: str)
         assert area.full_name in document.body.decode()
 
 
-def test_the_three_formats_tell_the_same() -> None:
+def test_the_three_formats_have_the_same_entries() -> None:
     first, *others = [told(extension, asked(extension).body) for extension in FORMATS]
     assert len(first) == len(EDITIONS)
     assert all(other == first for other in others)
@@ -336,7 +336,7 @@ def test_a_json_feed_keeps_the_rules_that_its_schema_cannot_check() -> None:
         assert {"about", "status", "kind", "severity", "expires", "areas"} <= set(item["_cimahi"])
 
 
-def test_severity_is_told_of_alerts_only() -> None:
+def test_severity_is_given_for_alerts_only() -> None:
     levels = [samples.alert(level=level) for level in ("emergency", "important", "info")]
     assert [items([edition])[0]["_cimahi"]["severity"] for edition in levels] == [
         "Severe",

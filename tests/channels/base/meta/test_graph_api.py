@@ -85,7 +85,7 @@ def status(state: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("state", ["sent", "delivered", "read"])
-def test_a_status_tells_what_became_of_which_delivery(state: str) -> None:
+def test_a_status_names_the_delivery_and_its_state(state: str) -> None:
     assert events_of(("messages", {"statuses": [status(state, recipient_user_id="ID.77")]})) == [
         StatusEvent(
             dedupe=f"wamid.A:{state}",
@@ -202,7 +202,7 @@ def test_a_message_may_carry_no_number() -> None:
 
 
 @pytest.mark.parametrize("kind", ["reaction", "system"])
-def test_reactions_and_notes_of_the_system_are_nothing_said(kind: str) -> None:
+def test_reactions_and_system_notes_are_ignored(kind: str) -> None:
     assert events_of(("messages", inbound(type=kind, **{kind: {"emoji": "ok"}}))) == []
 
 
@@ -246,7 +246,7 @@ def test_an_error_of_the_number_is_an_alarm() -> None:
     assert (event.code, event.detail) == ("130429", "Rate limit hit")
 
 
-def test_the_same_webhook_twice_has_the_same_keys_and_another_has_others() -> None:
+def test_a_repeated_webhook_has_the_same_keys_and_another_has_others() -> None:
     def keys(event: str) -> list[str]:
         return [
             e.dedupe
@@ -341,7 +341,7 @@ def test_an_entry_is_of_the_account_that_its_number_names() -> None:
 
 
 @pytest.mark.parametrize("errors", [None, "x", [None], [{"code": []}], {}], ids=str)
-def test_a_status_whose_errors_cannot_be_read_tells_its_state(errors: Any) -> None:
+def test_a_status_whose_errors_cannot_be_read_keeps_its_state(errors: Any) -> None:
     (event,) = events_of(("messages", {"statuses": [status("failed", errors=errors)]}))
     assert isinstance(event, StatusEvent)
     assert event.state == "failed"
@@ -395,7 +395,7 @@ def test_what_nests_too_deeply_keeps_no_other_from_acting() -> None:
     assert [event.dedupe for event in events] == ["wamid.S"]
 
 
-def test_why_something_cannot_be_read_tells_nothing_of_what_was_said() -> None:
+def test_the_reason_of_an_unreadable_item_repeats_none_of_its_content() -> None:
     _events, unreadable = parse_entries(
         {
             "changes": [
@@ -428,7 +428,7 @@ CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (
 
 @pytest.mark.parametrize("about", ABOUT_OTHERS)
 @pytest.mark.parametrize(("field", "value"), CHANGES)
-def test_what_is_said_to_another_number_of_the_app_tells_nothing(
+def test_changes_of_another_number_of_the_app_are_ignored(
     field: str, value: dict[str, Any], about: dict[str, Any]
 ) -> None:
     assert events_of((field, value))
@@ -437,7 +437,7 @@ def test_what_is_said_to_another_number_of_the_app_tells_nothing(
     assert logs == [{"event": "graph_changes_of_others", "log_level": "warning", "count": 1}]
 
 
-def test_what_is_said_to_our_number_counts_beside_what_is_said_to_another() -> None:
+def test_changes_of_our_number_count_beside_those_of_another() -> None:
     foreign, own = (
         CHANGES[1][1] | ABOUT_OTHERS[0],
         CHANGES[0][1] | {"metadata": {"phone_number_id": int(NUMBER)}},
@@ -448,7 +448,7 @@ def test_what_is_said_to_our_number_counts_beside_what_is_said_to_another() -> N
     ]
 
 
-def test_without_a_number_of_our_own_nothing_is_said_to_us() -> None:
+def test_without_a_number_of_our_own_all_changes_are_ignored() -> None:
     assert (
         events_as_sent(
             ("messages", CHANGES[0][1] | METADATA), ("messages", CHANGES[1][1]), phone_id=""
@@ -464,7 +464,7 @@ def test_an_alarm_of_another_account_is_dropped_once_we_know_ours() -> None:
     assert len(events_as_sent(alarm, account="7")) == 1
 
 
-def test_what_becomes_of_an_answer_to_a_resident_tells_nothing() -> None:
+def test_statuses_of_our_answers_to_residents_are_ignored() -> None:
     reply_status = status("delivered", biz_opaque_callback_data="answer")
     assert [
         type(event)

@@ -445,7 +445,7 @@ async def test_an_address_beyond_ascii_needs_smtputf8() -> None:
     assert isinstance(await outcome("EHLO", "250 scripted.example", mail), Skipped)
 
 
-async def test_leaving_says_goodbye_and_never_fails() -> None:
+async def test_quitting_sends_quit_and_never_fails() -> None:
     server = stepwise({})
     async with connected(server) as connection:
         await connection.quit()
@@ -524,7 +524,7 @@ async def test_after_five_minutes_without_a_server_the_channel_halts_until_a_pro
         ("smtp://localhost", 25, False, False),
     ],
 )
-def test_an_url_says_where_and_how_safely(
+def test_a_url_gives_the_port_and_the_encryption(
     url: str, port: int, tls: bool, starttls: bool | None
 ) -> None:
     server = Server.of(url)
@@ -547,6 +547,6 @@ def test_user_and_password_are_percent_decoded_and_not_shown() -> None:
         "smtp://h:70000",
     ],
 )
-def test_an_url_that_is_none_is_refused(url: str) -> None:
+def test_a_malformed_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         Server.of(url)
