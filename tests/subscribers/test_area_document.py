@@ -10,6 +10,7 @@ import pytest
 
 import subscribers
 from subscribers.area_document import BadAreas, read_document, slugify
+from support.subscriber_samples import small_city
 
 BUILT_IN = json.loads(
     (Path(subscribers.__file__).parent / "cimahi.json").read_text(encoding="utf-8")
@@ -23,24 +24,6 @@ def changed(change: Change) -> dict[str, Any]:
     document: dict[str, Any] = copy.deepcopy(BUILT_IN)
     change(document)
     return document
-
-
-def small_city() -> dict[str, Any]:
-    """Return another city, with the least that a document needs."""
-    return {
-        "city": {"code": "32.79", "name": "Kota Banjar", "short_name": "Banjar", "slug": "banjar"},
-        "kecamatan": [
-            {"code": "32.79.01", "name": "Banjar", "slug": "kecamatan-banjar", "parent": "32.79"}
-        ],
-        "kelurahan": [
-            {
-                "code": "32.79.01.1001",
-                "name": "Mekarsari",
-                "slug": "mekarsari",
-                "parent": "32.79.01",
-            }
-        ],
-    }
 
 
 def test_the_built_in_city_has_three_kecamatan_and_fifteen_kelurahan() -> None:

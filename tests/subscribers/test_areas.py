@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from subscribers.areas import AreaTree, BadAreas, UnknownArea, add_outlines, deepest, replace_tree
+from support.subscriber_samples import small_city
 
 TREE = AreaTree.built_in()
 CODES = [area.code for area in TREE.all()]
@@ -172,20 +173,7 @@ def test_without_an_import_the_built_in_tree_is_used(conn: Connection) -> None:
 
 def banjar() -> dict[str, Any]:
     """Return the document of another city."""
-    return {
-        "city": {"code": "32.79", "name": "Kota Banjar", "short_name": "Banjar", "slug": "banjar"},
-        "kecamatan": [
-            {"code": "32.79.01", "name": "Purwaharja", "slug": "purwaharja", "parent": "32.79"}
-        ],
-        "kelurahan": [
-            {
-                "code": "32.79.01.1001",
-                "name": "Mekarsari",
-                "slug": "mekarsari",
-                "parent": "32.79.01",
-            }
-        ],
-    }
+    return small_city("Purwaharja", "purwaharja")
 
 
 def test_another_city_replaces_the_tree(conn: Connection) -> None:

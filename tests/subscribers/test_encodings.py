@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 
 from subscribers.encodings import BadFile, detect
 from subscribers.table import Table
+from support.subscriber_samples import GOOD, HEADER
 from support.wording import problem_of
-
-HEADER = "channel,address,areas,topics,language,consent_source,consent_at"
-GOOD = "email,rina@contoh.example,cibabat,,id,formulir,2026-11-03"
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,12 @@ from subscribers.areas import AreaTree
 from subscribers.importing import BadFile, BadRow, Row, Tally, import_rows, read_rows, take_rows
 from subscribers.subscriptions import read
 from subscribers.vault import Vault
+from support.subscriber_samples import GOOD, HEADER
 from support.wording import words_of
 
 NOW = 1_795_600_000.0
 TREE = AreaTree.built_in()
 TOPICS = ("kesehatan", "bansos", "cuaca")
-HEADER = "channel,address,areas,topics,language,consent_source,consent_at"
-GOOD = "email,rina@contoh.example,cibabat,,id,formulir,2026-11-03"
 
 
 def email(text: str) -> str:

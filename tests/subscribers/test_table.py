@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subscribers.table import Record, Table, record_of
+from support.subscriber_samples import GOOD, HEADER
 from support.wording import problem_of
 
-HEADER = "channel,address,areas,topics,language,consent_source,consent_at"
-GOOD = "email,rina@contoh.example,cibabat,,id,formulir,2026-11-03"
 CELLS = tuple(GOOD.split(","))
 
 
