@@ -1,6 +1,4 @@
-"""Screens: what the data of an area holds, in which order, the same bytes each time, and a page
-without inline code.
-"""
+"""Screens: an area's data, its order, the same bytes each time, and a page without inline code."""
 
 import json
 import re
@@ -27,7 +25,7 @@ KEYS = {
 }  # fmt: skip
 
 
-def asked(
+def document_of(
     path: str,
     editions: Sequence[Edition] = (),
     *,
@@ -35,7 +33,7 @@ def asked(
     area: Area = samples.CIBABAT,
     simulated: bool = False,
 ) -> Document:
-    """The document of an area."""
+    """Return the document of an area."""
     channel = display.open_channel(display.Settings(site=samples.site(simulated=simulated)))
     return channel.render_page(
         PageRequest(path=path, area=area, query={}, editions=editions, now=now)
@@ -45,15 +43,15 @@ def asked(
 def data(
     *editions: Edition, now: datetime = LATER, area: Area = samples.CIBABAT, simulated: bool = False
 ) -> dict[str, Any]:
-    """The payload as the screen reads it."""
+    """Return the payload as the screen reads it."""
     payload: dict[str, Any] = json.loads(
-        asked(DATA, editions, now=now, area=area, simulated=simulated).body
+        document_of(DATA, editions, now=now, area=area, simulated=simulated).body
     )
     return payload
 
 
 def codes(payload: dict[str, Any]) -> list[str]:
-    """The codes of the items in their order."""
+    """Return the codes of the items in their order."""
     return [item["code"] for item in payload["items"]]
 
 
@@ -107,12 +105,12 @@ def test_generated_is_the_latest_edition_and_not_the_time_of_asking() -> None:
 def test_the_bytes_stay_the_same_between_two_changes() -> None:
     editions = [samples.notice(), samples.alert(), samples.clarification()]
     bodies = {
-        asked(DATA, order, now=samples.NOW + timedelta(minutes=m)).body
+        document_of(DATA, order, now=samples.NOW + timedelta(minutes=m)).body
         for m in (0, 30, 136)
         for order in (editions, editions[::-1])
     }
     assert len(bodies) == 1
-    assert asked(DATA, editions, now=samples.FLOOD_ENDS).body not in bodies
+    assert document_of(DATA, editions, now=samples.FLOOD_ENDS).body not in bodies
 
 
 def test_emergencies_lead_then_alerts_then_what_matters_then_the_newest() -> None:
@@ -164,9 +162,9 @@ def test_an_alert_that_moved_elsewhere_is_shown_as_corrected_and_takes_nothing_o
     assert data(within)["items"][0]["level"] == level
 
 
-def test_an_alert_to_come_travels_ahead_so_that_the_screen_starts_it_by_itself() -> None:
+def test_a_future_alert_is_sent_ahead_so_that_the_screen_starts_it_by_itself() -> None:
     start = LATER + timedelta(minutes=10)
-    document = asked(DATA, [samples.alert(effective=start)])
+    document = document_of(DATA, [samples.alert(effective=start)])
     assert json.loads(document.body)["items"][0]["effective"] == "2026-11-25T01:23:00Z"
     assert document.fresh_until == start
 
@@ -200,7 +198,7 @@ def test_without_a_summary_the_screen_says_what_to_do_or_how_the_text_begins() -
         summary="",
         body="Kalimat **pertama** di sini. " + "Lalu satu kalimat lagi yang panjang. " * 9,
     )
-    told = Wording(
+    with_steps = Wording(
         title="Judul",
         summary="",
         body="Isi.",
@@ -211,7 +209,7 @@ def test_without_a_summary_the_screen_says_what_to_do_or_how_the_text_begins() -
     )
     assert len(data(samples.notice(wordings={"id": bare}))["items"][0]["summary"]) <= 90
     assert (
-        data(samples.alert(wordings={"id": told}))["items"][0]["summary"]
+        data(samples.alert(wordings={"id": with_steps}))["items"][0]["summary"]
         == "1) Pindah ke tempat tinggi. 2) Matikan listrik."
     )
 
@@ -239,7 +237,7 @@ def test_a_simulation_is_marked_in_every_title() -> None:
 
 def test_a_payload_stays_small_enough_for_a_television_set() -> None:
     editions = [samples.notice(code=f"CMH-{number:04}-2M") for number in range(200)]
-    body = asked(DATA, editions).body
+    body = document_of(DATA, editions).body
     assert json.loads(body)["count"] == display.MOST_ITEMS
     assert json.loads(body)["beyond"] == 200 - display.MOST_ITEMS
     assert len(body) < 100_000
@@ -252,11 +250,11 @@ def test_the_code_points_to_the_permalink_and_the_address_can_be_typed() -> None
 
 
 def painted(path: str, size: int) -> list[list[int]]:
-    """The modules that an SVG path of horizontal runs paints."""
+    """Return the modules that an SVG path of horizontal runs paints, row by row."""
     grid = [[0] * size for _ in range(size)]
-    for left, row, length, back in re.findall(r"M(\d+) (\d+)h(\d+)v1h-(\d+)z", path):
+    for column, row, length, back in re.findall(r"M(\d+) (\d+)h(\d+)v1h-(\d+)z", path):
         assert length == back
-        grid[int(row)][int(left) : int(left) + int(length)] = [1] * int(length)
+        grid[int(row)][int(column) : int(column) + int(length)] = [1] * int(length)
     return grid
 
 
@@ -281,7 +279,7 @@ def test_the_words_on_the_screen_are_those_of_the_golden_file(name: str) -> None
 
 
 def test_the_data_is_asked_again_each_time_and_says_when_it_last_changed() -> None:
-    document = asked(DATA, [samples.notice(), samples.alert()])
+    document = document_of(DATA, [samples.notice(), samples.alert()])
     assert (document.media_type, document.max_age) == ("application/json", 0)
     assert document.updated == samples.NOW
     assert document.fresh_until == samples.FLOOD_ENDS
@@ -291,7 +289,7 @@ def test_the_data_is_asked_again_each_time_and_says_when_it_last_changed() -> No
 
 
 class Inspector(HTMLParser):
-    """Collects what a strict policy forbids, and the addresses a page loads."""
+    """Parser that collects what a strict policy forbids, and the addresses a page loads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -316,46 +314,49 @@ class Inspector(HTMLParser):
 
 def test_the_page_has_nothing_inline_and_asks_no_other_host() -> None:
     inspector = Inspector()
-    inspector.feed(asked(PAGE).body.decode())
+    inspector.feed(document_of(PAGE).body.decode())
     assert inspector.inline == []
     assert sorted(inspector.loaded) == ["/static/layar.css", "/static/layar.js", "data:,"]
 
 
 def test_the_page_is_the_same_whatever_is_published() -> None:
-    assert asked(PAGE).body == asked(PAGE, [samples.alert()], now=LATER + timedelta(days=1)).body
+    assert (
+        document_of(PAGE).body
+        == document_of(PAGE, [samples.alert()], now=LATER + timedelta(days=1)).body
+    )
 
 
 def test_the_page_names_its_area_and_where_its_data_is() -> None:
-    page = asked(PAGE, area=samples.KELURAHAN_CIMAHI).body.decode()
+    page = document_of(PAGE, area=samples.KELURAHAN_CIMAHI).body.decode()
     assert "<title>Layar Kelurahan Cimahi</title>" in page
     assert 'data-source="/layar/kelurahan-cimahi/data"' in page
     assert 'lang="id"' in page
 
 
-def test_the_page_without_any_data_tells_the_emergency_number_and_where_to_subscribe() -> None:
-    page = asked(PAGE).body.decode()
+def test_the_page_without_any_data_shows_the_emergency_number_and_where_to_subscribe() -> None:
+    page = document_of(PAGE).body.decode()
     assert "Darurat: telepon 112" in page
     assert "info.cimahi.example" in page
     assert display.qr("https://info.cimahi.example/daftar")["path"] in page
 
 
 def test_the_page_forbids_everything_but_our_own_files() -> None:
-    headers = asked(PAGE).headers
+    headers = document_of(PAGE).headers
     policy = headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert "frame-ancestors 'self'" in policy
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["X-Robots-Tag"] == "noindex"
-    assert asked(PAGE).max_age == 0
+    assert document_of(PAGE).max_age == 0
 
 
 def test_a_hostile_city_name_is_escaped() -> None:
     area = Area(code="32.77.03.1002", name='<script>"', slug="cibabat")
-    assert "<script>&#34;" not in asked(PAGE, area=area).body.decode()
-    assert "&lt;script&gt;&#34;" in asked(PAGE, area=area).body.decode()
+    assert "<script>&#34;" not in document_of(PAGE, area=area).body.decode()
+    assert "&lt;script&gt;&#34;" in document_of(PAGE, area=area).body.decode()
 
 
 def test_the_page_says_that_it_simulates() -> None:
-    assert "[SIMULASI]" in asked(PAGE, simulated=True).body.decode()
-    assert "[SIMULASI]" not in asked(PAGE).body.decode()
+    assert "[SIMULASI]" in document_of(PAGE, simulated=True).body.decode()
+    assert "[SIMULASI]" not in document_of(PAGE).body.decode()

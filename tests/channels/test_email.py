@@ -32,7 +32,7 @@ BOUNCES = "bounce.info.cimahi.example"
 def channel(
     url: str = "", *, simulated: bool = False, tls: ssl.SSLContext | None = None, **settings: object
 ) -> Email:
-    """The channel for the server at `url`, on 4 connections unless told otherwise."""
+    """Return the channel for the server at `url`, on 4 connections by default."""
     values = {
         "url": url,
         "from_": "info@info.cimahi.example",
@@ -46,17 +46,17 @@ def channel(
 
 
 def mail(edition: Edition | None = None, lang: str = "id", **changes: object) -> EmailMessage:
-    """One message to Siti, as the standard library reads it."""
-    way = channel()
+    """Return one message to Siti, as the standard library parses it."""
+    mailer = channel()
     recipient = msgspec.structs.replace(samples.recipient("siti@contoh.example"), **changes)  # type: ignore[arg-type]
-    outgoing = way.personalise(way.render(edition or samples.notice(), lang), recipient)
+    outgoing = mailer.personalise(mailer.render(edition or samples.notice(), lang), recipient)
     message = message_from_bytes(outgoing.payload.data, policy=policy.default)
     assert isinstance(message, EmailMessage)
     return message
 
 
 def sample_news() -> list[str]:
-    """The bodies of the news of the demo."""
+    """Return the bodies of the demo's news."""
     raw = yaml.safe_load(Path("broadcaster/simulation/news.yaml").read_text(encoding="utf-8"))
     return [
         item["body"]
@@ -77,22 +77,22 @@ NOTICE = channel().render(samples.notice(), "id")
 def test_no_recipient_can_break_a_line_of_a_message_that_calls_itself_sound(
     address: str, token: str, key: str, name: str, slug: str
 ) -> None:
-    way = channel()
+    mailer = channel()
     area = Area(code="32.77.03.1002", name=one_line(name), slug=one_line(slug))
     odd = msgspec.structs.replace(
         samples.recipient(f"{address}@contoh.example"), token=token, address_key=key, area=area
     )
-    envelope = way.personalise(NOTICE, odd).payload
+    envelope = mailer.personalise(NOTICE, odd).payload
     assert not envelope.sound or sound_lines(envelope.data)
 
 
 @pytest.mark.parametrize("lang", ["id", "en"])
 @pytest.mark.parametrize("sample", samples.editions())
 def test_usual_messages_need_no_repair(sample: str, lang: str) -> None:
-    way = channel()
+    mailer = channel()
     for address in ("siti@contoh.example", "sité@contoh.example"):
-        envelope = way.personalise(
-            way.render(samples.editions()[sample], lang), samples.recipient(address)
+        envelope = mailer.personalise(
+            mailer.render(samples.editions()[sample], lang), samples.recipient(address)
         ).payload
         assert envelope.sound and sound_lines(envelope.data)
 
@@ -105,17 +105,18 @@ def test_usual_messages_need_no_repair(sample: str, lang: str) -> None:
 async def test_the_mailbox_gets_what_the_preview_shows(sample: str, lang: str) -> None:
     server = SmtpStandIn()
     async with server.running() as url:
-        way = channel(url)
-        message = way.personalise(
-            way.render(samples.editions()[sample], lang), samples.recipient("siti@contoh.example")
+        mailer = channel(url)
+        message = mailer.personalise(
+            mailer.render(samples.editions()[sample], lang),
+            samples.recipient("siti@contoh.example"),
         )
         outcomes = [
-            type(result.outcome) async for result in way.send([message], may_write=lambda: True)
+            type(result.outcome) async for result in mailer.send([message], may_write=lambda: True)
         ]
-        await way.aclose()
+        await mailer.aclose()
     assert outcomes == [Receipt]
     (received,) = server.inbox("siti@contoh.example")
-    assert received_parts(received.raw) == way.preview(message)
+    assert received_parts(received.raw) == mailer.preview(message)
     assert received.raw == message.payload.data
 
 
@@ -128,9 +129,9 @@ def test_the_headers_let_a_resident_stop_with_one_press() -> None:
 
 @pytest.mark.parametrize("bounces", ["", BOUNCES])
 def test_no_mailbox_is_offered_for_stopping_that_nobody_reads(bounces: str) -> None:
-    way = channel(bounce_domain=bounces)
-    data = way.personalise(
-        way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
+    mailer = channel(bounce_domain=bounces)
+    data = mailer.personalise(
+        mailer.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
     ).payload.data
     assert b"mailto:" not in data
 
@@ -230,10 +231,10 @@ def test_the_subject_is_the_title_behind_at_most_what_matters(
 
 
 def test_a_simulated_message_says_so_in_subject_text_and_html() -> None:
-    way = channel(simulated=True)
-    parts = way.preview(
-        way.personalise(
-            way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
+    mailer = channel(simulated=True)
+    parts = mailer.preview(
+        mailer.personalise(
+            mailer.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
         )
     )
     assert parts["subject"].startswith("[SIMULASI] ")
@@ -242,9 +243,9 @@ def test_a_simulated_message_says_so_in_subject_text_and_html() -> None:
 
 
 def test_bounces_come_back_to_an_address_that_names_the_delivery() -> None:
-    way = channel()
-    outgoing = way.personalise(
-        way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
+    mailer = channel()
+    outgoing = mailer.personalise(
+        mailer.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
     )
     assert outgoing.payload.sender == f"bounce+e41.email.1029384.1.k5xw2zls@{BOUNCES}"
     local = outgoing.payload.sender.split("@")[0]
@@ -252,19 +253,19 @@ def test_bounces_come_back_to_an_address_that_names_the_delivery() -> None:
 
 
 def test_without_room_or_domain_for_that_bounces_go_to_the_sender() -> None:
-    for way, delivery in ((channel(bounce_domain=""), "e1"), (channel(), "e" * 60)):
+    for mailer, delivery in ((channel(bounce_domain=""), "e1"), (channel(), "e" * 60)):
         recipient = samples.recipient("siti@contoh.example", delivery=delivery)
         assert (
-            way.personalise(way.render(samples.notice(), "id"), recipient).payload.sender
+            mailer.personalise(mailer.render(samples.notice(), "id"), recipient).payload.sender
             == "info@info.cimahi.example"
         )
 
 
 def test_the_sender_may_have_a_name_of_its_own() -> None:
-    way = channel(from_='"Pemkot Cimahi, Humas" <humas@cimahi.example>')
-    parts = way.preview(
-        way.personalise(
-            way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
+    mailer = channel(from_='"Pemkot Cimahi, Humas" <humas@cimahi.example>')
+    parts = mailer.preview(
+        mailer.personalise(
+            mailer.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
         )
     )
     assert parts["from"] == '"Pemkot Cimahi, Humas" <humas@cimahi.example>'
@@ -307,8 +308,8 @@ def test_a_withdrawal_does_not_repeat_what_no_longer_holds() -> None:
 def test_a_withdrawal_says_first_that_it_no_longer_holds(
     edition: Edition, lang: str, first: str, holds: str
 ) -> None:
-    taken_back = withdrawal(edition, reason="Salah kirim.", at=samples.WITHDRAWN)
-    message = mail(taken_back, lang)
+    withdrawn = withdrawal(edition, reason="Salah kirim.", at=samples.WITHDRAWN)
+    message = mail(withdrawn, lang)
     text, page = message.get_body(("plain",)), message.get_body(("html",))
     assert text is not None and page is not None
     opening = text.get_content().splitlines()[0]
@@ -341,7 +342,7 @@ def test_a_withdrawn_emergency_is_named_as_one_and_no_longer_marked_as_urgent() 
 
 
 def only_indonesian(edition: Edition) -> Edition:
-    """The edition without its English words."""
+    """Return the edition without its English words."""
     return msgspec.structs.replace(edition, wordings={"id": edition.wording("id")})
 
 
@@ -405,9 +406,9 @@ def test_a_reason_and_a_claim_in_an_english_mail_are_marked_as_indonesian() -> N
 
 def test_a_sender_with_a_long_name_is_named_in_short_encoded_words() -> None:
     name = "Pemérintah Kota Cimahi, Dinas Komunikasi, Informatika, dan Persandian"
-    way = channel(from_=f'"{name}" <info@info.cimahi.example>')
-    data = way.personalise(
-        way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
+    mailer = channel(from_=f'"{name}" <info@info.cimahi.example>')
+    data = mailer.personalise(
+        mailer.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
     ).payload.data
     head = data.partition(b"\r\n\r\n")[0].decode()
     assert all(len(word) <= 75 for word in re.findall(r"=\?\S+\?=", head))
@@ -465,7 +466,7 @@ def test_links_that_are_none_are_no_links() -> None:
 
 
 class Page(HTMLParser):
-    """Collects what an email page is made of."""
+    """Parser that collects what an email page is made of."""
 
     def __init__(self, markup: str) -> None:
         super().__init__()
@@ -583,7 +584,7 @@ def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
         parse_address(text)
 
 
-def test_two_addresses_in_one_cell_are_told_apart_from_a_misspelt_one() -> None:
+def test_two_addresses_in_one_cell_are_distinguished_from_a_misspelt_one() -> None:
     with refuses(BadAddress, match="lebih dari satu alamat email"):
         parse_address("sari@contoh.example, budi@contoh.example")
 
@@ -629,9 +630,9 @@ def test_the_password_is_not_shown() -> None:
 
 async def test_the_doctor_finds_a_good_server_good() -> None:
     async with SmtpStandIn().running() as url:
-        way = channel(url)
-        findings = await way.check()
-        await way.aclose()
+        mailer = channel(url)
+        findings = await mailer.check()
+        await mailer.aclose()
     assert [finding.ok for finding in findings] == [True, True, True, True]
     assert [finding.mend for finding in findings] == ["", "", "", ""], (
         "advice under what is in order"
@@ -644,9 +645,9 @@ async def test_the_doctor_says_what_to_mend() -> None:
         settings = Settings(
             site=site, url=url.replace("a:b@", "a:salah@"), from_="info@lain.example"
         )
-        way = Email(settings)
-        findings = await way.check()
-        await way.aclose()
+        mailer = Email(settings)
+        findings = await mailer.check()
+        await mailer.aclose()
     assert [finding.ok for finding in findings] == [False, None, False, None]
     assert "535 5.7.8" in findings[0].what and "salah" not in findings[0].what
     assert all(finding.mend for finding in findings)

@@ -1,6 +1,4 @@
-"""The feeds of an area: stable entries, corrections and withdrawals, pages without loss, words as
-the golden files have them.
-"""
+"""The feeds of an area: stable entries, corrections, withdrawals, lossless pages, golden words."""
 
 import json
 from collections.abc import Iterator
@@ -46,7 +44,7 @@ def test_a_correction_keeps_its_birth_and_moves_its_update() -> None:
     assert "Air kembali pukul 16.00, bukan 14.00." in item["content_html"]
 
 
-def test_a_withdrawal_tells_its_reason_and_repeats_the_old_claim_nowhere() -> None:
+def test_a_withdrawal_gives_its_reason_and_repeats_the_old_claim_nowhere() -> None:
     old = samples.notice(
         link="https://tirta.cimahi.example/", image=Image(url="/gambar/pipa.jpg", alt="Pipa")
     )
@@ -77,9 +75,9 @@ def test_a_withdrawn_hoax_answer_does_not_spread_the_hoax() -> None:
 
 
 def test_a_withdrawal_stays_thirty_days_and_an_expired_notice_not_a_second() -> None:
-    gone = samples.WITHDRAWN + timedelta(days=30)
-    assert len(items([samples.withdrawal()], now=gone - timedelta(seconds=1))) == 1
-    assert items([samples.withdrawal()], now=gone) == []
+    end = samples.WITHDRAWN + timedelta(days=30)
+    assert len(items([samples.withdrawal()], now=end - timedelta(seconds=1))) == 1
+    assert items([samples.withdrawal()], now=end) == []
     assert items([samples.notice()], now=samples.WATER_BACK) == []
 
 
@@ -158,10 +156,10 @@ def test_english_readers_get_english_where_there_is_any() -> None:
         code="CMH-INDO-22", wordings={"id": samples.notice().wording("id")}
     )
     document = render_feed("json", [samples.correction(), only_indonesian], query={"bahasa": "en"})
-    found = json.loads(document.body)
-    assert found["language"] == "en"
-    assert found["feed_url"] == "https://info.cimahi.example/feed/cibabat.json?bahasa=en"
-    assert [(item["language"], item["title"]) for item in found["items"]] == [
+    parsed = json.loads(document.body)
+    assert parsed["language"] == "en"
+    assert parsed["feed_url"] == "https://info.cimahi.example/feed/cibabat.json?bahasa=en"
+    assert [(item["language"], item["title"]) for item in parsed["items"]] == [
         ("id", "Air PDAM mati di Cibabat, Rabu 25 Nov 08.00-14.00"),
         ("en", "[CORRECTION] No tap water in Cibabat, Wed 25 Nov 08.00-16.00"),
     ]
@@ -181,17 +179,17 @@ def test_a_simulation_is_marked_in_every_title() -> None:
 
 
 def next_url(extension: str, body: bytes) -> str:
-    """The address of the next page, else nothing."""
+    """Return the address of the next page, "" on the last one."""
     if extension == "json":
         return str(json.loads(body).get("next_url", ""))
     links = feedparser.parse(body).feed.links
     return next((link.href for link in links if link.rel == "next"), "")
 
 
-def followed(
+def follow_pages(
     extension: str, editions: list[Edition], *, published_meanwhile: Iterator[Edition] | None = None
 ) -> list[str]:
-    """The ids of all pages, while new announcements appear between two requests."""
+    """Return the ids of all pages, while new announcements appear between two requests."""
     ids: list[str] = []
     query: dict[str, str] = {}
     while True:
@@ -219,7 +217,7 @@ def test_paging_while_publishing_loses_nothing_and_doubles_nothing(extension: st
         )
         for number in range(1, 9)
     )
-    ids = followed(extension, editions, published_meanwhile=newer)
+    ids = follow_pages(extension, editions, published_meanwhile=newer)
     assert ids == [f"tag:info.cimahi.example,2026:p/{edition.code}" for edition in ordered]
     assert len(set(ids)) == 173
 
@@ -239,8 +237,8 @@ def test_rss_is_one_page() -> None:
     "cursor", ["", "x", ".", "1e5.CMH", "-", "9" * 40 + ".CMH", "\u0663.CMH", "<script>"]
 )
 def test_a_cursor_that_cannot_be_read_gives_the_first_page(cursor: str) -> None:
-    shown = items(many(60), query={"sebelum": cursor})
-    assert shown == items(many(60))
+    first_page = items(many(60), query={"sebelum": cursor})
+    assert first_page == items(many(60))
 
 
 # --- signage -------------------------------------------------------------------------------------
@@ -281,20 +279,20 @@ def test_concerto_knows_a_content_by_its_code() -> None:
 # --- words ---------------------------------------------------------------------------------------
 
 
-def written(name: str, lang: str) -> str:
-    """Title, summary, text and HTML of a sample, one under the other."""
-    item = items([samples.editions()[name]], query={"bahasa": lang}, now=samples.NOW)[0]
-    parts = {
-        "title": item["title"],
-        "summary": item["summary"],
-        "text": item["content_text"],
-        "html": item["content_html"],
+def sample_text(name: str, lang: str) -> str:
+    """Return title, summary, text and HTML of a sample, one under the other."""
+    entry = items([samples.editions()[name]], query={"bahasa": lang}, now=samples.NOW)[0]
+    fields = {
+        "title": entry["title"],
+        "summary": entry["summary"],
+        "text": entry["content_text"],
+        "html": entry["content_html"],
     }
-    return "\n\n".join(f"=== {part} ===\n{text}" for part, text in parts.items()) + "\n"
+    return "\n\n".join(f"=== {part} ===\n{text}" for part, text in fields.items()) + "\n"
 
 
 def indented(extension: str) -> str:
-    """A whole feed, one element a line."""
+    """Return a whole feed, one element a line."""
     body = render_feed(extension).body
     if extension == "json":
         return body.decode() + "\n"
@@ -304,7 +302,7 @@ def indented(extension: str) -> str:
 
 
 GOLDENS = {
-    f"{name}.{lang}.txt": (written, (name, lang))
+    f"{name}.{lang}.txt": (sample_text, (name, lang))
     for name in samples.editions()
     for lang in ("id", "en")
 } | {f"cibabat.{extension}": (indented, (extension,)) for extension in FORMATS}
@@ -336,8 +334,8 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("name", ["notice", "alert", "clarification", "correction"])
 def test_every_kind_shows_what_to_do(name: str, lang: str) -> None:
     words = {
-        one: Wording(title="Air mati", summary="", body="Isi.", instruction="Tekan *123*4#.")
-        for one in ("id", "en")
+        language: Wording(title="Air mati", summary="", body="Isi.", instruction="Tekan *123*4#.")
+        for language in ("id", "en")
     }
     edition = msgspec.structs.replace(samples.editions()[name], wordings=words)
     entry = FeedChannel(Settings(site=samples.site())).entry(edition, lang)

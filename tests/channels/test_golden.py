@@ -5,51 +5,34 @@ Write them anew with `PYTHONPATH=tests:. python tests/channels/test_golden.py`, 
 difference.
 """
 
-import importlib
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-import channels
-from channels.base.contract import BadAddress, PushChannel
+from channels.base.contract import PushChannel
 from support import samples
+from support.channel_samples import MODULES, address_for
 
 GOLDEN = Path(__file__).parent / "golden"
-ADDRESSES = ["siti@contoh.example", "123456789", "6281200000001"]
 LANGS = ["id", "en"]
 
 
 def push_channels() -> dict[str, tuple[PushChannel, str]]:
-    """Every push channel in channels/, with a sample address of its own."""
-    found: dict[str, tuple[PushChannel, str]] = {}
-    for path in sorted(Path(str(channels.__file__)).parent.glob("*.py")):
-        if path.stem == "__init__":
-            continue
-        module = importlib.import_module(f"channels.{path.stem}")
+    """Return every push channel in channels/ by name, with an address that it accepts."""
+    by_name: dict[str, tuple[PushChannel, str]] = {}
+    for name, module in MODULES.items():
         channel = module.open_channel(module.Settings.read({}, samples.site()))
         if hasattr(channel, "now"):
-            channel.now = lambda: (
-                samples.NOW
-            )  # what is silent at night must not depend on when this runs
+            # sound depends on the hour, and must not on when this runs
+            channel.now = lambda: samples.NOW
         if hasattr(channel, "send"):
-            found[path.stem] = channel, address_for(module.parse_address)
-    return found
+            by_name[name] = channel, address_for(module.parse_address)
+    return by_name
 
 
-def address_for(parse_address: Callable[[str], str]) -> str:
-    """The first sample address that the channel takes."""
-    for text in ADDRESSES:
-        try:
-            return str(parse_address(text))
-        except BadAddress:
-            continue
-    raise LookupError("no sample address suits")
-
-
-def written(parts: dict[str, str]) -> str:
-    """The parts of a preview, each under its name; the style of a page is no words."""
+def as_text(parts: dict[str, str]) -> str:
+    """Return the parts of a preview, each under its name, without the page's style."""
     text = (
         "".join(f"=== {name} ===\n{part.rstrip()}\n\n" for name, part in parts.items()).rstrip()
         + "\n"
@@ -62,10 +45,10 @@ CASES = [(name, sample, lang) for name in PUSH for sample in samples.editions() 
 
 
 def golden(name: str, sample: str, lang: str) -> tuple[Path, str]:
-    """The golden file of a case and what stands in it now."""
+    """Return the golden file of a case and the text it should hold."""
     channel, address = PUSH[name]
     message = channel.render(samples.editions()[sample], lang)
-    text = written(channel.preview(channel.personalise(message, samples.recipient(address))))
+    text = as_text(channel.preview(channel.personalise(message, samples.recipient(address))))
     return GOLDEN / name / f"{sample}.{lang}.txt", text
 
 

@@ -1,14 +1,12 @@
-"""What people typed is what residents see: every number, address, code and link, in every field, on
+"""Literal words: residents see every number, address, code and link as typed, in every field, on
 every channel.
 """
 
 import html
-import importlib
 import json
 import re
-from functools import cache
+from functools import cache, partial
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import lxml.etree
@@ -17,21 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import channels
-from channels.base.contract import BadAddress, Edition, Image, PageRequest, Wording
+from channels.base.contract import Edition, Image, PageRequest, Wording
 from support import samples
 from support.awkward import LINES, PROSE, Text, squeezed
+from support.channel_samples import MODULES, address_for
 
-MODULES = {
-    path.stem: importlib.import_module(f"channels.{path.stem}")
-    for path in sorted(Path(str(channels.__file__)).parent.glob("*.py"))
-    if path.stem != "__init__"
-}
 OPEN: dict[str, Any] = {
     name: module.open_channel(module.Settings.read({}, samples.site()))
     for name, module in MODULES.items()
 }
-ADDRESSES = ["siti@contoh.example", "123456789", "6281200000001"]
 BASE = samples.site().base_url
 SAMPLES = ("notice", "alert", "clarification", "correction", "withdrawal", "picture")
 MARKDOWN = ("body", "instruction")
@@ -43,7 +35,7 @@ PLAIN = Text("TANDA")
 
 
 class Page(HTMLParser):
-    """The words of an HTML text as they are seen, and the targets of its links."""
+    """The visible words of an HTML text, and the targets of its links."""
 
     def __init__(self, markup: str) -> None:
         super().__init__()
@@ -53,13 +45,13 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given_attrs = dict(attrs)
+        attributes = dict(attrs)
         self.targets += [value or "" for name, value in attrs if name == "href"]
-        self.words += given_attrs.get("alt") or ""
+        self.words += attributes.get("alt") or ""
         if tag in {"p", "br", "li", "div", "td", "h1", "h2", "tr"}:
             self.words += "\n"
         if tag in {"ol", "ul"}:
-            self.numbers.append(int(given_attrs.get("start") or 1) if tag == "ol" else 0)
+            self.numbers.append(int(attributes.get("start") or 1) if tag == "ol" else 0)
         if tag == "li":
             self.words += f"{self.numbers[-1]}. " if self.numbers[-1] else "- "
             self.numbers[-1] += bool(self.numbers[-1])
@@ -72,68 +64,66 @@ class Page(HTMLParser):
         self.words += data
 
 
-class Seen(msgspec.Struct):
-    """One way to read a message: its words, and where its links lead."""
+class Reading(msgspec.Struct):
+    """A message as one kind of reader sees it: its words and link targets."""
 
     words: str
     targets: str = ""
 
 
-def as_page(markup: str) -> Seen:
-    """HTML as it is seen."""
+def as_page(markup: str) -> Reading:
+    """Return HTML as it is seen."""
     page = Page(markup)
-    return Seen(squeezed(page.words), "\n".join(page.targets))
+    return Reading(squeezed(page.words), "\n".join(page.targets))
 
 
 _ADDRESS = re.compile(r"https?://\S+|www\.\S+|[A-Za-z0-9][\w.+-]*@\S+")
 
 
-def as_phones(text: str) -> list[Seen]:
-    """A chat app's text as apps show it: with the marks of pairs taken away, however an app looks
-    for these.
-    """
-    found = [text]
+def as_phones(text: str) -> list[Reading]:
+    """Return a chat text as apps show it: without the marks of pairs, by each app's rule for pairs."""
+    variants = [text]
     for pattern in (
         r"(?<![^\W_])([*_~`])(?=\S)(?P<inner>[^\n]+?)(?<=\S)\1(?![^\W_])",
         r"(?<![^\W_])([*_~`])(?=\S)(?P<inner>(?:(?!\1)[^\n])+)(?<=\S)\1(?![^\W_])",
         r"(?:(?<=[\s>_*~(\"'])|^)([*_~`])(?=\S)(?P<inner>[^\n]*\S)\1(?=[^a-zA-Z0-9]|$)",
     ):
-        kept: list[str] = []
-        shown = _ADDRESS.sub(lambda address, kept=kept: kept.append(address[0]) or "QZQ", text)  # type: ignore[misc]
+        addresses: list[str] = []
+        unmarked = _ADDRESS.sub(partial(_set_aside, addresses), text)
         for _ in range(3):
-            shown = re.sub(pattern, r"\g<inner>", shown, flags=re.MULTILINE)
-        rest = iter(kept)
-        found.append(
-            re.sub(
-                "QZQ", lambda _, rest=rest: next(rest), re.sub("^> ", "", shown, flags=re.MULTILINE)
-            )
-        )  # type: ignore[misc]
-    return [Seen(squeezed(re.sub("[\u200a\u2060]", "", text))) for text in found]
+            unmarked = re.sub(pattern, r"\g<inner>", unmarked, flags=re.MULTILINE)
+        unquoted = re.sub("^> ", "", unmarked, flags=re.MULTILINE)
+        rest = iter(addresses)
+        variants.append(re.sub("QZQ", lambda _, rest=rest: next(rest), unquoted))
+    return [Reading(squeezed(re.sub("[\u200a\u2060]", "", text))) for text in variants]
+
+
+def _set_aside(addresses: list[str], address: re.Match[str]) -> str:
+    """Note an address and return the mark that holds its place."""
+    addresses.append(address[0])
+    return "QZQ"
 
 
 def strings(value: Any) -> list[str]:
-    """Every text of a JSON value."""
+    """Return every text of a JSON value."""
     if isinstance(value, str):
         return [value]
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [text for item in inner for text in strings(item)]
 
 
-def readings(name: str, edition: Edition, lang: str) -> list[Seen]:
-    """Every way in which residents may read an edition on a channel; each must hold what was typed."""
+def readings(name: str, edition: Edition, lang: str) -> list[Reading]:
+    """Return every way in which residents may read an edition on a channel; each must hold what was
+    typed.
+    """
     channel, module = OPEN[name], MODULES[name]
     if not hasattr(channel, "send"):
         return [
-            seen
+            reading
             for path in channel.paths
-            if (seen := polled(channel, path, edition, lang)) is not None
+            if (reading := read_document(channel, path, edition, lang)) is not None
         ]
-    for text in ADDRESSES:
-        try:
-            recipient = samples.recipient(module.parse_address(text))
-            break
-        except BadAddress:
-            continue
+    recipient = samples.recipient(address_for(module.parse_address))
     parts = channel.preview(channel.personalise(channel.render(edition, lang), recipient))
     assert parts["text"]
     if name == "whatsapp":
@@ -145,13 +135,13 @@ def readings(name: str, edition: Edition, lang: str) -> list[Seen]:
     if name == "telegram":
         return [as_page(parts["text"].replace("\n", "<br>"))]
     return [
-        Seen(squeezed(f"{parts['subject']} {parts['text']}"), parts["text"]),
+        Reading(squeezed(f"{parts['subject']} {parts['text']}"), parts["text"]),
         as_page(parts["html"]),
     ]
 
 
-def polled(channel: Any, path: str, edition: Edition, lang: str) -> Seen | None:
-    """A document of a pull channel as its readers see it; None for one that holds no edition."""
+def read_document(channel: Any, path: str, edition: Edition, lang: str) -> Reading | None:
+    """Return a pull channel's document as its readers see it; None if it holds no edition."""
     query = channel.known_query(path, {"bahasa": lang})
     document = channel.render_page(
         PageRequest(
@@ -159,28 +149,27 @@ def polled(channel: Any, path: str, edition: Edition, lang: str) -> Seen | None:
         )
     )
     if "json" in document.media_type:
-        found = strings(json.loads(document.body))
+        texts = strings(json.loads(document.body))
     elif "xml" in document.media_type:
-        found = [
+        texts = [
             node.text or ""
             for node in lxml.etree.fromstring(document.body).iter()
             if isinstance(node.tag, str)
         ]
-        found += [
-            html.unescape(text) for text in found if "&#x" in text
-        ]  # as readers see what RSS escapes twice
+        # readers resolve what RSS escapes twice
+        texts += [html.unescape(text) for text in texts if "&#x" in text]
     else:
         return None
-    pages = [as_page(text) for text in found if text.startswith(("<p>", "<ol", "<ul"))]
-    words = " ".join([*found, *(page.words for page in pages)])
-    return Seen(squeezed(words), "\n".join([words, *(page.targets for page in pages)]))
+    pages = [as_page(text) for text in texts if text.startswith(("<p>", "<ol", "<ul"))]
+    words = " ".join([*texts, *(page.words for page in pages)])
+    return Reading(squeezed(words), "\n".join([words, *(page.targets for page in pages)]))
 
 
 # --- writing -------------------------------------------------------------------------------------
 
 
-def written(sample: str, fields: dict[str, Text]) -> Edition:
-    """A sample edition with these words in each of its fields, in both languages."""
+def edition_with(sample: str, fields: dict[str, Text]) -> Edition:
+    """Return a sample edition with these words in each of its fields, in both languages."""
     typed = {name: text.typed for name, text in fields.items()}
     edition = samples.editions()[sample]
     words = Wording(**{name: typed[name] for name in ("title", "summary", *MARKDOWN)})
@@ -197,36 +186,37 @@ def written(sample: str, fields: dict[str, Text]) -> Edition:
 
 
 @cache
-def shown_fields(name: str, sample: str, lang: str) -> dict[int, set[str]]:
-    """Which fields each reading of a channel shows: found by writing a plain word into each."""
+def visible_fields(name: str, sample: str, lang: str) -> dict[int, set[str]]:
+    """Return the fields that each reading of a channel shows, found by a plain word in each field."""
     fields = {field: Text(f"{PLAIN.typed}{number}Z") for number, field in enumerate(FIELDS)}
-    seen = readings(name, written(sample, fields), lang)
+    all_readings = readings(name, edition_with(sample, fields), lang)
     return {
-        place: {field for field in FIELDS if fields[field].typed in one.words}
-        for place, one in enumerate(seen)
+        place: {field for field in FIELDS if fields[field].typed in reading.words}
+        for place, reading in enumerate(all_readings)
     }
 
 
 def expected_target(link: str) -> str:
-    """A link's target as a resident needs it."""
+    """Return a link's target as a resident needs it."""
     return f"{BASE}{link}" if link.startswith("/") and not link.startswith("//") else link
 
 
-def check_all_seen(name: str, sample: str, lang: str, fields: dict[str, Text]) -> None:
-    """Everything typed in a field that a channel shows stands there."""
-    shown = shown_fields(name, sample, lang)
-    for place, seen in enumerate(readings(name, written(sample, fields), lang)):
-        for field in shown[place]:
+def check_all_visible(name: str, sample: str, lang: str, fields: dict[str, Text]) -> None:
+    """Assert that all that is typed in a field which a channel shows is visible there."""
+    fields_by_place = visible_fields(name, sample, lang)
+    for place, reading in enumerate(readings(name, edition_with(sample, fields), lang)):
+        for field in fields_by_place[place]:
             for fact in fields[field].facts:
-                step = re.sub(
-                    r"^(\d+)\. ", r"\1) ", fact
-                )  # how a step is numbered where everything stands on one line
-                told = (name, sample, lang, field, place, fact)
-                assert squeezed(fact) in seen.words or squeezed(step) in seen.words, told
+                # where everything stands on one line, steps are numbered with a bracket
+                step = re.sub(r"^(\d+)\. ", r"\1) ", fact)
+                context = (name, sample, lang, field, place, fact)
+                assert squeezed(fact) in reading.words or squeezed(step) in reading.words, context
             for link in fields[field].links:
                 target = expected_target(link)
                 bare = re.sub("^(mailto|tel):", "", target)
-                assert target in seen.targets or target in seen.words or bare in seen.words, (
+                assert (
+                    target in reading.targets or target in reading.words or bare in reading.words
+                ), (
                     name,
                     sample,
                     field,
@@ -244,10 +234,10 @@ def test_every_fact_that_was_typed_is_seen_on_every_channel(
     fields: dict[str, Text], sample: str, lang: str
 ) -> None:
     for name in OPEN:
-        check_all_seen(name, sample, lang, fields)
+        check_all_visible(name, sample, lang, fields)
 
 
-# --- the rows of the issue ------------------------------------------------------------------------
+# --- text that resembles marks -----------------------------------------------------------------------
 
 ROWS = {
     "codes": "Tekan *123*4#. https://contoh.example/_berkas_/x lalu 2*3*4",
@@ -271,11 +261,11 @@ ROWS = {
 @pytest.mark.parametrize("sample", SAMPLES)
 @pytest.mark.parametrize("text", ROWS.values(), ids=ROWS)
 @pytest.mark.parametrize("name", OPEN)
-def test_what_looks_like_a_mark_and_is_none_is_seen(
+def test_text_that_only_looks_like_a_mark_is_seen(
     name: str, text: str, sample: str, lang: str
 ) -> None:
     fields = {field: Text(f"{text} {field}", (f"{text} {field}",)) for field in FIELDS}
-    check_all_seen(name, sample, lang, fields)
+    check_all_visible(name, sample, lang, fields)
 
 
 @pytest.mark.parametrize(
@@ -297,7 +287,7 @@ def test_numbers_at_the_beginning_of_lines_stay_what_they_are(
 ) -> None:
     fields = dict.fromkeys(FIELDS, Text("Air mati")) | {"body": Text(body, facts)}
     for sample in ("notice", "alert", "clarification"):
-        check_all_seen(name, sample, "id", fields)
+        check_all_visible(name, sample, "id", fields)
 
 
 @pytest.mark.parametrize(
@@ -314,15 +304,15 @@ def test_a_link_is_whole_or_its_target_is_seen(name: str, field: str, target: st
         field: Text(f"Lihat [denah]({target}).", ("denah",), (target,))
     }
     for sample in ("notice", "alert"):
-        check_all_seen(name, sample, "id", fields)
-        for seen in readings(name, written(sample, fields), "id"):
-            hrefs = [line for line in seen.targets.splitlines() if " " not in line]
+        check_all_visible(name, sample, "id", fields)
+        for reading in readings(name, edition_with(sample, fields), "id"):
+            hrefs = [line for line in reading.targets.splitlines() if " " not in line]
             assert all(re.match(r"https?://|mailto:|tel:|$", href) for href in hrefs)
 
 
 @pytest.mark.parametrize("marks", [60, 99, 250])
 def test_many_marks_cost_no_link(marks: int) -> None:
-    """Telegram takes 100 entities: bold goes first."""
+    """Exceed Telegram's 100 entities: bold goes first."""
     bold = " ".join(f"**kata{number}**" for number in range(marks))
     for body in (
         f"{bold} [denah](https://contoh.example/a)",
@@ -331,16 +321,16 @@ def test_many_marks_cost_no_link(marks: int) -> None:
         fields = dict.fromkeys(FIELDS, Text("Air mati")) | {
             "body": Text(body, (f"kata{marks - 1}",), ("https://contoh.example/a",))
         }
-        check_all_seen("telegram", "notice", "id", fields)
-        [seen] = readings("telegram", written("notice", fields), "id")
-        assert "https://contoh.example/a" in seen.targets
+        check_all_visible("telegram", "notice", "id", fields)
+        [reading] = readings("telegram", edition_with("notice", fields), "id")
+        assert "https://contoh.example/a" in reading.targets
 
 
 def test_links_beyond_what_telegram_takes_show_their_address() -> None:
     links = tuple(f"https://contoh.example/{number}" for number in range(100))
     body = " ".join(f"[n{number}]({link})" for number, link in enumerate(links))
     fields = dict.fromkeys(FIELDS, Text("Air mati")) | {"body": Text(body, (), links)}
-    check_all_seen("telegram", "notice", "id", fields)
+    check_all_visible("telegram", "notice", "id", fields)
 
 
 def test_a_link_in_a_paragraph_that_is_cut_stays_a_link() -> None:
@@ -348,7 +338,7 @@ def test_a_link_in_a_paragraph_that_is_cut_stays_a_link() -> None:
     fields = dict.fromkeys(FIELDS, Text("Air mati")) | {
         "body": Text(body, ("denah tebal kata",), ("https://contoh.example/a",))
     }
-    check_all_seen("telegram", "notice", "id", fields)
+    check_all_visible("telegram", "notice", "id", fields)
 
 
 @settings(max_examples=30)
@@ -373,10 +363,10 @@ def test_every_number_is_seen_or_the_text_says_that_it_was_cut(
         "instruction": Text(instruction),
     }
     for name in ("whatsapp", "telegram", "email", "feed"):
-        for seen in readings(name, written(sample, fields), "id"):
+        for reading in readings(name, edition_with(sample, fields), "id"):
             missing = [
                 number
                 for number in re.findall(r"[89]\d{3}7", body + instruction)
-                if number not in seen.words
+                if number not in reading.words
             ]
-            assert not missing or "…" in seen.words, (name, missing[:3])
+            assert not missing or "…" in reading.words, (name, missing[:3])

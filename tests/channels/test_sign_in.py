@@ -1,4 +1,4 @@
-"""Signing in: how often a doubted or refused token is tried, by a clock of our own."""
+"""Signing in: how often a doubted or refused token is tried, on the test's own clock."""
 
 import asyncio
 
@@ -10,20 +10,20 @@ REFUSED = Halted(code="401", detail="token refused")
 
 
 class Provider:
-    """Refuses every message; answers when it is let."""
+    """Provider that refuses every message once a test lets it answer."""
 
     def __init__(self) -> None:
         self.now, self.tries, self.checks = 1000.0, 0, 0
         self.answering = asyncio.Event()
 
     def credential(self, *, patience: float) -> Credential:
-        """The token, as this provider takes it."""
+        """Return the credential whose token this provider checks."""
         return Credential(
             lambda: self.now, codes=frozenset({"401"}), check=self._check, patience=patience
         )
 
     async def refuse(self) -> Outcome:
-        """What a message gets."""
+        """Refuse a message."""
         self.tries += 1
         await self.answering.wait()
         return REFUSED
@@ -33,7 +33,7 @@ class Provider:
         return True
 
 
-async def test_a_refused_token_is_tried_and_looked_into_once_a_pause() -> None:
+async def test_a_refused_token_is_tried_and_checked_once_in_each_pause() -> None:
     provider = Provider()
     token = provider.credential(patience=60.0)
     waiting = [asyncio.create_task(token.guarded(provider.refuse)) for _ in range(20)]
@@ -55,23 +55,23 @@ async def test_others_go_beside_a_try_that_gets_no_answer() -> None:
     silent = asyncio.create_task(token.guarded(provider.refuse))
     await turns()
 
-    async def taken() -> Outcome:
+    async def accept() -> Outcome:
         return Receipt()
 
-    assert await token.guarded(taken) == Receipt()
+    assert await token.guarded(accept) == Receipt()
     assert not silent.done()
     provider.answering.set()
     assert await silent == REFUSED
 
 
-async def test_a_token_that_is_refused_to_many_at_once_is_looked_into_once() -> None:
+async def test_a_token_that_is_refused_to_many_at_once_is_checked_once() -> None:
     provider = Provider()
     token = provider.credential(patience=60.0)
 
-    async def taken() -> Outcome:
+    async def accept() -> Outcome:
         return Receipt()
 
-    assert await token.guarded(taken) == Receipt()
+    assert await token.guarded(accept) == Receipt()
     waiting = [asyncio.create_task(token.guarded(provider.refuse)) for _ in range(20)]
     await turns()
     provider.answering.set()

@@ -42,85 +42,49 @@ from channels.base.contract import (
 from channels.base.http import FOREIGN
 from channels.base.moments import WIB
 from channels.base.rendering import utf16
-from channels.base.sign_in import PATIENCE
 from channels.base.staff_messages import ReplyChannel
 from channels.base.telegram_bot import markup
 from channels.base.tolerant_reading import Unreadable
 from support import samples
+from support.channel_samples import reworded
+from support.telegram_channel import (
+    DEWI,
+    GROUP,
+    RINA,
+    SECRET,
+    TOKEN,
+    channel_at,
+    connected,
+)
 from support.wording import refuses
 
 GOLDEN = Path(__file__).parent / "golden" / "telegram"
-TOKEN = "110112:contoh"
-SECRET = "rahasia-contoh"
-RINA = 7_000_000_001
-DEWI = 7_000_000_002
-GROUP = -1_007_000_000_003
-NOON = datetime(2026, 11, 25, 12, 0, tzinfo=WIB)
-
-
-def channel_at(
-    url: str = "http://127.0.0.1:9",
-    *,
-    now: datetime = NOON,
-    patience: float = PATIENCE,
-    **changes: Any,
-) -> telegram.Telegram:
-    """The channel with sample settings, its clock standing at `now`."""
-    values = {
-        "token": TOKEN,
-        "webhook_secret": SECRET,
-        "api_url": url,
-        "site": samples.site(),
-        **changes,
-    }
-    return telegram.Telegram(telegram.Settings(**values), now=lambda: now, patience=patience)
-
-
-@asynccontextmanager
-async def connected(
-    api: BotApi | None = None, **changes: Any
-) -> AsyncIterator[tuple[BotApi, telegram.Telegram]]:
-    """A Bot API and the channel that speaks to it."""
-    api = api or BotApi(token=TOKEN, record=True)
-    async with running(api.app) as url:
-        channel = channel_at(url, **changes)
-        try:
-            yield api, channel
-        finally:
-            await channel.aclose()
 
 
 def outgoing(
     channel: telegram.Telegram, chat: int = RINA, edition: Edition | None = None, **recipient: Any
 ) -> Outgoing:
-    """A sample edition for one chat."""
+    """Return a sample edition for one chat."""
     message = channel.render(edition or samples.notice(), "id")
     return channel.personalise(message, samples.recipient(str(chat), **recipient))
 
 
 async def results(channel: telegram.Telegram, messages: Sequence[Outgoing]) -> list[Result]:
-    """All results of one send."""
+    """Return all results of one send."""
     return [result async for result in channel.send(messages, may_write=lambda: True)]
 
 
 async def outcome_of(channel: telegram.Telegram, message: Outgoing) -> Outcome:
-    """The outcome of one message."""
+    """Send one message and return its outcome."""
     [result] = await results(channel, [message])
     return result.outcome
-
-
-def worded(edition: Edition, **words: str) -> Edition:
-    """The edition with other Indonesian words."""
-    return msgspec.structs.replace(
-        edition, wordings={"id": msgspec.structs.replace(edition.wordings["id"], **words)}
-    )
 
 
 # --- words ----------------------------------------------------------------------------------------
 
 
 def as_read(name: str, lang: str) -> str:
-    """A sample as its golden file holds it, sent at noon."""
+    """Return a sample as its golden file holds it, sent at noon."""
     channel = channel_at()
     message = channel.render(samples.editions()[name], lang)
     parts = channel.preview(channel.personalise(message, samples.recipient(str(RINA))))
@@ -216,9 +180,9 @@ def test_link_and_picture_become_links() -> None:
     ],
 )
 def test_light_markdown_becomes_html(markdown: str, html: str) -> None:
-    made = telegram.flow(markdown, beside="")
-    assert made == html
-    parse_html(made)
+    converted = telegram.flow(markdown, beside="")
+    assert converted == html
+    parse_html(converted)
 
 
 BODIES = st.one_of(
@@ -276,8 +240,8 @@ def test_any_words_make_one_valid_message_with_link_and_code(
         samples.clarification(**changes, claim=claim),
     ):
         html = telegram.compose(edition, "id", samples.site(simulated=True))
-        shown, entities = parse_html(html)
-        assert utf16(shown) <= 4096
+        text, entities = parse_html(html)
+        assert utf16(text) <= 4096
         assert entities <= 100
         assert html.endswith(
             f'<a href="{samples.site().permalink(edition.code)}">{edition.code}</a>'
@@ -285,77 +249,77 @@ def test_any_words_make_one_valid_message_with_link_and_code(
 
 
 @settings(deadline=None, max_examples=200)
-@given(body=BODIES, taken=st.integers(min_value=0, max_value=4096))
-def test_a_long_body_ends_with_a_whole_word(body: str, taken: int) -> None:
+@given(body=BODIES, reserved=st.integers(min_value=0, max_value=4096))
+def test_a_long_body_ends_with_a_whole_word(body: str, reserved: int) -> None:
     whole = "".join(lead + telegram.parsed(html) for lead, html in markup.blocks(body)).split()
-    shown = telegram.parsed(telegram.flow(body, beside="x" * taken))
-    assert utf16(shown) <= 4096 - taken
-    words = shown.removesuffix("…").split() if shown.split() != whole else whole
-    assert shown.split() == whole or taken > 4090 or shown.endswith("…")
+    text = telegram.parsed(telegram.flow(body, beside="x" * reserved))
+    assert utf16(text) <= 4096 - reserved
+    words = text.removesuffix("…").split() if text.split() != whole else whole
+    assert text.split() == whole or reserved > 4090 or text.endswith("…")
     assert words[:-1] == whole[: max(len(words) - 1, 0)]
     assert not words or re.fullmatch(re.escape(words[-1]) + "[,;:–…-]*", whole[len(words) - 1])
 
 
 def test_a_body_of_many_sentences_is_cut_after_a_sentence_and_says_so() -> None:
     html = telegram.compose(
-        worded(samples.notice(), body="Air mati sampai sore nanti. " * 400), "id", samples.site()
+        reworded(samples.notice(), body="Air mati sampai sore nanti. " * 400), "id", samples.site()
     )
-    shown, _ = parse_html(html)
-    assert "Air mati sampai sore nanti. …\n\nGangguan layanan" in shown
-    assert 4096 - 40 < utf16(shown) <= 4096
+    text, _ = parse_html(html)
+    assert "Air mati sampai sore nanti. …\n\nGangguan layanan" in text
+    assert 4096 - 40 < utf16(text) <= 4096
 
 
 def test_instructions_come_before_the_body_and_leave_it_room() -> None:
-    edition = worded(
+    edition = reworded(
         samples.alert(),
         body="Isi panjang sekali di sini. " * 400,
         instruction="Pindah ke tempat tinggi. " * 400,
     )
-    shown, _ = parse_html(telegram.compose(edition, "id", samples.site()))
-    assert 2000 < shown.index("Isi panjang") < 3000
-    assert shown.endswith("Kode: CMH-9XQ2-TD")
+    text, _ = parse_html(telegram.compose(edition, "id", samples.site()))
+    assert 2000 < text.index("Isi panjang") < 3000
+    assert text.endswith("Kode: CMH-9XQ2-TD")
 
 
 @pytest.mark.parametrize("last", ["Telepon 112.", "- 112", "x" * 5000])
 def test_a_block_for_which_no_room_is_left_is_not_dropped_in_silence(last: str) -> None:
     for fill in range(3_700, 4_000):
-        shown, _ = parse_html(
+        text, _ = parse_html(
             telegram.compose(
-                worded(samples.notice(), body=f"{'k' * fill}.\n\n{last}"), "id", samples.site()
+                reworded(samples.notice(), body=f"{'k' * fill}.\n\n{last}"), "id", samples.site()
             )
         )
-        assert utf16(shown) <= 4096
-        assert last in shown or "…" in shown
+        assert utf16(text) <= 4096
+        assert last in text or "…" in text
 
 
-def test_evidence_beyond_the_fifth_is_said_to_be_there() -> None:
+def test_evidence_beyond_the_fifth_is_hinted_at() -> None:
     links = tuple(f"https://contoh.example/{number}" for number in range(6))
     claim = msgspec.structs.replace(
         samples.clarification().claim, evidence=links, fact="Kata. " * 150
     )
     for lang in ("id", "en"):
-        shown, _ = parse_html(
+        text, _ = parse_html(
             telegram.compose(samples.clarification(claim=claim), lang, samples.site())
         )
-        assert "https://contoh.example/4, …" in shown
-        assert "Kata. …" in shown
+        assert "https://contoh.example/4, …" in text
+        assert "Kata. …" in text
 
 
 def test_text_is_counted_in_utf_16_units_and_never_cut_inside_an_emoji() -> None:
-    shown, _ = parse_html(
-        telegram.compose(worded(samples.notice(), body="😀😀😀😀 " * 1000), "id", samples.site())
+    text, _ = parse_html(
+        telegram.compose(reworded(samples.notice(), body="😀😀😀😀 " * 1000), "id", samples.site())
     )
-    assert utf16(shown) <= 4096
-    assert "😀😀😀😀…\n\nGangguan layanan" in shown
+    assert utf16(text) <= 4096
+    assert "😀😀😀😀…\n\nGangguan layanan" in text
 
 
 def test_styles_beyond_the_hundredth_entity_are_dropped_not_the_words() -> None:
     html = telegram.compose(
-        worded(samples.notice(), body="\n\n".join(["**a** *b*"] * 80)), "id", samples.site()
+        reworded(samples.notice(), body="\n\n".join(["**a** *b*"] * 80)), "id", samples.site()
     )
-    shown, entities = parse_html(html)
+    text, entities = parse_html(html)
     assert entities <= 100
-    assert shown.count("a b") == 80
+    assert text.count("a b") == 80
 
 
 # --- sound ----------------------------------------------------------------------------------------
@@ -400,15 +364,17 @@ async def test_what_was_previewed_is_what_the_phone_received(name: str) -> None:
     async with connected() as (api, channel):
         message = outgoing(channel, edition=samples.editions()[name])
         outcome = await outcome_of(channel, message)
-        [shown] = api.inbox(RINA)
-        assert shown.parts == channel.preview(message)
-        assert outcome == Receipt(message_number=shown.message_id)
+        [received] = api.inbox(RINA)
+        assert received.parts == channel.preview(message)
+        assert outcome == Receipt(message_number=received.message_id)
 
 
 async def test_a_thousand_messages_arrive_once_each() -> None:
     async with connected() as (api, channel):
-        sent = await results(channel, [outgoing(channel, RINA + number) for number in range(1000)])
-        assert all(isinstance(result.outcome, Receipt) for result in sent)
+        batch_results = await results(
+            channel, [outgoing(channel, RINA + number) for number in range(1000)]
+        )
+        assert all(isinstance(result.outcome, Receipt) for result in batch_results)
         assert sorted(chat for chat, _ in api.accepted) == list(range(RINA, RINA + 1000))
 
 
@@ -422,21 +388,23 @@ async def test_nothing_is_written_once_the_lease_is_gone() -> None:
 
 async def test_a_refused_token_halts_the_channel_and_burns_no_recipient() -> None:
     async with connected(token="1:salah") as (api, channel):
-        sent = await results(channel, [outgoing(channel, RINA + number) for number in range(500)])
-        assert len(sent) < 500
-        assert {result.outcome for result in sent} == {
+        batch_results = await results(
+            channel, [outgoing(channel, RINA + number) for number in range(500)]
+        )
+        assert len(batch_results) < 500
+        assert {result.outcome for result in batch_results} == {
             Halted(code="401", detail="token refused", about="either")
         }
         assert api.accepted == []
 
 
-async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wait() -> None:
+async def test_a_wrong_token_is_tried_once_and_checked_once_however_many_wait() -> None:
     async with connected(token="1:salah", patience=60.0) as (api, channel):
         for _batch in range(3):
-            sent = await results(
+            batch_results = await results(
                 channel, [outgoing(channel, RINA + number) for number in range(100)]
             )
-            assert {type(result.outcome) for result in sent} == {Halted}
+            assert {type(result.outcome) for result in batch_results} == {Halted}
         assert isinstance(await channel.answer(str(RINA), "Halo"), Halted)
         assert api.counts["requests"] == 2
 
@@ -444,8 +412,10 @@ async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wai
 async def test_one_chat_that_answers_401_among_many_is_that_chat_alone() -> None:
     async with connected() as (api, channel):
         api.script(RINA, 401, "Unauthorized")
-        sent = await results(channel, [outgoing(channel, RINA + number) for number in range(50)])
-        assert sum(isinstance(result.outcome, Receipt) for result in sent) == 49
+        batch_results = await results(
+            channel, [outgoing(channel, RINA + number) for number in range(50)]
+        )
+        assert sum(isinstance(result.outcome, Receipt) for result in batch_results) == 49
         assert api.counts["requests"] == 51
 
 
@@ -526,7 +496,7 @@ async def test_each_answer_means_one_failure(
         assert plain(outcome) == plain(expected)
 
 
-async def test_an_answer_that_nobody_knows_goes_by_its_own_words() -> None:
+async def test_an_unknown_answer_is_coded_by_its_own_words() -> None:
     async with connected() as (api, channel):
         api.script(RINA, 400, f"Bad Request: SOMETHING_NEW about {RINA}")
         outcome = await outcome_of(channel, outgoing(channel))
@@ -534,14 +504,14 @@ async def test_an_answer_that_nobody_knows_goes_by_its_own_words() -> None:
 
 
 def plain(outcome: Outcome) -> tuple[str, dict[str, Any]]:
-    """An outcome without its code and detail."""
+    """Return an outcome's type and fields without its code and detail."""
     values = msgspec.to_builtins(outcome)
     return type(outcome).__name__, {
         name: value for name, value in values.items() if name not in {"code", "detail"}
     }
 
 
-async def test_429_waits_as_long_as_it_says_and_spends_no_attempt() -> None:
+async def test_429_waits_as_long_as_asked_and_spends_no_attempt() -> None:
     async with connected() as (api, channel):
         api.script(RINA, 429, "Too Many Requests: retry after 37", retry_after=37)
         outcome = await outcome_of(channel, outgoing(channel))
@@ -562,12 +532,12 @@ LIMITS = {
 }
 
 
-@pytest.mark.parametrize("told", LIMITS, ids=lambda told: told[:8].decode())
-async def test_however_odd_a_wait_is_the_whole_bot_waits_and_nothing_breaks(told: bytes) -> None:
+@pytest.mark.parametrize("wait", LIMITS, ids=lambda wait: wait[:8].decode())
+async def test_however_odd_a_wait_is_the_whole_bot_waits_and_nothing_breaks(wait: bytes) -> None:
     async def limited(_request: web.Request) -> web.Response:
         body = (
             b'{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after": %s}}'
-            % told
+            % wait
         )
         return web.Response(body=body, status=429, content_type="application/json")
 
@@ -578,7 +548,7 @@ async def test_however_odd_a_wait_is_the_whole_bot_waits_and_nothing_breaks(told
         outcome = await outcome_of(channel, outgoing(channel))
         await channel.aclose()
     assert outcome == Deferred(
-        retry_after=LIMITS[told], throttle=True, code="429", detail="rate limit", about="either"
+        retry_after=LIMITS[wait], throttle=True, code="429", detail="rate limit", about="either"
     )
 
 
@@ -596,11 +566,11 @@ async def test_a_group_that_moved_is_sent_to_at_once_under_its_new_id() -> None:
         assert outcome.moved_to == "-1009000000009"
 
 
-async def test_one_that_blocked_the_bot_does_not_stop_the_others() -> None:
+async def test_a_chat_that_blocked_the_bot_does_not_stop_the_others() -> None:
     async with connected() as (api, channel):
         api.blocked.add(RINA)
-        sent = await results(channel, [outgoing(channel, RINA), outgoing(channel, DEWI)])
-        outcomes = {result.outgoing.recipient.address: result.outcome for result in sent}
+        batch_results = await results(channel, [outgoing(channel, RINA), outgoing(channel, DEWI)])
+        outcomes = {result.outgoing.recipient.address: result.outcome for result in batch_results}
         assert outcomes[str(RINA)] == Refused(
             reason="opted_out",
             code="403 bot was blocked by the user",
@@ -618,7 +588,7 @@ async def test_a_connection_cut_after_writing_leaves_the_message_uncertain() -> 
         assert len(api.accepted) == 1
 
 
-async def test_where_nobody_listens_nothing_was_written() -> None:
+async def test_without_a_listener_nothing_was_written() -> None:
     channel = channel_at("http://127.0.0.1:9")
     outcome = await outcome_of(channel, outgoing(channel))
     assert outcome == Deferred(code="ClientConnectorError", detail="no connection")
@@ -655,7 +625,7 @@ async def test_the_answer_to_another_message_is_no_receipt_of_ours() -> None:
 
 
 async def failed_call(request: telegram.AioRequest, url: str) -> error.TelegramError:
-    """What PTB raises for a getMe."""
+    """Return the error that PTB raises for a getMe."""
     with pytest.raises(error.TelegramError) as raised:
         await Bot(
             TOKEN, base_url=f"{url}/bot", request=request, get_updates_request=request
@@ -663,7 +633,7 @@ async def failed_call(request: telegram.AioRequest, url: str) -> error.TelegramE
     return raised.value
 
 
-async def test_no_answer_in_time_is_ptbs_timed_out_and_uncertain() -> None:
+async def test_a_missing_answer_is_ptbs_timed_out_and_uncertain() -> None:
     api = BotApi()
     api.faults.change(latency_ms=2000)
     async with running(api.app) as url, telegram.AioRequest(total_seconds=0.1) as request:
@@ -734,7 +704,7 @@ async def test_an_unforeseen_answer_is_uncertain_never_refused() -> None:
 
 
 async def first_sent(channel: telegram.Telegram, edition: Edition) -> str:
-    """Sends an edition to Rina and gives the provider's id."""
+    """Send an edition to Rina and return the provider's id."""
     outcome = await outcome_of(channel, outgoing(channel, edition=edition))
     assert isinstance(outcome, Receipt)
     return str(outcome.message_number)
@@ -745,10 +715,10 @@ async def test_a_correction_edits_the_message_that_was_sent() -> None:
         old = await first_sent(channel, samples.notice())
         message = outgoing(channel, edition=samples.correction(), corrects=(int(old),))
         assert await outcome_of(channel, message) == Receipt(message_number=int(old))
-        [shown] = api.inbox(RINA)
-        assert shown.edited
-        assert shown.text.startswith("DIRALAT 09.10: Air kembali pukul 16.00, bukan 14.00.")
-        assert shown.parts == channel.preview(message)
+        [received] = api.inbox(RINA)
+        assert received.edited
+        assert received.text.startswith("DIRALAT 09.10: Air kembali pukul 16.00, bukan 14.00.")
+        assert received.parts == channel.preview(message)
 
 
 async def test_the_same_edit_again_is_a_success() -> None:
@@ -765,9 +735,9 @@ async def test_a_correction_of_a_message_that_is_gone_is_sent_anew() -> None:
         outcome = await outcome_of(
             channel, outgoing(channel, edition=samples.withdrawal(), corrects=(404,))
         )
-        [shown] = api.inbox(RINA)
-        assert outcome == Receipt(message_number=shown.message_id)
-        assert shown.text.startswith("DICABUT 09.40")
+        [received] = api.inbox(RINA)
+        assert outcome == Receipt(message_number=received.message_id)
+        assert received.text.startswith("DICABUT 09.40")
 
 
 async def test_a_corrected_emergency_is_edited_and_sent_again_with_sound() -> None:
@@ -799,7 +769,7 @@ async def test_an_edit_without_an_answer_may_have_arrived_and_is_repeated_withou
         assert len(api.inbox(RINA)) == 1
 
 
-async def test_a_correction_to_one_that_blocked_us_is_refused() -> None:
+async def test_a_correction_to_a_chat_that_blocked_us_is_refused() -> None:
     async with connected() as (api, channel):
         old = await first_sent(channel, samples.notice())
         api.blocked.add(RINA)
@@ -831,9 +801,9 @@ async def test_a_long_answer_is_split_between_paragraphs() -> None:
     text = "\n\n".join(f"{number} " + "kata " * 200 for number in range(9))
     async with connected() as (api, channel):
         assert isinstance(await channel.answer(str(RINA), text), Receipt)
-        shown = [message.text for message in api.inbox(RINA)]
-    assert "\n\n".join(shown).split() == text.split()
-    assert all(re.match(r"\d ", piece) for piece in shown)
+        pieces = [message.text for message in api.inbox(RINA)]
+    assert "\n\n".join(pieces).split() == text.split()
+    assert all(re.match(r"\d ", piece) for piece in pieces)
 
 
 @settings(deadline=None)
@@ -857,7 +827,7 @@ async def test_an_answer_that_fails_says_why() -> None:
 # --- webhooks -------------------------------------------------------------------------------------
 
 
-class Doorstep:
+class WebhookReceiver:
     """A webhook that keeps what is posted to it."""
 
     def __init__(self) -> None:
@@ -872,84 +842,84 @@ class Doorstep:
 
 
 @asynccontextmanager
-async def reachable(secret: str = SECRET) -> AsyncIterator[tuple[BotApi, Doorstep]]:
-    """A Bot API that posts its updates to a doorstep."""
-    api, door, app = BotApi(), Doorstep(), web.Application()
-    app.router.add_post("/webhook/telegram", door.take)
-    async with running(app) as ours, running(api.app):
-        api.webhook = {"url": f"{ours}/webhook/telegram", "secret_token": secret}
-        yield api, door
+async def reachable(secret: str = SECRET) -> AsyncIterator[tuple[BotApi, WebhookReceiver]]:
+    """Yield a Bot API that posts its updates to a receiver, and that receiver."""
+    api, receiver, app = BotApi(), WebhookReceiver(), web.Application()
+    app.router.add_post("/webhook/telegram", receiver.take)
+    async with running(app) as receiver_url, running(api.app):
+        api.webhook = {"url": f"{receiver_url}/webhook/telegram", "secret_token": secret}
+        yield api, receiver
         await api.aclose()
 
 
 def head(secret: str = SECRET) -> dict[str, str]:
-    """Headers of a genuine update."""
+    """Return the headers of a genuine update."""
     return {"x-telegram-bot-api-secret-token": secret}
 
 
 async def test_what_a_resident_writes_and_presses_comes_in() -> None:
-    async with reachable() as (api, door):
+    async with reachable() as (api, receiver):
         assert await api.writes(RINA, "/berhenti") == 200
         assert await api.click(RINA, "kel:3277031002") == 200
-    [written] = channel_at().parse_webhook(*door.posts[0])
-    [pressed] = channel_at().parse_webhook(*door.posts[1])
-    assert isinstance(written, InboundEvent)
-    assert (written.address, written.text, written.payload) == (str(RINA), "/berhenti", "")
-    assert written.at is not None
-    assert written.at.tzinfo is not None
-    assert isinstance(pressed, InboundEvent)
-    assert (pressed.address, pressed.text, pressed.payload) == (str(RINA), "", "kel:3277031002")
-    assert written.dedupe != pressed.dedupe
+    [message] = channel_at().parse_webhook(*receiver.posts[0])
+    [button] = channel_at().parse_webhook(*receiver.posts[1])
+    assert isinstance(message, InboundEvent)
+    assert (message.address, message.text, message.payload) == (str(RINA), "/berhenti", "")
+    assert message.at is not None
+    assert message.at.tzinfo is not None
+    assert isinstance(button, InboundEvent)
+    assert (button.address, button.text, button.payload) == (str(RINA), "", "kel:3277031002")
+    assert message.dedupe != button.dedupe
 
 
 async def test_blocking_the_bot_stops_and_unblocking_makes_reachable() -> None:
-    async with reachable() as (api, door):
+    async with reachable() as (api, receiver):
         await api.blocks(RINA)
         await api.unblocks(RINA)
-    [gone] = channel_at().parse_webhook(*door.posts[0])
-    [back] = channel_at().parse_webhook(*door.posts[1])
-    assert isinstance(gone, AddressEvent)
-    assert (gone.address, gone.state) == (str(RINA), "opted_out")
-    assert isinstance(back, AddressEvent)
-    assert (back.address, back.state) == (str(RINA), "reachable")
+    [blocked] = channel_at().parse_webhook(*receiver.posts[0])
+    [unblocked] = channel_at().parse_webhook(*receiver.posts[1])
+    assert isinstance(blocked, AddressEvent)
+    assert (blocked.address, blocked.state) == (str(RINA), "opted_out")
+    assert isinstance(unblocked, AddressEvent)
+    assert (unblocked.address, unblocked.state) == (str(RINA), "reachable")
 
 
-async def test_chatter_in_a_group_is_nothing_but_leaving_it_counts() -> None:
-    async with reachable() as (api, door):
+async def test_chatter_in_a_group_is_ignored_but_leaving_it_counts() -> None:
+    async with reachable() as (api, receiver):
         await api.writes(GROUP, "halo semua")
         await api.click(GROUP, "x")
         await api.blocks(GROUP)
-    assert list(channel_at().parse_webhook(*door.posts[0])) == []
-    assert list(channel_at().parse_webhook(*door.posts[1])) == []
-    [gone] = channel_at().parse_webhook(*door.posts[2])
-    assert isinstance(gone, AddressEvent)
-    assert gone.state == "opted_out"
+    assert list(channel_at().parse_webhook(*receiver.posts[0])) == []
+    assert list(channel_at().parse_webhook(*receiver.posts[1])) == []
+    [event] = channel_at().parse_webhook(*receiver.posts[2])
+    assert isinstance(event, AddressEvent)
+    assert event.state == "opted_out"
 
 
 async def test_the_same_update_again_has_the_same_dedupe_key() -> None:
-    async with reachable() as (api, door):
+    async with reachable() as (api, receiver):
         for _ in range(2):
             await api.post(
                 {"message": {"message_id": 1, "date": 1, "chat": {"id": RINA, "type": "private"}}},
                 update_id=77,
             )
-    first, again = (channel_at().parse_webhook(*post)[0] for post in door.posts)
+    first, again = (channel_at().parse_webhook(*post)[0] for post in receiver.posts)
     assert first.dedupe == again.dedupe
 
 
 async def test_an_update_without_the_right_secret_is_refused() -> None:
-    async with reachable("salah") as (api, door):
+    async with reachable("salah") as (api, receiver):
         await api.writes(RINA, "/start")
-    _, body = door.posts[0]
-    for headers in (door.posts[0][0], {}, head(""), head("rahasia-contohé")):
+    _, body = receiver.posts[0]
+    for headers in (receiver.posts[0][0], {}, head(""), head("rahasia-contohé")):
         with pytest.raises(BadSignature):
             channel_at().parse_webhook(headers, body)
 
 
 def test_without_a_secret_of_ours_no_update_is_believed() -> None:
-    for given_secret in ("", SECRET):
+    for secret_header in ("", SECRET):
         with pytest.raises(BadSignature):
-            channel_at(webhook_secret="").parse_webhook(head(given_secret), b"{}")
+            channel_at(webhook_secret="").parse_webhook(head(secret_header), b"{}")
 
 
 @pytest.mark.parametrize(
@@ -1029,7 +999,7 @@ def test_a_group_that_becomes_a_supergroup_has_a_new_id() -> None:
         assert (event.address, event.state, event.moved_to) == ("-5", "moved", "-1005")
 
 
-def test_updates_of_other_kinds_are_nothing() -> None:
+def test_updates_of_other_kinds_are_ignored() -> None:
     post = {"message_id": 1, "date": 1, "chat": {"id": -100, "type": "channel"}, "text": "x"}
     for update in (
         {"update_id": 5},
@@ -1085,7 +1055,7 @@ async def test_doctor_passes_on_what_the_webhook_did_wrong() -> None:
         assert "403" in webhook.what
 
 
-async def test_doctor_and_probe_tell_a_wrong_token() -> None:
+async def test_doctor_and_probe_report_a_wrong_token() -> None:
     async with connected(token="1:salah") as (_, channel):
         [finding] = await channel.check()
         assert finding.ok is False
@@ -1101,11 +1071,11 @@ async def test_doctor_asks_for_the_token() -> None:
 
 
 def test_settings_come_from_their_own_variables() -> None:
-    read = telegram.Settings.read(
+    loaded = telegram.Settings.read(
         {"TELEGRAM_TOKEN": "1:a", "TELEGRAM_RATE": "20", "EMAIL_RATE": "3"}, samples.site()
     )
-    assert (read.token, read.rate, read.api_url) == ("1:a", 20, "https://api.telegram.org")
-    assert read.missing() == ()
+    assert (loaded.token, loaded.rate, loaded.api_url) == ("1:a", 20, "https://api.telegram.org")
+    assert loaded.missing() == ()
     assert telegram.Settings().missing() == ("TELEGRAM_TOKEN",)
 
 

@@ -1,81 +1,68 @@
-"""Pictures on Telegram: a photo with all the words below it, else the words with its preview;
-always one message.
+"""Pictures on Telegram, always in one message: a photo above all the words, else the words with a
+link preview.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Any
 
 import msgspec
 import pytest
+from telegram import error
 
-from broadcaster.simulation.bot_api import BotApi
-from broadcaster.simulation.bot_requests import parse_html
-from broadcaster.simulation.serving import running
+from broadcaster.simulation.bot_requests import BotRefusal, parse_html
 from channels import telegram
-from channels.base.contract import Deferred, Edition, Outcome, Outgoing, Receipt, Rejected, Skipped
-from channels.base.moments import WIB
+from channels.base.contract import (
+    Deferred,
+    Edition,
+    Outcome,
+    Outgoing,
+    Receipt,
+    Rejected,
+    Skipped,
+    Wording,
+)
 from channels.base.rendering import utf16
 from channels.base.telegram_bot import bot_api
 from support import samples
+from support.telegram_channel import DEWI, GROUP, NOON, RINA, TOKEN, connected
 
-TOKEN = "110112:contoh"
-RINA, DEWI = 7_000_000_001, 7_000_000_002
-GROUP = -1_007_000_000_003
-NOON = datetime(2026, 11, 25, 12, 0, tzinfo=WIB)
 SENT = samples.PICTURE.url.replace("web", "pesan")
 """What messengers get of it."""
 LONG = "Truk tangki air bersih menunggu warga di kantor kelurahan. " * 30
 
 
-@asynccontextmanager
-async def connected() -> AsyncIterator[tuple[BotApi, telegram.Telegram]]:
-    """A Bot API and the channel that speaks to it."""
-    api = BotApi(token=TOKEN, record=True)
-    async with running(api.app) as url:
-        channel = telegram.Telegram(
-            telegram.Settings(token=TOKEN, api_url=url, site=samples.site()), now=lambda: NOON
-        )
-        try:
-            yield api, channel
-        finally:
-            await channel.aclose()
+def long_notice(**changes: Any) -> Edition:
+    """Return a notice with a picture whose words do not fit below it."""
+    return samples.notice(image=samples.PICTURE, wordings={"id": words_with(LONG)}, **changes)
 
 
-def long_one(**changes: Any) -> Edition:
-    """A notice with a picture whose words do not fit below it."""
-    return samples.notice(image=samples.PICTURE, wordings={"id": worded(LONG)}, **changes)
-
-
-def worded(body: str) -> Any:
-    """The notice's words with another body."""
+def words_with(body: str) -> Wording:
+    """Return the notice's words with another body."""
     return msgspec.structs.replace(samples.notice().wording("id"), body=body)
 
 
 def correction(**changes: Any) -> Edition:
-    """Edition 2 of the notice."""
+    """Return edition 2 of the notice."""
     return msgspec.structs.replace(samples.correction(), **changes)
 
 
 def outgoing(
     channel: telegram.Telegram, edition: Edition, chat: int = RINA, **recipient: Any
 ) -> Outgoing:
-    """The edition for one chat."""
+    """Return the edition for one chat."""
     return channel.personalise(
         channel.render(edition, "id"), samples.recipient(str(chat), **recipient)
     )
 
 
-async def sent(channel: telegram.Telegram, *messages: Outgoing) -> list[Outcome]:
-    """What became of each."""
+async def send(channel: telegram.Telegram, *messages: Outgoing) -> list[Outcome]:
+    """Send the messages and return their outcomes in order."""
     results = [result async for result in channel.send(messages, may_write=lambda: True)]
     return [next(r.outcome for r in results if r.outgoing is message) for message in messages]
 
 
-async def first(channel: telegram.Telegram, edition: Edition, chat: int = RINA) -> str:
-    """The provider's id of a message that a chat got."""
-    [outcome] = await sent(channel, outgoing(channel, edition, chat))
+async def send_first(channel: telegram.Telegram, edition: Edition, chat: int = RINA) -> str:
+    """Send an edition to a chat and return the provider's id."""
+    [outcome] = await send(channel, outgoing(channel, edition, chat))
     assert isinstance(outcome, Receipt)
     return str(outcome.message_number)
 
@@ -83,28 +70,27 @@ async def first(channel: telegram.Telegram, edition: Edition, chat: int = RINA) 
 async def test_words_that_fit_stand_below_the_photo_as_the_preview_shows() -> None:
     async with connected() as (api, channel):
         message = outgoing(channel, samples.picture())
-        assert isinstance((await sent(channel, message))[0], Receipt)
-        [shown] = api.inbox(RINA)
-    assert shown.photo == SENT
-    assert shown.parts == channel.preview(message)
-    assert shown.parts["photo"] == SENT
-    assert "link_preview" not in shown.parts
-    assert (
-        samples.PICTURE.alt in shown.text
-    )  # the words of the picture, for those who do not see it
-    assert shown.text.endswith("CMH-7K4Q-2M")
-    assert utf16(shown.text) <= 1024
+        assert isinstance((await send(channel, message))[0], Receipt)
+        [received] = api.inbox(RINA)
+    assert received.photo == SENT
+    assert received.parts == channel.preview(message)
+    assert received.parts["photo"] == SENT
+    assert "link_preview" not in received.parts
+    # the picture's words, for those who cannot see it
+    assert samples.PICTURE.alt in received.text
+    assert received.text.endswith("CMH-7K4Q-2M")
+    assert utf16(received.text) <= 1024
 
 
 async def test_words_that_do_not_fit_come_whole_with_the_preview_of_the_picture() -> None:
     async with connected() as (api, channel):
-        message = outgoing(channel, long_one())
-        await sent(channel, message)
-        [shown] = api.inbox(RINA)
-    assert shown.photo == ""
-    assert shown.parts == channel.preview(message)
-    assert shown.parts["link_preview"] == SENT
-    assert 1024 < utf16(shown.text) <= 4096
+        message = outgoing(channel, long_notice())
+        await send(channel, message)
+        [received] = api.inbox(RINA)
+    assert received.photo == ""
+    assert received.parts == channel.preview(message)
+    assert received.parts["link_preview"] == SENT
+    assert 1024 < utf16(received.text) <= 4096
 
 
 @pytest.mark.parametrize("size", range(0, 40, 3))
@@ -112,7 +98,7 @@ def test_the_border_between_both_is_the_caption_limit(size: int) -> None:
     channel = telegram.Telegram(telegram.Settings(token=TOKEN, site=samples.site()))
 
     def measured(letters: int) -> tuple[int, bool]:
-        edition = samples.notice(image=samples.PICTURE, wordings={"id": worded("a" * letters)})
+        edition = samples.notice(image=samples.PICTURE, wordings={"id": words_with("a" * letters)})
         frame = channel.render(edition, "id").frame
         return utf16(parse_html(frame["text"])[0]), "photo" in frame
 
@@ -125,10 +111,10 @@ def test_the_border_between_both_is_the_caption_limit(size: int) -> None:
 async def test_a_foreign_picture_stays_a_link() -> None:
     image = msgspec.structs.replace(samples.PICTURE, url="https://lain.example/peta.jpg")
     async with connected() as (api, channel):
-        await sent(channel, outgoing(channel, samples.notice(image=image)))
-        [shown] = api.inbox(RINA)
-    assert set(shown.parts) == {"text", "buttons", "silent"}
-    assert 'href="https://lain.example/peta.jpg"' in shown.parts["text"]
+        await send(channel, outgoing(channel, samples.notice(image=image)))
+        [received] = api.inbox(RINA)
+    assert set(received.parts) == {"text", "buttons", "silent"}
+    assert 'href="https://lain.example/peta.jpg"' in received.parts["text"]
 
 
 async def test_the_second_message_names_telegrams_own_copy() -> None:
@@ -136,8 +122,8 @@ async def test_the_second_message_names_telegrams_own_copy() -> None:
         named = []
         take = api._methods["sendphoto"]
         api._methods["sendphoto"] = lambda fields: named.append(fields["photo"]) or take(fields)  # type: ignore[func-returns-value]
-        await sent(channel, outgoing(channel, samples.picture()))
-        await sent(channel, outgoing(channel, samples.picture(), DEWI))
+        await send(channel, outgoing(channel, samples.picture()))
+        await send(channel, outgoing(channel, samples.picture(), DEWI))
         assert named[0] == SENT
         assert named[1] != SENT
         assert api.inbox(DEWI)[0].photo == SENT
@@ -164,26 +150,25 @@ REFUSALS = (
 
 @pytest.mark.parametrize("description", REFUSALS)
 async def test_a_picture_that_telegram_cannot_use_holds_no_message_back(description: str) -> None:
-    from broadcaster.simulation.bot_requests import BotRefusal
-
     def refuse(_: Any) -> Any:
         raise BotRefusal(400, description)
 
     async with connected() as (api, channel):
         api._methods["sendphoto"] = refuse
-        outcomes = await sent(channel, outgoing(channel, samples.picture()))
-        outcomes += await sent(channel, outgoing(channel, samples.picture(), DEWI))
+        outcomes = await send(channel, outgoing(channel, samples.picture()))
+        outcomes += await send(channel, outgoing(channel, samples.picture(), DEWI))
         assert all(isinstance(outcome, Receipt) for outcome in outcomes)
-        [shown] = api.inbox(RINA)
-        assert shown.parts["link_preview"] == SENT
-        assert shown.parts["text"] == channel.preview(outgoing(channel, samples.picture()))["text"]
+        [received] = api.inbox(RINA)
+        assert received.parts["link_preview"] == SENT
+        assert (
+            received.parts["text"] == channel.preview(outgoing(channel, samples.picture()))["text"]
+        )
         assert len(api.inbox(DEWI)) == 1
-        assert api.counts["requests"] == 3  # the second message did not try the picture again
+        # the second message does not try the picture again
+        assert api.counts["requests"] == 3
 
 
 async def test_a_group_that_takes_no_photos_gets_the_words_and_others_the_photo() -> None:
-    from broadcaster.simulation.bot_requests import BotRefusal
-
     async with connected() as (api, channel):
         take = api._methods["sendphoto"]
 
@@ -193,8 +178,8 @@ async def test_a_group_that_takes_no_photos_gets_the_words_and_others_the_photo(
             return take(fields)
 
         api._methods["sendphoto"] = strict
-        await sent(channel, outgoing(channel, samples.picture(), GROUP))
-        await sent(channel, outgoing(channel, samples.picture()))
+        await send(channel, outgoing(channel, samples.picture(), GROUP))
+        await send(channel, outgoing(channel, samples.picture()))
         assert api.inbox(GROUP)[0].photo == ""
         assert api.inbox(RINA)[0].photo == SENT
 
@@ -211,7 +196,7 @@ async def test_any_other_refusal_means_what_it_always_means(
 ) -> None:
     async with connected() as (api, channel):
         api.script(RINA, status, description)
-        assert isinstance((await sent(channel, outgoing(channel, samples.picture())))[0], kind)
+        assert isinstance((await send(channel, outgoing(channel, samples.picture())))[0], kind)
         assert api.inbox(RINA) == []
 
 
@@ -219,24 +204,23 @@ async def test_any_other_refusal_means_what_it_always_means(
 
 
 @pytest.mark.parametrize(
-    "before", [samples.picture(), samples.notice(), long_one()], ids=["photo", "text", "long"]
+    "before", [samples.picture(), samples.notice(), long_notice()], ids=["photo", "text", "long"]
 )
 async def test_a_correction_with_a_picture_edits_whatever_stood_there(before: Edition) -> None:
     other = msgspec.structs.replace(
         samples.PICTURE, url=samples.PICTURE.url.replace("5f0c", "6f0c")
     )
     async with connected() as (api, channel):
-        old = await first(channel, before)
+        old = await send_first(channel, before)
         message = outgoing(channel, correction(image=other), corrects=(int(old),))
-        assert await sent(channel, message) == [Receipt(message_number=int(old))]
-        assert await sent(channel, message) == [
-            Receipt(message_number=int(old))
-        ]  # again: nothing to change is a success
-        [shown] = api.inbox(RINA)
-    assert shown.edited
-    assert shown.photo == other.url.replace("web", "pesan")
-    assert shown.parts == channel.preview(message)
-    assert shown.text.startswith("DIRALAT 09.10")
+        assert await send(channel, message) == [Receipt(message_number=int(old))]
+        # a repeated edit changes nothing and succeeds
+        assert await send(channel, message) == [Receipt(message_number=int(old))]
+        [received] = api.inbox(RINA)
+    assert received.edited
+    assert received.photo == other.url.replace("web", "pesan")
+    assert received.parts == channel.preview(message)
+    assert received.text.startswith("DIRALAT 09.10")
 
 
 OTHER_PICTURE = msgspec.structs.replace(
@@ -244,12 +228,12 @@ OTHER_PICTURE = msgspec.structs.replace(
 )
 FORMS = {
     "text": correction(),
-    "long": correction(wordings={"id": worded(LONG)}),
+    "long": correction(wordings={"id": words_with(LONG)}),
     "photo": correction(image=OTHER_PICTURE),
-    "long photo": correction(image=OTHER_PICTURE, wordings={"id": worded(LONG)}),
+    "long photo": correction(image=OTHER_PICTURE, wordings={"id": words_with(LONG)}),
     "withdrawal": samples.withdrawal(),
 }
-BEFORE = {"photo": samples.picture(), "text": samples.notice(), "long photo": long_one()}
+BEFORE = {"photo": samples.picture(), "text": samples.notice(), "long photo": long_notice()}
 
 
 @pytest.mark.parametrize("chat", [RINA, GROUP])
@@ -259,13 +243,13 @@ async def test_after_a_correction_a_chat_shows_the_new_words_and_picture_alone(
     before: str, after: str, chat: int
 ) -> None:
     async with connected() as (api, channel):
-        old = await first(channel, BEFORE[before], chat)
+        old = await send_first(channel, BEFORE[before], chat)
         message = outgoing(channel, FORMS[after], chat, corrects=(int(old),))
-        [outcome] = await sent(channel, message)
-        [shown] = api.inbox(chat)
-    assert outcome == Receipt(message_number=shown.message_id)
-    assert shown.parts == channel.preview(message)
-    assert shown.photo == channel.preview(message).get("photo", "")
+        [outcome] = await send(channel, message)
+        [received] = api.inbox(chat)
+    assert outcome == Receipt(message_number=received.message_id)
+    assert received.parts == channel.preview(message)
+    assert received.photo == channel.preview(message).get("photo", "")
 
 
 @pytest.mark.parametrize("after", ["text", "long", "long photo", "withdrawal"])
@@ -273,10 +257,10 @@ async def test_a_photo_too_old_to_be_deleted_is_marked_and_the_new_words_follow_
     after: str,
 ) -> None:
     async with connected() as (api, channel):
-        old = await first(channel, samples.picture())
+        old = await send_first(channel, samples.picture())
         api.inbox(RINA)[0].at -= 49 * 3600
         message = outgoing(channel, FORMS[after], corrects=(int(old),))
-        await sent(channel, message)
+        await send(channel, message)
         photo, new = api.inbox(RINA)
     assert photo.text.startswith(("DIRALAT 09.10: ", "DICABUT 09.40: "))
     assert "tidak berlaku lagi" in photo.text
@@ -286,13 +270,13 @@ async def test_a_photo_too_old_to_be_deleted_is_marked_and_the_new_words_follow_
 
 async def test_a_withdrawal_reaches_the_old_photo_and_the_message_that_followed_it() -> None:
     async with connected() as (api, channel):
-        old = int(await first(channel, samples.picture()))
+        old = int(await send_first(channel, samples.picture()))
         api.inbox(RINA)[0].at -= 49 * 3600
-        [corrected] = await sent(channel, outgoing(channel, FORMS["long"], corrects=(old,)))
+        [corrected] = await send(channel, outgoing(channel, FORMS["long"], corrects=(old,)))
         assert isinstance(corrected, Receipt)
         assert corrected.message_number is not None
         withdrawn = msgspec.structs.replace(samples.withdrawal(), number=3)
-        await sent(channel, outgoing(channel, withdrawn, corrects=(corrected.message_number, old)))
+        await send(channel, outgoing(channel, withdrawn, corrects=(corrected.message_number, old)))
         photo, new = api.inbox(RINA)
     assert photo.text.startswith("DICABUT 09.40: ")
     assert new.message_id == corrected.message_number
@@ -302,22 +286,20 @@ async def test_a_withdrawal_reaches_the_old_photo_and_the_message_that_followed_
 async def test_while_the_new_words_cannot_be_sent_the_old_photo_stays_marked_and_nothing_is_lost() -> (
     None
 ):
-    from broadcaster.simulation.bot_requests import BotRefusal
-
     def refuse(_: Any) -> Any:
         raise BotRefusal(502, "Bad Gateway")
 
     async with connected() as (api, channel):
-        old = await first(channel, samples.picture())
+        old = await send_first(channel, samples.picture())
         message = outgoing(channel, FORMS["long"], corrects=(int(old),))
         take, api._methods["sendmessage"] = api._methods["sendmessage"], refuse
-        assert isinstance((await sent(channel, message))[0], Deferred)
+        assert isinstance((await send(channel, message))[0], Deferred)
         [photo] = api.inbox(RINA)
         assert photo.text.startswith("DIRALAT 09.10: ")
         api._methods["sendmessage"] = take
-        await sent(channel, message)
-        [shown] = api.inbox(RINA)
-    assert shown.parts == channel.preview(message)
+        await send(channel, message)
+        [received] = api.inbox(RINA)
+    assert received.parts == channel.preview(message)
 
 
 @pytest.mark.parametrize(
@@ -328,58 +310,52 @@ async def test_while_the_new_words_cannot_be_sent_the_old_photo_stays_marked_and
 async def test_where_the_old_message_cannot_be_edited_the_correction_is_a_new_one(
     description: str, after: str
 ) -> None:
-    from broadcaster.simulation.bot_requests import BotRefusal
-
     def refuse(_: Any) -> Any:
         raise BotRefusal(400, f"Bad Request: {description}")
 
     async with connected() as (api, channel):
-        old = await first(channel, samples.notice())
+        old = await send_first(channel, samples.notice())
         api._methods |= dict.fromkeys(
             ("editmessagetext", "editmessagemedia", "editmessagecaption"), refuse
         )
         message = outgoing(channel, FORMS[after], corrects=(int(old),))
-        [outcome] = await sent(channel, message)
-        shown = api.inbox(RINA)[-1]
-    assert outcome == Receipt(message_number=shown.message_id)
-    assert shown.parts == channel.preview(message)
+        [outcome] = await send(channel, message)
+        received = api.inbox(RINA)[-1]
+    assert outcome == Receipt(message_number=received.message_id)
+    assert received.parts == channel.preview(message)
 
 
 async def test_what_can_neither_be_edited_nor_deleted_holds_no_correction_up() -> None:
-    from broadcaster.simulation.bot_requests import BotRefusal
-
     def refuse(_: Any) -> Any:
         raise BotRefusal(400, "Bad Request: message can't be edited")
 
     async with connected() as (api, channel):
-        old = await first(channel, samples.picture())
+        old = await send_first(channel, samples.picture())
         api._methods |= dict.fromkeys(("editmessagecaption", "deletemessage"), refuse)
         message = outgoing(channel, FORMS["text"], corrects=(int(old),))
-        [outcome] = await sent(channel, message)
+        [outcome] = await send(channel, message)
         _, new = api.inbox(RINA)
     assert outcome == Receipt(message_number=new.message_id)
     assert new.parts == channel.preview(message)
 
 
 async def test_a_correction_whose_picture_is_refused_changes_the_words() -> None:
-    from broadcaster.simulation.bot_requests import BotRefusal
-
     def refuse(_: Any) -> Any:
         raise BotRefusal(400, "Bad Request: failed to get HTTP URL content")
 
     async with connected() as (api, channel):
-        old = await first(channel, samples.notice())
+        old = await send_first(channel, samples.notice())
         api._methods["editmessagemedia"] = refuse
-        assert await sent(
+        assert await send(
             channel, outgoing(channel, correction(image=samples.PICTURE), corrects=(int(old),))
         ) == [Receipt(message_number=int(old))]
-        [shown] = api.inbox(RINA)
-    assert shown.text.startswith("DIRALAT 09.10")
-    assert shown.parts["link_preview"] == SENT
+        [received] = api.inbox(RINA)
+    assert received.text.startswith("DIRALAT 09.10")
+    assert received.parts["link_preview"] == SENT
 
 
 def corrected_alert(**changes: Any) -> Edition:
-    """Edition 2 of the alert."""
+    """Return edition 2 of the alert."""
     return samples.alert(
         number=2,
         change="correction",
@@ -391,27 +367,27 @@ def corrected_alert(**changes: Any) -> Edition:
 
 async def test_a_corrected_emergency_goes_out_first_and_then_the_old_photo_goes() -> None:
     async with connected() as (api, channel):
-        old = await first(channel, samples.alert(image=samples.PICTURE))
+        old = await send_first(channel, samples.alert(image=samples.PICTURE))
         calls: list[str] = []
         for name in ("sendmessage", "editmessagetext", "editmessagecaption", "deletemessage"):
             api._methods[name] = lambda fields, name=name, take=api._methods[name]: (
                 calls.append(name) or take(fields)
             )
         message = outgoing(channel, corrected_alert(), corrects=(int(old),))
-        await sent(channel, message)
+        await send(channel, message)
         [new] = api.inbox(RINA)
     assert calls[0] == "sendmessage"
     assert calls[-1] == "deletemessage"
     assert new.parts == channel.preview(message)
 
 
-async def test_what_turns_an_emergency_into_a_notice_is_told_aloud_at_any_hour() -> None:
+async def test_a_correction_that_ends_an_emergency_sounds_at_any_hour() -> None:
     async with connected() as (api, channel):
-        old = await first(channel, samples.alert())
+        old = await send_first(channel, samples.alert())
         channel.now = lambda: NOON.replace(hour=2)
         calm = corrected_alert(level="info", urgent=True)
         message = outgoing(channel, calm, corrects=(int(old),))
-        await sent(channel, message)
+        await send(channel, message)
         edited, new = api.inbox(RINA)
     assert edited.edited
     assert edited.text == new.text
@@ -423,10 +399,8 @@ async def test_what_turns_an_emergency_into_a_notice_is_told_aloud_at_any_hour()
 async def test_a_passing_fault_leaves_no_old_words_of_an_emergency(
     status: int, extra: dict[str, int]
 ) -> None:
-    from broadcaster.simulation.bot_requests import BotRefusal
-
     async with connected() as (api, channel):
-        old = await first(channel, samples.alert())
+        old = await send_first(channel, samples.alert())
         edit, faults = api._methods["editmessagetext"], [BotRefusal(status, "later", **extra)]
 
         def faulty(fields: Any) -> Any:
@@ -436,13 +410,16 @@ async def test_a_passing_fault_leaves_no_old_words_of_an_emergency(
 
         api._methods["editmessagetext"] = faulty
         message = outgoing(channel, corrected_alert(), corrects=(int(old),))
-        await sent(channel, message)
-        assert [shown.text.startswith("DIRALAT 09.10") for shown in api.inbox(RINA)] == [True, True]
+        await send(channel, message)
+        assert [received.text.startswith("DIRALAT 09.10") for received in api.inbox(RINA)] == [
+            True,
+            True,
+        ]
 
 
 async def test_a_corrected_emergency_with_a_picture_is_edited_and_sent_again() -> None:
     async with connected() as (api, channel):
-        old = await first(channel, samples.alert(image=samples.PICTURE))
+        old = await send_first(channel, samples.alert(image=samples.PICTURE))
         change = {
             "number": 2,
             "change": "correction",
@@ -452,7 +429,7 @@ async def test_a_corrected_emergency_with_a_picture_is_edited_and_sent_again() -
         message = outgoing(
             channel, samples.alert(image=samples.PICTURE, **change), corrects=(int(old),)
         )
-        await sent(channel, message)
+        await send(channel, message)
         edited, new = api.inbox(RINA)
     assert edited.edited
     assert new.parts == channel.preview(message)
@@ -463,20 +440,18 @@ async def test_a_corrected_emergency_with_a_picture_is_edited_and_sent_again() -
 
 
 def test_only_so_many_pictures_are_remembered() -> None:
-    from telegram import error
-
-    known = bot_api.Pictures()
+    pictures = bot_api.Pictures()
     for number in range(3 * bot_api.PICTURES):
-        known.store_copy(f"https://x.example/{number}", f"copy-{number}")
-        assert known.refused(
+        pictures.store_copy(f"https://x.example/{number}", f"copy-{number}")
+        assert pictures.refused(
             f"https://y.example/{number}", error.BadRequest("photo_invalid_dimensions")
         )
-    assert known.name("https://x.example/0") == "https://x.example/0"
+    assert pictures.name("https://x.example/0") == "https://x.example/0"
     assert (
-        known.name(f"https://x.example/{3 * bot_api.PICTURES - 1}")
+        pictures.name(f"https://x.example/{3 * bot_api.PICTURES - 1}")
         == f"copy-{3 * bot_api.PICTURES - 1}"
     )
-    assert known.name(f"https://y.example/{3 * bot_api.PICTURES - 1}") == ""
-    assert len(known._copies) <= bot_api.PICTURES
-    assert len(known._refused) <= bot_api.PICTURES
-    assert not known.refused("https://x.example/1", error.BadRequest("message is too long"))
+    assert pictures.name(f"https://y.example/{3 * bot_api.PICTURES - 1}") == ""
+    assert len(pictures._copies) <= bot_api.PICTURES
+    assert len(pictures._refused) <= bot_api.PICTURES
+    assert not pictures.refused("https://x.example/1", error.BadRequest("message is too long"))

@@ -1,4 +1,6 @@
-"""The WhatsApp channel's pure half: template messages, addresses, what answers and errors mean."""
+"""The WhatsApp channel without I/O: template messages, addresses, and the meaning of answers and
+errors.
+"""
 
 import re
 from collections.abc import Sequence
@@ -30,6 +32,7 @@ from channels.base.meta import graph_errors, message_templates
 from channels.base.meta.answers import GraphError
 from channels.base.rendering import TEMPLATES, utf16
 from support import samples
+from support.channel_samples import reworded
 from support.wording import refuses, words_of
 
 SITI = "6281200000001"
@@ -40,31 +43,25 @@ EDITIONS = pytest.mark.parametrize("edition", samples.editions().values(), ids=s
 
 
 def settings(**changes: Any) -> whatsapp.Settings:
-    """Settings that suffice to render."""
+    """Return settings that suffice to render."""
     return whatsapp.Settings(**{"site": samples.site(), "phone_id": "112000112", **changes})
 
 
-def sent(
+def request_for(
     edition: Edition, lang: str = "id", *, address: str = SITI, **changes: Any
 ) -> dict[str, Any]:
-    """The request that carries an edition to one address."""
+    """Return the request that carries an edition to one address."""
     channel = whatsapp.WhatsApp(settings(**changes))
     outgoing = channel.personalise(channel.render(edition, lang), samples.recipient(address))
     return msgspec.json.decode(outgoing.payload, type=dict[str, Any])
 
 
-def shown(edition: Edition, lang: str = "id", **changes: Any) -> dict[str, str]:
-    """The preview of an edition."""
+def preview_of(edition: Edition, lang: str = "id", **changes: Any) -> dict[str, str]:
+    """Return the preview of an edition."""
     channel = whatsapp.WhatsApp(settings(**changes))
     return channel.preview(
         channel.personalise(channel.render(edition, lang), samples.recipient(SITI))
     )
-
-
-def worded(edition: Edition, **words: str) -> Edition:
-    """The edition with other Indonesian words."""
-    wording = msgspec.structs.replace(edition.wording("id"), **words)
-    return msgspec.structs.replace(edition, wordings={**edition.wordings, "id": wording})
 
 
 # --- the message --------------------------------------------------------------------------------
@@ -74,7 +71,7 @@ def test_an_announcement_goes_as_a_template_message_as_meta_specifies_it() -> No
     def text(name: str, value: str) -> dict[str, str]:
         return {"type": "text", "parameter_name": name, "text": value}
 
-    assert sent(samples.notice()) == {
+    assert request_for(samples.notice()) == {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
         "to": SITI,
@@ -117,12 +114,14 @@ def test_an_announcement_goes_as_a_template_message_as_meta_specifies_it() -> No
 
 
 def test_a_component_without_variables_is_left_out() -> None:
-    kinds = [component["type"] for component in sent(samples.alert())["template"]["components"]]
+    kinds = [
+        component["type"] for component in request_for(samples.alert())["template"]["components"]
+    ]
     assert kinds == ["body", "button", "button"]
 
 
 def test_a_business_scoped_id_goes_as_recipient_and_never_as_number() -> None:
-    request = sent(samples.notice(), address=SCOPED)
+    request = request_for(samples.notice(), address=SCOPED)
     assert request["recipient"] == SCOPED
     assert "to" not in request
 
@@ -157,8 +156,8 @@ def test_the_preview_is_what_the_provider_shows(
 ) -> None:
     own = settings(site=samples.site(simulated=simulated))
     approved = registry([template.document for template in whatsapp.definitions(own)])
-    request = sent(edition, lang, site=own.site)
-    assert received_parts(request, approved) == shown(edition, lang, site=own.site)
+    request = request_for(edition, lang, site=own.site)
+    assert received_parts(request, approved) == preview_of(edition, lang, site=own.site)
 
 
 # --- which template -----------------------------------------------------------------------------
@@ -166,7 +165,8 @@ def test_the_preview_is_what_the_provider_shows(
 
 def test_emergencies_and_clarifications_have_templates_of_their_own() -> None:
     names = {
-        name: sent(edition)["template"]["name"] for name, edition in samples.editions().items()
+        name: request_for(edition)["template"]["name"]
+        for name, edition in samples.editions().items()
     }
     assert names == {
         "notice": "info_kelurahan",
@@ -181,32 +181,32 @@ def test_emergencies_and_clarifications_have_templates_of_their_own() -> None:
 
 def test_the_first_template_carries_everything_when_it_is_the_only_one_named() -> None:
     for edition in samples.editions().values():
-        assert sent(edition, template="kabar_kota")["template"]["name"] == "kabar_kota"
-    alert = shown(samples.alert(), template="kabar_kota")
+        assert request_for(edition, template="kabar_kota")["template"]["name"] == "kabar_kota"
+    alert = preview_of(samples.alert(), template="kabar_kota")
     assert alert["header"] == "Kota Cimahi (PERINGATAN DARURAT)"
     assert "Lakukan sekarang: 1) Pindah ke tempat tinggi. 2) Matikan listrik." in alert["text"]
-    clarification = shown(samples.clarification(), template="kabar_kota")
+    clarification = preview_of(samples.clarification(), template="kabar_kota")
     assert clarification["header"] == "Kota Cimahi (Klarifikasi)"
     assert 'Hasil pemeriksaan: Hoaks. Kabar yang beredar: "Bansos' in clarification["text"]
-    english = shown(samples.clarification(), "en", template="kabar_kota")
+    english = preview_of(samples.clarification(), "en", template="kabar_kota")
     assert 'What we found: Hoax. The message going around: "Bansos' in english["text"]
 
 
 def test_a_template_for_emergencies_is_used_for_emergencies_only() -> None:
     names = {"template": "kabar", "template_emergency": "darurat"}
-    assert sent(samples.alert(), **names)["template"]["name"] == "darurat"
-    assert sent(samples.alert(level="important"), **names)["template"]["name"] == "kabar"
-    assert sent(samples.clarification(), **names)["template"]["name"] == "kabar"
+    assert request_for(samples.alert(), **names)["template"]["name"] == "darurat"
+    assert request_for(samples.alert(level="important"), **names)["template"]["name"] == "kabar"
+    assert request_for(samples.clarification(), **names)["template"]["name"] == "kabar"
 
 
 def test_every_template_needed_is_named_once_in_each_language() -> None:
     def listed(**changes: Any) -> set[tuple[str, str]]:
-        found = [
+        names = [
             (d.document["name"], d.document["language"])
             for d in whatsapp.definitions(settings(**changes))
         ]
-        assert len(found) == len(set(found))
-        return set(found)
+        assert len(names) == len(set(names))
+        return set(names)
 
     assert len(listed()) == 6
     assert listed(template="satu") == {("satu", "id"), ("satu", "en")}
@@ -214,7 +214,7 @@ def test_every_template_needed_is_named_once_in_each_language() -> None:
 
 
 def test_a_withdrawn_emergency_tells_nobody_to_act() -> None:
-    text = shown(
+    text = preview_of(
         samples.alert(change="withdrawal", reason="Air sudah surut", published_at=samples.WITHDRAWN)
     )
     assert text["header"] == "Kota Cimahi (Peringatan dicabut)"
@@ -228,21 +228,21 @@ def test_a_withdrawn_emergency_tells_nobody_to_act() -> None:
 
 
 def test_a_withdrawn_clarification_does_not_repeat_the_claim() -> None:
-    text = shown(samples.clarification(change="withdrawal", reason="Diperiksa ulang."))["text"]
+    text = preview_of(samples.clarification(change="withdrawal", reason="Diperiksa ulang."))["text"]
     assert "Diperiksa ulang." in text
     assert "bit.example" not in text
 
 
 def test_the_reason_of_a_correction_stands_first() -> None:
-    values = shown(samples.correction())
+    values = preview_of(samples.correction())
     assert values["parameter.judul"].startswith("[RALAT] ")
     assert values["parameter.ringkasan"].startswith(
         "Air kembali pukul 16.00, bukan 14.00. Tampung air"
     )
-    alert = shown(samples.alert(change="correction", reason="Posko pindah"))
+    alert = preview_of(samples.alert(change="correction", reason="Posko pindah"))
     assert alert["parameter.judul"].startswith("[RALAT] ")
     assert alert["parameter.isi"].startswith("Posko pindah. Sungai Cimahi")
-    clarification = shown(samples.clarification(change="correction", reason="Bukti baru"))
+    clarification = preview_of(samples.clarification(change="correction", reason="Bukti baru"))
     assert clarification["parameter.fakta"].startswith("Bukti baru. Pendaftaran")
 
 
@@ -251,11 +251,11 @@ def test_the_reason_of_a_correction_stands_first() -> None:
     [("important", "Kota Cimahi (Peringatan dini)"), ("info", "Kota Cimahi (Peringatan)")],
 )
 def test_an_early_warning_says_that_it_is_one(level: str, header: str) -> None:
-    assert shown(samples.alert(level=level))["header"] == header
+    assert preview_of(samples.alert(level=level))["header"] == header
 
 
 def test_an_announcement_without_summary_shows_the_beginning_of_its_text() -> None:
-    values = shown(worded(samples.notice(), summary=""))
+    values = preview_of(reworded(samples.notice(), summary=""))
     assert values["parameter.ringkasan"].startswith(
         "Perumda Tirta mengganti pipa induk di Jl. Amir Machmud."
     )
@@ -264,8 +264,8 @@ def test_an_announcement_without_summary_shows_the_beginning_of_its_text() -> No
 def test_steps_and_lists_stay_apart_on_one_line() -> None:
     steps = "1. Pindah ke lantai dua\n2. Matikan listrik\n3. Bawa surat penting"
     body = "Posko ada di:\n\n- SDN Cibabat 1\n- Balai RW 05"
-    values = shown(
-        worded(
+    values = preview_of(
+        reworded(
             samples.alert(change="correction", reason="Posko pindah"), instruction=steps, body=body
         )
     )
@@ -274,8 +274,8 @@ def test_steps_and_lists_stay_apart_on_one_line() -> None:
         == "1) Pindah ke lantai dua. 2) Matikan listrik. 3) Bawa surat penting."
     )
     assert values["parameter.isi"] == "Posko pindah. Posko ada di: SDN Cibabat 1; Balai RW 05."
-    early = shown(
-        worded(
+    early = preview_of(
+        reworded(
             samples.alert(level="important"),
             instruction=steps,
             body=body,
@@ -291,23 +291,23 @@ def test_steps_and_lists_stay_apart_on_one_line() -> None:
 def test_a_long_list_of_steps_never_ends_with_a_number(count: int) -> None:
     steps = "\n".join(f"{number}. Bawa barang nomor {number}" for number in range(1, count + 1))
     for edition in (
-        worded(samples.alert(), instruction=steps),
-        worded(samples.notice(), body=steps, summary=""),
+        reworded(samples.alert(), instruction=steps),
+        reworded(samples.notice(), body=steps, summary=""),
     ):
-        values = shown(edition)
+        values = preview_of(edition)
         text = values.get("parameter.instruksi") or values["parameter.ringkasan"]
         assert re.fullmatch(r"(?:\d+\) Bawa barang nomor \d+\. ?)+…?", text), text
 
 
 def test_a_summary_that_the_text_begins_with_gives_way_to_the_text() -> None:
-    edition = worded(
+    edition = reworded(
         samples.notice(),
         summary="Air mati. Tampung air.",
         body="Air mati.\n\nTampung air.\n\nTruk menunggu.",
     )
-    assert shown(edition)["parameter.ringkasan"] == "Air mati. Tampung air. Truk menunggu."
-    cut_off = worded(samples.notice(), summary="Perumda Tirta mengganti pipa induk di Jl. Amir…")
-    assert shown(cut_off)["parameter.ringkasan"].startswith(
+    assert preview_of(edition)["parameter.ringkasan"] == "Air mati. Tampung air. Truk menunggu."
+    cut_off = reworded(samples.notice(), summary="Perumda Tirta mengganti pipa induk di Jl. Amir…")
+    assert preview_of(cut_off)["parameter.ringkasan"].startswith(
         "Perumda Tirta mengganti pipa induk di Jl. Amir Machmud. Air"
     )
 
@@ -354,17 +354,17 @@ HOSTILE = st.text(
 def test_whatever_an_editor_types_becomes_legal_and_fits(title: str, body: str, other: str) -> None:
     words = {"title": title, "summary": other, "body": body, "instruction": other}
     for name in ("notice", "alert", "clarification"):
-        edition = worded(samples.editions()[name], **words)
+        edition = reworded(samples.editions()[name], **words)
         claim = edition.claim and msgspec.structs.replace(
             edition.claim, claim=body, fact=other, hoax_type=title
         )
         edition = msgspec.structs.replace(edition, claim=claim, agency=other, reason=title)
-        request = sent(edition)
+        request = request_for(edition)
         for component in request["template"]["components"][:-2]:
             for parameter in component["parameters"]:
                 assert parameter["text"]
                 assert not re.search(r"[\n\r\t\u2028\u202e\x00]| {2}", parameter["text"])
-        values = shown(edition)
+        values = preview_of(edition)
         assert utf16(values["text"]) <= 1024
         assert utf16(values["header"]) <= 60
         assert edition.code in values["text"]
@@ -373,7 +373,7 @@ def test_whatever_an_editor_types_becomes_legal_and_fits(title: str, body: str, 
 @pytest.mark.parametrize("length", [1_000, 10_000])
 def test_a_long_text_is_cut_after_a_sentence_says_so_and_keeps_code_and_link(length: int) -> None:
     sentences = "Air setinggi 80 cm di Jl. Amir Machmud. " * (length // 40)
-    values = shown(worded(samples.alert(), body=sentences))
+    values = preview_of(reworded(samples.alert(), body=sentences))
     assert 900 < utf16(values["text"]) <= 1024
     assert values["parameter.isi"].endswith("Machmud. …")
     assert "Kode: CMH-9XQ2-TD." in values["text"]
@@ -381,8 +381,8 @@ def test_a_long_text_is_cut_after_a_sentence_says_so_and_keeps_code_and_link(len
 
 
 def test_long_instructions_leave_room_for_the_situation() -> None:
-    values = shown(
-        worded(
+    values = preview_of(
+        reworded(
             samples.alert(),
             instruction="Matikan listrik. " * 200,
             body="Sungai meluap. Posko di SDN Cibabat 1.",
@@ -436,7 +436,7 @@ def test_an_indonesian_number_is_read_however_it_is_written(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("0812-OOOO-0001", "tidak berisi huruf"),
         ("WA 0812-0000-0001", "tidak berisi huruf"),
@@ -446,8 +446,8 @@ def test_an_indonesian_number_is_read_however_it_is_written(text: str) -> None:
         ("0812-0000-0001 / 0812-0000-0002", "lebih dari satu nomor"),
     ],
 )
-def test_what_is_wrong_with_a_number_has_its_own_sentence(text: str, says: str) -> None:
-    with refuses(contract.BadAddress, match=says) as refused:
+def test_what_is_wrong_with_a_number_has_its_own_sentence(text: str, message: str) -> None:
+    with refuses(contract.BadAddress, match=message) as refused:
         whatsapp.parse_address(text)
     assert "misalnya 0812-0000-0001" in words_of(refused.value)
     assert text not in words_of(refused.value)
@@ -531,37 +531,37 @@ ROWS: list[tuple[str, Sequence[int], Failure]] = [
 CODES = [(code, failure) for _, codes, failure in ROWS for code in codes]
 
 
-def answered(
+def outcome_of_code(
     code: int, *, status: int = 400, address: str = SITI, attempt: int = 1, **headers: str
 ) -> Outcome:
-    """What an answer with this code means."""
+    """Return the outcome of an answer with this error code."""
     error = {
         "message": f"(#{code}) Something",
         "code": code,
         "error_data": {"details": "Rincian."},
         "type": "OAuthException",
     }
-    given_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    http_headers = {name.replace("_", "-"): value for name, value in headers.items()}
     body = msgspec.json.encode({"error": error})
-    return graph_errors.outcome_of(status, given_headers, body, address=address, attempt=attempt)
+    return graph_errors.outcome_of(status, http_headers, body, address=address, attempt=attempt)
 
 
 @pytest.mark.parametrize(("what", "codes", "failure"), ROWS, ids=[row[0] for row in ROWS])
 def test_each_row_of_the_error_table(what: str, codes: Sequence[int], failure: Failure) -> None:
     for code in codes:
-        assert answered(code) == contract_replace(failure, code=str(code), detail="Rincian.")
+        assert outcome_of_code(code) == contract_replace(failure, code=str(code), detail="Rincian.")
 
 
 def contract_replace(failure: Failure, **changes: Any) -> Failure:
-    """The failure with other fields."""
+    """Return the failure with other fields."""
     fields = {name: getattr(failure, name) for name in failure.__slots__}
     return type(failure)(**{**fields, **changes})
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 429, 500, 503])
 def test_the_code_decides_and_not_the_status(status: int) -> None:
-    assert isinstance(answered(131026, status=status), Refused)
-    assert answered(131049, status=status) == Skipped(code="131049", detail="Rincian.")
+    assert isinstance(outcome_of_code(131026, status=status), Refused)
+    assert outcome_of_code(131049, status=status) == Skipped(code="131049", detail="Rincian.")
 
 
 def test_no_code_of_the_table_is_listed_twice() -> None:
@@ -590,7 +590,7 @@ def test_the_table_is_tested_in_full() -> None:
 )
 def test_an_unknown_code_is_judged_by_its_status_and_logged(status: int, kind: type) -> None:
     with capture_logs() as logs:
-        outcome = answered(999999, status=status)
+        outcome = outcome_of_code(999999, status=status)
     assert isinstance(outcome, kind)
     assert [entry["event"] for entry in logs] == (
         [] if status >= 500 else ["whatsapp_unknown_error"]
@@ -623,30 +623,30 @@ def test_an_answer_that_cannot_be_read_is_judged_by_its_status(
 
 
 def test_a_country_not_allowed_halts_at_home_and_skips_abroad() -> None:
-    assert isinstance(answered(130497, address=SITI), Halted)
-    assert isinstance(answered(130497, address=SCOPED), Halted)
-    assert isinstance(answered(130497, address="6581234567"), Skipped)
-    assert isinstance(answered(130497, address="SG.123"), Skipped)
+    assert isinstance(outcome_of_code(130497, address=SITI), Halted)
+    assert isinstance(outcome_of_code(130497, address=SCOPED), Halted)
+    assert isinstance(outcome_of_code(130497, address="6581234567"), Skipped)
+    assert isinstance(outcome_of_code(130497, address="SG.123"), Skipped)
 
 
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 6.0), (2, 24.0), (3, 96.0), (20, 3600.0)])
 def test_the_pair_limit_waits_four_times_as_long_each_time(attempt: int, seconds: float) -> None:
-    outcome = answered(131056, attempt=attempt)
+    outcome = outcome_of_code(131056, attempt=attempt)
     assert isinstance(outcome, Deferred)
     assert (outcome.retry_after, outcome.scope, outcome.throttle) == (seconds, "address", True)
 
 
 def test_a_throttle_waits_as_long_as_meta_asks() -> None:
     usage = '{"112":[{"type":"messaging","estimated_time_to_regain_access":0},{"estimated_time_to_regain_access": 5}]}'
-    assert answered(130429) == Deferred(throttle=True, code="130429", detail="Rincian.")
+    assert outcome_of_code(130429) == Deferred(throttle=True, code="130429", detail="Rincian.")
     for headers, seconds in (
         ({"Retry_After": "7"}, 7.0),
         ({"X_Business_Use_Case_Usage": usage}, 300.0),
     ):
-        outcome = answered(80007, status=429, **headers)
+        outcome = outcome_of_code(80007, status=429, **headers)
         assert isinstance(outcome, Deferred)
         assert outcome.retry_after == seconds
-    patient = answered(131048, Retry_After="10")
+    patient = outcome_of_code(131048, Retry_After="10")
     assert isinstance(patient, Deferred)
     assert patient.retry_after == 3600.0
 
@@ -663,7 +663,7 @@ def test_a_failure_repeats_no_number_that_the_provider_quoted() -> None:
 
 
 def accepted(**message: str) -> bytes:
-    """An answer that takes the message."""
+    """Return an answer that accepts the message."""
     person = {"input": SITI, "wa_id": SITI, "user_id": SCOPED}
     return msgspec.json.encode(
         {
@@ -687,7 +687,7 @@ def test_the_answer_to_another_message_is_no_receipt_of_ours() -> None:
 
 
 @pytest.mark.parametrize("held", ["held_for_quality_assessment", "paused"])
-def test_a_held_message_is_taken_and_tells_why_it_waits(held: str) -> None:
+def test_a_held_message_is_accepted_and_says_why_it_waits(held: str) -> None:
     with capture_logs() as logs:
         outcome = graph_errors.outcome_of(200, {}, accepted(message_status=held), address=SITI)
     assert outcome == Receipt(provider_id="wamid.A", aliases=(SCOPED,), detail=held)

@@ -26,7 +26,7 @@ from channels.base.contract import (
     Result,
     Skipped,
 )
-from channels.base.meta import webhooks as graph
+from channels.base.meta import webhooks
 from channels.base.staff_messages import ReplyChannel
 from support import samples
 
@@ -36,7 +36,7 @@ SITI, ASEP = "6281200000001", "6281200000002"
 
 
 def settings(url: str = "http://127.0.0.1:9", **changes: Any) -> whatsapp.Settings:
-    """Complete settings of a sample number at the Graph API at `url`."""
+    """Return complete settings of a sample number at the Graph API at `url`."""
     values = {
         "token": TOKEN,
         "phone_id": PHONE,
@@ -50,7 +50,7 @@ def settings(url: str = "http://127.0.0.1:9", **changes: Any) -> whatsapp.Settin
 
 
 def graph_api(**changes: Any) -> GraphApi:
-    """A Graph API that knows our number, our account and our templates."""
+    """Return a Graph API that knows our number, our account and our templates."""
     templates = [template.document for template in whatsapp.definitions(settings())]
     values = {
         "token": TOKEN,
@@ -66,7 +66,7 @@ def graph_api(**changes: Any) -> GraphApi:
 async def connected(
     api: GraphApi | None = None, **changes: Any
 ) -> AsyncIterator[tuple[GraphApi, whatsapp.WhatsApp]]:
-    """A Graph API and the channel that speaks to it."""
+    """Yield a Graph API and the channel that speaks to it."""
     api = api or graph_api()
     async with running(api.app) as url:
         channel = whatsapp.WhatsApp(settings(url, **changes))
@@ -77,12 +77,12 @@ async def connected(
 
 
 def number(n: int) -> str:
-    """The nth sample number."""
+    """Return the nth sample number."""
     return f"62812{n:08}"
 
 
 def messages(channel: whatsapp.WhatsApp, count: int, lang: str = "id") -> list[Outgoing]:
-    """The sample notice for `count` people."""
+    """Return the sample notice for `count` people."""
     message = channel.render(samples.notice(), lang)
     return [
         channel.personalise(message, samples.recipient(number(n), delivery=f"e1.{n}.1"))
@@ -91,7 +91,7 @@ def messages(channel: whatsapp.WhatsApp, count: int, lang: str = "id") -> list[O
 
 
 async def results(channel: whatsapp.WhatsApp, outgoing: list[Outgoing]) -> list[Result]:
-    """All results of sending."""
+    """Send the messages and return all results."""
     return [result async for result in channel.send(outgoing, may_write=lambda: True)]
 
 
@@ -100,9 +100,13 @@ async def results(channel: whatsapp.WhatsApp, outgoing: list[Outgoing]) -> list[
 
 async def test_every_message_arrives_once_with_its_delivery_name() -> None:
     async with connected() as (api, channel):
-        found = await results(channel, messages(channel, 500))
+        batch_results = await results(channel, messages(channel, 500))
     assert sorted(api.pairs) == sorted((number(n), f"e1.{n}.1") for n in range(500))
-    ids = {result.outcome.provider_id for result in found if isinstance(result.outcome, Receipt)}
+    ids = {
+        result.outcome.provider_id
+        for result in batch_results
+        if isinstance(result.outcome, Receipt)
+    }
     assert len(ids) == 500
     assert api.doubled == 0
 
@@ -121,7 +125,7 @@ async def test_what_arrives_is_what_the_preview_showed() -> None:
     assert api.accepted == 2 * len(samples.editions())
 
 
-async def test_the_receipt_tells_the_business_scoped_id() -> None:
+async def test_the_receipt_holds_the_business_scoped_id() -> None:
     async with connected() as (_, channel):
         (result,) = await results(channel, messages(channel, 1))
     assert isinstance(result.outcome, Receipt)
@@ -141,22 +145,22 @@ async def test_a_business_scoped_id_is_sent_to() -> None:
 
 async def test_a_wrong_token_halts_the_channel_and_burns_nobody() -> None:
     async with connected(graph_api(token="another")) as (api, channel):
-        found = await results(channel, messages(channel, 200))
-    assert found
-    assert all(isinstance(r.outcome, Halted) and r.outcome.code == "190" for r in found)
-    assert len(found) <= 2 * 80
+        batch_results = await results(channel, messages(channel, 200))
+    assert batch_results
+    assert all(isinstance(r.outcome, Halted) and r.outcome.code == "190" for r in batch_results)
+    assert len(batch_results) <= 2 * 80
     assert api.accepted == 0
 
 
-async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wait() -> None:
+async def test_a_wrong_token_is_tried_once_and_checked_once_however_many_wait() -> None:
     api = graph_api(token="another")
-    asked: list[str] = []
+    requests: list[str] = []
 
     @web.middleware
     async def note(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        asked.append(f"{request.method} {request.path}")
+        requests.append(f"{request.method} {request.path}")
         return await handler(request)
 
     app = api.app
@@ -168,7 +172,7 @@ async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wai
                 type(each.outcome) for each in await results(channel, messages(channel, 50))
             } == {Halted}
         await channel.aclose()
-    assert [line.partition(" ")[0] for line in asked] == ["POST", "GET"]
+    assert [line.partition(" ")[0] for line in requests] == ["POST", "GET"]
 
 
 async def test_a_template_that_meta_does_not_know_stops_the_whole_edition() -> None:
@@ -206,24 +210,24 @@ async def test_a_blocked_address_is_refused() -> None:
 
 async def test_a_connection_cut_after_acceptance_is_uncertain_and_counted_once() -> None:
     async with connected(graph_api(faults=Faults(cut=1))) as (api, channel):
-        found = await results(channel, messages(channel, 20))
+        batch_results = await results(channel, messages(channel, 20))
     assert api.accepted == 20
-    assert all(isinstance(r.outcome, Deferred) and r.outcome.uncertain for r in found)
-    assert len(found) == 20
+    assert all(isinstance(r.outcome, Deferred) and r.outcome.uncertain for r in batch_results)
+    assert len(batch_results) == 20
 
 
-async def test_under_all_faults_each_message_is_taken_once_or_known_not_to_be() -> None:
+async def test_under_all_faults_each_message_is_accepted_once_or_known_not_to_be() -> None:
     faults = Faults(rate_429=0.1, rate_5xx=0.1, cut=0.1, blocked=0.05, latency_ms=1)
     async with connected(graph_api(faults=faults)) as (api, channel):
-        found = await results(channel, messages(channel, 400))
-    taken = {address for address, _ in api.pairs}
-    assert len(found) == 400
-    assert len(api.pairs) == len(taken)
-    for result in found:
+        batch_results = await results(channel, messages(channel, 400))
+    accepted = {address for address, _ in api.pairs}
+    assert len(batch_results) == 400
+    assert len(api.pairs) == len(accepted)
+    for result in batch_results:
         sure = isinstance(result.outcome, Receipt)
         uncertain = isinstance(result.outcome, Deferred) and result.outcome.uncertain
-        assert (result.outgoing.recipient.address in taken) == (sure or uncertain)
-    kinds = {type(result.outcome) for result in found}
+        assert (result.outgoing.recipient.address in accepted) == (sure or uncertain)
+    kinds = {type(result.outcome) for result in batch_results}
     assert kinds == {Receipt, Deferred, Refused}
 
 
@@ -254,15 +258,17 @@ async def test_a_redirect_is_not_followed_and_halts() -> None:
 
 async def test_nothing_is_written_once_writing_is_forbidden() -> None:
     async with connected() as (api, channel):
-        # asked when a message begins, when it has a connection, and right before its write
+        # may_write is called when a message begins, when it has a connection, and right before its write
         granted = iter([True] * (50 + 50 + 10))
         outgoing = messages(channel, 50)
-        found = [r async for r in channel.send(outgoing, may_write=lambda: next(granted, False))]
-    assert 10 <= len(found) == api.accepted < 50
+        batch_results = [
+            r async for r in channel.send(outgoing, may_write=lambda: next(granted, False))
+        ]
+    assert 10 <= len(batch_results) == api.accepted < 50
 
 
 @pytest.mark.parametrize(("rate", "most"), [(80, 80), (1000, 250), (5, 16), (0, 128)])
-async def test_as_many_requests_run_at_once_as_the_rate_needs(rate: float, most: int) -> None:
+async def test_concurrency_follows_the_rate(rate: float, most: int) -> None:
     running_now = highest = 0
     full = asyncio.Event()
 
@@ -281,24 +287,24 @@ async def test_as_many_requests_run_at_once_as_the_rate_needs(rate: float, most:
     app.router.add_post("/{path:.*}", slow)
     async with running(app) as url:
         channel = whatsapp.WhatsApp(settings(url, rate=rate))
-        found = await results(channel, messages(channel, 300))
+        batch_results = await results(channel, messages(channel, 300))
         await channel.aclose()
     assert highest == most
-    assert len(found) == 300
+    assert len(batch_results) == 300
 
 
 async def test_neither_log_nor_settings_nor_outcome_show_a_secret_or_a_number() -> None:
     with capture_logs() as logs:
         async with connected(graph_api(templates=[])) as (_, channel):
-            found = await results(channel, messages(channel, 2))
-    told = (
+            batch_results = await results(channel, messages(channel, 2))
+    output = (
         repr(logs)
-        + repr([result.outcome for result in found])
+        + repr([result.outcome for result in batch_results])
         + repr(channel.render)
         + repr(settings())
     )
-    assert number(0) not in told
-    assert not any(secret in told for secret in (TOKEN, SECRET, WORD))
+    assert number(0) not in output
+    assert not any(secret in output for secret in (TOKEN, SECRET, WORD))
 
 
 # --- answers ------------------------------------------------------------------------------------
@@ -312,7 +318,7 @@ async def test_an_answer_goes_as_text_named_as_an_answer_and_as_no_delivery() ->
         outcome = await channel.answer(SITI, "Anda berhenti.\nKetik *DAFTAR* untuk kembali.")
     assert isinstance(outcome, Receipt)
     assert api.inbox(SITI)[0].parts == {"text": "Anda berhenti.\nKetik *DAFTAR* untuk kembali."}
-    assert api.pairs == [(SITI, graph.ANSWER)]
+    assert api.pairs == [(SITI, webhooks.ANSWER)]
 
 
 async def test_a_long_answer_is_cut_after_a_sentence() -> None:
@@ -351,24 +357,24 @@ async def test_an_answer_after_the_window_is_skipped() -> None:
 # --- doctor -------------------------------------------------------------------------------------
 
 
-async def findings(api: GraphApi, **changes: Any) -> list[tuple[bool | None, str, str]]:
-    """What doctor says, as (ok, what, mend)."""
+async def doctor_findings(api: GraphApi, **changes: Any) -> list[tuple[bool | None, str, str]]:
+    """Return doctor's findings, as (ok, what, mend)."""
     async with connected(api, **changes) as (_, channel):
         return [(finding.ok, finding.what, finding.mend) for finding in await channel.check()]
 
 
 async def test_doctor_is_content_when_all_is_in_order() -> None:
-    found = await findings(graph_api())
-    assert [ok for ok, _, _ in found] == [True] * 7
-    assert "quality" not in found[0][1]
-    assert "+62 811-0000-0112, Info Kota Cimahi, GREEN, CONNECTED, TIER_100K" in found[0][1]
+    findings = await doctor_findings(graph_api())
+    assert [ok for ok, _, _ in findings] == [True] * 7
+    assert "quality" not in findings[0][1]
+    assert "+62 811-0000-0112, Info Kota Cimahi, GREEN, CONNECTED, TIER_100K" in findings[0][1]
 
 
 async def test_doctor_prints_a_missing_template_as_it_must_be_submitted() -> None:
     api = graph_api(templates=[])
-    found = await findings(api, template="satu")
-    assert [ok for ok, _, _ in found] == [True, False, False]
-    document = msgspec.json.decode(found[1][2].split(": ", 1)[1])
+    findings = await doctor_findings(api, template="satu")
+    assert [ok for ok, _, _ in findings] == [True, False, False]
+    document = msgspec.json.decode(findings[1][2].split(": ", 1)[1])
     async with running(api.app) as url, aiohttp.ClientSession() as session:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         async with session.post(
@@ -383,8 +389,8 @@ async def test_doctor_finds_templates_on_later_pages() -> None:
         {"name": f"lain_{n}", "language": "id", "category": "UTILITY", "components": []}
         for n in range(230)
     ]
-    found = await findings(graph_api(templates=[*others, *ours]))
-    assert all(ok for ok, _, _ in found)
+    findings = await doctor_findings(graph_api(templates=[*others, *ours]))
+    assert all(ok for ok, _, _ in findings)
 
 
 @pytest.mark.parametrize(
@@ -402,23 +408,23 @@ async def test_doctor_names_what_is_wrong_with_a_template(
         {**template.document, **change}
         for template in whatsapp.definitions(settings(template="satu"))
     ]
-    found = await findings(graph_api(templates=templates), template="satu")
-    assert [finding[0] for finding in found] == [True, ok, ok]
-    assert words in found[1][1]
-    assert found[1][2]
+    findings = await doctor_findings(graph_api(templates=templates), template="satu")
+    assert [finding[0] for finding in findings] == [True, ok, ok]
+    assert words in findings[1][1]
+    assert findings[1][2]
 
 
 async def test_doctor_says_what_to_mend_when_the_token_or_an_id_is_wrong() -> None:
-    ((ok, what, mend), *_) = await findings(graph_api(token="another"))
+    ((ok, what, mend), *_) = await doctor_findings(graph_api(token="another"))
     assert (ok, "190" in what, "WHATSAPP_TOKEN" in mend) == (False, True, True)
-    found = await findings(graph_api(account_id="1"))
-    assert [finding[0] for finding in found] == [True, False]
-    assert "WHATSAPP_ACCOUNT_ID" in found[1][2]
+    findings = await doctor_findings(graph_api(account_id="1"))
+    assert [finding[0] for finding in findings] == [True, False]
+    assert "WHATSAPP_ACCOUNT_ID" in findings[1][2]
 
 
 async def test_doctor_without_account_checks_the_number_only() -> None:
-    found = await findings(graph_api(), account_id="")
-    assert [ok for ok, _, _ in found] == [True, None]
+    findings = await doctor_findings(graph_api(), account_id="")
+    assert [ok for ok, _, _ in findings] == [True, None]
 
 
 async def test_doctor_and_probe_survive_a_dead_provider() -> None:

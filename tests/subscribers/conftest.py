@@ -1,4 +1,4 @@
-"""A connection in an open transaction on each database, the built-in tree, a vault, and a short way
+"""A connection in an open transaction on each database, the built-in tree, a vault, and a shortcut
 to sign people up.
 """
 
@@ -26,7 +26,9 @@ Find = Callable[..., AddressRow]
 def shared_engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
-    """One database of each kind with the tables of this package, in which no test leaves anything."""
+    """Yield the engine of a database of each kind with this package's tables; no test leaves rows
+    in it.
+    """
     if request.param == "postgresql":
         url = str(request.getfixturevalue("postgresql_server"))
     else:
@@ -39,7 +41,7 @@ def shared_engine(
 
 @pytest.fixture
 def conn(shared_engine: Engine) -> Iterator[Connection]:
-    """A connection inside a writing transaction, rolled back in the end."""
+    """Yield a connection inside a writing transaction, rolled back in the end."""
     with shared_engine.connect() as connection, connection.begin() as transaction:
         yield connection
         transaction.rollback()
@@ -47,13 +49,13 @@ def conn(shared_engine: Engine) -> Iterator[Connection]:
 
 @pytest.fixture(scope="session")
 def tree() -> AreaTree:
-    """Kota Cimahi."""
+    """Return the tree of Kota Cimahi."""
     return AreaTree.built_in()
 
 
 @pytest.fixture(scope="session")
 def vault() -> Vault:
-    """An vault with a fixed secret."""
+    """Return a vault with a fixed secret."""
     return Vault(b"a secret of thirty-two bytes....")
 
 
@@ -87,7 +89,7 @@ def sign_up(conn: Connection, vault: Vault, tree: AreaTree) -> SignUp:
 
 @pytest.fixture
 def look_up(conn: Connection, vault: Vault) -> Find:
-    """The row of an address that must exist."""
+    """Return a function that finds the row of an address and fails if there is none."""
 
     def look_up(address: str, channel: str = "email") -> AddressRow:
         row = find(conn, vault, channel, address)

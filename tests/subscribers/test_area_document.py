@@ -10,6 +10,7 @@ import pytest
 
 import subscribers
 from subscribers.area_document import BadAreas, read_document, slugify
+from support.subscriber_samples import small_city
 
 BUILT_IN = json.loads(
     (Path(subscribers.__file__).parent / "cimahi.json").read_text(encoding="utf-8")
@@ -19,28 +20,10 @@ Change = Callable[[dict[str, Any]], object]
 
 
 def changed(change: Change) -> dict[str, Any]:
-    """The built-in document with one change."""
+    """Return the built-in document with one change."""
     document: dict[str, Any] = copy.deepcopy(BUILT_IN)
     change(document)
     return document
-
-
-def small_city() -> dict[str, Any]:
-    """Another city, with the least that a document needs."""
-    return {
-        "city": {"code": "32.79", "name": "Kota Banjar", "short_name": "Banjar", "slug": "banjar"},
-        "kecamatan": [
-            {"code": "32.79.01", "name": "Banjar", "slug": "kecamatan-banjar", "parent": "32.79"}
-        ],
-        "kelurahan": [
-            {
-                "code": "32.79.01.1001",
-                "name": "Mekarsari",
-                "slug": "mekarsari",
-                "parent": "32.79.01",
-            }
-        ],
-    }
 
 
 def test_the_built_in_city_has_three_kecamatan_and_fifteen_kelurahan() -> None:
@@ -95,7 +78,7 @@ def test_areas_come_by_level_and_code_whatever_the_order_of_the_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (
             lambda d: d["kelurahan"][0].update(code="32.77.01.101"),
@@ -137,19 +120,19 @@ def test_areas_come_by_level_and_code_whatever_the_order_of_the_file() -> None:
         (lambda d: d["kelurahan"][3].update(name=7), "kelurahan[3].name"),
     ],
 )
-def test_a_mistake_is_named(change: Change, says: str) -> None:
+def test_a_mistake_is_named(change: Change, message: str) -> None:
     with pytest.raises(BadAreas) as caught:
         read_document(changed(change))
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    def spoil(document: dict[str, Any]) -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
+    def make_two_mistakes(document: dict[str, Any]) -> None:
         document["kelurahan"][0].update(slug="Melong")
         document["kelurahan"][1].update(parent="32.77.09")
 
     with pytest.raises(BadAreas) as caught:
-        read_document(changed(spoil))
+        read_document(changed(make_two_mistakes))
     assert len(caught.value.problems) == 2
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from subscribers.areas import AreaTree, BadAreas, UnknownArea, add_outlines, deepest, replace_tree
+from support.subscriber_samples import small_city
 
 TREE = AreaTree.built_in()
 CODES = [area.code for area in TREE.all()]
@@ -19,12 +20,12 @@ SQUARE = {
 
 
 def feature(code: str | None, geometry: Any = SQUARE, name: str = "code") -> dict[str, Any]:
-    """One GeoJSON feature."""
+    """Return one GeoJSON feature."""
     return {"type": "Feature", "properties": {name: code} if code else {}, "geometry": geometry}
 
 
 def collection(*features: Any) -> dict[str, Any]:
-    """A GeoJSON file."""
+    """Return a GeoJSON file."""
     return {"type": "FeatureCollection", "features": list(features)}
 
 
@@ -87,7 +88,7 @@ def test_lists_that_people_type_name_areas_in_several_ways(text: str, slugs: str
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (
             "Cibabat; Cimahi",
@@ -98,10 +99,10 @@ def test_lists_that_people_type_name_areas_in_several_ways(text: str, slugs: str
         ("Cibabat Lembang", 'Wilayah "Cibabat Lembang" tidak dikenal. Maksud Anda cibabat?'),
     ],
 )
-def test_what_is_not_surely_an_area_is_asked_about(text: str, says: str) -> None:
+def test_what_is_not_surely_an_area_is_asked_about(text: str, message: str) -> None:
     with pytest.raises(UnknownArea) as refused:
         TREE.named(text)
-    assert str(refused.value) == says
+    assert str(refused.value) == message
 
 
 def test_exact_takes_slugs_and_codes_only() -> None:
@@ -142,8 +143,8 @@ def test_the_city_concerns_everyone() -> None:
 
 
 @given(st.sampled_from(CODES), st.sampled_from(CODES))
-def test_concern_is_mutual(one: str, other: str) -> None:
-    assert (one in TREE.concerned([other])) == (other in TREE.concerned([one]))
+def test_concern_is_mutual(code: str, other: str) -> None:
+    assert (code in TREE.concerned([other])) == (other in TREE.concerned([code]))
 
 
 @given(st.sets(st.sampled_from(CODES), min_size=1))
@@ -171,21 +172,8 @@ def test_without_an_import_the_built_in_tree_is_used(conn: Connection) -> None:
 
 
 def banjar() -> dict[str, Any]:
-    """Another city."""
-    return {
-        "city": {"code": "32.79", "name": "Kota Banjar", "short_name": "Banjar", "slug": "banjar"},
-        "kecamatan": [
-            {"code": "32.79.01", "name": "Purwaharja", "slug": "purwaharja", "parent": "32.79"}
-        ],
-        "kelurahan": [
-            {
-                "code": "32.79.01.1001",
-                "name": "Mekarsari",
-                "slug": "mekarsari",
-                "parent": "32.79.01",
-            }
-        ],
-    }
+    """Return the document of another city."""
+    return small_city("Purwaharja", "purwaharja")
 
 
 def test_another_city_replaces_the_tree(conn: Connection) -> None:
@@ -235,7 +223,7 @@ def test_a_replaced_tree_keeps_its_names_when_outlines_come(conn: Connection) ->
 
 
 @pytest.mark.parametrize(
-    ("geojson", "says"),
+    ("geojson", "message"),
     [
         ({"type": "Feature"}, "bukan FeatureCollection"),
         (collection(), "bukan FeatureCollection"),
@@ -253,9 +241,9 @@ def test_a_replaced_tree_keeps_its_names_when_outlines_come(conn: Connection) ->
     ],
 )
 def test_bad_outlines_are_refused_with_the_reason(
-    conn: Connection, geojson: dict[str, Any], says: str
+    conn: Connection, geojson: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(BadAreas) as caught:
         add_outlines(conn, geojson)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
     assert AreaTree.from_store(conn).outlines == {}

@@ -1,6 +1,4 @@
-"""Who gets an edition: the condition in SQL against the same rule in plain Python, and how the
-database walks it.
-"""
+"""Audiences: the SQL condition against the same rule in plain Python, and the query plan."""
 
 import random
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ TOPICS = ("cuaca", "bansos", "kesehatan")
 def audience(
     *areas: str, topic: str = "cuaca", emergency: bool = False, confirmed_before: float = NOW + 1000
 ) -> Audience:
-    """Whom an edition for these areas concerns."""
+    """Return the audience of an edition for these areas."""
     return Audience(
         areas=TREE.concerned(areas),
         topic=topic,
@@ -39,14 +37,14 @@ def audience(
 def reached(
     conn: Connection, vault: Vault, who: Audience, channel: str = "email"
 ) -> dict[str, str]:
-    """Address -> slug of the area it counts under."""
-    found = {}
+    """Return, by address, the slug of the area it counts under."""
+    slug_by_address = {}
     for row in conn.execute(chunk(who, channel, -1, LAST)):
         cipher = (
             conn.execute(store.address.select().where(address.c.id == row.address)).one().cipher
         )
-        found[vault.open(channel, cipher)] = TREE[row.area].slug
-    return found
+        slug_by_address[vault.open(channel, cipher)] = TREE[row.area].slug
+    return slug_by_address
 
 
 def test_a_kelurahan_notice_reaches_its_kelurahan_kecamatan_and_city(
@@ -151,7 +149,7 @@ def test_only_confirmed_addresses_are_written_to(
     assert reached(conn, vault, audience("cibabat")) == {}
 
 
-def test_who_confirmed_after_publication_gets_the_next_one(
+def test_an_address_confirmed_after_publication_gets_the_next_edition(
     conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     sign_up("early@contoh.example", now=NOW)
@@ -205,7 +203,7 @@ class Person:
 
 
 def expected(people: list[Person], who: Audience, channel: str) -> list[tuple[int, int, str]]:
-    """The rule, said once more: (slot, address, area) in slot order."""
+    """Apply the rule in plain Python; return (slot, address, area) in slot order."""
     newest: dict[str, Person] = {}
     for person in people:
         topics = person.wanted.topics
@@ -218,16 +216,18 @@ def expected(people: list[Person], who: Audience, channel: str) -> list[tuple[in
         if open_ and wants and TREE.counted_under(person.wanted.areas, who.areas):
             name = person.wanted.person or f"only {person.number}"
             newest[name] = max(
-                newest.get(name, person), person, key=lambda one: (one.confirmed_at, one.number)
+                newest.get(name, person),
+                person,
+                key=lambda entry: (entry.confirmed_at, entry.number),
             )
     return sorted(
-        (one.slot, one.number, TREE.counted_under(one.wanted.areas, who.areas) or "")
-        for one in newest.values()
+        (person.slot, person.number, TREE.counted_under(person.wanted.areas, who.areas) or "")
+        for person in newest.values()
     )
 
 
 def populate(conn: Connection, vault: Vault, chance: random.Random, size: int) -> list[Person]:
-    """People with random wishes, states and times."""
+    """Store people with random wishes, states and times, and return them."""
     wanted = [
         Subscription(
             channel=chance.choice(["email", "telegram"]),
@@ -242,26 +242,26 @@ def populate(conn: Connection, vault: Vault, chance: random.Random, size: int) -
     ]
     assert enrol(conn, vault, TREE, wanted, NOW) == ["new"] * size
     people = []
-    for one in wanted:
+    for subscription in wanted:
         state, at = (
             chance.choice([State.CONFIRMED] * 4 + [State.SUPPRESSED, State.UNCONFIRMED]),
             NOW + chance.randrange(3),
         )
-        mine = (address.c.channel == one.channel) & (
-            address.c.lookup == vault.lookup(one.channel, one.address)
+        condition = (address.c.channel == subscription.channel) & (
+            address.c.lookup == vault.lookup(subscription.channel, subscription.address)
         )
-        conn.execute(update(address).where(mine).values(state=state, confirmed_at=at))
-        row = conn.execute(address.select().where(mine)).one()
+        conn.execute(update(address).where(condition).values(state=state, confirmed_at=at))
+        row = conn.execute(address.select().where(condition)).one()
         people.append(
-            Person(wanted=one, state=state, confirmed_at=at, number=row.id, slot=row.slot)
+            Person(wanted=subscription, state=state, confirmed_at=at, number=row.id, slot=row.slot)
         )
     return people
 
 
-def _without(known: list[Person], who: Audience, reached: set[str]) -> set[str]:
-    """Persons who subscribed to these areas, did not say stop, and get nothing."""
+def _without(persons: list[Person], who: Audience, reached: set[str]) -> set[str]:
+    """Return the persons who subscribed to these areas, did not stop, and get nothing."""
     names = set()
-    for person in known:
+    for person in persons:
         here = TREE.counted_under(person.wanted.areas, who.areas)
         wants = who.emergency or not person.wanted.topics or who.topic in person.wanted.topics
         if here and (
@@ -274,7 +274,7 @@ def _without(known: list[Person], who: Audience, reached: set[str]) -> set[str]:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_sql_says_what_the_rule_says(conn: Connection, vault: Vault, seed: int) -> None:
     chance = random.Random(seed)
-    known = populate(conn, vault, chance, 150)
+    persons = populate(conn, vault, chance, 150)
     for _ in range(12):
         who = audience(
             *chance.sample(CODES, chance.choice([1, 1, 2])),
@@ -283,18 +283,24 @@ def test_the_sql_says_what_the_rule_says(conn: Connection, vault: Vault, seed: i
         )
         for channel in ("email", "telegram"):
             rows: list[Any] = [tuple(row) for row in conn.execute(chunk(who, channel, -1, LAST))]
-            assert rows == expected(known, who, channel)
-        numbers = {channel: len(expected(known, who, channel)) for channel in ("email", "telegram")}
+            assert rows == expected(persons, who, channel)
+        numbers = {
+            channel: len(expected(persons, who, channel)) for channel in ("email", "telegram")
+        }
         assert count(conn, who) == {
             channel: number for channel, number in numbers.items() if number
         }
         for channels in (["email"], ["email", "telegram"]):
-            found = {one[1] for channel in channels for one in expected(known, who, channel)}
+            reached_numbers = {
+                row[1] for channel in channels for row in expected(persons, who, channel)
+            }
             names = {
-                one.wanted.person or f"only {one.number}" for one in known if one.number in found
+                person.wanted.person or f"only {person.number}"
+                for person in persons
+                if person.number in reached_numbers
             }
             assert people(conn, who, channels) == len(names)
-            assert sum(left_out(conn, who, channels).values()) == len(_without(known, who, names))
+            assert sum(left_out(conn, who, channels).values()) == len(_without(persons, who, names))
 
 
 # --- in parts, by the index ---------------------------------------------------------------------
@@ -330,7 +336,7 @@ def test_a_window_ends_at_the_nth_address_whoever_it_is(
 
 
 def plan(conn: Connection, who: Audience) -> str:
-    """How the database will walk the next chunk."""
+    """Return the query plan of the next chunk."""
     on_postgresql = conn.dialect.name == "postgresql"
     statement = chunk(who, "email", -1, LAST // 200).compile(
         dialect=conn.dialect, compile_kwargs={"literal_binds": True}
@@ -343,14 +349,14 @@ def plan(conn: Connection, who: Audience) -> str:
 def test_the_walk_follows_the_slots_without_sorting(
     conn: Connection, vault: Vault, area: str
 ) -> None:
-    asked: dict[str, Any] = {"channel": "email", "source": "test", "consent_at": NOW}
+    defaults: dict[str, Any] = {"channel": "email", "source": "test", "consent_at": NOW}
     rows = [
-        Subscription(address=f"w{n}@contoh.example", areas=(CODES[n % len(CODES)],), **asked)
+        Subscription(address=f"w{n}@contoh.example", areas=(CODES[n % len(CODES)],), **defaults)
         for n in range(4_000)
     ]
     enrol(conn, vault, TREE, rows, NOW)
     if conn.dialect.name == "postgresql":
-        # a table of a few pages is read whole; a large one never: leave only the choice between orders of the index
+        # PostgreSQL scans a table of few pages, never a large one: leave it only the index scans
         conn.exec_driver_sql("ANALYZE address, subscription")
         conn.exec_driver_sql("SET LOCAL enable_seqscan = off")
         conn.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
@@ -361,7 +367,9 @@ def test_the_walk_follows_the_slots_without_sorting(
         assert costly not in steps, steps
 
 
-def test_who_is_left_out_is_counted_by_why(conn: Connection, sign_up: Any, look_up: Any) -> None:
+def test_people_left_out_are_counted_by_reason(
+    conn: Connection, sign_up: Any, look_up: Any
+) -> None:
     sign_up("a@contoh.example", "cibabat")
     sign_up("b@contoh.example", "cibabat", topics="bansos")
     sign_up("c@contoh.example", "cibabat melong")
@@ -390,7 +398,7 @@ def test_who_is_left_out_is_counted_by_why(conn: Connection, sign_up: Any, look_
     }
 
 
-def test_who_has_two_addresses_is_one_person_reached_or_left_out(
+def test_a_person_with_two_addresses_is_reached_or_left_out_once(
     conn: Connection, sign_up: Any, look_up: Any
 ) -> None:
     for person, channels in (

@@ -1,4 +1,4 @@
-"""Who may be written to, and what remains as proof."""
+"""Consent: which addresses are open, and the proof that remains."""
 
 from typing import Any
 
@@ -14,20 +14,20 @@ NOBODY = 10**9
 
 
 def acts(conn: Connection, address_id: int) -> list[Any]:
-    """What happened to an address, in order."""
+    """Return the acts in an address's history, in order."""
     return [entry["act"] for entry in consent.history(conn, address_id)]
 
 
 @pytest.fixture
 def rina(sign_up: Any, look_up: Any) -> int:
-    """A confirmed address."""
+    """Return the id of a confirmed address."""
     sign_up("rina@contoh.example", source="formulir RW 05", now=NOW)
     return int(look_up("rina@contoh.example").id)
 
 
 @pytest.fixture
 def dewi(sign_up: Any, look_up: Any) -> int:
-    """An address that somebody typed in and nobody confirmed."""
+    """Return the id of an address that somebody typed in and nobody confirmed."""
     sign_up("dewi@contoh.example", confirmed=False, now=NOW)
     return int(look_up("dewi@contoh.example").id)
 
@@ -165,14 +165,14 @@ def test_what_an_address_asked_for_survives_its_stop(
 
 
 def agreed(conn: Connection, address_id: int) -> float | None:
-    """The date that every message to an address reads."""
-    found: float | None = conn.execute(
+    """Return the date of consent that every message to an address reads."""
+    agreed_at: float | None = conn.execute(
         select(store.address.c.agreed_at).where(store.address.c.id == address_id)
     ).scalar()
-    return found
+    return agreed_at
 
 
-def test_the_date_of_the_own_word_follows_every_proof(
+def test_the_date_of_consent_follows_every_proof(
     conn: Connection, dewi: int, rina: int, sign_up: Any
 ) -> None:
     assert agreed(conn, dewi) is None
@@ -185,14 +185,14 @@ def test_the_date_of_the_own_word_follows_every_proof(
         assert agreed(conn, number) == consent.given_at(conn, number) == at
 
 
-def test_two_addresses_that_are_one_keep_the_newest_own_word(
+def test_merged_addresses_keep_the_newest_date_of_consent(
     conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("628120000001", channel="whatsapp", now=NOW)
     sign_up("ID.77", channel="whatsapp", now=NOW + 50)
-    kept = look_up("628120000001", "whatsapp").id
-    residents.add_alias(conn, vault, kept, "ID.77")
-    assert agreed(conn, kept) == consent.given_at(conn, kept) == NOW + 50
+    remaining = look_up("628120000001", "whatsapp").id
+    residents.add_alias(conn, vault, remaining, "ID.77")
+    assert agreed(conn, remaining) == consent.given_at(conn, remaining) == NOW + 50
 
 
 def test_an_address_erased_while_a_message_was_under_way_takes_no_strike(conn: Connection) -> None:

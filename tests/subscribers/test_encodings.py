@@ -1,4 +1,6 @@
-"""Encodings as people save files in: found and named, or the file is refused with one sentence."""
+"""Encodings of files as people save them: detected and named, or the file is refused with one
+sentence.
+"""
 
 import io
 
@@ -8,10 +10,8 @@ from hypothesis import strategies as st
 
 from subscribers.encodings import BadFile, detect
 from subscribers.table import Table
+from support.subscriber_samples import GOOD, HEADER
 from support.wording import problem_of
-
-HEADER = "channel,address,areas,topics,language,consent_source,consent_at"
-GOOD = "email,rina@contoh.example,cibabat,,id,formulir,2026-11-03"
 
 
 @pytest.mark.parametrize(
@@ -32,15 +32,15 @@ def test_an_encoding_is_found_and_its_letters_arrive(codec: str, mark: bytes, na
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"PK\x03\x04\x14\0\6\0", "berkas Excel"), (b"\xd0\xcf\x11\xe0\xa1", "berkas Excel lama"), (b"%PDF-1.7", "berkas PDF"),
         (b"<html><table>", "halaman web"), (b"\xff\xfe\0\0c\0\0\0", "UTF-32"), (bytes(range(256)) * 4, "bukan UTF-8"),
         (HEADER.encode() + "\nJumʼat".encode("mac_roman", "replace") + b"\x8e", "bukan UTF-8 dan bukan Windows-1252"),
     ],
 )  # fmt: skip
-def test_what_is_no_such_text_is_refused_with_one_sentence(content: bytes, says: str) -> None:
-    with pytest.raises(BadFile, match=says) as refused:
+def test_what_is_no_such_text_is_refused_with_one_sentence(content: bytes, message: str) -> None:
+    with pytest.raises(BadFile, match=message) as refused:
         detect(io.BytesIO(content))
     assert str(refused.value).count("\n") == 0
 

@@ -17,7 +17,7 @@ NOW = 1_795_600_000.0
 
 
 def wanted(address: str, *areas: str, **more: Any) -> Subscription:
-    """A subscription by email."""
+    """Return a subscription by email."""
     return Subscription(
         **{
             "channel": "email",
@@ -31,7 +31,7 @@ def wanted(address: str, *areas: str, **more: Any) -> Subscription:
 
 
 def total(conn: Connection, table: str) -> int:
-    """Rows of a table."""
+    """Count the rows of a table."""
     return int(
         conn.execute(select(func.count()).select_from(store.metadata.tables[table])).scalar_one()
     )
@@ -166,7 +166,7 @@ def test_an_unconfirmed_address_may_be_typed_in_again_and_be_confirmed(
     assert look_up("dewi@contoh.example").confirmed
 
 
-def test_who_stopped_elsewhere_starts_as_stopped(sign_up: Any, look_up: Any) -> None:
+def test_a_resident_who_stopped_elsewhere_starts_as_stopped(sign_up: Any, look_up: Any) -> None:
     assert sign_up("rina@contoh.example", suppressed="opted_out") == "new"
     row = look_up("rina@contoh.example")
     assert (row.confirmed, row.reason, row.confirmed_at) == (False, "opted_out", None)

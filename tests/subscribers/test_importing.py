@@ -1,4 +1,4 @@
-"""The CSV of subscribers: good rows in, bad rows told with line and reason."""
+"""The CSV of subscribers: good rows are stored, bad rows reported with line and reason."""
 
 import io
 from collections.abc import Callable, Iterable
@@ -17,17 +17,16 @@ from subscribers.areas import AreaTree
 from subscribers.importing import BadFile, BadRow, Row, Tally, import_rows, read_rows, take_rows
 from subscribers.subscriptions import read
 from subscribers.vault import Vault
+from support.subscriber_samples import GOOD, HEADER
 from support.wording import words_of
 
 NOW = 1_795_600_000.0
 TREE = AreaTree.built_in()
 TOPICS = ("kesehatan", "bansos", "cuaca")
-HEADER = "channel,address,areas,topics,language,consent_source,consent_at"
-GOOD = "email,rina@contoh.example,cibabat,,id,formulir,2026-11-03"
 
 
 def email(text: str) -> str:
-    """Stands in for a channel's parse_address."""
+    """Parse an address in place of a channel's parse_address."""
     if "@" not in text:
         raise BadAddress(AddressCode.EMAIL_MALFORMED)
     return text.lower()
@@ -37,14 +36,14 @@ PARSERS: dict[str, Callable[[str], str]] = {"email": email, "telegram": str}
 
 
 def parsed(*lines: str, header: str = HEADER, now: float | None = None) -> list[Row | BadRow]:
-    """What a file of these lines gives."""
+    """Return the rows of a file of these lines, good and bad."""
     return list(
         read_rows([f"{line}\n" for line in (header, *lines)], TREE, TOPICS, PARSERS, now=now)
     )
 
 
 def refusals(rows: Iterable[Row | BadRow]) -> list[tuple[int, str]]:
-    """Line and words of each bad row."""
+    """Return line and words of each bad row."""
     return [
         (row.line, " ".join(words_of(problem) for problem in row.problems))
         for row in rows
@@ -53,14 +52,14 @@ def refusals(rows: Iterable[Row | BadRow]) -> list[tuple[int, str]]:
 
 
 def good(*lines: str, header: str = HEADER) -> list[Row]:
-    """Rows of a file without a bad one."""
+    """Return the rows of a file without a bad one."""
     rows = parsed(*lines, header=header)
     assert not [row for row in rows if isinstance(row, BadRow)]
     return [row for row in rows if isinstance(row, Row)]
 
 
 def cells(**changes: str) -> str:
-    """The good line with some cells changed."""
+    """Return the good line with some cells changed."""
     row = dict(zip(HEADER.split(","), GOOD.split(","), strict=True)) | changes
     return ",".join(row[name] for name in HEADER.split(","))
 
@@ -135,7 +134,7 @@ def test_an_empty_language_is_indonesian_and_case_does_not_matter() -> None:
         (cells(address="rina\udce9@contoh.example"), "Baris ini bukan UTF-8."),
     ],
 )
-def test_a_bad_row_is_told_with_its_reason_and_the_next_is_read(line: str, reason: str) -> None:
+def test_a_bad_row_is_reported_with_its_reason_and_the_next_is_read(line: str, reason: str) -> None:
     rows = parsed(line, cells(address="dewi@contoh.example"))
     assert refusals(rows) == [(2, reason)]
     assert isinstance(rows[1], Row)
@@ -195,7 +194,7 @@ def test_a_byte_order_mark_and_windows_line_ends_do_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "says"),
+    ("header", "message"),
     [
         (HEADER.replace(",consent_at", ""), "kolom consent_at tidak ada"),
         (HEADER.replace("topics", "topic"), 'kolom "topic" tidak dikenal (maksud Anda topics?)'),
@@ -205,10 +204,10 @@ def test_a_byte_order_mark_and_windows_line_ends_do_not_matter() -> None:
         (GOOD, "kolom channel tidak ada"),
     ],
 )
-def test_a_bad_header_is_told_at_once(header: str, says: str) -> None:
+def test_a_bad_header_is_reported_at_once(header: str, message: str) -> None:
     with pytest.raises(BadFile) as caught:
         parsed(GOOD, header=header)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("lines", [[], ["\n"], ["\ufeff\n", ",,,\n", "sep=;\n"]])
@@ -217,14 +216,14 @@ def test_an_empty_file_is_no_csv(lines: list[str]) -> None:
         list(read_rows(lines, TREE, TOPICS, PARSERS))
 
 
-def test_a_file_in_another_encoding_is_told(tmp_path: Any) -> None:
+def test_a_file_in_another_encoding_is_reported(tmp_path: Any) -> None:
     path = tmp_path / "latin.csv"
     path.write_bytes(f"{HEADER}\nemail,andré@contoh.example".encode("latin-1"))
     with path.open(encoding="utf-8") as lines, pytest.raises(BadFile, match="bukan UTF-8"):
         list(read_rows(lines, TREE, TOPICS, PARSERS))
 
 
-def test_all_that_is_wrong_with_a_row_is_told_at_once() -> None:
+def test_all_that_is_wrong_with_a_row_is_reported_at_once() -> None:
     (row,) = parsed(
         cells(
             channel="sms",
@@ -274,7 +273,7 @@ def test_a_channel_is_known_however_it_is_spelt() -> None:
     ] == ["email", "email"]
 
 
-def test_spellings_of_one_mail_address_are_one_that_is_sent_to_as_first_written(
+def test_spellings_of_one_mail_address_are_one_address_kept_as_first_written(
     conn: Connection, vault: Vault, look_up: Any
 ) -> None:
     parsers = {"email": str}
@@ -357,7 +356,9 @@ def test_a_row_replaces_what_the_address_asked_for(
     )
 
 
-def test_a_row_never_revives_who_stopped(conn: Connection, vault: Vault, look_up: Any) -> None:
+def test_a_row_never_revives_a_resident_who_stopped(
+    conn: Connection, vault: Vault, look_up: Any
+) -> None:
     take_in(conn, vault, GOOD)
     consent.stop(conn, look_up("rina@contoh.example").id, source="web", at=NOW)
     assert take_in(conn, vault, cells(areas="melong"), cells(address="dewi@contoh.example")) == {
@@ -387,15 +388,15 @@ def test_rows_with_one_subscriber_are_one_person(
 
 
 def named(*people: str) -> list[Row]:
-    """Rows of addresses and the people they belong to: "rina:w17", "rina:" for nobody's name."""
+    """Return rows of addresses and their people: "rina:w17", or "rina:" without a name."""
     lines = [
         f"{cells(address=address + '@contoh.example')},{person}"
-        for address, _, person in map(_parted, people)
+        for address, _, person in map(_partition, people)
     ]
     return good(*lines, header=HEADER + ",subscriber")
 
 
-def _parted(text: str) -> tuple[str, str, str]:
+def _partition(text: str) -> tuple[str, str, str]:
     return text.partition(":")
 
 
@@ -431,11 +432,11 @@ def test_people_are_counted_as_they_are_stored_however_the_file_is_cut(
                 for start in range(0, 3, size):
                     chunk = rows[start : start + size]
                     tally.take(chunk, take_rows(conn, vault, TREE, chunk, NOW))
-                stored = [
+                counts = [
                     conn.scalar(select(func.count()).select_from(table))
                     for table in (store.address, store.subscriber)
                 ]
-                assert [tally.addresses, tally.people] == stored, (people, size)
+                assert [tally.addresses, tally.people] == counts, (people, size)
                 transaction.rollback()
 
 

@@ -1,4 +1,4 @@
-"""What residents write for an area, and what it is taken for."""
+"""Areas as residents write them, and how each text is understood."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ TREE = AreaTree.built_in()
 
 
 def slugs(text: str) -> list[str]:
-    """Slugs of what a text may mean."""
+    """Return the slugs of the areas that a text may mean."""
     return [area.slug for area in TREE.match(text).areas]
 
 
@@ -87,7 +87,7 @@ def test_what_is_none_of_ours_matches_nothing(text: str) -> None:
         "cibabat & melong",
     ],
 )
-def test_several_areas_at_once(text: str) -> None:
+def test_several_areas_at_once_are_certain(text: str) -> None:
     match = TREE.match(text)
     assert ([area.slug for area in match.areas], match.certain) == (["melong", "cibabat"], True)
 

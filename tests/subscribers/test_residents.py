@@ -34,7 +34,7 @@ TABLES = ("subscriber", "address", "subscription", "alias", "consent", "strike")
 
 
 def totals(conn: Connection) -> dict[str, int]:
-    """Rows of each table about people."""
+    """Count the rows of each table about people."""
     return {
         name: conn.execute(
             select(func.count()).select_from(store.metadata.tables[name])
@@ -54,7 +54,7 @@ def test_an_address_is_found_by_its_text_and_by_its_id(
     assert find(conn, vault, "telegram", "rina@contoh.example") is None
 
 
-def test_nobody_is_found_where_nobody_is(conn: Connection, vault: Vault) -> None:
+def test_an_unknown_address_is_not_found(conn: Connection, vault: Vault) -> None:
     assert find(conn, vault, "email", "rina@contoh.example") is None
     assert (get(conn, NOBODY), channel_of(conn, NOBODY), list(other_addresses(conn, NOBODY))) == (
         None,
@@ -74,7 +74,7 @@ def test_an_alias_finds_the_address(
     assert totals(conn)["alias"] == 1
 
 
-def test_many_aliases_at_once_are_what_they_are_one_by_one(
+def test_many_aliases_at_once_have_the_effect_of_one_by_one(
     conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     for number in range(4):
@@ -252,7 +252,9 @@ def test_erasing_one_address_leaves_the_persons_others(
     assert totals(conn)["subscriber"] == 1
 
 
-def test_counting_tells_channel_and_state(conn: Connection, sign_up: Any, look_up: Any) -> None:
+def test_addresses_are_counted_by_channel_and_state(
+    conn: Connection, sign_up: Any, look_up: Any
+) -> None:
     for number in range(4):
         sign_up(f"warga{number}@contoh.example", confirmed=number > 0)
     sign_up("77", channel="telegram")
@@ -298,16 +300,18 @@ def test_the_export_holds_the_address_its_wishes_and_its_proof(
     assert set(row) == set(COLUMNS)
 
 
-def exported(conn: Connection, vault: Vault) -> list[str]:
-    """The export as lines of CSV."""
+def export_lines(conn: Connection, vault: Vault) -> list[str]:
+    """Return the export as lines of CSV."""
     return [
         ",".join(COLUMNS),
         *(",".join(row[name] for name in COLUMNS) for row in export_rows(conn, vault)),
     ]
 
 
-def taken_in(conn: Connection, vault: Vault, tree: AreaTree, lines: list[str]) -> dict[str, int]:
-    """Import lines of CSV."""
+def import_lines(
+    conn: Connection, vault: Vault, tree: AreaTree, lines: list[str]
+) -> dict[str, int]:
+    """Import lines of CSV and count the outcomes."""
     rows = [
         row
         for row in read_rows(lines, tree, ["cuaca"], {"email": str, "telegram": str})
@@ -328,7 +332,10 @@ def test_an_export_comes_back_unchanged(
         )
     sign_up("77", channel="telegram", confirmed=False)
     consent.stop(conn, look_up("warga3@contoh.example").id, source="web", at=NOW)
-    assert taken_in(conn, vault, tree, exported(conn, vault)) == {"same": 19, "suppressed": 1}
+    assert import_lines(conn, vault, tree, export_lines(conn, vault)) == {
+        "same": 19,
+        "suppressed": 1,
+    }
 
 
 def test_an_export_moves_to_another_machine_with_its_opt_outs(
@@ -337,10 +344,10 @@ def test_an_export_moves_to_another_machine_with_its_opt_outs(
     sign_up("rina@contoh.example", person="r")
     sign_up("dewi@contoh.example", person="r")
     consent.stop(conn, look_up("dewi@contoh.example").id, source="web", at=NOW)
-    lines = exported(conn, vault)
+    lines = export_lines(conn, vault)
     for name in ("rina", "dewi"):
         erase(conn, vault, "email", f"{name}@contoh.example")
-    assert taken_in(conn, vault, tree, lines) == {"new": 2}
+    assert import_lines(conn, vault, tree, lines) == {"new": 2}
     assert look_up("rina@contoh.example").confirmed
     assert look_up("dewi@contoh.example").reason == "opted_out"
     assert look_up("rina@contoh.example").subscriber == look_up("dewi@contoh.example").subscriber
@@ -351,7 +358,7 @@ def test_a_long_export_is_read_in_parts(conn: Connection, vault: Vault, tree: Ar
         ",".join(COLUMNS),
         *(f"email,w{n}@contoh.example,cibabat,,id,test,2026-11-01,," for n in range(4_500)),
     ]
-    assert taken_in(conn, vault, tree, lines) == {"new": 4_500}
+    assert import_lines(conn, vault, tree, lines) == {"new": 4_500}
     assert len({row["address"] for row in export_rows(conn, vault)}) == 4_500
 
 

@@ -1,4 +1,4 @@
-"""What the tables need beside SQL: ids that never return, slots that spread every kelurahan evenly."""
+"""Needs of the tables beyond SQL: ids that never return, slots that spread every kelurahan evenly."""
 
 import bisect
 from pathlib import Path
@@ -17,7 +17,7 @@ UNEVEN = [3, 10, 30, 50, 77, 100, 150, 400, 900, 1700, 2400, 3000]
 
 
 def slots_by_home(sizes: list[int]) -> list[list[int]]:
-    """Sorted slots of each kelurahan."""
+    """Return the sorted slots of each kelurahan."""
     number = 0
     homes = []
     for home, size in zip(HOMES, sizes, strict=True):
@@ -31,8 +31,8 @@ def slots_by_home(sizes: list[int]) -> list[list[int]]:
 
 
 def behind(homes: list[list[int]], percent: int) -> float:
-    """After `percent` of all slots: the most messages by which one home is more than 2 percentage
-    points behind another.
+    """Return, after `percent` of all slots, the most messages by which one home is more than 2
+    percentage points behind another.
     """
     everyone = sorted(slot for slots in homes for slot in slots)
     done = [bisect.bisect_left(slots, everyone[len(everyone) * percent // 100]) for slots in homes]

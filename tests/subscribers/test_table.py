@@ -1,5 +1,5 @@
-"""Files of rows as clerks make them: delimiters, header words, cells over several lines, empty rows
-and columns.
+"""Files of rows as clerks make them: delimiters, header words, multi-line cells, empty rows and
+columns.
 """
 
 import io
@@ -9,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subscribers.table import Record, Table, record_of
+from support.subscriber_samples import GOOD, HEADER
 from support.wording import problem_of
 
-HEADER = "channel,address,areas,topics,language,consent_source,consent_at"
-GOOD = "email,rina@contoh.example,cibabat,,id,formulir,2026-11-03"
 CELLS = tuple(GOOD.split(","))
 
 
 def table(*lines: str) -> Table:
-    """The table of these lines, whose ends they bring along or not."""
+    """Return the table of these lines, with or without their own line ends."""
     return Table(io.StringIO("\n".join(lines) + "\n", newline=""))
 
 
@@ -25,9 +24,9 @@ def table(*lines: str) -> Table:
 @pytest.mark.parametrize("declared", [True, False])
 def test_the_delimiter_is_found_or_declared(delimiter: str, declared: bool) -> None:
     lines = [text.replace(",", delimiter) for text in (HEADER, GOOD)]
-    read = table(*([f"sep={delimiter}"] if declared else []), *lines)
-    assert read.delimiter == delimiter
-    assert [(record.line, record.cells) for record in read] == [(2 + declared, CELLS)]
+    rows = table(*([f"sep={delimiter}"] if declared else []), *lines)
+    assert rows.delimiter == delimiter
+    assert [(record.line, record.cells) for record in rows] == [(2 + declared, CELLS)]
 
 
 @pytest.mark.parametrize("first", ['"sep=;"', "SEP=;", "\ufeffsep=;", "sep=;;;;;;;"])
@@ -59,8 +58,8 @@ def test_header_words_may_be_indonesian_and_spelt_with_spaces(header: str) -> No
 
 
 def test_blank_rows_and_empty_columns_are_passed_over() -> None:
-    read = table(HEADER + ",,,", ",,,,,,", GOOD + ",,,", "", ' , ,"",,, ,', "\xa0", ";;;;;;", GOOD)
-    assert [(record.line, record.cells, problem_of(record)) for record in read] == [
+    rows = table(HEADER + ",,,", ",,,,,,", GOOD + ",,,", "", ' , ,"",,, ,', "\xa0", ";;;;;;", GOOD)
+    assert [(record.line, record.cells, problem_of(record)) for record in rows] == [
         (3, CELLS, ""),
         (8, CELLS, ""),
     ]
@@ -76,12 +75,12 @@ def test_a_cell_over_several_lines_is_one_record_and_lines_are_still_counted_rig
     end: str,
 ) -> None:
     lines = [HEADER, 'email,rina@contoh.example,cibabat,,id,"formulir', 'RW 05",2026-11-03', GOOD]
-    read = Table(io.StringIO(end.join(lines) + end, newline=""))
-    assert [(record.line, problem_of(record)) for record in read] == [(2, ""), (4, "")]
+    rows = Table(io.StringIO(end.join(lines) + end, newline=""))
+    assert [(record.line, problem_of(record)) for record in rows] == [(2, ""), (4, "")]
 
 
 def test_a_forgotten_quotation_mark_spoils_one_row() -> None:
-    read = list(
+    records = list(
         table(
             HEADER,
             GOOD.replace("rina", '"rina'),
@@ -90,7 +89,7 @@ def test_a_forgotten_quotation_mark_spoils_one_row() -> None:
             GOOD,
         )
     )
-    assert [(record.line, problem_of(record)) for record in read] == [
+    assert [(record.line, problem_of(record)) for record in records] == [
         (2, "Tanda kutip tidak berpasangan."),
         (3, ""),
         (4, ""),
@@ -125,12 +124,12 @@ def test_no_junk_of_quotation_marks_stops_the_file(junk: list[str]) -> None:
 
 def test_numbers_kept_as_text_by_a_formula_are_those_numbers() -> None:
     header = HEADER.replace(",", ";")
-    found = table(
+    rows = table(
         header,
         'whatsapp;="0812";cibabat;;id;loket;2026-11-03',
         'whatsapp;"=""0812""";cibabat;;id;loket;2026-11-03',
     )
-    assert [record.cells[1] for record in found] == ["0812", "0812"]
+    assert [record.cells[1] for record in rows] == ["0812", "0812"]
 
 
 def test_cells_from_no_file_are_refused_for_what_a_file_may_not_hold() -> None:

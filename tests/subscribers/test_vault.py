@@ -142,10 +142,10 @@ def test_a_providers_id_is_kept_as_a_key_that_tells_nothing() -> None:
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_whatever_a_provider_calls_its_messages_different_ids_have_different_keys(
-    one: str, other: str
+    first: str, second: str
 ) -> None:
-    assert (VAULT.provider_key("whatsapp", one) == VAULT.provider_key("whatsapp", other)) == (
-        one == other
+    assert (VAULT.provider_key("whatsapp", first) == VAULT.provider_key("whatsapp", second)) == (
+        first == second
     )
 
 

@@ -1,8 +1,7 @@
-"""What is true of every channel, whichever it is: a module that lands in channels/ is tested here
-without being named.
+"""The contract of all channels: a module that lands in channels/ is tested here without being
+named.
 """
 
-import importlib
 import json
 import re
 import unicodedata
@@ -10,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +16,6 @@ import lxml.etree
 import msgspec
 import pytest
 
-import channels
 from channels.base.contract import (
     Area,
     BadAddress,
@@ -32,14 +29,9 @@ from channels.base.contract import (
 )
 from channels.base.rendering import TEMPLATES, utf16
 from support import samples
+from support.channel_samples import MODULES, address_for
 from support.wording import words_of
 
-MODULES = {
-    path.stem: importlib.import_module(f"channels.{path.stem}")
-    for path in sorted(Path(str(channels.__file__)).parent.glob("*.py"))
-    if path.stem != "__init__"
-}
-ADDRESSES = ["siti@contoh.example", "123456789", "6281200000001", "+62 812-0000-0001"]
 LANGS = ["id", "en"]
 HOSTILE = (
     "Air mati\x00\x07 \u202etxt.exe\u2066 ]]> <script>alert(1)</script> <b>tebal</b> &amp; \"kutip\" 'satu' "
@@ -50,14 +42,14 @@ CONTROLS = re.compile(
 )
 
 
-def opened(name: str, *, simulated: bool = False) -> Any:
-    """The channel as it is without any setting of its own."""
+def open_channel(name: str, *, simulated: bool = False) -> Any:
+    """Open the channel without any settings of its own."""
     module = MODULES[name]
     return module.open_channel(module.Settings.read({}, samples.site(simulated=simulated)))
 
 
 def is_push(module: ModuleType) -> bool:
-    """Whether the module's channel hands messages over (else it is polled)."""
+    """Return True if the module's channel sends messages, False if it is polled."""
     return hasattr(module.open_channel(module.Settings.read({}, samples.site())), "send")
 
 
@@ -65,33 +57,23 @@ PUSH = [name for name, module in MODULES.items() if is_push(module)]
 PULL = [name for name in MODULES if name not in PUSH]
 
 
-def address_of(module: ModuleType) -> str:
-    """The first of the sample addresses that this channel can use."""
-    for text in ADDRESSES:
-        try:
-            return str(module.parse_address(text))
-        except BadAddress:
-            continue
-    raise AssertionError(f"no sample address suits {module.__name__}")
-
-
 def outgoing(
     name: str, edition: Edition, lang: str, *, simulated: bool = False
 ) -> tuple[PushChannel, Outgoing]:
-    """The channel and one message for a resident of Cibabat."""
-    channel: PushChannel = opened(name, simulated=simulated)
-    recipient = samples.recipient(address_of(MODULES[name]))
+    """Return the channel and one message for a resident of Cibabat."""
+    channel: PushChannel = open_channel(name, simulated=simulated)
+    recipient = samples.recipient(address_for(MODULES[name].parse_address))
     return channel, channel.personalise(channel.render(edition, lang), recipient)
 
 
 def preview(name: str, edition: Edition, lang: str, *, simulated: bool = False) -> dict[str, str]:
-    """What a resident of Cibabat sees, by part."""
+    """Return the parts that a resident of Cibabat sees."""
     channel, message = outgoing(name, edition, lang, simulated=simulated)
     return channel.preview(message)
 
 
 def with_words(edition: Edition, text: str, *, title: str = "") -> Edition:
-    """The edition with `text` for all that an editor types, in both languages."""
+    """Return the edition with `text` for all that an editor types, in both languages."""
     words = Wording(title=title or text, summary=title or text, body=text, instruction=text)
     claim = edition.claim and msgspec.structs.replace(
         edition.claim, claim=text, fact=text, seen_at=text
@@ -113,7 +95,7 @@ pull = pytest.mark.parametrize("name", PULL)
 @pytest.mark.parametrize("name", MODULES)
 def test_a_channel_is_named_after_its_module(name: str) -> None:
     module = MODULES[name]
-    channel = opened(name)
+    channel = open_channel(name)
     assert channel.name == name
     assert channel.label
     assert module.Settings.prefix in {"", f"{name.upper()}_"}
@@ -122,8 +104,8 @@ def test_a_channel_is_named_after_its_module(name: str) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_a_channel_has_its_templates_in_a_folder_of_its_name(name: str) -> None:
     if name in PUSH or name == "feed":
-        found = {path.name.rsplit(".", 1)[0] for path in (TEMPLATES / name).iterdir()}
-        assert found >= {
+        names = {path.name.rsplit(".", 1)[0] for path in (TEMPLATES / name).iterdir()}
+        assert names >= {
             f"{kind}.{lang}" for kind in ("notice", "alert", "clarification") for lang in LANGS
         }
 
@@ -140,7 +122,7 @@ def test_missing_settings_are_named_as_variables(name: str) -> None:
 
 @push
 def test_a_push_channel_states_its_limits(name: str) -> None:
-    channel: PushChannel = opened(name)
+    channel: PushChannel = open_channel(name)
     assert channel.limits.text > 0
     assert channel.rate >= 0
     assert channel.receipt_wait >= 0
@@ -149,7 +131,7 @@ def test_a_push_channel_states_its_limits(name: str) -> None:
 @push
 def test_a_good_address_is_unchanged_by_being_read_again(name: str) -> None:
     module = MODULES[name]
-    address = address_of(module)
+    address = address_for(module.parse_address)
     assert module.parse_address(address) == address
 
 
@@ -167,9 +149,9 @@ def test_what_is_no_address_is_refused_with_a_reason(name: str, text: str) -> No
 @editions
 @langs
 def test_the_code_and_the_link_are_in_every_message(name: str, edition: Edition, lang: str) -> None:
-    shown = "\n".join(preview(name, edition, lang).values())
-    assert edition.code in shown
-    assert samples.site().permalink(edition.code) in shown
+    message_text = "\n".join(preview(name, edition, lang).values())
+    assert edition.code in message_text
+    assert samples.site().permalink(edition.code) in message_text
 
 
 @push
@@ -233,17 +215,12 @@ MEASURES: dict[str, Callable[[str], int]] = {
 
 
 def fits(channel: PushChannel, text: str) -> bool:
-    """Whether what is read of `text` keeps the channel's limit (markup, which some platforms do not
-    count, may be left out).
+    """Return True if the visible part of `text` keeps the channel's limit (some platforms do not
+    count markup).
     """
-    measures: dict[str, Callable[[str], int]] = {
-        "code points": len,
-        "utf-16 units": utf16,
-        "bytes": lambda part: len(part.encode()),
-    }
-    measure = measures[channel.limits.measure]
-    read = unescape(re.sub(r"<[^>]*>", "", text))
-    return min(measure(text), measure(read)) <= channel.limits.text
+    measure = MEASURES[channel.limits.measure]
+    visible = unescape(re.sub(r"<[^>]*>", "", text))
+    return min(measure(text), measure(visible)) <= channel.limits.text
 
 
 LONG = {
@@ -269,9 +246,9 @@ def test_very_long_texts_are_cut_to_the_limit_and_keep_link_and_code(
     channel, message = outgoing(name, with_words(edition, text, title="Judul"), lang)
     parts = channel.preview(message)
     assert fits(channel, parts["text"])
-    shown = "\n".join(parts.values())
-    assert edition.code in shown
-    assert samples.site().permalink(edition.code) in shown
+    message_text = "\n".join(parts.values())
+    assert edition.code in message_text
+    assert samples.site().permalink(edition.code) in message_text
 
 
 @push
@@ -292,7 +269,7 @@ def test_hostile_text_stays_text(name: str, lang: str, sample: str) -> None:
 
 @push
 def test_a_webhook_without_a_right_signature_is_refused(name: str) -> None:
-    channel: PushChannel = opened(name)
+    channel: PushChannel = open_channel(name)
     wrong = {
         "x-hub-signature-256": "sha256=" + "0" * 64,
         "x-telegram-bot-api-secret-token": "salah",
@@ -307,7 +284,7 @@ def test_a_webhook_without_a_right_signature_is_refused(name: str) -> None:
 def test_a_webhook_is_refused_from_its_head_alone_where_the_head_shows_that_no_provider_sent_it(
     name: str,
 ) -> None:
-    channel: PushChannel = opened(name)
+    channel: PushChannel = open_channel(name)
     for headers in ({}, {"x-hub-signature-256": "", "x-telegram-bot-api-secret-token": ""}):
         with pytest.raises(BadSignature):
             channel.precheck_webhook(headers)
@@ -323,20 +300,20 @@ async def test_nothing_is_sent_once_writing_is_forbidden(name: str) -> None:
 
 @push
 async def test_sending_nothing_needs_no_provider(name: str) -> None:
-    channel: PushChannel = opened(name)
+    channel: PushChannel = open_channel(name)
     assert [result async for result in channel.send([], may_write=lambda: True)] == []
     await channel.aclose()
 
 
 @push
 def test_nothing_personal_is_in_what_all_recipients_share(name: str) -> None:
-    channel: PushChannel = opened(name)
+    channel: PushChannel = open_channel(name)
     message = channel.render(samples.notice(), "id")
-    one = samples.recipient(address_of(MODULES[name]))
+    recipient = samples.recipient(address_for(MODULES[name].parse_address))
     other = msgspec.structs.replace(
-        one, token="q" * 32, address_key="z" * 16, delivery="e41.x.2.1", area=samples.MELONG
+        recipient, token="q" * 32, address_key="z" * 16, delivery="e41.x.2.1", area=samples.MELONG
     )
-    channel.personalise(message, one)
+    channel.personalise(message, recipient)
     assert channel.preview(channel.personalise(message, other)) == channel.preview(
         channel.personalise(channel.render(samples.notice(), "id"), other)
     )
@@ -345,15 +322,15 @@ def test_nothing_personal_is_in_what_all_recipients_share(name: str) -> None:
 # --- pull channels --------------------------------------------------------------------------------
 
 
-def asked(path: str, area: Area = samples.CIBABAT, *found: Edition) -> PageRequest:
-    """A request for `area` at the samples' time, five minutes after publication."""
+def page_request(path: str, area: Area = samples.CIBABAT, *published: Edition) -> PageRequest:
+    """Return a request for `area` at the samples' time, five minutes after publication."""
     return PageRequest(
-        path=path, area=area, query={}, editions=found, now=samples.NOW + timedelta(minutes=5)
+        path=path, area=area, query={}, editions=published, now=samples.NOW + timedelta(minutes=5)
     )
 
 
 def check_well_formed(body: bytes, media_type: str) -> None:
-    """XML and JSON must parse; anything is UTF-8 without control characters."""
+    """Assert that XML and JSON parse, and that the body is UTF-8 without control characters."""
     text = body.decode()
     assert not CONTROLS.search(text)
     if "json" in media_type:
@@ -363,8 +340,8 @@ def check_well_formed(body: bytes, media_type: str) -> None:
 
 
 def paths_of(name: str) -> tuple[str, ...]:
-    """The channel's route patterns."""
-    channel: PullChannel = opened(name)
+    """Return the channel's route patterns."""
+    channel: PullChannel = open_channel(name)
     return channel.paths
 
 
@@ -381,8 +358,8 @@ def test_a_pull_channel_serves_areas(name: str) -> None:
 
 @PAGES
 def test_a_page_is_pure(name: str, path: str) -> None:
-    request = asked(path, samples.CIBABAT, samples.alert(), samples.notice())
-    assert opened(name).render_page(request) == opened(name).render_page(request)
+    request = page_request(path, samples.CIBABAT, samples.alert(), samples.notice())
+    assert open_channel(name).render_page(request) == open_channel(name).render_page(request)
 
 
 @PAGES
@@ -394,7 +371,7 @@ def test_a_page_is_pure(name: str, path: str) -> None:
 def test_a_page_without_editions_is_valid_and_names_its_area(
     name: str, path: str, area: Area
 ) -> None:
-    document = opened(name).render_page(asked(path, area))
+    document = open_channel(name).render_page(page_request(path, area))
     check_well_formed(document.body, document.media_type)
     assert area.full_name in unescape(document.body.decode())
     assert document.max_age >= 0
@@ -406,47 +383,49 @@ def test_the_pages_of_a_channel_hold_the_title_and_the_code_of_an_edition(
     name: str, sample: str
 ) -> None:
     edition = samples.editions()[sample]
-    request = replace(asked("", samples.CIBABAT, edition), now=edition.published_at)
-    documents = [opened(name).render_page(replace(request, path=path)) for path in paths_of(name)]
+    request = replace(page_request("", samples.CIBABAT, edition), now=edition.published_at)
+    documents = [
+        open_channel(name).render_page(replace(request, path=path)) for path in paths_of(name)
+    ]
     for document in documents:
         check_well_formed(document.body, document.media_type)
-    shown = [unescape(document.body.decode()) for document in documents]
-    assert any(edition.wording("id").title in page and edition.code in page for page in shown)
+    pages = [unescape(document.body.decode()) for document in documents]
+    assert any(edition.wording("id").title in page and edition.code in page for page in pages)
 
 
 @PAGES
 def test_hostile_text_leaves_a_page_well_formed(name: str, path: str) -> None:
-    found = [with_words(edition, HOSTILE) for edition in samples.editions().values()]
-    document = opened(name).render_page(asked(path, samples.CIBABAT, *found[:3]))
+    hostile = [with_words(edition, HOSTILE) for edition in samples.editions().values()]
+    document = open_channel(name).render_page(page_request(path, samples.CIBABAT, *hostile[:3]))
     check_well_formed(document.body, document.media_type)
 
 
 @PAGES
 def test_a_simulated_page_says_so_and_no_other_does(name: str, path: str) -> None:
-    request = asked(path, samples.CIBABAT, samples.notice())
-    assert "[SIMULASI]" in opened(name, simulated=True).render_page(request).body.decode()
-    assert "[SIMULASI]" not in opened(name).render_page(request).body.decode()
+    request = page_request(path, samples.CIBABAT, samples.notice())
+    assert "[SIMULASI]" in open_channel(name, simulated=True).render_page(request).body.decode()
+    assert "[SIMULASI]" not in open_channel(name).render_page(request).body.decode()
 
 
 @PAGES
 def test_a_page_knows_only_what_changes_it(name: str, path: str) -> None:
-    channel = opened(name)
+    channel = open_channel(name)
     assert dict(channel.known_query(path, {})) == {}
     for odd in ("x", "", "99", "en%00", "1." + "A" * 500, "語" * 100):
         query = dict.fromkeys(("x", "utm_source", "halaman", "bahasa", "bentuk", "sebelum"), odd)
         assert dict(channel.known_query(path, query)) == {}, odd
-    for known in (
+    for supported in (
         {"bahasa": "en"},
         {"bentuk": "layar"},
         {"bentuk": "concerto"},
         {"sebelum": "1.CMH-7K4Q-2M"},
     ):
-        once = dict(channel.known_query(path, {**known, "x": "1"}))
+        once = dict(channel.known_query(path, {**supported, "x": "1"}))
         assert dict(channel.known_query(path, once)) == once
-        assert once.items() <= known.items()
-        request = asked(path, samples.CIBABAT, samples.notice())
-        as_sent = channel.render_page(replace(request, query={**known, "x": "1"}))
-        assert channel.render_page(replace(request, query=once)) == as_sent
+        assert once.items() <= supported.items()
+        request = page_request(path, samples.CIBABAT, samples.notice())
+        unfiltered = channel.render_page(replace(request, query={**supported, "x": "1"}))
+        assert channel.render_page(replace(request, query=once)) == unfiltered
 
 
 def test_a_channel_may_say_in_its_own_words_why_a_text_is_no_address() -> None:

@@ -1,6 +1,4 @@
-"""HTTP for push channels: limits, and which failures leave a message uncertain. Real sockets on
-loopback.
-"""
+"""HTTP for push channels: limits, and which failures leave a message uncertain, over real sockets."""
 
 import asyncio
 import hashlib
@@ -34,7 +32,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @asynccontextmanager
 async def listening(handler: Handler) -> AsyncIterator[str]:
-    """A raw TCP server on loopback; yields its http URL."""
+    """Run a raw TCP server on loopback; yield its http URL."""
 
     async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -50,7 +48,7 @@ async def listening(handler: Handler) -> AsyncIterator[str]:
 async def failure_of(
     url: str, *, total_seconds: float = 5, connect_seconds: float = 1
 ) -> BaseException:
-    """The error a POST to `url` raises."""
+    """Return the error that a POST to `url` raises."""
     async with open_session(
         connections=1, connect_seconds=connect_seconds, total_seconds=total_seconds
     ) as session:
@@ -256,26 +254,26 @@ async def test_an_answer_that_nobody_waits_for_is_given_to_nobody() -> None:
 
 
 def idle_answer(sessions: Sessions) -> bool:
-    """Whether the connection that rests holds an answer, or was closed because of it."""
+    """Return True once the idle connection holds an answer, or was closed because of one."""
     connector = sessions.get().connector
     assert connector is not None
     return all(
-        protocol.should_close for kept in connector._conns.values() for protocol, _since in kept
+        protocol.should_close for idle in connector._conns.values() for protocol, _since in idle
     )
 
 
 async def test_a_request_that_waited_for_its_connection_asks_once_more_before_it_is_written() -> (
     None
 ):
-    heard = bytearray()
+    received = bytearray()
 
-    async def hear(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        heard.extend(await reader.read())
+    async def receive(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        received.extend(await reader.read())
 
     answers = iter([True, False])
-    async with listening(hear) as url, open_session(connections=1) as session:
+    async with listening(receive) as url, open_session(connections=1) as session:
         writing.set(lambda: next(answers))
         assert writing.get()(), "allowed when it began"
         with pytest.raises(NotWritten):
             await session.post(url, data=b"late")
-    assert heard == b""
+    assert received == b""

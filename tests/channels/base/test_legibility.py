@@ -1,4 +1,4 @@
-"""Legible text: what nobody sees is no letter, marks do not pile up, and real languages and emoji
+"""Legible text: invisible characters are no letters, marks do not pile up, real languages and emoji
 lose nothing.
 """
 
@@ -33,7 +33,7 @@ def test_what_is_drawn_as_nothing_is_no_letter_and_is_dropped(character: str) ->
 
 
 @pytest.mark.parametrize("character", BLANK, ids=lambda character: f"U+{ord(character):04X}")
-def test_room_is_no_letter(character: str) -> None:
+def test_blank_space_is_no_letter(character: str) -> None:
     assert not has_letter(f"{character} . {character}")
 
 
@@ -59,11 +59,9 @@ def test_languages_and_emoji_lose_nothing(text: str) -> None:
 def test_a_letter_keeps_three_marks_and_the_rest_is_dropped() -> None:
     piled = "B" + "\u0301\u0316" * 20 + "anjir" + "\u0336" * 40
     clean = rendering.clean(piled)
-    assert [unicodedata.normalize("NFD", clean).count(mark) for mark in "\u0316\u0301\u0336"] == [
-        3,
-        0,
-        3,
-    ]  # those below come first
+    decomposed = unicodedata.normalize("NFD", clean)
+    # marks below a letter come first in normal form
+    assert [decomposed.count(mark) for mark in "\u0316\u0301\u0336"] == [3, 0, 3]
     assert list(overloaded(piled)) == ["B", "r"]
     assert list(overloaded("\u0301" * 9)) == [""]
 

@@ -1,4 +1,4 @@
-"""Which lines are lists, and which are text that begins with a number."""
+"""Lists in Markdown, and text that only begins with a number."""
 
 import pytest
 from hypothesis import given
@@ -8,8 +8,8 @@ from channels.base.markdown import DEEPEST, parse
 
 
 def outline(text: str) -> list[str]:
-    """The lists and paragraphs of a text: "ul", "ol", "ol 3", their items, and the words of each
-    paragraph.
+    """Return the lists and paragraphs of a text: "ul", "ol", "ol 3", their items, and the words of
+    each paragraph.
     """
     lines, depth = [], 0
     for token in parse(text):
@@ -39,7 +39,7 @@ def outline(text: str) -> list[str]:
         ("- 5 kg\n- 2 kg", ["ul", "  5 kg", "  2 kg"]),
     ],
 )
-def test_lists(text: str, lines: list[str]) -> None:
+def test_lines_with_list_marks_are_lists(text: str, lines: list[str]) -> None:
     assert outline(text) == lines
 
 
@@ -77,25 +77,25 @@ def test_a_number_that_does_not_follow_ends_the_list_and_keeps_its_figure() -> N
     assert outline("1. a\n2. b\n7. c") == ["ol", "  a", "  b", "7. c"]
 
 
-def test_lists_are_not_nested_without_end() -> None:
+def test_lists_are_nested_only_so_deep() -> None:
     text = "\n".join(f"{'  ' * depth}- a" for depth in range(100))
     assert max(len(line) - len(line.lstrip()) for line in outline(text)) == 2 * DEEPEST
 
 
 @given(st.text(st.sampled_from("ab12 .)-*\n\t>#+"), max_size=80))
 def test_letters_and_figures_come_out_as_they_went_in(text: str) -> None:
-    """Figures of list items are in the list's own numbers."""
-    number, numbers, read = 0, [0], ""
+    """Count the figures of list items from the list's own numbers."""
+    number, numbers, output = 0, [0], ""
     for token in parse(text):
         if token.type.endswith("list_open"):
             numbers.append(int(token.attrs.get("start", 1)) if token.tag == "ol" else 0)
         elif token.type.endswith("list_close"):
             numbers.pop()
         elif token.type == "list_item_open" and numbers[-1]:
-            read, number = read + str(numbers[-1]), numbers[-1]
+            output, number = output + str(numbers[-1]), numbers[-1]
             numbers[-1] = number + 1
         elif token.type == "inline":
-            read += token.content
-    assert [character for character in read if character.isalnum()] == [
+            output += token.content
+    assert [character for character in output if character.isalnum()] == [
         character for character in text if character.isalnum()
     ]

@@ -1,4 +1,4 @@
-"""Which marks are marks, and what stays as it was typed."""
+"""Marks of emphasis and links, and what stays as it was typed."""
 
 import pytest
 from hypothesis import given
@@ -16,8 +16,8 @@ TAGS = {
 }
 
 
-def shown(text: str) -> str:
-    """A paragraph with its marks as tags."""
+def tagged(text: str) -> str:
+    """Return a paragraph with its marks as tags."""
     return "".join(
         f"<a {token.attrs['href']}>"
         if token.type == "link_open"
@@ -61,7 +61,7 @@ def shown(text: str) -> str:
     ],
 )
 def test_pairs_at_the_borders_of_words_are_marks(text: str, expected: str) -> None:
-    assert shown(text) == expected
+    assert tagged(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_pairs_at_the_borders_of_words_are_marks(text: str, expected: str) -> No
     ],
 )
 def test_everything_else_stays_as_typed(text: str) -> None:
-    assert shown(text) == text
+    assert tagged(text) == text
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_everything_else_stays_as_typed(text: str) -> None:
     ],
 )  # fmt: skip
 def test_links_are_whole_or_show_their_target(text: str, expected: str) -> None:
-    assert shown(text) == expected
+    assert tagged(text) == expected
 
 
 def test_paths_of_our_own_site_get_its_base_url_and_nothing_else_does() -> None:
@@ -121,7 +121,7 @@ def test_paths_of_our_own_site_get_its_base_url_and_nothing_else_does() -> None:
     )
 
 
-def test_targets_are_told_as_typed() -> None:
+def test_targets_are_reported_as_typed() -> None:
     assert list(targets("[a](/p/1) *b* [c](<d e>) https://x.example/[f](g)")) == ["/p/1", "d e"]
     assert is_path("/p/1")
     assert not any(map(is_path, ("//x", "/\\x", "p", "#p", "")))
@@ -131,10 +131,10 @@ def test_targets_are_told_as_typed() -> None:
 
 @given(st.text(st.sampled_from('ab1 *_.,()[]\n#<>:/@&~`\\"“”⚠–'), max_size=80))
 def test_only_marks_and_brackets_ever_go(text: str) -> None:
-    """Letters and figures come out as they went in, in their order, and every tag is closed."""
+    """Check that letters and figures keep their order, and that every tag is closed."""
     tokens = inline(text)
     assert sum(token.nesting for token in tokens) == 0
-    read = "".join(token.content for token in tokens if token.type == "text")
-    assert [character for character in read if character.isalnum()] == [
+    output = "".join(token.content for token in tokens if token.type == "text")
+    assert [character for character in output if character.isalnum()] == [
         character for character in text if character.isalnum()
     ]

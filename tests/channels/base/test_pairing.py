@@ -1,4 +1,6 @@
-"""Marks of chat apps that must be seen: no closing mark is left where a pair could be read."""
+"""Marks of chat apps that must stay visible: no closing mark is left where an app could read a
+pair.
+"""
 
 import re
 
@@ -26,7 +28,7 @@ def test_what_no_app_reads_as_a_pair_is_left_alone(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("*tebal* _miring_ ~coret~ `kode`", "*tebal|* _miring|_ ~coret|~ `kode|`"),
         ("*123# lalu 5*", "*123# lalu 5|*"),
@@ -35,8 +37,8 @@ def test_what_no_app_reads_as_a_pair_is_left_alone(text: str) -> None:
         ("*a (b)*, *c", "*a (b)|*, *c"),
     ],
 )
-def test_a_mark_that_could_close_a_pair_stands_behind_a_hair(text: str, shown: str) -> None:
-    assert unpaired(text) == shown.replace("|", HAIR)
+def test_a_mark_that_could_close_a_pair_stands_behind_a_hair(text: str, expected: str) -> None:
+    assert unpaired(text) == expected.replace("|", HAIR)
 
 
 def test_marks_within_a_line_that_is_bold_are_kept_from_its_own() -> None:
@@ -45,14 +47,14 @@ def test_marks_within_a_line_that_is_bold_are_kept_from_its_own() -> None:
     assert unpaired("Air mati", boxed="*") == "Air mati"
 
 
-def test_a_line_that_begins_like_a_quotation_is_none() -> None:
+def test_a_line_that_begins_like_a_quotation_is_not_read_as_one() -> None:
     assert unpaired("> 38 derajat") == f"{GUARD}> 38 derajat"
 
 
 @given(st.text(st.sampled_from("ab1 *_~`.,()#>/@:"), max_size=60), st.sampled_from(["", "*"]))
 def test_no_character_goes_and_no_pair_is_left(text: str, boxed: str) -> None:
-    shown = unpaired(text, boxed=boxed)
-    assert re.sub(f"[{HAIR}{GUARD}]", "", shown) == text
+    guarded = unpaired(text, boxed=boxed)
+    assert re.sub(f"[{HAIR}{GUARD}]", "", guarded) == text
     assert not re.search(
-        r"(?<![^\W_])([*~`])(?=\S)[^\n]*\S\1(?![^\W_])", re.sub(r"\S*(?:://|@)\S*", "", shown)
+        r"(?<![^\W_])([*~`])(?=\S)[^\n]*\S\1(?![^\W_])", re.sub(r"\S*(?:://|@)\S*", "", guarded)
     )

@@ -1,4 +1,4 @@
-"""What is kept of a provider's words names nobody, and still says what was wrong."""
+"""Redacted words of providers: they name nobody, and still say what was wrong."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from channels.base.redaction import redacted
 
 
 @pytest.mark.parametrize(
-    ("words", "shown"),
+    ("words", "expected"),
     [
         (
             "Undeliverable to +6281298765432 or ID.77123456, see 131026",
@@ -19,8 +19,8 @@ from channels.base.redaction import redacted
         ("5.7.1 203.0.113.5 is blocked, code 131026", "5.7.1 203.0.113.5 is blocked, code 131026"),
     ],
 )
-def test_what_could_name_a_recipient_is_left_out(words: str, shown: str) -> None:
-    assert redacted(words) == shown
+def test_what_could_name_a_recipient_is_left_out(words: str, expected: str) -> None:
+    assert redacted(words) == expected
 
 
 def test_the_recipients_domain_is_left_out_and_other_hosts_stay() -> None:

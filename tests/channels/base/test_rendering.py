@@ -1,5 +1,5 @@
-"""Words: cutting by sentence, Markdown to plain text and to safe HTML, cleaning, times as people
-write them.
+"""Words: cut by sentence, Markdown as plain text and safe HTML, cleaning, times as people write
+them.
 """
 
 import re
@@ -58,9 +58,9 @@ def test_a_cut_keeps_whole_sentences_or_marks_the_gap(limit: int) -> None:
     whole = [" ".join(SENTENCES[: n + 1]) for n in range(len(SENTENCES))]
     assert short in whole or short.endswith(ELLIPSIS)
     if short.endswith(ELLIPSIS):
-        kept = short.removesuffix(ELLIPSIS)
-        assert PIPES.startswith(kept)
-        assert not kept or not PIPES[len(kept)].isalnum()
+        beginning = short.removesuffix(ELLIPSIS)
+        assert PIPES.startswith(beginning)
+        assert not beginning or not PIPES[len(beginning)].isalnum()
 
 
 @pytest.mark.parametrize(
@@ -286,9 +286,9 @@ def test_whatever_is_cut_fits_and_is_a_beginning(text: str, limit: int) -> None:
 )
 def test_a_cut_never_splits_a_word(words: list[str], limit: int) -> None:
     text = " ".join(words)
-    kept = cut(text, limit).removesuffix(ELLIPSIS)
-    rest = text[len(kept) :]
-    assert not rest or not kept or rest[0].isspace() or not rest[0].isalnum()
+    beginning = cut(text, limit).removesuffix(ELLIPSIS)
+    rest = text[len(beginning) :]
+    assert not rest or not beginning or rest[0].isspace() or not rest[0].isalnum()
 
 
 @pytest.mark.parametrize(
@@ -384,23 +384,23 @@ def test_markdown_becomes_plain_text_that_reads_well() -> None:
         ("", ""),
     ],
 )
-def test_plain_text_of(markdown: str, text: str) -> None:
+def test_markdown_as_plain_text(markdown: str, text: str) -> None:
     assert plain(markdown) == text
 
 
 class Tags(HTMLParser):
-    """Notes tags and the links' targets, and that each tag is closed in order."""
+    """Parser that notes tags and link targets, and asserts that tags close in order."""
 
     def __init__(self, markup: str) -> None:
         super().__init__()
-        self.found: set[str] = set()
+        self.names: set[str] = set()
         self.targets: list[str] = []
         self.open: list[str] = []
         self.feed(markup)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.add(tag)
+        self.names.add(tag)
         self.targets += [value or "" for name, value in attrs if name == "href"]
         assert {name for name, _ in attrs} <= {"href", "rel", "start"}
         if tag != "br":
@@ -412,7 +412,7 @@ class Tags(HTMLParser):
 
 def test_markdown_becomes_safe_html() -> None:
     markup = html(MARKDOWN)
-    assert Tags(markup).found == {"p", "strong", "em", "a", "ul", "ol", "li"}
+    assert Tags(markup).names == {"p", "strong", "em", "a", "ul", "ol", "li"}
     assert (
         '<a href="https://contoh.example/a?b=1&amp;c=2" rel="noopener nofollow">tautan</a>'
         in markup
@@ -425,7 +425,7 @@ def test_markdown_becomes_safe_html() -> None:
 )
 def test_no_markdown_leads_out_of_the_allowed_tags_and_links(markdown: str) -> None:
     tags = Tags(html(markdown))
-    assert tags.found <= {"p", "br", "strong", "em", "a", "ul", "ol", "li", "blockquote"}
+    assert tags.names <= {"p", "br", "strong", "em", "a", "ul", "ol", "li", "blockquote"}
     assert not tags.open
     assert all(re.match(r"(?:https?|mailto|tel):|[^:]*$", target) for target in tags.targets)
 

@@ -1,4 +1,4 @@
-"""Lists and paragraphs on one line, and what counts as said twice."""
+"""Lists and paragraphs on one line, and what counts as a repetition."""
 
 import re
 
@@ -55,8 +55,8 @@ def test_marks_of_an_address_before_the_last_word_are_none_of_it() -> None:
 def test_a_running_text_is_one_line_with_every_word_in_its_order(text: str) -> None:
     line = running(text)
     assert line == " ".join(line.split())
-    kept = iter(re.findall(r"[^\W_]{2,}", line))
-    assert all(word in kept for word in re.findall(r"[^\W_]{2,}", text) if not word.isdecimal())
+    words = iter(re.findall(r"[^\W_]{2,}", line))
+    assert all(word in words for word in re.findall(r"[^\W_]{2,}", text) if not word.isdecimal())
 
 
 @pytest.mark.parametrize(

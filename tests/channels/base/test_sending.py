@@ -1,6 +1,4 @@
-"""The loop that push channels share: outcomes, stopping, and what becomes of an unforeseen
-exception.
-"""
+"""The sending loop of push channels: outcomes, stopping, and unforeseen exceptions."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,7 +24,7 @@ MESSAGE = Message(edition=samples.notice(), lang="id", frame=None)
 
 
 def outgoing(count: int) -> list[Outgoing]:
-    """`count` messages to the addresses "0", "1", ...; the delivery of each is "d<address>"."""
+    """Return `count` messages to the addresses "0", "1", ...; the delivery of each is "d<address>"."""
     return [
         Outgoing(
             recipient=samples.recipient(str(n), delivery=f"d{n}"), message=MESSAGE, payload=None
@@ -42,7 +40,7 @@ async def run(
     concurrency: int = 4,
     writes: int | None = None,
 ) -> list[Result]:
-    """All results; `may_write` says yes `writes` times (None: always)."""
+    """Return all results; `may_write` is True `writes` times (None: always)."""
     allowance = iter(range(writes)) if writes is not None else None
     may_write = (lambda: True) if allowance is None else (lambda: next(allowance, None) is not None)
     return [
@@ -52,8 +50,8 @@ async def run(
 
 
 class Provider:
-    """Answers by address from a table, else with a receipt; notes what was begun and how many at
-    once.
+    """Provider that answers by address from a table, else with a receipt; notes what was begun and
+    how many ran at once.
     """
 
     def __init__(self, answers: dict[str, Outcome | Exception] | None = None) -> None:

@@ -1,6 +1,4 @@
-"""What staff are told: a plain letter and a message in a chat, over real sockets, with the failures
-of the contract.
-"""
+"""Messages to staff: plain mail and chat over real sockets, with the failures of the contract."""
 
 from email import message_from_bytes, policy
 from typing import Any
@@ -11,15 +9,10 @@ from broadcaster.simulation.bot_api import BOT, BotApi
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.serving import running
 from broadcaster.simulation.smtp import SmtpStandIn, received_parts
+from channels import email, telegram, whatsapp
 from channels.base.contract import Deferred, Receipt, Refused
 from channels.base.smtp.staff_mail import staff_email
 from channels.base.staff_messages import InvitationChannel, Note, ReplyChannel, StaffChannel
-from channels.email import Email
-from channels.email import Settings as MailSettings
-from channels.telegram import Settings as BotSettings
-from channels.telegram import Telegram
-from channels.whatsapp import Settings as PhoneSettings
-from channels.whatsapp import WhatsApp
 from support import samples
 
 NOTE = Note(
@@ -31,23 +24,25 @@ DEWI = "dewi@contoh.example"
 CHAT = 7_000_000_002
 
 
-def mailer(url: str, **site: Any) -> Email:
-    """The mail channel for the server at `url`."""
-    settings = MailSettings(
+def mailer(url: str, **site: Any) -> email.Email:
+    """Return the mail channel for the server at `url`."""
+    settings = email.Settings(
         site=samples.site(**site),
         url=url,
         from_="Info Kota Cimahi <info@info.cimahi.example>",
         timeout=5,
     )
-    return Email(settings)
+    return email.Email(settings)
 
 
-def bot(url: str, **site: Any) -> Telegram:
-    """The bot at `url`."""
-    return Telegram(BotSettings(site=samples.site(**site), token="110112:contoh", api_url=url))
+def bot(url: str, **site: Any) -> telegram.Telegram:
+    """Return the bot that speaks to the Bot API at `url`."""
+    return telegram.Telegram(
+        telegram.Settings(site=samples.site(**site), token="110112:contoh", api_url=url)
+    )
 
 
-def test_mail_and_chat_can_tell_and_the_chat_invites() -> None:
+def test_mail_and_chat_notify_staff_and_only_the_chat_invites() -> None:
     assert isinstance(mailer("smtp://127.0.0.1:9"), StaffChannel)
     chat = bot("http://127.0.0.1:9")
     assert isinstance(chat, StaffChannel)
@@ -55,7 +50,7 @@ def test_mail_and_chat_can_tell_and_the_chat_invites() -> None:
     assert not isinstance(mailer("smtp://127.0.0.1:9"), InvitationChannel | ReplyChannel), (
         "mail answers nobody"
     )
-    assert not isinstance(WhatsApp(PhoneSettings(site=samples.site())), StaffChannel)
+    assert not isinstance(whatsapp.WhatsApp(whatsapp.Settings(site=samples.site())), StaffChannel)
 
 
 async def test_a_letter_arrives_as_it_was_written() -> None:
@@ -128,7 +123,7 @@ async def test_the_chat_gets_subject_and_text_as_they_are() -> None:
         await api.blocks(CHAT)
         assert isinstance(await channel.notify(str(CHAT), NOTE), Refused)
         await channel.aclose()
-    assert [shown.text for shown in api.inbox(CHAT)] == ["A <b>\n\nB & *c*"]
+    assert [message.text for message in api.inbox(CHAT)] == ["A <b>\n\nB & *c*"]
 
 
 async def test_the_invitation_names_the_bot_and_asks_for_its_name_once() -> None:

@@ -1,5 +1,5 @@
-"""Three formats that say the same: valid, mended where feedgen fails, equal bytes in every process,
-unmoved by hostile texts.
+"""Three formats with the same content: valid, mended where feedgen fails, equal bytes in every
+process, safe from hostile text.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ def test_every_area_has_a_valid_feed_in_every_format(area: Area, extension: str)
         assert area.full_name in document.body.decode()
 
 
-def test_the_three_formats_tell_the_same() -> None:
+def test_the_three_formats_have_the_same_entries() -> None:
     first, *others = [read_entries(extension, render_feed(extension).body) for extension in FORMATS]
     assert len(first) == len(EDITIONS)
     assert all(other == first for other in others)
@@ -146,7 +146,7 @@ def test_feedgen_alone_would_lose_them() -> None:
     assert dict(link.attrib) == {"href": "https://info.cimahi.example/"}
 
 
-class Shown(HTMLParser):
+class VisibleText(HTMLParser):
     """The text that a reader shows of HTML."""
 
     def __init__(self, markup: str) -> None:
@@ -174,7 +174,7 @@ def test_what_stands_in_angles_is_seen_in_every_rss_reader(text: str) -> None:
         "channel/item"
     )
     for name in ("title", "description"):
-        assert Shown(item.findtext(name)).text == text  # readers that take it for HTML
+        assert VisibleText(item.findtext(name)).text == text  # readers that take it for HTML
         assert unescape(item.findtext(name)) == text  # and those that only resolve references
     entry = etree.fromstring(
         render_feed("atom", [samples.notice(wordings={"id": words})]).body
@@ -184,14 +184,14 @@ def test_what_stands_in_angles_is_seen_in_every_rss_reader(text: str) -> None:
             text,
             "text",
         )
-    (found,) = items([samples.notice(wordings={"id": words})])
-    assert (found["title"], found["summary"]) == (text, text)
+    (json_item,) = items([samples.notice(wordings={"id": words})])
+    assert (json_item["title"], json_item["summary"]) == (text, text)
 
 
 @given(st.text(st.sampled_from("ab<>&;#x3/! lt"), max_size=60))
 def test_text_that_html_would_change_is_seen_and_other_text_stays(text: str) -> None:
-    assert Shown(escaped(text)).text == text
-    if Shown(text).text == text and "<" not in text:
+    assert VisibleText(escaped(text)).text == text
+    if VisibleText(text).text == text and "<" not in text:
         assert escaped(text) == text
 
 
@@ -234,7 +234,7 @@ HOSTILE = (
 
 
 def hostile_fields() -> dict[str, Edition]:
-    """One notice for each field that strangers could fill."""
+    """Return one notice for each field that strangers could fill."""
     wording = samples.notice().wording("id")
     fields: dict[str, dict[str, Any]] = {
         name: {"wordings": {"id": msgspec.structs.replace(wording, **{name: HOSTILE})}}
@@ -279,7 +279,7 @@ def test_a_hostile_field_spoils_neither_its_feed_nor_the_other_entries(
 
 
 class Reader(HTMLParser):
-    """Collects the tags, attributes and addresses that a reader's browser would act on."""
+    """Parser that collects the tags, attributes and addresses that a reader's browser would act on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -312,7 +312,7 @@ def test_an_edition_with_a_time_without_zone_is_left_out_alone() -> None:
 
 
 def addresses(value: Any) -> Iterator[str]:
-    """Every member that holds an address."""
+    """Yield every member that holds an address."""
     if isinstance(value, dict):
         for name, member in value.items():
             if name.endswith("url") or name in {"image", "about"}:
@@ -325,20 +325,20 @@ def addresses(value: Any) -> Iterator[str]:
 
 
 def test_a_json_feed_keeps_the_rules_that_its_schema_cannot_check() -> None:
-    found = json.loads(render_feed("json", [*EDITIONS, *many(60)]).body)
-    assert found["version"] == "https://jsonfeed.org/version/1.1"
-    ids = [item["id"] for item in found["items"]]
+    feed = json.loads(render_feed("json", [*EDITIONS, *many(60)]).body)
+    assert feed["version"] == "https://jsonfeed.org/version/1.1"
+    ids = [item["id"] for item in feed["items"]]
     assert len(ids) == len(set(ids)) == 50
     assert all(isinstance(identity, str) for identity in ids)
-    assert found["next_url"] != found["feed_url"]
-    assert all(address.startswith("https://info.cimahi.example/") for address in addresses(found))
-    for item in found["items"]:
+    assert feed["next_url"] != feed["feed_url"]
+    assert all(address.startswith("https://info.cimahi.example/") for address in addresses(feed))
+    for item in feed["items"]:
         assert item["content_html"] and item["content_text"]
         assert datetime.fromisoformat(item["date_published"]).tzinfo
         assert {"about", "status", "kind", "severity", "expires", "areas"} <= set(item["_cimahi"])
 
 
-def test_severity_is_told_of_alerts_only() -> None:
+def test_severity_is_given_for_alerts_only() -> None:
     levels = [samples.alert(level=level) for level in ("emergency", "important", "info")]
     assert [items([edition])[0]["_cimahi"]["severity"] for edition in levels] == [
         "Severe",

@@ -1,4 +1,4 @@
-"""When editions stand in feeds and on screens, to the second."""
+"""Validity of editions in feeds and on screens, to the second."""
 
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -75,7 +75,7 @@ def test_the_last_change_never_runs_backwards() -> None:
     moments = [samples.NOW + timedelta(minutes=minute) for minute in range(0, 60 * 24 * 31, 97)]
     changes = [validity.last_change(editions, moment) for moment in moments]
     assert changes[0] == samples.NOW
-    assert all(one <= other for one, other in pairwise(changes) if one and other)
+    assert all(earlier <= later for earlier, later in pairwise(changes) if earlier and later)
     assert all(change <= moment for change, moment in zip(changes, moments, strict=True) if change)
 
 

@@ -1,6 +1,4 @@
-"""Webhooks as Meta writes them, read by the channel: statuses, messages, preferences, alarms, and
-what cannot be read.
-"""
+"""Webhooks as Meta writes them: statuses, messages, preferences, alarms, and unreadable items."""
 
 import hashlib
 import hmac
@@ -36,7 +34,7 @@ SITI = "6281200000001"
 
 
 def settings(**changes: Any) -> whatsapp.Settings:
-    """What webhooks need."""
+    """Return the settings that webhooks need."""
     values = {
         "site": samples.site(),
         "phone_id": NUMBER,
@@ -47,21 +45,21 @@ def settings(**changes: Any) -> whatsapp.Settings:
 
 
 def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
-    """The headers Meta sends with a body."""
+    """Return the headers that Meta sends with a body."""
     return {
         "x-hub-signature-256": f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
     }
 
 
 def events_of(*changes: tuple[str, dict[str, Any]]) -> list[Event]:
-    """What a webhook with these changes about our number tells."""
+    """Return the events of a webhook with these changes about our number."""
     return events_as_sent(*((field, {**METADATA, **value}) for field, value in changes))
 
 
 def events_as_sent(
     *changes: tuple[str, dict[str, Any]], account: str = ACCOUNT, **more: Any
 ) -> list[Event]:
-    """What a webhook with these very changes tells, with these settings."""
+    """Return the events of a webhook with exactly these changes, under these settings."""
     listed = [{"field": field, "value": value} for field, value in changes]
     entry = {"id": account, "time": 1_795_600_000, "changes": listed}
     body = msgspec.json.encode({"object": "whatsapp_business_account", "entry": [entry]})
@@ -69,25 +67,25 @@ def events_as_sent(
 
 
 def events_in(parts: Iterable[Event | Unreadable]) -> list[Event]:
-    """What could be read."""
+    """Return the parts that could be read."""
     return [part for part in parts if not isinstance(part, Unreadable)]
 
 
-def read(*entries: Any) -> tuple[list[Event], list[Unreadable]]:
-    """What a webhook with these very entries tells, and what of it cannot be read."""
+def parse_entries(*entries: Any) -> tuple[list[Event], list[Unreadable]]:
+    """Return the events of a webhook with exactly these entries, and its unreadable parts."""
     body = msgspec.json.encode({"entry": entries})
     parts = whatsapp.WhatsApp(settings()).parse_webhook(signed(body), body)
     return events_in(parts), [part for part in parts if isinstance(part, Unreadable)]
 
 
 def status(state: str, **more: Any) -> dict[str, Any]:
-    """A status as Meta writes it."""
+    """Return a status as Meta writes it."""
     values = {"id": "wamid.A", "status": state, "timestamp": "1795567380", "recipient_id": SITI}
     return {**values, "biz_opaque_callback_data": "e1.7.1", **more}
 
 
 @pytest.mark.parametrize("state", ["sent", "delivered", "read"])
-def test_a_status_tells_what_became_of_which_delivery(state: str) -> None:
+def test_a_status_names_the_delivery_and_its_state(state: str) -> None:
     assert events_of(("messages", {"statuses": [status(state, recipient_user_id="ID.77")]})) == [
         StatusEvent(
             dedupe=f"wamid.A:{state}",
@@ -111,8 +109,8 @@ def test_a_failed_status_means_what_its_code_means() -> None:
         status("failed", errors=foreign, recipient_id="6581234567"),
     ]
     with capture_logs():
-        found = events_of(("messages", {"statuses": [*listed, status("failed")]}))
-    assert [event.failure for event in found if isinstance(event, StatusEvent)] == [
+        events = events_of(("messages", {"statuses": [*listed, status("failed")]}))
+    assert [event.failure for event in events if isinstance(event, StatusEvent)] == [
         Refused(reason="address_dead", code="131026", detail="to …"),
         Skipped(code="130497", detail="Restricted"),
         Rejected(code="no code"),
@@ -136,9 +134,9 @@ def test_a_status_of_a_person_without_number_still_counts() -> None:
     assert event.delivery == "e1.7.1"
 
 
-def inbound(**said: Any) -> dict[str, Any]:
-    """One message from Siti, whose business-scoped id stands beside it."""
-    message = {"from": SITI, "id": "wamid.IN", "timestamp": "1795567380", **said}
+def inbound(**fields: Any) -> dict[str, Any]:
+    """Return a change with one message from Siti, her business-scoped id beside it."""
+    message = {"from": SITI, "id": "wamid.IN", "timestamp": "1795567380", **fields}
     return {
         "contacts": [{"wa_id": SITI, "user_id": "ID.77", "profile": {"name": "S"}}],
         "messages": [message],
@@ -146,7 +144,7 @@ def inbound(**said: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("said", "text", "payload"),
+    ("fields", "text", "payload"),
     [
         ({"type": "text", "text": {"body": "DAFTAR CIBABAT"}}, "DAFTAR CIBABAT", ""),
         ({"type": "button", "button": {"text": "Berhenti", "payload": "STOP"}}, "Berhenti", "STOP"),
@@ -177,8 +175,8 @@ def inbound(**said: Any) -> dict[str, Any]:
         ({"type": "unsupported", "errors": [{"code": 131051}]}, "", ""),
     ],
 )
-def test_what_a_resident_writes_or_presses(said: dict[str, Any], text: str, payload: str) -> None:
-    assert events_of(("messages", inbound(**said))) == [
+def test_what_a_resident_writes_or_presses(fields: dict[str, Any], text: str, payload: str) -> None:
+    assert events_of(("messages", inbound(**fields))) == [
         InboundEvent(
             dedupe="wamid.IN",
             address=SITI,
@@ -204,7 +202,7 @@ def test_a_message_may_carry_no_number() -> None:
 
 
 @pytest.mark.parametrize("kind", ["reaction", "system"])
-def test_reactions_and_notes_of_the_system_are_nothing_said(kind: str) -> None:
+def test_reactions_and_system_notes_are_ignored(kind: str) -> None:
     assert events_of(("messages", inbound(type=kind, **{kind: {"emoji": "ok"}}))) == []
 
 
@@ -248,7 +246,7 @@ def test_an_error_of_the_number_is_an_alarm() -> None:
     assert (event.code, event.detail) == ("130429", "Rate limit hit")
 
 
-def test_the_same_webhook_twice_has_the_same_keys_and_another_has_others() -> None:
+def test_a_repeated_webhook_has_the_same_keys_and_another_has_others() -> None:
     def keys(event: str) -> list[str]:
         return [
             e.dedupe
@@ -280,8 +278,10 @@ def test_an_unreadable_item_is_passed_over_and_its_neighbours_are_kept() -> None
         status("read", timestamp=10**18),
     ]
     value = {**METADATA, "statuses": [status("sent"), *broken, status("read")], "messages": "none"}
-    found, unreadable = read({"id": ACCOUNT, "changes": [{"field": "messages", "value": value}]})
-    assert [event.dedupe for event in found] == ["wamid.A:sent", "wamid.A:read"]
+    events, unreadable = parse_entries(
+        {"id": ACCOUNT, "changes": [{"field": "messages", "value": value}]}
+    )
+    assert [event.dedupe for event in events] == ["wamid.A:sent", "wamid.A:read"]
     assert [part.where for part in unreadable] == ["messages.statuses"] * len(broken) + [
         "messages.messages"
     ]
@@ -311,15 +311,15 @@ def test_a_change_that_cannot_be_read_keeps_no_other_from_acting(bad: Any) -> No
         [{"id": ACCOUNT, "changes": [bad, GOOD]}],
         [{"changes": [bad]}, {"changes": [GOOD]}],
     ):
-        found, unreadable = read(*entries)
-        assert [event.dedupe for event in found] == ["wamid.S"]
+        events, unreadable = parse_entries(*entries)
+        assert [event.dedupe for event in events] == ["wamid.S"]
         assert [part.where for part in unreadable] == ["changes"]
 
 
 @pytest.mark.parametrize("bad", [None, [], 7, "x", {"changes": {}}, {"changes": "x"}], ids=str)
 def test_an_entry_that_cannot_be_read_keeps_no_other_from_acting(bad: Any) -> None:
-    found, unreadable = read(bad, {"id": ACCOUNT, "changes": [GOOD]})
-    assert [event.dedupe for event in found] == ["wamid.S"]
+    events, unreadable = parse_entries(bad, {"id": ACCOUNT, "changes": [GOOD]})
+    assert [event.dedupe for event in events] == ["wamid.S"]
     assert len(unreadable) == 1
 
 
@@ -329,8 +329,8 @@ def test_an_entry_that_cannot_be_read_keeps_no_other_from_acting(bad: Any) -> No
     ids=str,
 )
 def test_an_entry_acts_whatever_its_id_and_time_are(about: dict[str, Any]) -> None:
-    found, _unreadable = read({**about, "changes": [GOOD]})
-    assert [event.dedupe for event in found] == ["wamid.S"]
+    events, _unreadable = parse_entries({**about, "changes": [GOOD]})
+    assert [event.dedupe for event in events] == ["wamid.S"]
 
 
 def test_an_entry_is_of_the_account_that_its_number_names() -> None:
@@ -341,7 +341,7 @@ def test_an_entry_is_of_the_account_that_its_number_names() -> None:
 
 
 @pytest.mark.parametrize("errors", [None, "x", [None], [{"code": []}], {}], ids=str)
-def test_a_status_whose_errors_cannot_be_read_tells_its_state(errors: Any) -> None:
+def test_a_status_whose_errors_cannot_be_read_keeps_its_state(errors: Any) -> None:
     (event,) = events_of(("messages", {"statuses": [status("failed", errors=errors)]}))
     assert isinstance(event, StatusEvent)
     assert event.state == "failed"
@@ -389,12 +389,14 @@ def test_what_nests_too_deeply_keeps_no_other_from_acting() -> None:
     deep: Any = {}
     for _level in range(400):
         deep = {"a": [deep]}
-    found, _unreadable = read({"id": ACCOUNT, "changes": [{"field": "x", "value": deep}, GOOD]})
-    assert [event.dedupe for event in found] == ["wamid.S"]
+    events, _unreadable = parse_entries(
+        {"id": ACCOUNT, "changes": [{"field": "x", "value": deep}, GOOD]}
+    )
+    assert [event.dedupe for event in events] == ["wamid.S"]
 
 
-def test_why_something_cannot_be_read_tells_nothing_of_what_was_said() -> None:
-    _found, unreadable = read(
+def test_the_reason_of_an_unreadable_item_repeats_none_of_its_content() -> None:
+    _events, unreadable = parse_entries(
         {
             "changes": [
                 {
@@ -416,7 +418,7 @@ ABOUT_OTHERS: tuple[dict[str, Any], ...] = (
     {},
 )
 WISH = {"wa_id": SITI, "category": "marketing_messages", "value": "stop", "timestamp": 1795567380}
-SAID: tuple[tuple[str, dict[str, Any]], ...] = (
+CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("messages", {"statuses": [status("failed", errors=[{"code": 131026}]), status("delivered")]}),
     ("messages", inbound(type="text", text={"body": "STOP"})),
     ("messages", {"errors": [{"code": 130429}]}),
@@ -425,8 +427,8 @@ SAID: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 @pytest.mark.parametrize("about", ABOUT_OTHERS)
-@pytest.mark.parametrize(("field", "value"), SAID)
-def test_what_is_said_to_another_number_of_the_app_tells_nothing(
+@pytest.mark.parametrize(("field", "value"), CHANGES)
+def test_changes_of_another_number_of_the_app_are_ignored(
     field: str, value: dict[str, Any], about: dict[str, Any]
 ) -> None:
     assert events_of((field, value))
@@ -435,10 +437,10 @@ def test_what_is_said_to_another_number_of_the_app_tells_nothing(
     assert logs == [{"event": "graph_changes_of_others", "log_level": "warning", "count": 1}]
 
 
-def test_what_is_said_to_our_number_counts_beside_what_is_said_to_another() -> None:
+def test_changes_of_our_number_count_beside_those_of_another() -> None:
     foreign, own = (
-        SAID[1][1] | ABOUT_OTHERS[0],
-        SAID[0][1] | {"metadata": {"phone_number_id": int(NUMBER)}},
+        CHANGES[1][1] | ABOUT_OTHERS[0],
+        CHANGES[0][1] | {"metadata": {"phone_number_id": int(NUMBER)}},
     )
     assert [type(event) for event in events_as_sent(("messages", foreign), ("messages", own))] == [
         StatusEvent,
@@ -446,9 +448,11 @@ def test_what_is_said_to_our_number_counts_beside_what_is_said_to_another() -> N
     ]
 
 
-def test_without_a_number_of_our_own_nothing_is_said_to_us() -> None:
+def test_without_a_number_of_our_own_all_changes_are_ignored() -> None:
     assert (
-        events_as_sent(("messages", SAID[0][1] | METADATA), ("messages", SAID[1][1]), phone_id="")
+        events_as_sent(
+            ("messages", CHANGES[0][1] | METADATA), ("messages", CHANGES[1][1]), phone_id=""
+        )
         == []
     )
 
@@ -460,20 +464,21 @@ def test_an_alarm_of_another_account_is_dropped_once_we_know_ours() -> None:
     assert len(events_as_sent(alarm, account="7")) == 1
 
 
-def test_what_becomes_of_an_answer_to_a_resident_tells_nothing() -> None:
-    answered = status("delivered", biz_opaque_callback_data="answer")
+def test_statuses_of_our_answers_to_residents_are_ignored() -> None:
+    reply_status = status("delivered", biz_opaque_callback_data="answer")
     assert [
-        type(event) for event in events_of(("messages", {"statuses": [answered, status("read")]}))
+        type(event)
+        for event in events_of(("messages", {"statuses": [reply_status, status("read")]}))
     ] == [StatusEvent]
 
 
 def test_many_changes_in_one_post_are_all_read() -> None:
-    found = events_of(
+    events = events_of(
         ("messages", {"statuses": [status("sent"), status("delivered")]}),
         ("messages", inbound(type="text", text={"body": "Halo"})),
         ("account_update", {"event": "X"}),
     )
-    assert [type(event) for event in found] == [StatusEvent, StatusEvent, InboundEvent, AlarmEvent]
+    assert [type(event) for event in events] == [StatusEvent, StatusEvent, InboundEvent, AlarmEvent]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Templates approved in advance: legal values, and how the room of a body is shared."""
+"""Templates approved in advance: legal values, and how the body's room is shared among them."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ SITE = Site(base_url="https://kota.example/", city="Kota Contoh", emergency_numb
 def template(
     body: str = "Kabar:\n{{a}}\n{{b}}\n{{kode}} selesai", flexible: tuple[str, ...] = ("a", "b")
 ) -> Definition:
-    """A template of which each variable shows the context value of its name."""
+    """Return a template whose variables each show the context value of their name."""
     components = [{"type": "HEADER", "text": "Kota ({{topik}})"}, {"type": "BODY", "text": body}]
     names = ("topik", "a", "b", "kode")
     return Definition(
@@ -34,7 +34,7 @@ def template(
 
 
 def values(limit: int = 200, each: int = 40, **context: Any) -> dict[str, str]:
-    """The values for a context."""
+    """Return the template's values for a context."""
     return values_for(
         template(),
         {"topik": "Air", "a": "A", "b": "B", "kode": "CMH-1", **context},
@@ -81,11 +81,11 @@ def test_what_fits_stays_whole() -> None:
 
 
 def test_an_earlier_value_is_kept_longer_but_leaves_room_for_the_next() -> None:
-    found = values(a="Satu kalimat. " * 50, b="Dua kalimat. " * 50, limit=400)
-    assert found["a"].endswith("kalimat. …")
-    assert found["b"].endswith("kalimat. …")
-    assert utf16(found["a"]) > 200
-    assert utf16(found["b"]) > 100
+    parameters = values(a="Satu kalimat. " * 50, b="Dua kalimat. " * 50, limit=400)
+    assert parameters["a"].endswith("kalimat. …")
+    assert parameters["b"].endswith("kalimat. …")
+    assert utf16(parameters["a"]) > 200
+    assert utf16(parameters["b"]) > 100
 
 
 def test_a_short_later_value_gives_its_room_away() -> None:
@@ -99,26 +99,26 @@ def test_a_value_that_is_not_flexible_is_cut_at_its_own_limit() -> None:
 
 
 def test_the_header_gets_what_fits_into_sixty() -> None:
-    found = values(
+    parameters = values(
         topik="Gangguan layanan air minum di seluruh wilayah kota dan sekitarnya", each=200
     )
-    assert utf16(filled("Kota ({{topik}})", found)) <= 60
-    assert found["topik"].endswith("…")
+    assert utf16(filled("Kota ({{topik}})", parameters)) <= 60
+    assert parameters["topik"].endswith("…")
 
 
 @given(st.text(max_size=600), st.text(max_size=600), st.text(max_size=600))
 def test_the_filled_body_always_fits(a: str, b: str, kode: str) -> None:
-    found = values(limit=200, each=100, a=a, b=b, kode=kode)
-    assert utf16(filled(template().text("BODY"), found)) <= 200
-    assert all(found.values())
+    parameters = values(limit=200, each=100, a=a, b=b, kode=kode)
+    assert utf16(filled(template().text("BODY"), parameters)) <= 200
+    assert all(parameters.values())
 
 
 def test_a_file_is_read_for_a_city_and_under_a_name() -> None:
-    read = definition("whatsapp/alert.id.yaml", "darurat", SITE)
-    assert read.document["name"] == "darurat"
-    assert "Darurat: telepon 119. Periksa di kota.example/cek" in read.text("BODY")
-    assert read.buttons[0]["url"] == "https://kota.example/p/{{1}}"
-    assert read.component("LIMITED_TIME_OFFER") == {}
+    alert = definition("whatsapp/alert.id.yaml", "darurat", SITE)
+    assert alert.document["name"] == "darurat"
+    assert "Darurat: telepon 119. Periksa di kota.example/cek" in alert.text("BODY")
+    assert alert.buttons[0]["url"] == "https://kota.example/p/{{1}}"
+    assert alert.component("LIMITED_TIME_OFFER") == {}
     assert (
         definition("whatsapp/notice.id.yaml", "x", SITE).text("HEADER") == "Kota Contoh ({{topik}})"
     )

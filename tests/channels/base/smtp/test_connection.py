@@ -1,4 +1,4 @@
-"""SMTP: the table of replies row by row, and where a connection says that a message stopped."""
+"""SMTP: the table of replies row by row, and the step at which a connection stopped a message."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -46,7 +46,7 @@ BUSY = Deferred(throttle=True, scope="domain", about="recipient")
 
 
 class Clock:
-    """Seconds that pass only when told."""
+    """Clock that moves only when a test sets it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -55,10 +55,10 @@ class Clock:
         return self.now
 
 
-def maker(
+def connection_factory(
     url: str, *, patience: float = 5.0, clock: Callable[[], float] | None = None
 ) -> Callable[[], Connection]:
-    """What makes connections to the server at `url`."""
+    """Return a factory of connections to the server at `url`."""
     server = Server.of(url)
 
     def client() -> SMTP:
@@ -77,23 +77,23 @@ def maker(
 async def connected(
     server: SmtpStandIn, *, patience: float = 5.0, clock: Clock | None = None
 ) -> AsyncIterator[Connection]:
-    """A connection to the scripted server, not yet open."""
+    """Yield a connection to the scripted server, not yet open."""
     async with server.running() as url:
-        connection = maker(url, patience=patience, clock=clock)()
+        connection = connection_factory(url, patience=patience, clock=clock)()
         yield connection
         connection.close()
 
 
 async def outcome(step: str, reply: Play, mail: Envelope = MAIL, patience: float = 5.0) -> Outcome:
-    """What one message comes to with a server that is good but for one step."""
+    """Return the outcome of one message at a server that misbehaves at one step."""
     async with connected(stepwise({step: reply}), patience=patience) as connection:
-        got = await connection.deliver(mail)
-        assert got is not None
-        return got
+        result = await connection.deliver(mail)
+        assert result is not None
+        return result
 
 
 async def deliver(pool: Pool, mail: Envelope = MAIL) -> Outcome:
-    """What one message comes to that a pool is given alone."""
+    """Send one message alone through a pool and return its outcome."""
     outgoing = Outgoing(
         recipient=samples.recipient(mail.to),
         message=Message(edition=samples.notice(), lang="id", frame=None),
@@ -177,9 +177,9 @@ ROWS: list[tuple[str, str, Outcome]] = [
     ("step", "reply", "expected"), ROWS, ids=[f"{step} {reply[:40]}" for step, reply, _ in ROWS]
 )
 async def test_a_reply_means_what_the_table_says(step: str, reply: Play, expected: Outcome) -> None:
-    got = await outcome(step, reply)
-    assert type(got) is type(expected)
-    assert got.code.startswith(reply[:3])  # type: ignore[union-attr]
+    actual = await outcome(step, reply)
+    assert type(actual) is type(expected)
+    assert actual.code.startswith(reply[:3])  # type: ignore[union-attr]
     for field in (
         "reason",
         "retry_after",
@@ -192,7 +192,7 @@ async def test_a_reply_means_what_the_table_says(step: str, reply: Play, expecte
         "resume",
         "about",
     ):
-        assert getattr(got, field, None) == getattr(expected, field, None)
+        assert getattr(actual, field, None) == getattr(expected, field, None)
 
 
 EARLY: list[tuple[str, str, Outcome]] = [
@@ -209,26 +209,26 @@ EARLY: list[tuple[str, str, Outcome]] = [
 async def test_what_happens_before_the_first_message_stops_the_channel_not_the_message(
     step: str, reply: Play, expected: Outcome
 ) -> None:
-    with pytest.raises(NoConnection) as none:
+    with pytest.raises(NoConnection) as error:
         await outcome(step, reply)
-    assert type(none.value.failure) is type(expected)
-    assert getattr(none.value.failure, "throttle", None) == getattr(expected, "throttle", None)
+    assert type(error.value.failure) is type(expected)
+    assert getattr(error.value.failure, "throttle", None) == getattr(expected, "throttle", None)
 
 
 async def test_a_server_that_is_not_there_throttles_the_channel() -> None:
     async with stepwise({}).running() as url:
-        connection = maker(url)()
-    with pytest.raises(NoConnection) as none:
+        connection = connection_factory(url)()
+    with pytest.raises(NoConnection) as error:
         await connection.deliver(MAIL)
-    assert none.value.failure == Deferred(
+    assert error.value.failure == Deferred(
         throttle=True, code="unreachable", detail="ConnectionRefusedError"
     )
 
 
 async def test_a_server_that_never_greets_throttles_the_channel() -> None:
-    with pytest.raises(NoConnection) as none:
+    with pytest.raises(NoConnection) as error:
         await outcome("greeting", Move.SILENCE, patience=0.5)
-    assert none.value.failure == Deferred(throttle=True, code="unreachable", detail="timeout")
+    assert error.value.failure == Deferred(throttle=True, code="unreachable", detail="timeout")
 
 
 async def test_a_server_without_the_starttls_we_demand_halts_the_channel() -> None:
@@ -236,9 +236,9 @@ async def test_a_server_without_the_starttls_we_demand_halts_the_channel() -> No
         connection = Connection(
             lambda: SMTP(hostname="127.0.0.1", port=Server.of(url).port, start_tls=True), timeout=5
         )
-        with pytest.raises(NoConnection) as none:
+        with pytest.raises(NoConnection) as error:
             await connection.ready()
-    assert isinstance(none.value.failure, Halted)
+    assert isinstance(error.value.failure, Halted)
 
 
 async def test_a_wrong_password_halts_and_a_busy_sign_in_defers() -> None:
@@ -255,9 +255,9 @@ async def test_a_wrong_password_halts_and_a_busy_sign_in_defers() -> None:
                 ),  # type: ignore[misc]
                 timeout=5,
             )
-            with pytest.raises(NoConnection) as none:
+            with pytest.raises(NoConnection) as error:
                 await connection.ready()
-        assert isinstance(none.value.failure, expected)
+        assert isinstance(error.value.failure, expected)
 
 
 def test_a_sign_in_without_a_method_we_know_is_ours_to_mend() -> None:
@@ -343,18 +343,18 @@ async def test_one_connection_carries_many_messages() -> None:
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("fault", [Move.DROP, Move.SILENCE])
 async def test_what_breaks_before_the_content_is_certain(step: str, fault: Move) -> None:
-    got = await outcome(step, fault, patience=1.0)
-    assert isinstance(got, Deferred)
-    assert got.about == ("sender" if step == "MAIL" else "recipient")
-    assert not got.uncertain
-    assert not got.throttle
+    failure = await outcome(step, fault, patience=1.0)
+    assert isinstance(failure, Deferred)
+    assert failure.about == ("sender" if step == "MAIL" else "recipient")
+    assert not failure.uncertain
+    assert not failure.throttle
 
 
 @pytest.mark.parametrize("fault", [Move.DROP, Move.SILENCE])
 async def test_what_breaks_after_the_content_is_uncertain(fault: Move) -> None:
-    got = await outcome("content", fault, patience=1.0)
-    assert isinstance(got, Deferred)
-    assert got.uncertain
+    failure = await outcome("content", fault, patience=1.0)
+    assert isinstance(failure, Deferred)
+    assert failure.uncertain
 
 
 async def test_gibberish_instead_of_a_reply_closes_the_connection() -> None:
@@ -445,7 +445,7 @@ async def test_an_address_beyond_ascii_needs_smtputf8() -> None:
     assert isinstance(await outcome("EHLO", "250 scripted.example", mail), Skipped)
 
 
-async def test_leaving_says_goodbye_and_never_fails() -> None:
+async def test_quitting_sends_quit_and_never_fails() -> None:
     server = stepwise({})
     async with connected(server) as connection:
         await connection.quit()
@@ -464,10 +464,10 @@ async def test_leaving_says_goodbye_and_never_fails() -> None:
 async def test_a_server_that_takes_fewer_connections_gets_fewer() -> None:
     server = stepwise({"greeting": ["220 ok", "421 too many", "421 too many"]})
     async with server.running() as url:
-        pool = Pool(maker(url), size=3, clock=Clock())
-        got = await asyncio.gather(*(deliver(pool) for _ in range(12)))
+        pool = Pool(connection_factory(url), size=3, clock=Clock())
+        outcomes = await asyncio.gather(*(deliver(pool) for _ in range(12)))
         await pool.aclose()
-    assert all(isinstance(each, Receipt) for each in got)
+    assert all(isinstance(each, Receipt) for each in outcomes)
     assert REST > 1
 
 
@@ -475,7 +475,7 @@ async def test_while_nothing_can_be_reached_messages_come_back_at_once() -> None
     clock = Clock()
     server = stepwise({"greeting": "421 closed"})
     async with server.running() as url:
-        pool = Pool(maker(url), size=2, clock=clock)
+        pool = Pool(connection_factory(url), size=2, clock=clock)
         for _ in range(20):
             assert isinstance(await deliver(pool), Deferred)
         assert server.counts["connections"] == 1
@@ -494,7 +494,7 @@ async def test_after_five_minutes_without_a_server_the_channel_halts_until_a_pro
     clock = Clock()
     server = stepwise({"greeting": "421 closed"})
     async with server.running() as url:
-        pool = Pool(maker(url), size=1, clock=clock)
+        pool = Pool(connection_factory(url), size=1, clock=clock)
         assert isinstance(await deliver(pool), Deferred)
         clock.now += 299
         assert isinstance(await deliver(pool), Deferred)
@@ -524,7 +524,7 @@ async def test_after_five_minutes_without_a_server_the_channel_halts_until_a_pro
         ("smtp://localhost", 25, False, False),
     ],
 )
-def test_an_url_says_where_and_how_safely(
+def test_a_url_gives_the_port_and_the_encryption(
     url: str, port: int, tls: bool, starttls: bool | None
 ) -> None:
     server = Server.of(url)
@@ -547,6 +547,6 @@ def test_user_and_password_are_percent_decoded_and_not_shown() -> None:
         "smtp://h:70000",
     ],
 )
-def test_an_url_that_is_none_is_refused(url: str) -> None:
+def test_a_malformed_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         Server.of(url)

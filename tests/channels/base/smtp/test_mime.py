@@ -1,6 +1,4 @@
-"""Bytes with holes: whatever the text and whatever fills the holes, a mail program reads back
-exactly that.
-"""
+"""Bytes with holes: whatever the text and the values, a mail program reads back exactly that."""
 
 import quopri
 import re
@@ -33,14 +31,14 @@ LINES = st.text(max_size=200).map(one_line)
 
 
 def read_back(raw: bytes) -> EmailMessage:
-    """The message as the standard library reads it."""
+    """Parse the message with the standard library."""
     message = message_from_bytes(raw, policy=policy.default)
     assert isinstance(message, EmailMessage)
     return message
 
 
 def check_lines(raw: bytes) -> None:
-    """CRLF only, at most 998 octets a line, none with a leading dot, no NUL."""
+    """Assert CRLF only, at most 998 octets a line, no leading dot, no NUL."""
     assert b"\n" not in raw.replace(b"\r\n", b"") and b"\r" not in raw.replace(b"\r\n", b"")
     assert all(len(line) <= 998 and not line.startswith(b".") for line in raw.split(b"\r\n"))
     assert b"\0" not in raw
@@ -96,7 +94,7 @@ def test_a_subject_cannot_pretend_and_is_folded(title: str) -> None:
 
 
 def check_encoded_words(value: str, header_name: str) -> None:
-    """RFC 2047, section 2: encoded words of at most 75 octets, lines with one of at most 76."""
+    """Assert RFC 2047, section 2: encoded words <= 75 octets, lines with one <= 76."""
     assert value.isascii()
     assert all(len(word) <= 75 for word in re.findall(r"=\?\S+?\?[bq]\?\S*?\?=", value))
     assert all(
@@ -121,11 +119,10 @@ def test_any_name_comes_back_from_a_mailbox_in_short_encoded_words(name: str) ->
     check_lines(raw)
     (address,) = read_back(raw)["from"].addresses
     assert address.addr_spec == "info@contoh.example"
-    shown = value.replace("\r\n", "").removesuffix("<info@contoh.example>").strip()
-    if (
-        "=?" in shown
-    ):  # as RFC 2047 has it read; the standard library's newer parser keeps the gap between encoded words
-        assert str(make_header(decode_header(shown))) == name
+    encoded = value.replace("\r\n", "").removesuffix("<info@contoh.example>").strip()
+    # the standard library's newer parser keeps the gap between encoded words, against RFC 2047
+    if "=?" in encoded:
+        assert str(make_header(decode_header(encoded))) == name
     if len(re.findall(r"\?=\s+=\?", value)) == 0:
         assert address.display_name == name
 

@@ -1,6 +1,4 @@
-"""SMTP PIPELINING: whatever a server answers, each message gets its own outcome, and never a wrong
-one.
-"""
+"""SMTP PIPELINING: whatever a server answers, each message gets its own outcome and no other's."""
 
 import asyncio
 import time
@@ -46,12 +44,12 @@ MESSAGE = Message(edition=samples.notice(), lang="id", frame=None)
 
 
 def mails(count: int, name: str = "w") -> list[Outgoing]:
-    """That many messages, each to its own recipient with a body that names them."""
+    """Return `count` messages, each to its own recipient with a body that names them."""
     return [mail(f"{name}{number}@contoh.example") for number in range(count)]
 
 
 def mail(to: str, data: bytes | None = None, *, sound: bool = False) -> Outgoing:
-    """One message."""
+    """Return one message to this address."""
     payload = Envelope(
         "bounce@info.cimahi.example",
         to,
@@ -65,14 +63,14 @@ def mail(to: str, data: bytes | None = None, *, sound: bool = False) -> Outgoing
 
 
 def content_of(to: str) -> bytes:
-    """The body that only this recipient may get."""
+    """Return the body that only this recipient may get."""
     return f"To: {to}\r\n\r\nUntuk {to}\r\n".encode()
 
 
-def pool(
+def open_pool(
     url: str, *, size: int = 1, patience: float = 5.0, clock: Callable[[], float] = time.monotonic
 ) -> Pool:
-    """Connections to the server at `url`."""
+    """Return a pool of connections to the server at `url`."""
 
     def client() -> SMTP:
         return SMTP(
@@ -87,18 +85,18 @@ def pool(
 
 
 def batch(messages: Sequence[Outgoing], may_write: Callable[[], bool] = lambda: True) -> Batch:
-    """One call of send."""
+    """Return the messages as one call of send."""
     return Batch(messages, may_write=may_write)
 
 
-async def played(
+async def outcomes_by_address(
     server: SmtpStandIn, messages: Sequence[Outgoing], *, size: int = 1, patience: float = 5.0
 ) -> dict[str, Outcome]:
-    """The outcome of each message, by recipient."""
+    """Send one batch and return each message's outcome by its recipient."""
     async with server.running() as url:
-        way = pool(url, size=size, patience=patience)
-        results = [result async for result in way.send(batch(messages))]
-        await way.aclose()
+        pool = open_pool(url, size=size, patience=patience)
+        results = [result async for result in pool.send(batch(messages))]
+        await pool.aclose()
     assert not server.transcript.misuses
     assert (
         max(Counter(result.outgoing.recipient.address for result in results).values(), default=0)
@@ -108,17 +106,17 @@ async def played(
 
 
 async def outcomes(server: SmtpStandIn, count: int = 3, *, patience: float = 5.0) -> list[Outcome]:
-    """The outcomes of some messages over one connection, in order."""
+    """Send some messages over one connection and return their outcomes in order."""
     messages = mails(count)
-    found = await played(server, messages, patience=patience)
-    return [found[message.recipient.address] for message in messages]
+    by_address = await outcomes_by_address(server, messages, patience=patience)
+    return [by_address[message.recipient.address] for message in messages]
 
 
-def kinds(found: Sequence[Outcome]) -> list[str]:
-    """Outcomes in one word each."""
+def kinds(results: Sequence[Outcome]) -> list[str]:
+    """Return one word for each outcome: the name of its type, or "uncertain"."""
     return [
         "uncertain" if isinstance(each, Deferred) and each.uncertain else type(each).__name__
-        for each in found
+        for each in results
     ]
 
 
@@ -151,7 +149,7 @@ def test_the_outcomes_never_claim_more_than_the_server_did(
     server = taped(step for good, move in faults for step in (*[GOOD] * good, move))
     batches = [mails(count, f"b{number}w") for number, count in enumerate(counts)]
     with asyncio.Runner(loop_factory=loop) as runner:
-        results = runner.run(sent(server, batches, size, writes, leave_after))
+        results = runner.run(send_batches(server, batches, size, writes, leave_after))
     assert not server.transcript.misuses
     assert all(body == content_of(to) for to, body in server.transcript.taken)
     for number, messages in enumerate(batches):
@@ -165,35 +163,37 @@ def test_the_outcomes_never_claim_more_than_the_server_did(
         )
 
 
-async def sent(
+async def send_batches(
     server: SmtpStandIn,
     batches: Sequence[Sequence[Outgoing]],
     size: int,
     writes: int | None,
     leave_after: int | None,
 ) -> list[list[Result]]:
-    """The results of several batches at once; the first is left after some results, all may write
-    so many contents only.
+    """Send several batches at once and return their results. The first is abandoned after
+    `leave_after` results; each may write only `writes` contents (None: all).
     """
     async with server.running() as url:
-        way = pool(url, size=size, patience=0.3)
+        pool = open_pool(url, size=size, patience=0.3)
 
-        async def one(messages: Sequence[Outgoing], leave: int | None) -> list[Result]:
-            left = iter(range(writes)) if writes is not None else None
+        async def send_batch(messages: Sequence[Outgoing], leave: int | None) -> list[Result]:
+            allowance = iter(range(writes)) if writes is not None else None
             results: list[Result] = []
             async with aclosing(
-                way.send(batch(messages, lambda: left is None or next(left, None) is not None))
-            ) as coming:
-                async for result in coming:
+                pool.send(
+                    batch(messages, lambda: allowance is None or next(allowance, None) is not None)
+                )
+            ) as stream:
+                async for result in stream:
                     results.append(result)
                     if leave is not None and len(results) >= leave:
                         break
             return results
 
         results = await asyncio.gather(
-            *(one(each, leave_after if not n else None) for n, each in enumerate(batches))
+            *(send_batch(each, leave_after if not n else None) for n, each in enumerate(batches))
         )
-        await way.aclose()
+        await pool.aclose()
         return results
 
 
@@ -205,28 +205,28 @@ def check(
     cancelled: bool,
     complete: bool,
 ) -> None:
-    """What must be true of one batch."""
-    found = {result.outgoing.recipient.address: result.outcome for result in results}
-    assert len(found) == len(results)
-    if complete and not any(isinstance(outcome, Halted) for outcome in found.values()):
+    """Assert what must hold for one batch, however the server behaved."""
+    by_address = {result.outgoing.recipient.address: result.outcome for result in results}
+    assert len(by_address) == len(results)
+    if complete and not any(isinstance(outcome, Halted) for outcome in by_address.values()):
         assert len(results) == len(messages)
-    taken = Counter(to for to, _ in server.transcript.taken)
+    accepted = Counter(to for to, _ in server.transcript.taken)
     for message in messages:
         to = message.recipient.address
-        outcome = found.get(to)
+        outcome = by_address.get(to)
         uncertain = isinstance(outcome, Deferred) and outcome.uncertain
-        assert taken[to] <= 1
+        assert accepted[to] <= 1
         if isinstance(outcome, Receipt):
             assert to in server.transcript.arrived
             assert outcome.provider_id == f"id-{to}"
-        if taken[to]:
+        if accepted[to]:
             assert isinstance(outcome, Receipt) or uncertain or (outcome is None and cancelled)
         if uncertain:
             assert to in server.transcript.asked
 
 
 # --- one reply at a time --------------------------------------------------------------------------
-# one tape entry a reply: MAIL RCPT DATA | content MAIL RCPT DATA | content ...
+# one entry of the tape for each reply: MAIL RCPT DATA | content MAIL RCPT DATA | content ...
 
 
 async def test_all_goes_over_one_connection_and_the_envelope_rides_behind_the_content() -> None:
@@ -248,8 +248,8 @@ async def test_a_receipt_carries_the_servers_words() -> None:
 @pytest.mark.parametrize("code", [450, 550])
 async def test_a_refused_recipient_is_that_messages_alone(code: int) -> None:
     server = taped([GOOD, GOOD, GOOD, GOOD, GOOD, code])
-    found = await outcomes(server)
-    assert kinds(found) == ["Receipt", "Deferred", "Receipt"]
+    results = await outcomes(server)
+    assert kinds(results) == ["Receipt", "Deferred", "Receipt"]
     assert server.counts["connections"] == 1
     assert "RSET" in server.transcript.commands
 
@@ -269,8 +269,8 @@ async def test_a_refused_sender_takes_the_rest_of_its_group_along_and_no_other()
 async def test_a_sender_refused_for_good_halts_and_nothing_more_is_begun() -> None:
     server = taped([GOOD, GOOD, GOOD, GOOD, 550])
     messages = mails(5)
-    found = await played(server, messages)
-    assert kinds(list(found.values())) == ["Receipt", "Halted"]
+    by_address = await outcomes_by_address(server, messages)
+    assert kinds(list(by_address.values())) == ["Receipt", "Halted"]
     assert len(server.transcript.taken) == 1
 
 
@@ -306,9 +306,9 @@ async def test_421_for_an_opened_envelope_costs_nothing() -> None:
 
 async def test_421_for_a_content_is_its_answer_and_the_envelope_behind_it_goes_elsewhere() -> None:
     server = taped([GOOD, GOOD, GOOD, 421])
-    found = await outcomes(server)
-    assert kinds(found) == ["Deferred", "Receipt", "Receipt"]
-    assert isinstance(found[0], Deferred) and found[0].throttle and found[0].scope == "domain"
+    results = await outcomes(server)
+    assert kinds(results) == ["Deferred", "Receipt", "Receipt"]
+    assert isinstance(results[0], Deferred) and results[0].throttle and results[0].scope == "domain"
 
 
 async def test_a_server_that_takes_one_message_a_connection_gets_them_all() -> None:
@@ -334,9 +334,9 @@ async def test_a_connection_lost_after_the_content_leaves_it_uncertain_and_the_n
 @pytest.mark.parametrize("move", [*GARBAGE, EXTRA, 354, 252])
 async def test_a_reply_out_of_turn_ends_the_connection_and_claims_nothing(move: Play) -> None:
     server = taped([GOOD, GOOD, GOOD, move])
-    found = await outcomes(server)
-    assert kinds(found) == ["Receipt" if move == EXTRA else "uncertain", *kinds(found)[1:]]
-    assert set(kinds(found)[1:]) <= {"Receipt", "Deferred"}
+    results = await outcomes(server)
+    assert kinds(results) == ["Receipt" if move == EXTRA else "uncertain", *kinds(results)[1:]]
+    assert set(kinds(results)[1:]) <= {"Receipt", "Deferred"}
     assert server.counts["connections"] > 1
 
 
@@ -353,9 +353,9 @@ async def test_silence_after_a_content_is_uncertain_once_the_time_is_over() -> N
 
 async def test_silence_before_a_content_is_certain() -> None:
     server = taped([GOOD, SILENCE])
-    found = await outcomes(server, patience=0.2)
-    assert kinds(found) == ["Deferred", "Receipt", "Receipt"]
-    assert found[0] == Deferred(code="disconnected", detail="timeout", about="recipient")
+    results = await outcomes(server, patience=0.2)
+    assert kinds(results) == ["Deferred", "Receipt", "Receipt"]
+    assert results[0] == Deferred(code="disconnected", detail="timeout", about="recipient")
 
 
 async def test_replies_in_single_bytes_or_many_lines_are_replies() -> None:
@@ -372,7 +372,7 @@ async def test_an_address_beyond_ascii_and_eight_bits_are_declared_where_offered
         mail("a@contoh.example", "é\r\n".encode()),
         mail("b@contoh.example"),
     ]
-    assert kinds(list((await played(server, messages)).values())) == ["Receipt"] * 3
+    assert kinds(list((await outcomes_by_address(server, messages)).values())) == ["Receipt"] * 3
     senders = [
         line.partition(">")[2] for line in server.transcript.commands if line.startswith("MAIL")
     ]
@@ -381,20 +381,25 @@ async def test_an_address_beyond_ascii_and_eight_bits_are_declared_where_offered
 
 async def test_an_address_beyond_ascii_is_skipped_where_it_is_not() -> None:
     server = taped()
-    found = await played(server, [mail("sité@contoh.example"), mail("b@contoh.example")])
-    assert kinds(list(found.values())) == ["Skipped", "Receipt"]
-    assert found["sité@contoh.example"] == Skipped(
+    by_address = await outcomes_by_address(
+        server, [mail("sité@contoh.example"), mail("b@contoh.example")]
+    )
+    assert kinds(list(by_address.values())) == ["Skipped", "Receipt"]
+    assert by_address["sité@contoh.example"] == Skipped(
         code="5.6.7", detail="the server has no SMTPUTF8"
     )
 
 
 async def test_a_message_larger_than_the_server_takes_is_not_begun() -> None:
     server = taped(extensions="PIPELINING,SIZE 100")
-    found = await played(
+    by_address = await outcomes_by_address(
         server, [mail("a@contoh.example", b"x" * 99 + b"\r\n"), mail("b@contoh.example")]
     )
-    assert isinstance(rejected := found["a@contoh.example"], Rejected) and rejected.code == "5.3.4"
-    assert kinds([found["b@contoh.example"]]) == ["Receipt"]
+    assert (
+        isinstance(rejected := by_address["a@contoh.example"], Rejected)
+        and rejected.code == "5.3.4"
+    )
+    assert kinds([by_address["b@contoh.example"]]) == ["Receipt"]
     assert [to for to, _ in server.transcript.taken] == ["b@contoh.example"]
 
 
@@ -403,8 +408,10 @@ async def test_a_message_larger_than_the_server_takes_is_not_begun() -> None:
 )
 async def test_no_content_ends_itself(data: bytes) -> None:
     server = taped()
-    found = await played(server, [mail("a@contoh.example", data), mail("b@contoh.example")])
-    assert kinds(list(found.values())) == ["Receipt"] * 2
+    by_address = await outcomes_by_address(
+        server, [mail("a@contoh.example", data), mail("b@contoh.example")]
+    )
+    assert kinds(list(by_address.values())) == ["Receipt"] * 2
     stuffed = b"".join(
         b"." + line if line.startswith(b".") else line for line in data.splitlines(keepends=True)
     )
@@ -416,16 +423,18 @@ async def test_no_content_ends_itself(data: bytes) -> None:
 )
 async def test_lines_that_smtp_cannot_carry_are_not_sent(data: bytes) -> None:
     server = taped()
-    found = await played(server, [mail("a@contoh.example", data), mail("b@contoh.example")])
-    assert kinds(list(found.values())) == ["Rejected", "Receipt"]
+    by_address = await outcomes_by_address(
+        server, [mail("a@contoh.example", data), mail("b@contoh.example")]
+    )
+    assert kinds(list(by_address.values())) == ["Rejected", "Receipt"]
 
 
 async def test_a_strange_message_stops_no_other() -> None:
     server = taped()
-    found = await played(
+    by_address = await outcomes_by_address(
         server, [mail("a>\r\nRCPT TO:<x@contoh.example"), mail("b@contoh.example")]
     )
-    assert kinds(list(found.values())) == ["uncertain", "Receipt"]
+    assert kinds(list(by_address.values())) == ["uncertain", "Receipt"]
     assert [to for to, _ in server.transcript.taken] == ["b@contoh.example"]
 
 
@@ -436,15 +445,15 @@ async def test_once_writing_is_forbidden_an_opened_envelope_is_left_without_a_re
     server = taped()
     answers = iter([True, True])
     async with server.running() as url:
-        way = pool(url)
-        results = [each async for each in way.send(batch(mails(5), lambda: next(answers, False)))]
+        pool = open_pool(url)
+        results = [each async for each in pool.send(batch(mails(5), lambda: next(answers, False)))]
         assert kinds([each.outcome for each in results]) == ["Receipt"] * 2
         assert len(server.transcript.taken) == 2
         assert (
-            kinds([each.outcome async for each in way.send(batch(mails(2, "n")))])
+            kinds([each.outcome async for each in pool.send(batch(mails(2, "n")))])
             == ["Receipt"] * 2
         )
-        await way.aclose()
+        await pool.aclose()
 
 
 async def test_a_question_that_fails_is_the_callers_and_nothing_is_written() -> None:
@@ -454,23 +463,23 @@ async def test_a_question_that_fails_is_the_callers_and_nothing_is_written() -> 
         raise RuntimeError("lease")
 
     async with server.running() as url:
-        way = pool(url)
+        pool = open_pool(url)
         with pytest.raises(RuntimeError, match="lease"):
-            [each async for each in way.send(batch(mails(2), fails))]
-        await way.aclose()
+            [each async for each in pool.send(batch(mails(2), fails))]
+        await pool.aclose()
     assert not server.transcript.taken
 
 
 async def test_batches_take_turns_on_one_connection() -> None:
     server = taped()
     async with server.running() as url:
-        way = pool(url)
+        pool = open_pool(url)
 
         async def send(name: str, count: int) -> list[Result]:
-            return [each async for each in way.send(batch(mails(count, name)))]
+            return [each async for each in pool.send(batch(mails(count, name)))]
 
         long, short = await asyncio.gather(send("long", 60), send("short", 5))
-        await way.aclose()
+        await pool.aclose()
     assert (len(long), len(short)) == (60, 5)
     order = [to[:4] for to, _ in server.transcript.taken]
     assert set(order[20:]) == {"long"}
@@ -479,34 +488,34 @@ async def test_batches_take_turns_on_one_connection() -> None:
 async def test_a_batch_that_is_left_takes_none_of_the_others_along() -> None:
     server = taped([GOOD, GOOD, GOOD, GOOD, GOOD, GOOD, GOOD, SILENCE])
     async with server.running() as url:
-        way = pool(url)
-        leaving = way.send(batch(mails(3, "left")))
+        pool = open_pool(url)
+        leaving = pool.send(batch(mails(3, "left")))
         first = await anext(leaving)
-        staying = asyncio.create_task(collected(way, mails(3, "kept")))
+        staying = asyncio.create_task(collected(pool, mails(3, "kept")))
         await asyncio.sleep(0)
         await leaving.aclose()
         assert kinds([first.outcome]) == ["Receipt"]
         assert kinds([each.outcome for each in await staying]) == ["Receipt"] * 3
-        await way.aclose()
+        await pool.aclose()
     assert not server.transcript.misuses
 
 
-async def collected(way: Pool, messages: Sequence[Outgoing]) -> list[Result]:
-    """All results of one batch."""
-    return [each async for each in way.send(batch(messages))]
+async def collected(pool: Pool, messages: Sequence[Outgoing]) -> list[Result]:
+    """Return all results of one batch."""
+    return [each async for each in pool.send(batch(messages))]
 
 
 async def test_a_connection_that_broke_at_rest_costs_no_message() -> None:
     server = taped()
     async with server.running() as url:
-        way = pool(url, size=2)
+        pool = open_pool(url, size=2)
         for name in "abc":
             assert (
-                kinds([each.outcome for each in await collected(way, mails(4, name))])
+                kinds([each.outcome for each in await collected(pool, mails(4, name))])
                 == ["Receipt"] * 4
             )
             server.hang_up()
-        await way.aclose()
+        await pool.aclose()
 
 
 @pytest.mark.parametrize(
@@ -518,11 +527,11 @@ async def test_a_rested_connection_is_asked_first_and_replaced_when_it_does_not_
     server = taped([GOOD] * 4 + [answer])
     now = [0.0]
     async with server.running() as url:
-        way = pool(url, clock=lambda: now[0])
-        assert kinds([each.outcome for each in await collected(way, mails(1, "a"))]) == ["Receipt"]
+        pool = open_pool(url, clock=lambda: now[0])
+        assert kinds([each.outcome for each in await collected(pool, mails(1, "a"))]) == ["Receipt"]
         now[0] += 31
-        assert kinds([each.outcome for each in await collected(way, mails(1, "b"))]) == ["Receipt"]
-        await way.aclose()
+        assert kinds([each.outcome for each in await collected(pool, mails(1, "b"))]) == ["Receipt"]
+        await pool.aclose()
     assert server.counts["connections"] == connections
     assert server.transcript.commands.count("NOOP") == 1
 
@@ -531,16 +540,16 @@ async def test_a_connection_lent_to_nobody_says_goodbye() -> None:
     for farewell in (GOOD, DROP, "nun"):
         server = taped([GOOD] * 4 + [farewell])
         async with server.running() as url:
-            way = pool(url)
-            await collected(way, mails(1))
-            await way.aclose()
+            pool = open_pool(url)
+            await collected(pool, mails(1))
+            await pool.aclose()
         assert server.transcript.commands[-1] == "QUIT"
 
 
 async def test_a_server_that_talks_out_of_turn_at_the_beginning_is_not_used() -> None:
     server = taped(extensions="PIPELINING\r\n250 nobody asked")
     async with server.running() as url:
-        (result,) = await collected(pool(url), mails(1))
+        (result,) = await collected(open_pool(url), mails(1))
     assert result.outcome == Deferred(
         throttle=True, code="unreachable", detail="replies out of turn"
     )
@@ -549,15 +558,15 @@ async def test_a_server_that_talks_out_of_turn_at_the_beginning_is_not_used() ->
 
 async def test_refused_messages_are_the_right_ones_among_many() -> None:
     server = taped([move for number in range(50) for move in refusing(number)])
-    found = await played(server, mails(50), size=1)
-    assert [to for to, outcome in found.items() if isinstance(outcome, Refused | Deferred)] == [
-        f"w{number}@contoh.example" for number in range(0, 50, 7)
-    ]
+    by_address = await outcomes_by_address(server, mails(50), size=1)
+    assert [
+        to for to, outcome in by_address.items() if isinstance(outcome, Refused | Deferred)
+    ] == [f"w{number}@contoh.example" for number in range(0, 50, 7)]
 
 
 def refusing(number: int) -> list[Play]:
-    """The tape of one message when every seventh recipient is refused; the reset comes before the
-    next.
+    """Return the tape of one message when every seventh recipient is refused; the reset comes
+    before the next.
     """
     reset = [GOOD] if number % 7 == 1 else []
     return [*reset, GOOD, 550, GOOD] if number % 7 == 0 else [*reset, GOOD, GOOD, GOOD, GOOD]
