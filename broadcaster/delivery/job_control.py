@@ -26,4 +26,5 @@ class JobControl:
     @property
     def over(self) -> bool:
         """True if the job has ended or its time is up."""
-        return self.ended or suspend_proof() >= self.deadline
+        # `ended` is spelled out: this is asked before each write
+        return self.closed or self.stopping.is_set() or suspend_proof() >= self.deadline

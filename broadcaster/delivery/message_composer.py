@@ -64,13 +64,16 @@ class MessageComposer:
             for row in rows
             if (message := self._compose(messages[row.language], row)) is not None
         ]
-        for slot in waiting.keys() - {row.slot for row, _message in composed}:
-            del waiting[slot]
+        if len(composed) < len(rows):
+            for slot in waiting.keys() - {row.slot for row, _message in composed}:
+                del waiting[slot]
         held = await self.state.pacing.held_back(
             self.channel, composed, emergency=self.claim.lane == "emergency"
         )
         for slot, outcome in held.items():
             self.outcomes.add(waiting.pop(slot), outcome)
+        if not held:
+            return composed
         return [(row, message) for row, message in composed if row.slot not in held]
 
     def _compose(self, message: Message, row: MarkedRow) -> Outgoing | None:

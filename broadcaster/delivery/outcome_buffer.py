@@ -200,13 +200,13 @@ class OutcomeBuffer:
         others may do.
         """
         batch = self._batch
-        changes = (
-            batch.halt is not None
+        return (
+            len(batch.decisions) >= GROUP
+            or batch.halt is not None
             or batch.key_in_doubt
-            or bool(batch.stop_edition)
+            or batch.stop_edition != ""
             or batch.pause > 0
         )
-        return changes or len(batch.decisions) >= GROUP
 
     def take(self) -> OutcomeBatch:
         """Return the current batch and begin an empty one."""
@@ -287,13 +287,14 @@ class OutcomeBuffer:
         )
 
     def _received(self, row: MarkedRow, outcome: Receipt, address: str) -> None:
-        replies, channel = self.state.breakers.replies, self.claim.channel
+        replies, batch, channel = self.state.breakers.replies, self._batch, self.claim.channel
         at = suspend_proof() + self.clock_lead
         replies.reached(self.claim.edition, channel)
         replies.call(channel, failed=False)
         domain = self._domain(address) if replies.watches(channel) else ""
-        self._batch.arrived |= replies.success(channel, domain, at)
-        self._batch.arrived_at = at
+        if successes := replies.success(channel, domain, at):
+            batch.arrived |= successes
+        batch.arrived_at = at
         if row.spent or outcome.aliases:
             self._mean(row, outcome, "")
 

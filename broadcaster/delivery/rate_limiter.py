@@ -171,9 +171,10 @@ class Limiter:
         """True if granted messages may still be written, as far as this process knows; cheap enough
         for every write.
         """
-        clock = suspend_proof()
-        held = lane != "emergency" and clock < self._demanded.get(channel, 0.0)
-        return not held and clock >= self._paused.get(channel, 0.0)
+        shut_until = self._paused.get(channel, 0.0)
+        if lane != "emergency" and self._demanded:
+            shut_until = max(shut_until, self._demanded.get(channel, 0.0))
+        return not shut_until or suspend_proof() >= shut_until
 
     async def pause(self, channel: str, seconds: float) -> None:
         """Stop all writing at once for `seconds`, as the provider asked; the caller also records it

@@ -2,7 +2,7 @@
 last calls.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
 from broadcaster.domain.retry_policy import (
@@ -23,7 +23,9 @@ class Replies:
     """
 
     _rejections: dict[tuple[int, str], dict[str, set[str]]] = field(default_factory=dict)
-    _recent: dict[str, deque[int]] = field(default_factory=dict)
+    _recent: defaultdict[str, deque[int]] = field(
+        default_factory=lambda: defaultdict(lambda: deque(maxlen=FAILURE_SAMPLE))
+    )
     _limited: dict[str, set[int]] = field(default_factory=dict)
     _suspected: dict[str, bool] = field(default_factory=dict)
     _watched: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -58,14 +60,15 @@ class Replies:
 
     def reached(self, edition: int, channel: str) -> None:
         """Note a success: earlier rejections were the addresses' own fault."""
-        self._rejections.pop((edition, channel), None)
-        self._doubts.pop((edition, channel), None)
+        run = (edition, channel)
+        self._rejections.pop(run, None)
+        self._doubts.pop(run, None)
 
     # --- the channel ----------------------------------------------------------------------------
 
     def call(self, channel: str, *, failed: bool) -> bool:
         """Note a call; True once more than half of the last fifty failed (failure breaker)."""
-        recent = self._recent_of(channel)
+        recent = self._recent[channel]
         recent.append(_FAILED if failed else _SUCCESS)
         return failed and self._is_broken(recent)
 
@@ -74,14 +77,9 @@ class Replies:
 
         Recipients fail by themselves: beside a single success they say nothing about the channel.
         """
-        recent = self._recent_of(channel)
+        recent = self._recent[channel]
         recent.append(_REFUSED)
         return self._is_broken(recent)
-
-    def _recent_of(self, channel: str) -> deque[int]:
-        if channel not in self._recent:
-            self._recent[channel] = deque(maxlen=FAILURE_SAMPLE)
-        return self._recent[channel]
 
     @staticmethod
     def _is_broken(recent: deque[int]) -> bool:

@@ -23,7 +23,7 @@ from broadcaster.store.gate import Marked
 from broadcaster.store.leases import LeaseLost, suspend_proof
 from broadcaster.store.outcomes import hand_back
 from broadcaster.store.slices import Claim
-from channels.base.contract import PushChannel
+from channels.base.contract import PushChannel, Receipt
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -328,7 +328,8 @@ class SliceSender:
             recipient, outcome = result.outgoing.recipient, bounded(result.outcome)
             row = sent[recipient.delivery]
             outcomes.add(waiting.pop(row.slot), outcome, recipient.address)
-            await pacing.apply_outcome(self.channel, result.outgoing, outcome)
+            if not isinstance(outcome, Receipt):
+                await pacing.apply_outcome(self.channel, result.outgoing, outcome)
             if outcomes.urgent:
                 await self._flush()
         outcomes.unwritten(waiting.values())
