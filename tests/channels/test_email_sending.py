@@ -404,11 +404,11 @@ async def test_a_certificate_that_nobody_vouches_for_halts_the_channel(
     assert isinstance(outcome, Halted) and outcome.code == "certificate"
 
 
-class Letterbox:
-    """Handler of the STARTTLS server: notes the recipients, and whether each came under TLS."""
+class RecordingHandler:
+    """Handler of the STARTTLS server: notes each recipient and whether it came under TLS."""
 
     def __init__(self) -> None:
-        self.got: list[tuple[str, bool]] = []
+        self.recipients: list[tuple[str, bool]] = []
 
     async def handle_DATA(  # noqa: N802 # reason: aiosmtpd's name
         self,
@@ -416,18 +416,18 @@ class Letterbox:
         session: aiosmtpd.smtp.Session,
         envelope: aiosmtpd.smtp.Envelope,
     ) -> str:
-        self.got.append((envelope.rcpt_tos[0], session.ssl is not None))
+        self.recipients.append((envelope.rcpt_tos[0], session.ssl is not None))
         return "250 ok"
 
 
 async def test_starttls_comes_before_anything_is_said(
     certificates: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
-    box = Letterbox()
+    handler = RecordingHandler()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: aiosmtpd.smtp.SMTP(
-            box, tls_context=certificates[0], require_starttls=True, loop=loop
+            handler, tls_context=certificates[0], require_starttls=True, loop=loop
         ),
         "127.0.0.1",
         0,
@@ -440,4 +440,4 @@ async def test_starttls_comes_before_anything_is_said(
     await mailer.aclose()
     server.close()
     await server.wait_closed()
-    assert box.got == [("siti@contoh.example", True)]
+    assert handler.recipients == [("siti@contoh.example", True)]
