@@ -30,6 +30,7 @@ SLOW: Mapping[str, str] = {
     "broadcaster/media/test_images.py": "decodes pictures in processes of their own",
     "broadcaster/newsroom/test_notifications.py": "runs workers beside each other",
     "broadcaster/publishing/test_hold_ups.py": "runs workers beside each other",
+    "broadcaster/residents/test_data_rights.py": "looks through the files of a whole city",
     "broadcaster/runtime/test_custody.py": "migrates and copies databases",
     "broadcaster/runtime/test_processes.py": "starts and ends processes",
     "broadcaster/runtime/test_secret_key.py": "starts processes and migrates databases",
@@ -41,7 +42,7 @@ SLOW: Mapping[str, str] = {
     "broadcaster/store/test_respelling.py": "migrates a database in each test",
     "broadcaster/store/test_retries.py": "fills thousands of rows",
     "broadcaster/store/test_sign_in_throttle.py": "plays crowds of guessers",
-    "broadcaster/store/test_twins.py": "migrates a database in each test",
+    "broadcaster/store/test_merged_addresses.py": "migrates a database in each test",
     "broadcaster/test_cli.py": "starts a process for each command",
     "broadcaster/test_startup.py": "starts a process for each command",
     "broadcaster/test_worker.py": "runs workers beside each other",
@@ -50,7 +51,6 @@ SLOW: Mapping[str, str] = {
     "broadcaster/web/test_hostile_values.py": "sends hostile values to every form there is",
     "broadcaster/web/test_server.py": "starts and ends servers",
     "e2e/": "runs whole cities",
-    "test_at_rest.py": "looks through the files of a whole city",
 }
 """Files, and folders with all below them, that take more than some seconds of CPU, and why:
 everything else is the fast selection.
