@@ -215,9 +215,9 @@ def demo(
     """Kota contoh dengan penyedia tiruan: semua kanal berjalan, tidak ada pesan keluar dari
     komputer ini.
     """
+    began = time.monotonic()
     configure(level=config.log_level())
     config.check_spelling()
-    began = time.monotonic()
     asyncio.run(_demo(port, data.resolve(), fast, began))
 
 

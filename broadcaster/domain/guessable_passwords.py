@@ -52,8 +52,8 @@ def is_guessable(password: str, names: Collection[str] = ()) -> bool:
             if len(word) > 2
         }
     )
-    looked = zxcvbn(password[:EXAMINED], user_inputs=own)
-    strength = float(looked["guesses_log10"]) + max(0, len(password) - EXAMINED)
+    estimate = zxcvbn(password[:EXAMINED], user_inputs=own)
+    strength = float(estimate["guesses_log10"]) + max(0, len(password) - EXAMINED)
     others = re.sub(
         "|".join(map(re.escape, sorted(own, key=len, reverse=True))), "", password.lower()
     )

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
+import structlog
 import uvicorn
 
 from broadcaster.app import App
@@ -18,6 +19,8 @@ from broadcaster.web.application import create_web
 from broadcaster.web.base.admission import Admission, ConnectionLimits, trusts
 from broadcaster.web.base.connections import AdmissionState, LimitedConnection, sweep
 
+log = structlog.get_logger(__name__)
+
 GRACE_SECONDS = 3
 """Time for running answers once the server stops; open streams are cut off then."""
 BACKLOG = 2_048
@@ -25,7 +28,7 @@ TICK_SECONDS = 0.1
 SWEEP_TICKS = 5
 """Ticks between two sweeps of the connections."""
 CLOSING_SECONDS = 0.005
-"""Time between two looks at whether the last connection has closed."""
+"""Seconds between checks whether the last connection has closed."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -81,17 +84,17 @@ class _Server(uvicorn.Server):
         for sock in sockets or ():
             sock.close()
         state = self.server_state
-        for connection in list(state.connections):
-            connection.shutdown()
         try:
             async with asyncio.timeout(GRACE_SECONDS):
-                while (  # noqa: ASYNC110  the sets of uvicorn tell nobody
-                    state.connections or state.tasks
-                ) and not self.force_exit:
+                await asyncio.sleep(CLOSING_SECONDS)  # what was just accepted appears
+                while (state.connections or state.tasks) and not self.force_exit:
+                    for connection in list(state.connections):
+                        connection.shutdown()
                     await asyncio.sleep(CLOSING_SECONDS)
                 for server in self.servers:
                     await server.wait_closed()
         except TimeoutError:
+            log.warning("answers_cut_off", count=len(state.tasks))
             for task in state.tasks:
                 task.cancel()
 

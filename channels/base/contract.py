@@ -1,8 +1,8 @@
 """The contract between the program and its channels: what a channel is given and what it returns.
 
-The one page that a channel imports: `__all__` also names what editions, outcomes and events define,
-so that these files can be split or joined without an edit in any channel. Of the program a channel
-imports nothing else; the rest of `channels.base` are helpers that it may use.
+The one module that a channel must import: `__all__` also names what editions, outcomes and events
+define, so that these files can be split or joined without an edit in any channel. The rest of
+`channels.base` is helpers that it may use.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence

@@ -96,18 +96,20 @@ async def measured(url: str, seconds: float, *, emptied: bool) -> list[dict[str,
             )
             for _ in range(PROCESSES)
         ]
-        for child in started:
-            await line(child)
+        for worker in started:
+            await line(worker)
         began = time.monotonic() + 0.5
-        for child in started:
-            assert child.stdin is not None
-            child.stdin.write(f"{began}\n".encode())
+        for worker in started:
+            assert worker.stdin is not None
+            worker.stdin.write(f"{began}\n".encode())
         await asyncio.sleep(0.5 + seconds / 2)
         if emptied:
             with redis.Redis.from_url(url) as client:
                 client.flushall()
         answers = [
-            json.loads(await child.stdout.read()) for child in started if child.stdout is not None
+            json.loads(await worker.stdout.read())
+            for worker in started
+            if worker.stdout is not None
         ]
     rows = []
     for number, rate in enumerate(RATES):

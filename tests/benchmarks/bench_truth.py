@@ -22,9 +22,8 @@ from broadcaster.domain.deliveries import FAILED, PENDING, SENT, UNCONFIRMED
 from broadcaster.store import failed_rows, ledger, metrics, retries
 from broadcaster.store.database import Database
 from broadcaster.store.failure_causes import Watcher
+from broadcaster.store.migrate import METADATA
 from broadcaster.store.retention import fold_old
-from broadcaster.store.tables import metadata
-from subscribers import store
 
 SITE: Any = SimpleNamespace(permalink=str)
 DAY = 86_400.0
@@ -71,7 +70,7 @@ MANY = (
 
 def fill(database: Database, statements: tuple[str, ...], count: int) -> None:
     """Make rows in the database itself."""
-    for schema in (metadata, store.metadata):
+    for schema in METADATA:
         schema.create_all(database.writer_engine)
     blob = "blob" if database.sqlite else "bytea"
 

@@ -94,7 +94,7 @@ async def test_two_people_publish_and_it_arrives_as_it_was_shown(
 
 
 def without_now(previews: dict[str, str]) -> dict[str, str]:
-    """Return previews without the minute of the screen's, which is that of the look."""
+    """Return previews without the time on the screen's preview, which is that of rendering."""
     texts = {name: plain(text) for name, text in previews.items()}
     return texts | {"display": re.sub(r"\d\d\.\d\d WIB", "", texts["display"], count=1)}
 

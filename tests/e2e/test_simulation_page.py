@@ -23,7 +23,6 @@ READY = "Ponsel tiruan"
 PATIENCE_MS = 60_000
 """Milliseconds that a busy machine may take."""
 
-pytestmark = pytest.mark.slow
 sync_api = pytest.importorskip("playwright.sync_api")
 
 

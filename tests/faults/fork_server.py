@@ -2,7 +2,8 @@
 
 Imports cost each process a second of CPU, and a fault run starts and restarts many. Only Linux can
 end the children with their server; elsewhere, and where the dynamic linker has to load something
-into a process, `Part` executes the program instead.
+into a process, `Part` executes the program instead. What the interpreter reads from the environment
+at its own start (PYTHONHASHSEED, PYTHONWARNINGS) is the same for all children.
 """
 
 import contextlib
@@ -117,7 +118,7 @@ class ForkServer:
             self._note(self._receive())
 
     def await_message(self) -> None:
-        """Return once the server has something to say."""
+        """Return once the server has sent a message."""
         select.select([self._socket], [], [])
 
     def _note(self, message: Mapping[str, int]) -> None:

@@ -196,7 +196,7 @@ class Supervisor:
 
 
 class Valkey:
-    """Embedded Valkey's own program on a unix socket, append-only as there; killed and replaced at
+    """Embedded Valkey's own program on a unix socket, append-only as in production; killed and replaced at
     will.
     """
 

@@ -142,7 +142,7 @@ async def test_killing_all_workers_leaves_at_most_a_window_of_each_uncertain(
     async with sending(ground, tmp_path) as city:
         parts = [city.supervisor.parts[name] for name in WORKERS]
         for part in parts:
-            part.wanted = False  # who starts again opens what was marked
+            part.wanted = False  # a restarted worker reopens the marked rows
             part.kill()
         await until(lambda: not any(part.alive for part in parts), what="all are dead")
         marked = city.app.database.read_now(

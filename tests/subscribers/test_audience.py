@@ -149,7 +149,7 @@ def test_only_confirmed_addresses_are_written_to(
     assert reached(conn, vault, audience("cibabat")) == {}
 
 
-def test_an_address_confirmed_after_publication_gets_the_next_edition(
+def test_an_address_confirmed_after_publication_is_not_in_the_audience(
     conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     sign_up("early@contoh.example", now=NOW)

@@ -31,6 +31,7 @@ def migrated(folder: Path, environ: Mapping[str, str]) -> Program:
     """Return a program whose folder holds a migrated SQLite file and its key: copies of those that
     `migrate` made once with these settings.
     """
+    assert environ.get(PLACES[1], database_in(folder)) == database_in(folder)
     settings = [pair for pair in environ.items() if pair[0] not in PLACES]
     shutil.copytree(_migrated_folder(*settings).name, folder, dirs_exist_ok=True)
     return Program(folder, environ)

@@ -1,5 +1,8 @@
-"""Inboxes of the stand-in providers, read alike for each push channel."""
+"""Inboxes: those of the stand-in providers, read alike for each push channel, and the city's own."""
 
+from broadcaster.app import App
+from broadcaster.inbound import inbox
+from broadcaster.inbound.replies import ReplySender
 from broadcaster.simulation.providers import Providers
 from broadcaster.simulation.smtp import received_parts
 
@@ -11,3 +14,11 @@ def messages(providers: Providers, channel: str, address: str) -> list[dict[str,
     if channel == "telegram":
         return [dict(message.parts) for message in providers.bot.inbox(int(address))]
     return [received_parts(mail.raw) for mail in providers.mail.inbox(address)]
+
+
+async def apply_and_answer(app: App) -> bool:
+    """Apply one round of the city's inbox and wait for the answers; return what `apply_due` does."""
+    answerer = ReplySender(app)
+    applied = await inbox.apply_due(app, answerer)
+    await answerer.settle()
+    return applied

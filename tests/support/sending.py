@@ -110,7 +110,7 @@ def counters(app: App, channel: str = "email", edition: int | None = None) -> di
 
 
 def unfinished(app: App) -> str:
-    """Describe what keeps sending from its end: runs, slices, rows with their last error, channels."""
+    """Describe open runs and slices, all rows by state and error, and the channels."""
     runs = [row for row in table(app, run) if row.finished_at is None]
     slices_left = [row for row in table(app, slice_) if row.open or row.owner]
     states = Counter(

@@ -68,7 +68,7 @@ class City:
     async def send_everything(self) -> None:
         """Restart workers, as if time had passed, until nothing is open."""
         open_runs = select(run.c.edition).where(run.c.finished_at.is_(None)).limit(1)
-        for _round in range(ROUNDS):
+        for round_ in range(ROUNDS):
             if self.app.database.read_now(lambda c: c.execute(open_runs).first()) is None:
                 return
             everything_due(self.app)
@@ -81,7 +81,8 @@ class City:
             engine.stop()
             await engine.settle()
             forget_leases(self.app)  # of a run whose filling was cut short
-            self.app.database.write_now(slices.finish_idle)  # as the sweeper of a worker does
+            if round_ > ROUNDS // 2:  # as the sweeper of a worker does, which is seldom needed
+                self.app.database.write_now(slices.finish_idle)
         raise AssertionError(f"the work has no end: {unfinished(self.app)}")
 
 
@@ -302,7 +303,7 @@ def wrong_entry(story: Story, title: str) -> Iterator[str]:
 
 
 def wrong_item(story: Story, item: dict[str, Any], *, here: bool) -> Iterator[str]:
-    """Yield what is wrong with it on a screen; `here`: its newest edition concerns the area."""
+    """Yield what is wrong with the announcement on a screen; `here`: its newest edition concerns the area."""
     if story.withdrawn:
         yield "withdrawn and shown"
         return

@@ -155,8 +155,8 @@ def _reference(model: type) -> dict[str, str]:
 
 
 def _schemas(models: Collection[type]) -> Mapping[str, Any]:
-    """Return the schemas by name. A model with a title may be no field of another one, since those
-    are referenced by their class.
+    """Return the schemas by name. A model with a title must not be a field of another model, since
+    fields are referenced by their class.
     """
     pairs = [
         (model, "validation")

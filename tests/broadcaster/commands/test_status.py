@@ -36,7 +36,7 @@ OUTCOMES: tuple[Outcome, ...] = (
 
 
 @pytest.fixture
-def program(sqlite_template: Path, tmp_path: Path) -> Program:
+def program(tmp_path: Path) -> Program:
     """A migrated program that can send email."""
     return with_email(tmp_path)
 

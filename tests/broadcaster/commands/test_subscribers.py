@@ -230,7 +230,6 @@ def test_addresses_and_people_are_counted_once_each_however_far_apart_their_rows
         for n in range(2_100)
     ]
     again = [row.replace("cibabat", "melong").replace("warga", "WARGA") for row in rows[:10]]
-    program("migrate")
     for trial in (("--dry-run",), ()):
         result = program("subscribers", "import", file_of(tmp_path, *rows, *again), *trial)
         assert result.ok == "2100 baru, 10 berulang, 0 ditolak\n"

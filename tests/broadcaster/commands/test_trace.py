@@ -26,7 +26,7 @@ OUTCOMES: dict[str, Outcome] = {
 
 
 @pytest.fixture
-def program(sqlite_template: Path, tmp_path: Path) -> Program:
+def program(tmp_path: Path) -> Program:
     """A migrated program that can send email."""
     return with_email(tmp_path)
 

@@ -42,18 +42,24 @@ def test_a_port_on_which_no_demo_can_listen_is_one_line(tmp_path: Path, port: st
 
 def test_the_demo_takes_the_port_of_the_settings_unless_it_is_given_one(tmp_path: Path) -> None:
     program = Program(tmp_path / "data", {"BROADCASTER_PORT": "0"})
-    words = ("demo", "--data", str(tmp_path / "demo"))
+    words = ("demo", "--data", impossible_folder(tmp_path))
     assert program(*words).err.startswith("Port 0 tidak dapat dipakai.")
     assert program(*words, "--port", "80000").err.startswith("Port 80000 tidak dapat dipakai.")
 
 
 @pytest.mark.parametrize("name", ["BROADCASTER_POTR", "broadcaster_port", "EMAIL_ULR"])
 def test_the_demo_refuses_a_misspelt_setting(tmp_path: Path, name: str) -> None:
-    demo = tmp_path / "demo"
-    done = Program(tmp_path / "data", {name: "8001"})("demo", "--data", str(demo))
-    assert (done.code, done.out) == (1, "")
-    assert done.err.startswith(f"{name} bukan setelan. Maksud Anda ")
-    assert not demo.exists()
+    result = Program(tmp_path / "data", {name: "8001"})(
+        "demo", "--data", impossible_folder(tmp_path)
+    )
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"{name} bukan setelan. Maksud Anda ")
+
+
+def impossible_folder(folder: Path) -> str:
+    """Return a folder below a file, so that a demo that should not start fails instead."""
+    (folder / "file").touch()
+    return str(folder / "file" / "demo")
 
 
 def test_a_group_alone_lists_its_commands(tmp_path: Path) -> None:

@@ -342,8 +342,6 @@ def test_an_export_may_be_narrowed_and_written_to_a_file_for_its_owner_alone(
 
 
 def test_a_long_log_is_written_out_whole(program: Program) -> None:
-    program("migrate")
-
     def fill(connection: Connection) -> None:
         for number in range(1_203):
             audit.append(connection, NamedActor(name="x", now=NOW), Act.EDIT, str(number))

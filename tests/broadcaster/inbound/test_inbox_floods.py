@@ -13,8 +13,7 @@ import pytest
 
 from broadcaster.app import App, open_app
 from broadcaster.domain import inbox_events
-from broadcaster.inbound.inbox import _read_batch, accept, apply_due
-from broadcaster.inbound.replies import ReplySender
+from broadcaster.inbound.inbox import _read_batch, accept
 from broadcaster.runtime import config
 from broadcaster.store import inbox
 from broadcaster.store.tables import receipt
@@ -24,6 +23,7 @@ from channels.base.contract import AddressEvent, InboundEvent
 from subscribers import residents
 from support.browsing import CREDENTIALS, listening
 from support.flooding import flood, post_webhook, text_message
+from support.inboxes import apply_and_answer
 from support.sending import table
 from support.waiting import until
 from support.world import subscribe, variables
@@ -158,7 +158,7 @@ async def test_a_stop_behind_7000_words_of_strangers_is_applied_first(
         await accept(app, "whatsapp", [stop])
         batch = await app.database.read(_read_batch, app, next(iter(inbox.KINDS)))
         assert [item.event for item in batch.ready] == [stop]
-        assert await apply_due(app, ReplySender(app))
+        assert await apply_and_answer(app)
         assert is_stopped(app)
         assert (
             len([row for row in table(app, receipt) if row.applied_at])
@@ -174,7 +174,7 @@ async def test_a_stop_by_an_id_that_waiting_words_tell_of_is_applied_after_them(
         await accept(
             app, "whatsapp", [hello, InboundEvent(dedupe="2", address="ID.77", text="BERHENTI")]
         )
-        await apply_due(app, ReplySender(app))
+        await apply_and_answer(app)
         assert is_stopped(app)
 
 
@@ -187,7 +187,7 @@ async def test_a_stop_that_waits_since_an_earlier_version_is_applied(
         await app.database.write(
             inbox.keep, "whatsapp", [inbox.InboxEvent(dedupe=b"x", body=sealed, priority=0)], 0.0
         )
-        await apply_due(app, ReplySender(app))
+        await apply_and_answer(app)
         assert is_stopped(app)
 
 

@@ -342,8 +342,8 @@ async def publish_held_up(office: PostOffice, **changes: Any) -> StoredAnnouncem
     return stored
 
 
-async def subjects_after_look(office: PostOffice) -> list[str]:
-    """Look again; return the subjects that Dewi got beyond her first letter."""
+async def subjects_after_check(office: PostOffice) -> list[str]:
+    """Check again; return the subjects that Dewi got beyond her first letter."""
     office.pass_time(seconds=1)
     await hold_ups.check(office.site.app)
     await office.work()
@@ -360,7 +360,7 @@ async def test_what_expires_while_it_waits_is_no_all_clear(office: PostOffice) -
     office.site.app.database.write_now(lambda c: c.execute(expiry))
     everything_due(office.site.app)
     await drain_channel(office, Receipt())
-    assert await subjects_after_look(office) == [
+    assert await subjects_after_check(office) == [
         f"[Darurat] Habis waktunya, tidak terkirim: {EMERGENCY['title']}"
     ]
     letter = office.letters("dewi")[-1]
@@ -384,7 +384,7 @@ async def test_a_cancelled_hold_up_gives_no_all_clear(office: PostOffice) -> Non
     )
     await drain_channel(office, Receipt())
     let_time_pass(office.site.app, hold_ups.CALM)
-    assert await subjects_after_look(office) == []
+    assert await subjects_after_check(office) == []
     assert reported(office) == []
 
 
@@ -455,7 +455,7 @@ async def test_a_channel_that_stays_closed_for_the_last_one_is_no_all_clear(
     await drain_channel(office, defer(ONE))
     await database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
     let_time_pass(office.site.app, hold_ups.CALM)
-    assert await subjects_after_look(office) == []
+    assert await subjects_after_check(office) == []
     assert len(reported(office)) == 1
 
 
@@ -467,7 +467,7 @@ async def test_an_edition_that_takes_the_place_of_what_waits_is_no_all_clear(
     await office.site.app.database.write(
         channels.halt_channel, "telegram", "401 token refused", "manual"
     )
-    await subjects_after_look(office)
+    await subjects_after_check(office)
     expires = (office.site.clock.now + timedelta(hours=8)).isoformat()
     changes = {
         **EMERGENCY,
@@ -476,10 +476,10 @@ async def test_an_edition_that_takes_the_place_of_what_waits_is_no_all_clear(
         "expires": expires,
     }
     await office.site.correct(stored, "Salah jalan.", **changes)
-    subjects = await subjects_after_look(office)
+    subjects = await subjects_after_check(office)
     await drain_channel(office, Receipt())
     fill(office.site.app, "telegram", "emergency")
-    assert (subjects, await subjects_after_look(office)) == ([], [])
+    assert (subjects, await subjects_after_check(office)) == ([], [])
     assert len(reported(office)) == 1
 
 
@@ -489,13 +489,13 @@ async def test_two_hold_ups_that_ended_alike_are_told_in_one_line(office: PostOf
     for is_second in (False, True):
         await database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
         office.pass_time(seconds=1)
-        await subjects_after_look(office)
+        await subjects_after_check(office)
         assert "peringatan tertahan" in office.subjects("dewi")[-1]
         await database.write(channels.resume_channel, "telegram")
         if not is_second:
             await hold_ups.check(office.site.app)
             let_time_pass(office.site.app, hold_ups.CALM)
-            await subjects_after_look(office)
+            await subjects_after_check(office)
             assert "Berjalan lagi" in office.subjects("dewi")[-1]
     expiry = (
         update(run)
@@ -505,7 +505,7 @@ async def test_two_hold_ups_that_ended_alike_are_told_in_one_line(office: PostOf
     database.write_now(lambda c: c.execute(expiry))
     everything_due(office.site.app)
     await drain_channel(office, Receipt())
-    await subjects_after_look(office)
+    await subjects_after_check(office)
     assert (
         office.letters("dewi")[-1]["text"].count(
             "pesan tidak terkirim, karena masa berlakunya habis"

@@ -1,5 +1,5 @@
-"""Data on disk after a day's work gives nobody away: no address, number, chat id or domain, however
-it is written.
+"""Data on disk after a day's work gives nobody away, before and after an erasure: no address,
+number, chat id or domain, however it is written.
 """
 
 import asyncio

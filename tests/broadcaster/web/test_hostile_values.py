@@ -16,12 +16,11 @@ import yarl
 from structlog.testing import capture_logs
 
 from broadcaster import web
-from broadcaster.inbound import inbox
-from broadcaster.inbound.replies import ReplySender
 from broadcaster.web import routes
 from broadcaster.web.base.authorization import Row
 from broadcaster.web.staff import compose_form
 from support.browsing import CREDENTIALS, NOTICE, Answer, Running, bearer, running
+from support.inboxes import apply_and_answer
 from support.staff_rows import COMPOSED, FORM_CASES, filled, sign_in_form, staged
 from support.staffing import Browser, browser, hire
 from support.webhooks import whatsapp_signature
@@ -443,7 +442,7 @@ async def test_no_signed_webhook_breaks_and_what_follows_it_is_applied(open_site
             )
         ), value
     with capture_logs() as logs:
-        while await inbox.apply_due(open_site.app, ReplySender(open_site.app)):
+        while await apply_and_answer(open_site.app):
             pass
     assert {line["event"] for line in logs} & {
         "receipts_not_sorted",

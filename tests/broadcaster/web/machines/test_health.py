@@ -10,13 +10,13 @@ from sqlalchemy import Connection, insert, make_url, text, update
 
 from broadcaster.domain.deliveries import STATES
 from broadcaster.inbound import inbox
-from broadcaster.inbound.replies import ReplySender
 from broadcaster.store import channels
 from broadcaster.store.channel_tables import channel_state, held_suppression
 from broadcaster.store.migrate import migrate
 from broadcaster.store.tables import run, slice_
 from channels.base.contract import InboundEvent, StatusEvent
 from support.browsing import Running, running
+from support.inboxes import apply_and_answer
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ async def test_what_waits_in_the_inbox_is_a_figure_by_kind_with_the_age_of_the_o
     assert [
         figures[f'siaran_inbox_{name}{{kind="statuses"}}'] for name in ("waiting", "oldest_seconds")
     ] == [2, 42]
-    await inbox.apply_due(site.app, ReplySender(site.app))
+    await apply_and_answer(site.app)
     site.clock.now += timedelta(seconds=8)
     figures = figures_of((await site.ask("/metrics")).text)
     assert figures['siaran_inbox_waiting{kind="words"}'] == 0

@@ -113,9 +113,7 @@ async def test_it_goes_to_a_second_person_at_once_and_their_pages_call_out(site:
 @pytest.mark.parametrize(
     "other", ["/redaksi/pengumuman/{id}0/periksa", "/redaksi/pengumuman?q={id}", "/#{id}"]
 )
-async def test_the_call_is_left_out_on_no_page_but_the_warning_s_own(
-    site: Running, other: str
-) -> None:
+async def test_only_the_warnings_own_page_leaves_out_the_call(site: Running, other: str) -> None:
     rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
     own = (await rina.post("/redaksi/darurat", FORM)).headers["Location"]
     for address, shown in ((own, False), (other.format(id=own.split("/")[3]), True)):
