@@ -20,9 +20,10 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def pid_of(url: str) -> int:
-    """Return the server's process id; 0 while it does not answer."""
+    """Return the server's process id; 0 while it does not answer, or still reads its data."""
     try:
         with redis.Redis.from_url(url) as client:
+            client.ping()  # INFO is answered while the data is being read, PING is not
             return int(client.info("server")["process_id"])
     except redis.RedisError:
         return 0
