@@ -57,7 +57,7 @@ def test_what_takes_long_starts_first(place: str, rank: int) -> None:
 @pytest.mark.parametrize(
     ("call", "places"),
     [
-        ("chromium.launch(", ["e2e/conftest.py"]),
+        ("chromium.launch(", ["benchmarks/bench_composer.py", "e2e/conftest.py"]),
         ("running_postgresql(", ["benchmarks/city.py", "conftest.py", "support/postgres.py"]),
     ],
 )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from support import page_complaints
 from support.browsing import EMERGENCY, Running, running
 
 DESK, PHONE, NARROW = (
@@ -62,13 +63,7 @@ async def open_page(chromium: Any) -> AsyncIterator[OpenPage]:
         contexts.append(context)
         page = await context.new_page()
         page.complaints, page.hosts = [], set()
-        page.on(
-            "console",
-            lambda message: (
-                page.complaints.append(message.text) if message.type == "error" else None
-            ),
-        )
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page_complaints.gather(page, page.complaints)
         page.on(
             "request",
             lambda request: page.hosts.add(re.sub(r"^\w+://([^/:]+).*", r"\1", request.url)),

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from broadcaster.simulation.ports import free_port
+from support import page_complaints
 from support.waiting import runs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,13 +99,7 @@ def page(demo: Demo, sync_chromium: Any) -> Iterator[Any]:
     """
     complaints: list[str] = []
     page = sync_chromium.new_page(viewport={"width": 1440, "height": 900})
-    page.on(
-        "console",
-        lambda message: (
-            complaints.append(message.text) if message.type in {"error", "warning"} else None
-        ),
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page_complaints.gather(page, complaints)
     page.on(
         "request",
         lambda request: (

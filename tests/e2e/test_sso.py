@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from support import page_complaints
 from support.oidc_provider import running_provider
 from support.signing_on import SITI, City, opened
 from support.staffing import hire
@@ -34,7 +35,7 @@ async def test_in_by_one_button_and_out_on_both_sides(
         viewport={"width": width, "height": 900}, java_script_enabled=scripts
     )
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
+    page_complaints.gather(page, complaints)
     await page.goto(f"{city.site.url}/redaksi/pengumuman?tab=draf")
     await page.get_by_role("link", name="Masuk dengan akun Pemkot").click()
     await page.wait_for_url(f"{city.site.url}/redaksi/pengumuman?tab=draf")

@@ -21,6 +21,7 @@ from broadcaster.newsroom import corrections, drafts, release, review
 from broadcaster.store import accounts
 from broadcaster.store.sessions import HALF
 from broadcaster.web.base.authorization import SIGN_IN, Row
+from support import page_complaints
 from support.browsing import running
 from support.staff_rows import (
     COMPOSED,
@@ -325,8 +326,7 @@ class Room:
             page = await context.new_page()
             page.set_default_timeout(20_000)
             page.complaints, page.hosts = [], set()
-            page.on("console", lambda message: page.complaints.append(message.text))
-            page.on("pageerror", lambda error: page.complaints.append(str(error)))
+            page_complaints.gather(page, page.complaints)
             page.on(
                 "request",
                 lambda request: page.hosts.add(re.sub(r"^\w+://([^/:]+).*", r"\1", request.url)),

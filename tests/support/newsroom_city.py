@@ -19,7 +19,7 @@ from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Providers, demo_variables
 from broadcaster.web.server import serve
 from broadcaster.worker import LaneWorker
-from support import inboxes
+from support import inboxes, page_complaints
 from support.staffing import PASSWORD, hire
 from support.world import subscribe, variables
 
@@ -189,8 +189,7 @@ async def browsing(
         contexts.append(context)
         context.set_default_timeout(30_000)
         page = await context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page_complaints.gather(page, complaints)
         page.on("request", note)
         return page
 

@@ -11,7 +11,7 @@ import pytest
 
 from channels import display
 from channels.base.contract import Area, Edition, PageRequest, Site
-from support import samples
+from support import page_complaints, samples
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -126,15 +126,7 @@ class Screen:
         self.station = station
         self.complaints: list[str] = []
         self.hosts: set[str] = set()
-        page.on(
-            "console",
-            lambda message: (
-                self.complaints.append(message.text)
-                if message.type in {"error", "warning"}
-                else None
-            ),
-        )
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page_complaints.gather(page, self.complaints)
         self._under_way: set[Any] = set()
         page.on("request", self._begun)
         page.on("requestfinished", self._ended)
