@@ -116,6 +116,10 @@ class Station:
         self._server.server_close()
 
 
+RELOADS = 50
+"""Tries to reach the page while it navigates: each may fall into the same navigation."""
+
+
 class Screen:
     """Page on the station whose clock the test moves; it records console messages and requested
     hosts.
@@ -156,14 +160,17 @@ class Screen:
         self._breathe()
 
     def _breathe(self) -> None:
-        """Let the page run what is due; a page that is reloading itself is waited for first."""
-        try:
-            self.page.evaluate("1")
-        except sync_api.Error as error:
-            if "navigation" not in str(error):
-                raise
-            self.page.wait_for_load_state()
-            self.page.evaluate("1")
+        """Let the page run what is due; a page that reloads itself, perhaps twice, is waited for."""
+        for _ in range(RELOADS):
+            try:
+                self.page.evaluate("1")
+            except sync_api.Error as error:
+                if "navigation" not in str(error):
+                    raise
+                self.page.wait_for_load_state()
+            else:
+                return
+        raise AssertionError("the page never stops reloading")
 
     def pass_time(self, seconds: int, *, step: int = 1) -> None:
         """Advance the screen's and the server's clocks."""
