@@ -66,7 +66,7 @@ async def show(request: Request) -> Response:
     return frame.page(
         request,
         "audit.html",
-        sight=view,
+        log=view,
         wanted=filters,
         query=query,
         older=older,
