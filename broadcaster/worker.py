@@ -246,7 +246,7 @@ class LaneWorker:
         """
         while not self._stop.is_set():
             await self._pause(random.uniform(*POLL_SECONDS))  # noqa: S311  jitter, no secret
-            with self._logging_errors("look_failed"):
+            with self._logging_errors("poll_failed"):
                 for channel, lane in await self.app.database.read(slices.busy_lanes):
                     if (
                         lane == self.lane

@@ -60,9 +60,9 @@ class HoldUpState:
 
 async def check(app: App) -> None:
     """Check every emergency for hold-ups, and notify the people in charge."""
-    seen, standing = await app.database.read(_states, app)
-    if standing or any(sight.holds for sight in seen.values()):
-        await app.database.write(record, app, seen)
+    states, standing = await app.database.read(_states, app)
+    if standing or any(state.holds for state in states.values()):
+        await app.database.write(record, app, states)
 
 
 def _states(connection: Connection, app: App) -> tuple[dict[str, HoldUpState], list[HoldUp]]:
@@ -103,29 +103,31 @@ def _paused_by_person(connection: Connection, announcement: str) -> bool:
     return bool(acts) and acts[-1] == Act.PAUSE
 
 
-def record(connection: Connection, app: App, seen: Mapping[str, HoldUpState]) -> None:
+def record(connection: Connection, app: App, states: Mapping[str, HoldUpState]) -> None:
     """Record the observed states (by announcement), notify where due, and end what is over."""
     wall = now(connection)
     known = {
         (hold_up.announcement, hold_up.hold.channel): hold_up
         for hold_up in hold_ups.standing(connection)
     }
-    for announcement, sight in seen.items():
-        for hold in sight.holds:
+    for announcement, state in states.items():
+        for hold in state.holds:
             if (before := known.get((announcement, hold.channel))) is not None:
                 hold_ups.mark_continuing(connection, before, hold, wall)
             else:
                 hold_ups.begin(connection, announcement, hold, wall)
     waits = {
-        (announcement, hold.channel) for announcement, sight in seen.items() for hold in sight.holds
+        (announcement, hold.channel)
+        for announcement, state in states.items()
+        for hold in state.holds
     }
     busy = {
-        (announcement, channel) for announcement, sight in seen.items() for channel in sight.busy
+        (announcement, channel) for announcement, state in states.items() for channel in state.busy
     }
     preparing = {
         (announcement, channel)
-        for announcement, sight in seen.items()
-        for channel in sight.preparing
+        for announcement, state in states.items()
+        for channel in state.preparing
     }
     for hold_up in hold_ups.standing(connection):
         place = (hold_up.announcement, hold_up.hold.channel)

@@ -126,9 +126,9 @@ async def _events(request: Request, row: Announcement) -> AsyncIterator[str]:
             if session is None or session.way == HALF or not session.account.may("read"):
                 yield event("keluar", "")
                 return
-        sight = await live_progress_of(request).read(app, row.id)
-        piece = pages.render(request, "staff/sending_live.html", **_live(request, row, sight))
-        if sight.over:
+        progress = await live_progress_of(request).read(app, row.id)
+        piece = pages.render(request, "staff/sending_live.html", **_live(request, row, progress))
+        if progress.over:
             yield event("selesai", piece)
             return
         if piece != last_piece:
@@ -189,7 +189,7 @@ async def _page(
 
     acts, names, newest, waiting = await app.database.read(read)
     issued = publication(row, newest, acts)
-    sight = await live_progress_of(request).read(app, row.id)
+    progress = await live_progress_of(request).read(app, row.id)
     finished = request.query_params.get("selesai", "")
     template = "sending_receipt.html" if request.query_params.get("cetak") else "sending.html"
     return frame.page(
@@ -209,20 +209,20 @@ async def _page(
         issued=issued,
         kept_days=KEPT_DAYS,
         lead=_lead(app, newest),
-        **_live(request, row, sight),
+        **_live(request, row, progress),
     )
 
 
-def _live(request: Request, row: Announcement, sight: SendingView) -> dict[str, Any]:
+def _live(request: Request, row: Announcement, progress: SendingView) -> dict[str, Any]:
     """Return the variables of the live part (`sending_live.html`)."""
     app, lang, t = app_of(request), pages.lang_of(request), words(pages.lang_of(request))
     return {
         "held_up": [
             (sentence(hold, app.labels.get(hold.channel, hold.channel), t, lang), remedy(hold, t))
-            for hold in sight.holds
+            for hold in progress.holds
         ],
         "row": row,
-        "sight": sight,
+        "progress": progress,
         "current": app.clock(),
         "labels": {name: channel.label for name, channel in app.push.items()},
         "pulled": [
