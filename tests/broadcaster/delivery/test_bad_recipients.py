@@ -281,7 +281,7 @@ async def test_three_chats_told_to_slow_down_pause_the_whole_bot(
         api.script(int(person), 429, "Too Many Requests: retry after 35", retry_after=35)
     async with telegram_city(sqlite_url, tmp_path, api, people) as app:
         await publish(app, notice())
-        await deliverer(app).drain("telegram", "routine", seconds=2)
+        await deliverer(app).drain("telegram", "routine", seconds=30)
         assert app.database.read_now(channels.closed_for, "telegram", "emergency") > 25
         assert all(row.spent == 0 for row in rows(app))
 

@@ -255,7 +255,7 @@ async def test_a_burst_of_dead_addresses_suppresses_nobody_and_halts_routine_sen
     )
     await publish(app, notice())
     engine = deliverer(app)
-    await engine.drain("email", "routine", seconds=2)
+    await engine.drain("email", "routine", seconds=30)
     state = app.database.read_now(channels.channel_states)["email"]
     assert state.holding
     assert state.halted == "manual"
@@ -268,7 +268,7 @@ async def test_a_throttled_row_waits_as_long_as_asked_and_pauses_the_channel(app
         app, FakeChannel(provider=lambda _r: Deferred(retry_after=30, throttle=True, code="429"))
     )
     await publish(app, notice())
-    await deliverer(app).drain("email", "routine", seconds=2)
+    await deliverer(app).drain("email", "routine", seconds=30)
     assert states(app) == {"pending": 30}
     assert all(row.spent == 0 for row in rows(app))
     assert 25 < app.database.read_now(channels.closed_for, "email") <= 30
@@ -278,10 +278,10 @@ async def test_halted_burns_no_recipient_and_a_resume_goes_on(app: App) -> None:
     channel = FakeChannel(provider=lambda _r: Halted(code="535", detail="bad password"))
     app = with_channels(app, channel)
     await publish(app, notice())
-    await deliverer(app).drain("email", "routine", seconds=2)
+    await deliverer(app).drain("email", "routine", seconds=30)
     assert states(app) == {"pending": 30}
     assert app.database.read_now(channels.channel_states)["email"].halted == "manual"
-    assert await deliverer(app).drain("email", "routine", seconds=1) is False
+    assert await deliverer(app).drain("email", "routine", seconds=30) is False
     channel.provider = accepts_all
     app.database.write_now(channels.resume_channel, "email")
     await drain_until_quiet(deliverer(app))
@@ -341,7 +341,7 @@ async def test_a_channel_that_mostly_fails_is_halted_until_a_probe_succeeds(app:
     await subscribe(app, "email", [(f"lain{n:03}@contoh.example", "cibabat") for n in range(80)])
     app = with_channels(app, FakeChannel(provider=lambda _r: Deferred(code="451")))
     await publish(app, notice())
-    await deliverer(app).drain("email", "routine", seconds=3)
+    await deliverer(app).drain("email", "routine", seconds=30)
     assert app.database.read_now(channels.channel_states)["email"].halted == "probe"
 
 
