@@ -41,6 +41,6 @@ def sync_chromium() -> Iterator[Any]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def city(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
-    """Yield the city of newsroom tests, in which everything runs as in production."""
+    """Yield the city of newsroom tests, with site, workers and providers together."""
     async with opened(sqlite_url, tmp_path) as started:
         yield started

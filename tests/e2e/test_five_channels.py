@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from broadcaster.app import App
+from broadcaster.domain.deliveries import PENDING
 from broadcaster.newsroom.previews import message_parts
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Providers, demo_variables, running
@@ -26,6 +27,7 @@ from support.world import (
     notice,
     program,
     publish,
+    rows,
     states,
     subscribe,
     variables,
@@ -83,12 +85,17 @@ async def send_all(app: App, lane: str = "routine") -> None:
 
 
 async def all_sent(app: App, lane: str, count: int) -> None:
-    """Send until so many messages were accepted and none is open, resting between."""
+    """Send until so many messages were accepted and none is open; a chat may want a pause between
+    two.
+    """
     clock = asyncio.get_running_loop().time
     end = clock() + PATIENCE
     while states(app) != {"sent": count}:
         assert clock() < end, unfinished(app)
+        began = app.clock().timestamp()
         await send_all(app, lane)
+        late = [row for row in rows(app) if row.state == PENDING and row.due_at <= began]
+        assert late == [], "a drain that ends leaves nothing that was due"
         await asyncio.sleep(0.05)
 
 

@@ -22,6 +22,7 @@ from support.newsroom_city import (
     browsing,
     in_review,
     says,
+    stop_clock,
     write,
 )
 from support.staffing import PASSWORD, hire
@@ -44,12 +45,14 @@ async def end_sessions(database: Database) -> None:
 async def test_typing_without_a_pause_loses_at_most_two_seconds(city: City, chromium: Any) -> None:
     async with browsing(chromium, viewport=DESK) as opening:
         rina = await author(city, await opening())
+        await rina.page.clock.install()
         await rina.page.goto(f"{city.url}/redaksi/tulis")
         await rina.page.focus("#teks")
-        typing = asyncio.create_task(rina.page.keyboard.type("kata demi kata " * 6, delay=60))
+        await stop_clock(rina.page)
+        for character in "kata demi kata " * 2:
+            await rina.page.keyboard.type(character)
+            await rina.page.clock.run_for(66)
         await says(rina.page, "#tersimpan", "Tersimpan otomatis")
-        assert not typing.done(), "saved while the keys still go"
-        await typing
 
 
 async def saved_as(page: Any, version: int) -> None:

@@ -21,12 +21,16 @@ from support.newsroom_city import (
     browsing,
     plain,
     says,
+    stop_clock,
     write,
 )
 from support.staffing import hire
 from support.uploads import noise
 from support.waiting import until
 from support.world import states
+
+PREVIEW_MS, SAVE_MS = 500, 2_000
+"""Longest times on the page's clock from a key to the request for previews, and for the saving."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -120,13 +124,17 @@ async def until_page(page: Any, text: str) -> None:
 async def test_previews_follow_each_key_and_the_caret_stays(city: City, chromium: Any) -> None:
     async with browsing(chromium, viewport=DESK) as opening:
         rina = await author(city, await opening())
+        await rina.page.clock.install()
         await write(rina, city.url)
+        await says(rina.page, "#tersimpan", "Tersimpan otomatis")
         await rina.page.focus("#judul")
         await rina.page.keyboard.press("End")
+        await stop_clock(rina.page)
         title = "Air PDAM mati di Cibabat"
         for character in "abcde":
             title += character
             await rina.page.keyboard.type(character)
+            await rina.page.clock.run_for(PREVIEW_MS)
             for channel in CHANNELS:
                 await says(rina.page, f"#pratinjau-{channel}", title)
         assert await rina.page.evaluate("document.activeElement.id") == "judul"
@@ -153,14 +161,17 @@ async def test_a_photo_as_phones_take_them_goes_up_while_the_previews_go_on(
         assert await rina.page.input_value("#berkas") == ""
 
 
-async def test_a_tab_closed_in_the_middle_reopens_with_what_was_saved(
+async def test_a_tab_closed_in_the_middle_loses_at_most_two_seconds(
     city: City, chromium: Any
 ) -> None:
     async with browsing(chromium, viewport=DESK) as opening:
         rina = await author(city, await opening())
+        await rina.page.clock.install()
         await rina.page.goto(f"{city.url}/redaksi/tulis")
         await rina.page.focus("#judul")
+        await stop_clock(rina.page)
         await rina.page.keyboard.type("Air PDAM mati")
+        await rina.page.clock.run_for(SAVE_MS)
         await says(rina.page, "#tersimpan", "Tersimpan otomatis")
         address = rina.page.url
         assert re.search(r"/redaksi/pengumuman/\w+/tulis$", address)

@@ -35,7 +35,7 @@ async def test_in_by_one_button_and_out_on_both_sides(
         viewport={"width": width, "height": 900}, java_script_enabled=scripts
     )
     complaints: list[str] = []
-    page_complaints.gather(page, complaints)
+    page_complaints.gather(page, complaints, staff=True)
     await page.goto(f"{city.site.url}/redaksi/pengumuman?tab=draf")
     await page.get_by_role("link", name="Masuk dengan akun Pemkot").click()
     await page.wait_for_url(f"{city.site.url}/redaksi/pengumuman?tab=draf")

@@ -326,7 +326,7 @@ class Room:
             page = await context.new_page()
             page.set_default_timeout(20_000)
             page.complaints, page.hosts = [], set()
-            page_complaints.gather(page, page.complaints)
+            page_complaints.gather(page, page.complaints, staff=True)
             page.on(
                 "request",
                 lambda request: page.hosts.add(re.sub(r"^\w+://([^/:]+).*", r"\1", request.url)),

@@ -74,7 +74,7 @@ class City:
 
 @asynccontextmanager
 async def opened(database_url: str, folder: Path) -> AsyncIterator[City]:
-    """Open a city in which everything runs as in production; tests pass the hold by setting the
+    """Open a city with site, workers and providers together; tests pass the hold by setting the
     clock ahead.
     """
     clock, port = AheadClock(), free_port()
@@ -189,7 +189,7 @@ async def browsing(
         contexts.append(context)
         context.set_default_timeout(30_000)
         page = await context.new_page()
-        page_complaints.gather(page, complaints)
+        page_complaints.gather(page, complaints, staff=True)
         page.on("request", note)
         return page
 
@@ -235,6 +235,15 @@ async def says(page: Any, selector: str, text: str) -> None:
         "([selector, text]) => (document.querySelector(selector)?.innerText || '').includes(text)",
         arg=[selector, text],
     )
+
+
+AHEAD_SECONDS = 5
+"""Seconds by which a stopped clock is ahead: it cannot stop in the past."""
+
+
+async def stop_clock(page: Any) -> None:
+    """Stop the page's clock, which the test has installed: time passes by `clock.run_for` alone."""
+    await page.clock.pause_at(await page.evaluate("Date.now()") / 1000 + AHEAD_SECONDS)
 
 
 async def author(city: City, page: Any, name: str = "rina") -> PageUser:

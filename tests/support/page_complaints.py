@@ -5,14 +5,19 @@ from typing import Any
 FOCUSED_EARLIER = (
     "Autofocus processing was blocked because a document already has a focused element."
 )
-"""Logged when somebody is in a field before the page focuses its first one; they stay there."""
+"""Logged when somebody is in a field before a page of staff focuses its first one: Chromium leaves
+them there.
+"""
 
 
-def gather(page: Any, complaints: list[str]) -> None:
-    """Add what the page's console and scripts complain about from now on."""
+def gather(page: Any, complaints: list[str], *, staff: bool = False) -> None:
+    """Add what the page's console and scripts complain about from now on.
+
+    `staff`: it shows the newsroom, whose forms take the focus.
+    """
 
     def add(message: Any) -> None:
-        if message.text != FOCUSED_EARLIER:
+        if not (staff and message.text == FOCUSED_EARLIER):
             complaints.append(message.text)
 
     page.on("console", add)

@@ -167,6 +167,7 @@ class Screen:
             except sync_api.Error as error:
                 if "navigation" not in str(error):
                     raise
+                self.page.wait_for_timeout(2)
                 self.page.wait_for_load_state()
             else:
                 return
