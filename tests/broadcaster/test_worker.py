@@ -384,8 +384,8 @@ class BreakingOnce(FakeChannel):
 
     broken: bool = False
 
-    def first_breaks(self, recipient: Recipient) -> Outcome:
-        """Raise an unforeseen error for the twentieth message, accept the others."""
+    def break_once(self, recipient: Recipient) -> Outcome:
+        """Raise an unforeseen error once, after twenty messages; accept all others."""
         if not self.broken and len(self.accepted) == 20:
             self.broken = True
             raise RuntimeError(f"bug at {recipient.address}")
@@ -396,7 +396,7 @@ async def test_a_bug_in_a_channel_is_logged_without_values_and_the_rest_is_sent(
     machine: Installation,
 ) -> None:
     channel = BreakingOnce()
-    channel.provider = channel.first_breaks
+    channel.provider = channel.break_once
     app = await machine.app(channel)
     with capture_logs() as entries:
         async with running_worker(app):

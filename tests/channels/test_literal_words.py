@@ -312,7 +312,7 @@ def test_a_link_is_whole_or_its_target_is_seen(name: str, field: str, target: st
 
 @pytest.mark.parametrize("marks", [60, 99, 250])
 def test_many_marks_cost_no_link(marks: int) -> None:
-    """Exceed Telegram's 100 entities: bold goes first."""
+    """Telegram takes 100 entities; beyond them bold goes first."""
     bold = " ".join(f"**kata{number}**" for number in range(marks))
     for body in (
         f"{bold} [denah](https://contoh.example/a)",

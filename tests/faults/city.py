@@ -293,6 +293,19 @@ class City:
         return {(row.channel, row.id): self.app.vault.open(row.channel, row.cipher) for row in rows}
 
 
+def _environ(url: str, data: Path, *, redis_url: str, lease: float, port: int) -> dict[str, str]:
+    """Return the settings of a city's processes; receipts are waited for as long as a lease."""
+    return variables(
+        url,
+        data,
+        **channel_settings(),
+        BROADCASTER_REDIS_URL=redis_url,
+        BROADCASTER_LEASE=str(lease),
+        BROADCASTER_PORT=str(port),
+        WHATSAPP_RECEIPT_WAIT=str(lease),
+    )
+
+
 @asynccontextmanager
 async def founded(
     ground: Ground,
@@ -316,15 +329,7 @@ async def founded(
         url = stack.enter_context(ground.copy(data))
         valkey.start()
         own = await stack.enter_async_context(providers.running((*WORKERS, "web")))
-        environ = variables(
-            url,
-            data,
-            **channel_settings(),
-            BROADCASTER_REDIS_URL=valkey.url,
-            BROADCASTER_LEASE=str(lease),
-            BROADCASTER_PORT=str(port),
-            WHATSAPP_RECEIPT_WAIT=str(lease),
-        )
+        environ = _environ(url, data, redis_url=valkey.url, lease=lease, port=port)
         app = await stack.enter_async_context(
             program({**environ, **own["web"]}, redis_url=valkey.url)
         )

@@ -3,7 +3,9 @@
 Imports cost each process a second of CPU, and a fault run starts and restarts many. Only Linux can
 end the children with their server; elsewhere, and where the dynamic linker has to load something
 into a process, `Part` executes the program instead. What the interpreter reads from the environment
-at its own start (PYTHONHASHSEED, PYTHONWARNINGS) is the same for all children.
+at its own start (PYTHONHASHSEED, PYTHONWARNINGS) is the same for all children. What happens only
+while a process imports, signals and import errors among it, is left to test_kill.py and to workers
+with a wrong clock, which are executed.
 """
 
 import contextlib

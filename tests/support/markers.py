@@ -1,4 +1,4 @@
-"""Markers that follow from a test's file and fixtures, so that no test sets them."""
+"""Markers that follow from a test's file and fixtures; only a slow test in a quick file sets its own."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any

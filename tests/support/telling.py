@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from broadcaster.domain.accounts import Account, AccountRole
-from broadcaster.inbound import inbox
-from broadcaster.inbound.replies import ReplySender
 from broadcaster.newsroom import notifications
 from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing.press import Press
@@ -19,6 +17,7 @@ from broadcaster.simulation import serving
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.smtp import SmtpStandIn, received_parts
 from broadcaster.store.staff_tables import nudge
+from support import inboxes
 from support.browsing import CREDENTIALS, Running, running
 from support.sending import table
 from support.staffing import Browser, signed_in
@@ -57,9 +56,7 @@ class PostOffice:
     async def writes(self, chat: int, text: str) -> str:
         """Have a person write to the bot; returns its last answer."""
         assert await self.bot.writes(chat, text) == 200
-        answerer = ReplySender(self.site.app)
-        await inbox.apply_due(self.site.app, answerer)
-        await answerer.settle()
+        await inboxes.apply_and_answer(self.site.app)
         return self.bot.inbox(chat)[-1].text
 
     def pass_time(self, **duration: float) -> None:

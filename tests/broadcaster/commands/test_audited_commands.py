@@ -19,8 +19,8 @@ from broadcaster.store import channels, custody
 from subscribers.store import address
 from support.command_data import EMAIL, database_in, migrated, write_to
 from support.commanding import Program
+from support.subscriber_samples import HEADER
 
-HEADER = "channel,address,areas,topics,language,consent_source,consent_at\n"
 RESIDENT = "wati@contoh.example"
 PASSWORD = "sebuah kata sandi yang panjang"
 
@@ -77,9 +77,11 @@ def city(tmp_path: Path) -> City:
     """A city in a fresh data folder."""
     files = tmp_path / "files"
     files.mkdir()
-    (files / "people.csv").write_text(f"{HEADER}email,{RESIDENT},cibabat,,id,formulir,2026-01-02\n")
+    (files / "people.csv").write_text(
+        f"{HEADER}\nemail,{RESIDENT},cibabat,,id,formulir,2026-01-02\n"
+    )
     (files / "more.csv").write_text(
-        f"{HEADER}email,asep@contoh.example,cibabat,,id,formulir,2026-01-02\n"
+        f"{HEADER}\nemail,asep@contoh.example,cibabat,,id,formulir,2026-01-02\n"
     )
     (files / "notice.md").write_text(
         "---\ntitle: Air mati di Cibabat\nareas: [cibabat]\ncategory: gangguan-layanan\n---\nTampung air.\n"
@@ -296,7 +298,7 @@ def test_each_chunk_of_an_import_has_its_row_with_the_files_digest_and_lines(cit
         for number in range(2_500)
     )
     file = city.folder / "many.csv"
-    file.write_text(HEADER + many + "email,bukan alamat,cibabat,,id,formulir,2026-01-02\n")
+    file.write_text(f"{HEADER}\n" + many + "email,bukan alamat,cibabat,,id,formulir,2026-01-02\n")
     city("subscribers", "import", "MANY")
     rows = [json.loads(row.detail) for row in city.audit() if row.act == "subscribers_import"][-2:]
     assert [(row["lines"], row["new"]) for row in rows] == [("2-2001", 2_000), ("2002-2501", 500)]

@@ -1,4 +1,4 @@
-"""A command that stores something prepares the database of an empty folder by itself."""
+"""Commands that a new installation may begin with: each prepares the database of an empty folder."""
 
 from pathlib import Path
 
@@ -6,12 +6,10 @@ import pytest
 
 import subscribers
 from support.commanding import Program
+from support.subscriber_samples import HEADER
 
 AREAS = str(Path(str(subscribers.__file__)).parent / "cimahi.json")
-PEOPLE = """\
-channel,address,areas,topics,language,consent_source,consent_at
-email,wati@contoh.example,cibabat,,id,formulir,2026-01-02
-"""
+PEOPLE = f"{HEADER}\nemail,wati@contoh.example,cibabat,,id,formulir,2026-01-02\n"
 ADMINISTRATOR = ("user", "add", "ani", "--full-name", "Ani", "--role", "admin", "--ask")
 
 

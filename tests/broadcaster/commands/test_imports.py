@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from support.commanding import Program
+from support.subscriber_samples import HEADER
 
-HEADER = "channel,address,areas,topics,language,consent_source,consent_at"
 INDONESIAN = "Kanal;Alamat;Kelurahan;Kategori;Bahasa;Sumber Persetujuan;Tanggal Persetujuan"
 NINE_WIB = "2026-11-03T02:00:00+00:00"
 """The consent time of every row: 3 November 2026, 09.00 WIB."""

@@ -10,6 +10,7 @@ import typer
 
 from broadcaster.cli import program
 from support.commanding import Program
+from support.subscriber_samples import HEADER
 
 NO_RESULT = {
     "demo": "serves until it is stopped",
@@ -45,7 +46,6 @@ def test_the_list_of_commands_without_a_result_names_real_ones() -> None:
     assert NO_RESULT.keys() <= COMMANDS.keys()
 
 
-HEADER = "channel,address,areas,topics,language,consent_source,consent_at\n"
 SHAPE = {
     "type": "Polygon",
     "coordinates": [[[107.5, -6.8], [107.6, -6.8], [107.6, -6.9], [107.5, -6.8]]],
@@ -59,7 +59,9 @@ def test_standard_output_is_one_document_with_lasting_keys(tmp_path: Path) -> No
     )
     people, outlines = tmp_path / "people.csv", tmp_path / "outlines.json"
     rows = ("wati@x.example,cibabat", "bukan alamat,cibabat")
-    people.write_text(HEADER + "".join(f"email,{row},,id,formulir,2026-01-02\n" for row in rows))
+    people.write_text(
+        "\n".join([HEADER, *(f"email,{row},,id,formulir,2026-01-02" for row in rows), ""])
+    )
     outlines.write_text(json.dumps({"type": "FeatureCollection", "features": [OUTLINE]}))
 
     def output(*words: str, code: int = 0) -> Any:

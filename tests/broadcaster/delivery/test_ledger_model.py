@@ -8,7 +8,7 @@ past.
 import random
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -459,14 +459,7 @@ class World:
                     cursor=worker.claim.after_slot,
                     limit=1000,
                 )
-                for row in marked.rows:
-                    self.copies[worker.claim.edition, row.slot] += 1
-                    worker.answers.append(
-                        (
-                            row,
-                            Receipt(provider_id=f"{worker.claim.edition}.{row.slot}.{row.attempt}"),
-                        )
-                    )
+                self.accept_all(worker, worker.claim.edition, marked.rows)
                 self.release(worker)
             self.write(slices.finish_idle)
             self.check()
@@ -480,6 +473,17 @@ class World:
                     if r.finished_at is None
                 ]
             )
+        self.check_all_closed()
+
+    def accept_all(self, worker: Worker, edition: int, rows: Iterable[MarkedRow]) -> None:
+        """Let the provider accept every message."""
+        for row in rows:
+            self.copies[edition, row.slot] += 1
+            answer = Receipt(provider_id=f"{edition}.{row.slot}.{row.attempt}")
+            worker.answers.append((row, answer))
+
+    def check_all_closed(self) -> None:
+        """Check that every row is closed and counted, and that what is called sent was accepted."""
         for current in table(self.app, run):
             own_rows = [row for row in table(self.app, delivery) if row.edition == current.edition]
             assert all(row.state not in (PENDING, SENDING) for row in own_rows)

@@ -332,7 +332,7 @@ async def always_at_work(processes: Sequence[Limiter], rate: float) -> AsyncIter
             if granted := await limiter.take("email", "routine", rate=rate, wanted=80):
                 grants.append((clock(), granted))
 
-    working = [asyncio.create_task(work(limiter)) for limiter in processes for _hand in range(2)]
+    working = [asyncio.create_task(work(limiter)) for limiter in processes for _sender in range(2)]
     try:
         yield grants
     finally:

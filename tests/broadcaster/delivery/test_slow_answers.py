@@ -155,11 +155,11 @@ class WatchedWindow(Window):
 
     waiting = 0
 
-    async def acquire(self, places: int, channel: str = "") -> int:
+    async def acquire(self, wanted: int, channel: str = "") -> int:
         """Acquire as usual, counted while waiting."""
         self.waiting += 1
         try:
-            return await super().acquire(places, channel)
+            return await super().acquire(wanted, channel)
         finally:
             self.waiting -= 1
 

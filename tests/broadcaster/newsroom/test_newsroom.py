@@ -500,9 +500,7 @@ def test_what_is_called_back_while_the_clock_reaches_for_it_stays_unpublished(
 
 
 def transaction_waits(connection: Any) -> bool:
-    """Return whether a transaction waits for a row of another; always on SQLite, where one writer
-    works at a time.
-    """
+    """True if a transaction waits for another's row; on SQLite, with its one writer, at once."""
     return is_sqlite(connection) or bool(
         connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar()
     )

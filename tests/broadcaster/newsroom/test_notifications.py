@@ -3,7 +3,6 @@ real mail server and a Bot API; moot ones are dropped.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,22 +19,8 @@ from broadcaster.store.announcements import Announcement
 from broadcaster.worker import LaneWorker
 from support.browsing import EMERGENCY
 from support.staffing import NOTICE, Browser
-from support.telling import DEWI_CHAT, PostOffice, post_office
+from support.telling import DEWI_CHAT, PostOffice
 from support.waiting import until
-
-
-@pytest.fixture
-async def office(database_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
-    """Yield the post office on each database in turn."""
-    async with post_office(database_url, tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def local_office(sqlite_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
-    """Yield the post office on SQLite alone, where the kind of database does not matter."""
-    async with post_office(sqlite_url, tmp_path) as opened:
-        yield opened
 
 
 async def submit(
@@ -95,45 +80,45 @@ async def test_the_author_reads_why_it_came_back_or_was_refused(office: PostOffi
     assert {row.outcome for row in office.rows() if row.reason == "review"} == {"moot"}
 
 
-async def test_what_was_approved_meanwhile_needs_nobody_else(local_office: PostOffice) -> None:
-    rina, dewi = await hire_staff(local_office)
-    await local_office.hire("budi", "approver")
-    row = await submit(local_office, rina)
-    await local_office.act(dewi, review.approve, row.id, seen=row.bound, version=row.version)
-    assert await local_office.work() == 2
-    assert local_office.mail.accepted == []
-    assert {nudge.outcome for nudge in local_office.rows()} == {"moot"}
+async def test_what_was_approved_meanwhile_needs_nobody_else(sqlite_office: PostOffice) -> None:
+    rina, dewi = await hire_staff(sqlite_office)
+    await sqlite_office.hire("budi", "approver")
+    row = await submit(sqlite_office, rina)
+    await sqlite_office.act(dewi, review.approve, row.id, seen=row.bound, version=row.version)
+    assert await sqlite_office.work() == 2
+    assert sqlite_office.mail.accepted == []
+    assert {nudge.outcome for nudge in sqlite_office.rows()} == {"moot"}
 
 
-async def test_a_person_who_can_no_longer_act_is_not_told(local_office: PostOffice) -> None:
-    rina, dewi = await hire_staff(local_office)
+async def test_a_person_who_can_no_longer_act_is_not_told(sqlite_office: PostOffice) -> None:
+    rina, dewi = await hire_staff(sqlite_office)
     ani, budi = (
-        await local_office.hire("ani", "approver", "author"),
-        await local_office.hire("budi", "approver"),
+        await sqlite_office.hire("ani", "approver", "author"),
+        await sqlite_office.hire("budi", "approver"),
     )
-    row = await submit(local_office, rina)
-    at, write = local_office.site.clock().timestamp(), local_office.site.app.database.write
+    row = await submit(sqlite_office, rina)
+    at, write = sqlite_office.site.clock().timestamp(), sqlite_office.site.app.database.write
     await write(accounts.disable, dewi.account.id, at)
     await write(accounts.change, replace(budi.account, roles=("author",)))
-    await local_office.act(
+    await sqlite_office.act(
         ani, drafts.save, {**NOTICE, "title": "Air mati"}, announcement_id=row.id
     )
-    assert await local_office.work() == 3
-    assert local_office.mail.accepted == []
+    assert await sqlite_office.work() == 3
+    assert sqlite_office.mail.accepted == []
 
 
 async def test_submitted_twice_before_the_worker_looks_is_told_once(
-    local_office: PostOffice,
+    sqlite_office: PostOffice,
 ) -> None:
-    rina, dewi = await hire_staff(local_office)
-    row = await submit(local_office, rina)
-    local_office.pass_time(seconds=1)
-    await local_office.act(dewi, review.send_back, row.id, "Kurang jelas")
-    local_office.pass_time(seconds=1)
-    await local_office.act(rina, review.submit, row.id)
-    await local_office.work()
-    assert len(local_office.letters("dewi")) == 1
-    assert local_office.letters("rina") == []
+    rina, dewi = await hire_staff(sqlite_office)
+    row = await submit(sqlite_office, rina)
+    sqlite_office.pass_time(seconds=1)
+    await sqlite_office.act(dewi, review.send_back, row.id, "Kurang jelas")
+    sqlite_office.pass_time(seconds=1)
+    await sqlite_office.act(rina, review.submit, row.id)
+    await sqlite_office.work()
+    assert len(sqlite_office.letters("dewi")) == 1
+    assert sqlite_office.letters("rina") == []
 
 
 async def test_a_proposal_is_told_to_approvers_and_its_refusal_to_its_author(
@@ -174,13 +159,13 @@ async def test_breaking_the_glass_alarms_every_pengelola(office: PostOffice) -> 
 
 
 async def test_an_exercise_is_told_to_staff_and_says_that_it_is_one(
-    local_office: PostOffice,
+    sqlite_office: PostOffice,
 ) -> None:
-    rina, _dewi = await hire_staff(local_office)
-    row = await local_office.act(rina, drafts.save, EMERGENCY, training=True)
-    await local_office.act(rina, review.submit, row.id)
-    await local_office.work()
-    (letter,) = local_office.letters("dewi")
+    rina, _dewi = await hire_staff(sqlite_office)
+    row = await sqlite_office.act(rina, drafts.save, EMERGENCY, training=True)
+    await sqlite_office.act(rina, review.submit, row.id)
+    await sqlite_office.work()
+    (letter,) = sqlite_office.letters("dewi")
     assert letter["subject"].startswith("[LATIHAN] [Darurat] Menunggu persetujuan Anda")
     assert "Ini latihan. Pengumuman ini tidak dikirim ke warga." in letter["text"]
 
@@ -318,23 +303,23 @@ async def test_what_went_out_late_is_told_with_both_times_and_stands_on_the_firs
 
 
 async def test_a_person_without_an_address_is_left_to_the_first_page(
-    local_office: PostOffice,
+    sqlite_office: PostOffice,
 ) -> None:
-    rina = await local_office.hire("rina", "author")
-    await local_office.hire("dewi", "approver", email="")
-    await submit(local_office, rina)
-    await local_office.work()
-    assert [row.outcome for row in local_office.rows()] == ["unreachable"]
+    rina = await sqlite_office.hire("rina", "author")
+    await sqlite_office.hire("dewi", "approver", email="")
+    await submit(sqlite_office, rina)
+    await sqlite_office.work()
+    assert [row.outcome for row in sqlite_office.rows()] == ["unreachable"]
 
 
 async def test_a_chat_that_blocked_us_is_not_tried_again_and_mail_still_goes(
-    local_office: PostOffice,
+    sqlite_office: PostOffice,
 ) -> None:
-    rina, _dewi = await hire_staff(local_office)
-    local_office.bot.blocked.add(DEWI_CHAT)
-    await submit(local_office, rina)
-    await local_office.work()
-    (row,) = local_office.rows()
+    rina, _dewi = await hire_staff(sqlite_office)
+    sqlite_office.bot.blocked.add(DEWI_CHAT)
+    await submit(sqlite_office, rina)
+    await sqlite_office.work()
+    (row,) = sqlite_office.rows()
     assert (row.outcome, row.settled) == ("told", "email telegram")
     assert "telegram Refused 403" in row.problem
     assert str(DEWI_CHAT) not in row.problem
@@ -367,31 +352,31 @@ async def test_a_failed_way_is_tried_again_later_and_longer_and_the_other_not_tw
     assert (row.outcome, row.sent_at) == ("told", pytest.approx(began))
 
 
-async def test_after_a_day_it_is_given_up(local_office: PostOffice) -> None:
-    rina = await local_office.hire("rina", "author")
-    await local_office.hire("dewi", "approver")
-    local_office.mail.faults = Faults(rate_5xx=1)
-    await submit(local_office, rina)
+async def test_after_a_day_it_is_given_up(sqlite_office: PostOffice) -> None:
+    rina = await sqlite_office.hire("rina", "author")
+    await sqlite_office.hire("dewi", "approver")
+    sqlite_office.mail.faults = Faults(rate_5xx=1)
+    await submit(sqlite_office, rina)
     for _hour in range(26):
-        await local_office.work()
-        local_office.pass_time(hours=1)
-    (row,) = local_office.rows()
+        await sqlite_office.work()
+        sqlite_office.pass_time(hours=1)
+    (row,) = sqlite_office.rows()
     assert (row.outcome, row.sent_at, row.tries) == ("given_up", None, 26)
-    local_office.mail.faults = Faults()
-    assert await local_office.work() == 0
+    sqlite_office.mail.faults = Faults()
+    assert await sqlite_office.work() == 0
     assert "contoh.example" not in row.problem
 
 
 async def test_ended_nudges_are_forgotten_after_a_month_and_open_ones_are_not(
-    local_office: PostOffice,
+    sqlite_office: PostOffice,
 ) -> None:
-    rina, _dewi = await hire_staff(local_office)
-    await submit(local_office, rina)
-    await local_office.work()
-    await submit(local_office, rina, title="Baru")
-    later = local_office.site.clock().timestamp() + 1
-    assert await local_office.site.app.database.write(nudges.purge, later) == 1
-    assert [row.outcome for row in local_office.rows()] == [""]
+    rina, _dewi = await hire_staff(sqlite_office)
+    await submit(sqlite_office, rina)
+    await sqlite_office.work()
+    await submit(sqlite_office, rina, title="Baru")
+    later = sqlite_office.site.clock().timestamp() + 1
+    assert await sqlite_office.site.app.database.write(nudges.purge, later) == 1
+    assert [row.outcome for row in sqlite_office.rows()] == [""]
 
 
 async def test_two_workers_at_once_tell_nobody_twice(office: PostOffice) -> None:
@@ -426,37 +411,37 @@ async def test_a_worker_that_dies_after_claiming_leaves_it_to_the_next_after_a_m
 
 
 async def test_a_bad_address_of_one_person_leaves_the_others_theirs(
-    local_office: PostOffice,
+    sqlite_office: PostOffice,
 ) -> None:
-    rina, _dewi = await hire_staff(local_office)
-    await local_office.hire("budi", "approver", email="bukan alamat\r\nBcc: x@contoh.example")
-    await submit(local_office, rina)
-    assert await local_office.work() == 2
-    assert [to for to, _id in local_office.mail.accepted] == ["dewi@contoh.example"]
-    assert {row.outcome for row in local_office.rows()} == {"told", "unreachable"}
+    rina, _dewi = await hire_staff(sqlite_office)
+    await sqlite_office.hire("budi", "approver", email="bukan alamat\r\nBcc: x@contoh.example")
+    await submit(sqlite_office, rina)
+    assert await sqlite_office.work() == 2
+    assert [to for to, _id in sqlite_office.mail.accepted] == ["dewi@contoh.example"]
+    assert {row.outcome for row in sqlite_office.rows()} == {"told", "unreachable"}
 
 
 async def test_the_emergency_lane_tells_of_emergencies_and_the_other_of_all_else(
-    local_office: PostOffice,
+    sqlite_office: PostOffice,
 ) -> None:
-    rina, _dewi = await hire_staff(local_office)
-    await submit(local_office, rina)
-    await submit(local_office, rina, EMERGENCY)
-    assert await notifications.send_due(local_office.site.app, urgent=True) == 1
-    assert local_office.subjects("dewi") == [
+    rina, _dewi = await hire_staff(sqlite_office)
+    await submit(sqlite_office, rina)
+    await submit(sqlite_office, rina, EMERGENCY)
+    assert await notifications.send_due(sqlite_office.site.app, urgent=True) == 1
+    assert sqlite_office.subjects("dewi") == [
         f"[Darurat] Menunggu persetujuan Anda: {EMERGENCY['title']}"
     ]
-    assert await notifications.send_due(local_office.site.app, urgent=False) == 1
+    assert await notifications.send_due(sqlite_office.site.app, urgent=False) == 1
 
 
 @pytest.mark.parametrize(("lane", "form"), [("emergency", EMERGENCY), ("routine", NOTICE)])
-async def test_a_worker_tells_by_itself(local_office: PostOffice, lane: str, form: Any) -> None:
-    rina, _dewi = await hire_staff(local_office)
-    worker = LaneWorker(local_office.site.app, lane)
+async def test_a_worker_tells_by_itself(sqlite_office: PostOffice, lane: str, form: Any) -> None:
+    rina, _dewi = await hire_staff(sqlite_office)
+    worker = LaneWorker(sqlite_office.site.app, lane)
     task = asyncio.create_task(worker.run())
     try:
-        await submit(local_office, rina, form)
-        await until(lambda: local_office.letters("dewi"), what="Dewi's letter")
+        await submit(sqlite_office, rina, form)
+        await until(lambda: sqlite_office.letters("dewi"), what="Dewi's letter")
     finally:
         worker.stop()
         await asyncio.wait_for(task, 15)

@@ -12,10 +12,10 @@ from broadcaster.store import audit_lists
 from broadcaster.store.audit import AuditEntry
 from broadcaster.store.audit_lists import AuditFilter
 from subscribers import importing, residents
+from support.subscriber_samples import HEADER
 from support.world import program, variables
 
 FILE = "0" * 64
-HEADER = "channel,address,areas,topics,language,consent_source,consent_at"
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """Picture rows in both databases: stored once, found again, unused only when nothing names them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
-import pytest
 from sqlalchemy import insert
 
 from broadcaster.store import media
@@ -20,14 +18,6 @@ ONE = PictureRow(
     actor="staff:rina",
 )
 OTHER = replace(ONE, id="b2" * 16, at=200.0)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """Yield an empty store of each kind."""
-    opened = Database(database_url)
-    yield opened
-    opened.close()
 
 
 def test_a_picture_is_remembered_once_and_becomes_young_again(database: Database) -> None:

@@ -2,13 +2,10 @@
 shut out.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import pyotp
-import pytest
 
 from broadcaster.domain.accounts import Account
 from broadcaster.domain.actor import NamedActor
@@ -20,18 +17,11 @@ from support.browsing import Answer
 from support.sending import table
 from support.staff_rows import sign_in_form
 from support.staffing import PASSWORD, form_token, hire
-from support.telling import PostOffice, post_office
+from support.telling import PostOffice
 
 SIGN_IN, CODE = "/redaksi/masuk", "/redaksi/masuk/kode"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 WRONG = "000000"
-
-
-@pytest.fixture
-async def office(database_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
-    """Serve the site with a mail server, on each database in turn."""
-    async with post_office(database_url, tmp_path) as opened:
-        yield opened
 
 
 @dataclass(kw_only=True)

@@ -1,4 +1,4 @@
-"""Sites whose staff can be notified, for the tests of staff."""
+"""Sites whose staff can be notified, for the tests of several rooms."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
